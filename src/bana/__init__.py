@@ -1,0 +1,32 @@
+"""Boxes in, masks out: pixel labels and segmentation networks from bounding boxes.
+
+The names here are imported when they are first used, so that ``import bana`` does not load torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bana._version import __version__
+from bana.errors import BanaError
+
+if TYPE_CHECKING:
+    from bana.data.reading import read_dataset
+    from bana.data.records import BoxDataset, ImageRecord
+    from bana.label.labeler import Labeler
+    from bana.label.pseudo_labels import PseudoLabels
+
+__all__ = ["BanaError", "BoxDataset", "ImageRecord", "Labeler", "PseudoLabels", "__version__", "read_dataset"]
+
+_HOMES = {
+    "read_dataset": "bana.data.reading",
+    "BoxDataset": "bana.data.records",
+    "ImageRecord": "bana.data.records",
+    "Labeler": "bana.label.labeler",
+    "PseudoLabels": "bana.label.pseudo_labels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'bana' has no attribute {name!r}")

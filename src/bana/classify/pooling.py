@@ -1,0 +1,99 @@
+"""Background-aware pooling (paper 3.1, Eq. 1 to 4) for whole batches, without a loop over boxes or images.
+
+Boxes are in the coordinates of torchvision's RoIAlign with its defaults: feature cells, with the centre of cell (0, 0)
+at (0, 0). ``feature_boxes`` converts boxes in pixel-edge coordinates to them.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import roi_align
+
+_TINY = 1e-6
+"""Keeps a pooled denominator away from 0 where a whole bin is background (A = 1)."""
+
+
+def background_queries(features: Tensor, background: Tensor, grid_size: int) -> tuple[Tensor, Tensor]:
+    """Mean feature of the definite background in every cell of a G x G grid (Eq. 1).
+
+    Where the map does not divide by G it is padded with zeros to a multiple: on both sides equally if the padding is
+    even, at the end if it is odd.
+
+    Args:
+        features: (N, C, h, w).
+        background: (N, 1, h, w), 1 on definite background (outside all boxes), 0 elsewhere.
+        grid_size: G, cells in each direction.
+
+    Returns:
+        Queries (N, G*G, C), zero where not valid, and valid (N, G*G) bool: the cell has background.
+    """
+    masked = _cell_sums(features * background, grid_size)
+    weight = _cell_sums(background.to(features.dtype), grid_size)
+    return masked / weight.clamp(min=1.0), weight.squeeze(2) > 0
+
+
+def background_attention(features: Tensor, queries: Tensor, valid: Tensor) -> Tensor:
+    """How much every position looks like the image's background: Eq. 2 and 3, before "1 outside the boxes".
+
+    Args:
+        features: (N, C, h, w).
+        queries: (N, J, C).
+        valid: (N, J) bool; other queries do not count.
+
+    Returns:
+        (N, 1, h, w) in [0, 1]; 0 for an image without a valid query.
+    """
+    height, width = features.shape[-2:]
+    similarity = F.normalize(queries, dim=2) @ F.normalize(features, dim=1).flatten(2)
+    counted = similarity.relu() * valid.unsqueeze(2)
+    attention = counted.sum(1, keepdim=True) / valid.sum(1).clamp(min=1).view(-1, 1, 1)
+    return attention.unflatten(2, (height, width))
+
+
+def background_aware_pool(features: Tensor, attention: Tensor, boxes: Tensor, output_size: int) -> Tensor:
+    """Mean feature of every box, weighted by how little a position looks like background (Eq. 4).
+
+    Args:
+        features: (N, C, h, w).
+        attention: (N, 1, h, w) in [0, 1]; all 0 makes this global average pooling of the box.
+        boxes: (K, 5): index into the batch, then xyxy in RoIAlign's coordinates (see the module).
+        output_size: R, bins a box in each direction.
+
+    Returns:
+        (K, C, R, R).
+    """
+    weight = 1.0 - attention
+    pooled = roi_align(features * weight, boxes, output_size)
+    return pooled / roi_align(weight, boxes, output_size).clamp(min=_TINY)
+
+
+def feature_boxes(boxes: Tensor, image_size: tuple[int, int], feature_size: tuple[int, int]) -> Tensor:
+    """Boxes in RoIAlign's coordinates on a feature map whose corner cells sit on the image's corner pixels.
+
+    Args:
+        boxes: (K, 4) xyxy in pixel-edge coordinates of the image.
+        image_size: (H, W) in pixels.
+        feature_size: (h, w) in cells.
+
+    Returns:
+        (K, 4) xyxy, in cells, cell centres at whole numbers.
+    """
+    (height, width), (rows, columns) = image_size, feature_size
+    across, down = (columns - 1) / max(width - 1, 1), (rows - 1) / max(height - 1, 1)
+    return (boxes - 0.5) * boxes.new_tensor([across, down, across, down])
+
+
+def _cell_sums(maps: Tensor, grid_size: int) -> Tensor:
+    """Sums of (N, C, h, w) over the cells of a padded grid: (N, G*G, C)."""
+    (top, bottom), (left, right) = (_padding(length, grid_size) for length in maps.shape[-2:])
+    padded = F.pad(maps, (left, right, top, bottom))
+    cells = padded.unflatten(3, (grid_size, -1)).unflatten(2, (grid_size, -1)).sum((3, 5))
+    return cells.flatten(2).transpose(1, 2)
+
+
+def _padding(length: int, grid_size: int) -> tuple[int, int]:
+    """Cells of padding before and after, to a multiple of the grid."""
+    missing = -length % grid_size
+    return (missing // 2, missing // 2) if missing % 2 == 0 else (0, missing)

@@ -1,0 +1,5 @@
+"""The fully connected CRF, usable on its own: ``from bana.crf import DenseCRF``."""
+
+from bana.crf.dense import DenseCRF
+
+__all__ = ["DenseCRF"]

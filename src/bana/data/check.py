@@ -1,0 +1,169 @@
+"""What is in a data set, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bana.data.faults import FaultLog
+from bana.data.images import open_record_image
+from bana.data.masks import instance_truth, semantic_truth
+from bana.data.reading import read_with
+from bana.data.records import BoxDataset, ImageRecord, Rejected
+from bana.errors import DataError
+
+LEAST_BACKGROUND = 1 / 8
+"""Images with a smaller share of background give a classifier nothing to compare with (paper 3.1)."""
+
+Progress = Callable[[Sequence[ImageRecord]], Iterable[ImageRecord]]
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """Objects of one class, and the images that show it."""
+
+    name: str
+    boxes: int
+    images: int
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The contents of a data set and its faults.
+
+    Attributes:
+        dataset: What could be read.
+        faults: Every fault of every image, with its place and remedy.
+        classes: Counts in the order of the class ids.
+        box_sides: Quantiles 0, 0.25, 0.5, 0.75, 1 of the square root of the box area, in pixels; empty without boxes.
+        image_sides: The same of the square root of the image area.
+        background_share: The mean over images of the share of pixels outside all boxes, 0..1.
+        without_boxes: Images without any box.
+        all_covered: Images whose boxes cover every pixel.
+        little_background: Images with less than 1/8 background, but some.
+        masks: Objects with a mask of their own.
+        label_maps: Images with a label map.
+    """
+
+    dataset: BoxDataset
+    faults: tuple[Rejected, ...]
+    classes: tuple[ClassCount, ...]
+    box_sides: tuple[float, ...]
+    image_sides: tuple[float, ...]
+    background_share: float
+    without_boxes: int
+    all_covered: int
+    little_background: int
+    masks: int
+    label_maps: int
+
+    @property
+    def boxes(self) -> int:
+        """Boxes of all classes."""
+        return sum(count.boxes for count in self.classes)
+
+    @property
+    def difficult(self) -> int:
+        """Objects with VOC's flag."""
+        return int(sum(record.difficult.sum() for record in self.dataset))
+
+    @property
+    def crowd(self) -> int:
+        """Objects with COCO's flag."""
+        return int(sum(record.crowd.sum() for record in self.dataset))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for JSON."""
+        return {
+            "path": str(self.dataset.root),
+            "format": self.dataset.format,
+            "split": self.dataset.split,
+            "images": len(self.dataset),
+            "boxes": self.boxes,
+            "masks": self.masks,
+            "label_maps": self.label_maps,
+            "classes": {count.name: {"boxes": count.boxes, "images": count.images} for count in self.classes},
+            "difficult": self.difficult,
+            "crowd": self.crowd,
+            "box_sides": list(self.box_sides),
+            "image_sides": list(self.image_sides),
+            "background_share": self.background_share,
+            "images_without_boxes": self.without_boxes,
+            "images_all_covered": self.all_covered,
+            "images_with_little_background": self.little_background,
+            "faults": [{"image_id": fault.image_id, "reason": fault.reason} for fault in self.faults],
+        }
+
+
+def check(path: Path, split: str | None = None, format: str | None = None, *, progress: Progress = iter) -> CheckReport:
+    """Read a data set, open every image and mask, and count.
+
+    Images with faults are not counted among the contents. That a data set has no boxes at all is a fault too.
+
+    Raises:
+        DataError: If the data set as a whole cannot be read, or has no image at all.
+        SettingsError: If ``format`` is not known.
+    """
+    faults = FaultLog("skip")
+    dataset = read_with(faults, path, split, format)
+    if not dataset.records and not faults.faults:
+        raise DataError(f"{path}: has 0 images; check the path and the split")
+    sound = []
+    for record in progress(dataset.records):
+        with faults.of(record.image_id):
+            open_record_image(record)
+        with faults.of(record.image_id):
+            semantic_truth(record, dataset.class_table)
+        with faults.of(record.image_id):
+            instance_truth(record)
+        if not faults.spoiled(record.image_id):
+            sound.append(record)
+    found = tuple(faults.faults)
+    if sound and not any(len(record) for record in sound):
+        found += (Rejected("", f"{path}: has no boxes in {len(sound)} images; add annotations"),)
+    return _counted(dataset, sound, found)
+
+
+def _counted(dataset: BoxDataset, sound: list[ImageRecord], faults: tuple[Rejected, ...]) -> CheckReport:
+    whole = BoxDataset(tuple(sound), dataset.class_table, dataset.root, dataset.format, dataset.split)
+    shares = np.array([record.background_share for record in sound])
+    has_boxes = np.array([len(record) > 0 for record in sound], dtype=bool)
+    sides = [np.sqrt(np.prod(record.boxes[:, 2:] - record.boxes[:, :2], axis=1)) for record in sound]
+    masks = sum(
+        len(record) if record.instance_path else sum(each is not None for each in record.segmentations)
+        for record in sound
+    )
+    return CheckReport(
+        dataset=whole,
+        faults=faults,
+        classes=_class_counts(whole),
+        box_sides=_quartiles(np.concatenate([*sides, np.empty(0)])),
+        image_sides=_quartiles(np.array([np.sqrt(record.width * record.height) for record in sound])),
+        background_share=float(shares.mean()) if len(shares) else 0.0,
+        without_boxes=int((~has_boxes).sum()),
+        all_covered=int((shares == 0).sum()),
+        little_background=int(((shares > 0) & (shares < LEAST_BACKGROUND)).sum()),
+        masks=masks,
+        label_maps=sum(record.semantic_path is not None for record in sound),
+    )
+
+
+def _class_counts(dataset: BoxDataset) -> tuple[ClassCount, ...]:
+    boxes: Counter[int] = Counter()
+    images: Counter[int] = Counter()
+    for record in dataset:
+        class_ids = record.class_ids.tolist()
+        boxes.update(class_ids)
+        images.update(set(class_ids))
+    return tuple(
+        ClassCount(name, boxes[number], images[number]) for number, name in enumerate(dataset.classes, start=1)
+    )
+
+
+def _quartiles(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, ...]:
+    return tuple(float(value) for value in np.quantile(values, (0, 0.25, 0.5, 0.75, 1))) if len(values) else ()

@@ -1,0 +1,55 @@
+"""What to do about an image that cannot be used: stop at the first fault, or note it and go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from bana.data.records import Rejected
+from bana.errors import DataError, SettingsError
+
+OnError = Literal["stop", "skip"]
+
+
+class FaultLog:
+    """The faults met while reading, in order.
+
+    Args:
+        on_error: ``stop`` raises the first fault; ``skip`` notes it, and the image is left out.
+
+    Attributes:
+        faults: Every fault that was noted; one image may have several.
+    """
+
+    def __init__(self, on_error: OnError = "stop") -> None:
+        if on_error not in ("stop", "skip"):
+            raise SettingsError(f"on_error={on_error!r} is not known; choose 'stop' or 'skip'")
+        self.faults: list[Rejected] = []
+        self._stop = on_error == "stop"
+        self._spoiled: set[str] = set()
+
+    @contextmanager
+    def of(self, image_id: str) -> Iterator[None]:
+        """Within this block a DataError is a fault of the image: raised, or noted and the block left."""
+        try:
+            yield
+        except DataError as error:
+            if self._stop:
+                raise
+            self.faults.append(Rejected(image_id, str(error)))
+            self._spoiled.add(image_id)
+
+    def spoiled(self, image_id: str) -> bool:
+        """Whether a fault of this image was noted, so that it must be left out."""
+        return image_id in self._spoiled
+
+    def rejected(self) -> tuple[Rejected, ...]:
+        """One entry for each image with faults: the first of them, and how many more there are."""
+        reasons: dict[str, list[str]] = {}
+        for fault in self.faults:
+            reasons.setdefault(fault.image_id, []).append(fault.reason)
+        return tuple(
+            Rejected(image_id, first if not others else f"{first} (and {len(others)} more)")
+            for image_id, (first, *others) in reasons.items()
+        )

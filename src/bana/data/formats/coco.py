@@ -1,0 +1,212 @@
+"""COCO: one JSON file a split, with images, objects and classes by number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bana.data.faults import FaultLog
+from bana.data.images import image_size
+from bana.data.masks import checked_segmentation
+from bana.data.objects import AnnotatedObject, checked_box, make_record
+from bana.data.paths import chosen_split, find_image, inside, without_suffix
+from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.data.strict_json import head_has, is_labelme, is_number, read_json_object, value_of
+from bana.errors import DataError
+
+_KEYS = ("images", "annotations", "categories")
+_WHOLE_SET = {"instances", "annotations", "_annotations.coco", "coco"}
+_OTHER_TASKS = ("captions", "person_keypoints", "image_info", "panoptic", "stuff")
+_YEARS = ("2017", "2014")
+
+
+@dataclass(frozen=True)
+class CocoImage:
+    """One entry of ``images``: its id and file name, its place for messages, and the entry itself."""
+
+    number: int
+    name: str
+    place: str
+    entry: dict[str, Any]
+
+    @property
+    def image_id(self) -> str:
+        """The file name without its suffix."""
+        return without_suffix(self.name)
+
+
+@dataclass(frozen=True)
+class CocoAnnotation:
+    """One entry of ``annotations``: its id if it has one, its place for messages, and the entry itself."""
+
+    number: int | None
+    place: str
+    entry: dict[str, Any]
+
+
+def detect(path: Path) -> bool:
+    """Whether ``path`` is a COCO JSON file, or a folder with one in a usual place."""
+    return bool(_files(path))
+
+
+def splits(path: Path) -> dict[str, Path]:
+    """The JSON files by the name of their split; a file of the whole data set has the name ``""``."""
+    return {_split_name(file): file for file in ([path] if path.is_file() else _files(path))}
+
+
+def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
+    """Read a COCO JSON file, or the one of a split of a folder.
+
+    Sparse category ids become class ids 1..L in their order; categories of one name become one class. Images without
+    annotations are records without objects.
+
+    Raises:
+        DataError: If the split is missing or unknown, the file is not COCO's, or an annotation or image cannot be used
+            (see FaultLog).
+    """
+    split, file = chosen_split(path, split, splits(path))
+    content = read_json_object(file)
+    images, annotations, categories = (value_of(content, key, list, str(file)) for key in _KEYS)
+    classes, class_ids = parse_categories(categories, file)
+    folders = _image_folders(file, split)
+    parsed = parse_images(images, file, faults)
+    of_image = parse_annotations(annotations, parsed, file, faults)
+    records = [_record(image, of_image[number], class_ids, folders, faults) for number, image in parsed.items()]
+    usable = tuple(record for record in records if record is not None)
+    return BoxDataset(usable, classes, path, "coco", split or None, faults.rejected())
+
+
+def parse_categories(categories: Sequence[Any], file: Path) -> tuple[ClassTable, dict[int, int]]:
+    """The class table in the order of the category ids, and the class id of each category id."""
+    names: dict[int, str] = {}
+    for index, category in enumerate(categories):
+        place = f"{file}: categories[{index}]"
+        number = value_of(category, "id", int, place)
+        if number in names:
+            raise DataError(f"{place}: id {number} is used twice; give each category its own")
+        names[number] = value_of(category, "name", str, place)
+    first_of_name = {names[number]: number for number in sorted(names, reverse=True)}
+    kept = sorted(first_of_name.values())
+    class_ids = {number: kept.index(first_of_name[name]) + 1 for number, name in names.items()}
+    return ClassTable(tuple(names[number] for number in kept), tuple(kept)), class_ids
+
+
+def parse_images(entries: Sequence[Any], file: Path, faults: FaultLog) -> dict[int, CocoImage]:
+    """The entries of ``images`` by id; of entries with one id or one name each is a fault of both."""
+    images: dict[int, CocoImage] = {}
+    names: set[str] = set()
+    for index, entry in enumerate(entries):
+        place = f"{file}: images[{index}]"
+        with faults.of(place):
+            number = value_of(entry, "id", int, place)
+            image = CocoImage(number, value_of(entry, "file_name", str, place), f"{file}: image {number}", entry)
+            with faults.of(images.get(number, image).image_id):
+                if number in images:
+                    raise DataError(f"{place}: id {number} is used twice; give each image its own")
+                if image.image_id in names:
+                    raise DataError(f"{place}: another image is called {image.image_id!r} too; rename one of them")
+            names.add(image.image_id)
+            images.setdefault(number, image)
+    return images
+
+
+def parse_annotations(
+    entries: Sequence[Any], images: dict[int, CocoImage], file: Path, faults: FaultLog
+) -> dict[int, list[CocoAnnotation]]:
+    """The entries of ``annotations`` by the id of their image, which for every image may be an empty list."""
+    of_image: dict[int, list[CocoAnnotation]] = {number: [] for number in images}
+    numbers: set[int] = set()
+    for index, entry in enumerate(entries):
+        place = f"{file}: annotations[{index}]"
+        with faults.of(place):
+            image_number = value_of(entry, "image_id", int, place)
+            number = value_of(entry, "id", int, place) if "id" in entry else None
+            place = place if number is None else f"{file}: annotation {number}"
+            if image_number not in images:
+                raise DataError(f"{place}: image_id {image_number} is not in images; correct it or add the image")
+            with faults.of(images[image_number].image_id):
+                if number in numbers:
+                    raise DataError(f"{place}: id {number} is used twice; give each annotation its own")
+            if number is not None:
+                numbers.add(number)
+            of_image[image_number].append(CocoAnnotation(number, place, entry))
+    return of_image
+
+
+def parse_object(annotation: CocoAnnotation, size: tuple[int, int], class_ids: dict[int, int]) -> AnnotatedObject:
+    """Check one annotation of an image of the given (width, height)."""
+    entry, place = annotation.entry, annotation.place
+    category = value_of(entry, "category_id", int, place)
+    if category not in class_ids:
+        raise DataError(f"{place}: category_id {category} is not in categories; correct it or add the category")
+    bbox = value_of(entry, "bbox", list, place)
+    if len(bbox) != 4 or not all(is_number(value) for value in bbox):
+        raise DataError(f"{place}: bbox must be four numbers [x, y, width, height]; correct it")
+    x, y, width, height = bbox
+    return AnnotatedObject(
+        box=checked_box((x, y, x + width, y + height), *size, place),
+        class_id=class_ids[category],
+        crowd=bool(entry.get("iscrowd", 0)),
+        segmentation=checked_segmentation(entry.get("segmentation"), *size, place),
+        object_id=annotation.number,
+        score=None if entry.get("score") is None else value_of(entry, "score", float, place),
+    )
+
+
+def _record(
+    image: CocoImage,
+    annotations: list[CocoAnnotation],
+    class_ids: dict[int, int],
+    folders: list[Path],
+    faults: FaultLog,
+) -> ImageRecord | None:
+    with faults.of(image.image_id):
+        path = find_image(folders, [inside(image.name, image.place)], image.place)
+        size = _size(image, path)
+        objects = []
+        for annotation in annotations:
+            with faults.of(image.image_id):
+                objects.append(parse_object(annotation, size, class_ids))
+        if not faults.spoiled(image.image_id):
+            return make_record(image.image_id, path, size, objects, source_id=image.number)
+    return None
+
+
+def _size(image: CocoImage, path: Path) -> tuple[int, int]:
+    """Width and height that the file states, or those of the image where it leaves them out."""
+    if image.entry.get("width") is None or image.entry.get("height") is None:
+        return image_size(path)
+    width, height = (value_of(image.entry, key, int, image.place) for key in ("width", "height"))
+    if width < 1 or height < 1:
+        raise DataError(f"{image.place}: size {width}x{height} is not positive; correct width and height")
+    return width, height
+
+
+def _files(path: Path) -> list[Path]:
+    """The COCO files of a folder: in COCO's own layout, beside the images, or one in each split's folder."""
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".json" and not is_labelme(path) else []
+    for pattern in ("annotations/*.json", "*.json", "*/_annotations.coco.json"):
+        files = [file for file in sorted(path.glob(pattern)) if not file.stem.startswith(_OTHER_TASKS)]
+        if files and is_labelme(files[0]):
+            continue
+        found = [file for file in files if file.stem.startswith("instances") or head_has(file, *_KEYS)]
+        if found:
+            return found
+    return []
+
+
+def _split_name(file: Path) -> str:
+    if file.name == "_annotations.coco.json":
+        return file.parent.name
+    return "" if file.stem in _WHOLE_SET else file.stem.removeprefix("instances_")
+
+
+def _image_folders(file: Path, split: str) -> list[Path]:
+    """Where the images of a JSON file usually are, most specific first; those that are there."""
+    home = file.parent.parent if file.parent.name == "annotations" else file.parent
+    of_split = [name for year in ("", *_YEARS) for name in (f"{split}{year}", f"images/{split}{year}")] if split else []
+    folders = [home / name for name in (*of_split, "images", "JPEGImages")] + [file.parent, home]
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]

@@ -1,0 +1,117 @@
+"""Writing COCO."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from bana.data.files import atomic_file
+from bana.data.masks import encode_mask, instance_truth, polygons_of
+from bana.data.records import BoolArray, ClassTable, ImageRecord, Segmentation
+from bana.data.writing import ImageMode, WriteReport, place_image
+
+
+class _Numbers:
+    """Ids that are each given once: the wanted one where it is free, else the next free one."""
+
+    def __init__(self) -> None:
+        self._given: set[int] = set()
+        self._next = 1
+
+    def give(self, wanted: int | None) -> int:
+        if wanted is None or wanted in self._given:
+            while self._next in self._given:
+                self._next += 1
+            wanted = self._next
+        self._given.add(wanted)
+        return wanted
+
+
+def write(
+    records: Iterable[ImageRecord],
+    classes: ClassTable,
+    out: Path,
+    split: str,
+    *,
+    images: ImageMode = "copy",
+    polygons: bool = False,
+) -> WriteReport:
+    """Write ``annotations/instances_<split>.json`` and the images in a folder ``<split>``.
+
+    Ids of images, objects and categories are kept where they are known. Masks are RLE with text counts, or polygons
+    on request; those of crowd regions and of masks without any pixel are always RLE. Annotations go to the file as
+    they come, so that no more than one image's masks is in memory.
+
+    Raises:
+        DataError: If an image or mask cannot be read.
+        OutputError: If a file cannot be written.
+    """
+    report = WriteReport()
+    image_numbers, object_numbers = _Numbers(), _Numbers()
+    entries: list[dict[str, Any]] = []
+    with atomic_file(out / "annotations" / f"instances_{split}.json") as file:
+        file.write(b'{"annotations": [')
+        separator = b"\n"
+        for record in records:
+            name = record.image_id + record.path.suffix
+            place_image(record, out / split / name, images, report)
+            number = image_numbers.give(record.source_id)
+            entries.append({"id": number, "file_name": name, "width": record.width, "height": record.height})
+            for annotation in _annotations(record, classes, polygons, report):
+                annotation |= {"id": object_numbers.give(annotation["id"]), "image_id": number}
+                file.write(separator + _json(annotation))
+                separator = b",\n"
+        categories = [
+            {"id": number, "name": name, "supercategory": ""}
+            for number, name in zip(classes.source_ids, classes.names, strict=True)
+        ]
+        _write_rest(file, {"images": entries, "categories": categories, "licenses": [], "info": {}})
+    return report
+
+
+def _annotations(
+    record: ImageRecord, classes: ClassTable, polygons: bool, report: WriteReport
+) -> Iterator[dict[str, Any]]:
+    """The annotations of one image, with the object's own id or None, and without the image's."""
+    report.lose("the difficult flag", record.difficult.sum())
+    masks = instance_truth(record) or [None] * len(record)
+    report.count(record, sum(mask is not None for mask in masks))
+    if record.semantic_path is not None and all(mask is None for mask in masks):
+        report.lose("the label map of an image (there is no mask for each object)")
+    for index, mask in enumerate(masks):
+        x0, y0, x1, y1 = (round(float(corner), 4) for corner in record.boxes[index])
+        as_polygons = polygons and not record.crowd[index]
+        segmentation = [] if mask is None else _segmentation(mask, record.segmentations[index], as_polygons, report)
+        annotation = {
+            "id": record.object_ids[index] if record.object_ids else None,
+            "category_id": classes.source_ids[record.class_ids[index] - 1],
+            "bbox": [x0, y0, round(x1 - x0, 4), round(y1 - y0, 4)],
+            "area": float((x1 - x0) * (y1 - y0) if mask is None else mask.sum()),
+            "iscrowd": int(record.crowd[index]),
+            "segmentation": segmentation,
+        }
+        if record.scores is not None:
+            annotation["score"] = round(float(record.scores[index]), 6)
+        yield annotation
+
+
+def _segmentation(mask: BoolArray, known: Segmentation | None, polygons: bool, report: WriteReport) -> Segmentation:
+    if not polygons or not mask.any():
+        return known if isinstance(known, dict) else encode_mask(mask)
+    outlines = known if isinstance(known, list) else polygons_of(mask)
+    report.compare(mask, outlines)
+    return outlines
+
+
+def _write_rest(file: IO[bytes], content: dict[str, Any]) -> None:
+    """Close the list of annotations and write the other keys."""
+    file.write(b"\n]")
+    for key, value in content.items():
+        file.write(b",\n" + _json(key) + b": " + _json(value))
+    file.write(b"}\n")
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False).encode()

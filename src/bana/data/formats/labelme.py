@@ -1,0 +1,205 @@
+"""labelme: one JSON file beside each image, with rectangles, polygons and masks as shapes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bana.data.classes import class_id_of, class_table, listed_classes
+from bana.data.faults import FaultLog
+from bana.data.images import image_size
+from bana.data.masks import checked_segmentation, decode_mask, encode_mask
+from bana.data.objects import AnnotatedObject, Box, checked_box, make_record
+from bana.data.paths import below, chosen_split, find_image, image_names
+from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord, Segmentation
+from bana.data.strict_json import is_labelme, is_number, read_json_object, value_of
+from bana.errors import DataError
+
+_OBJECT_FLAGS = ("difficult", "crowd")
+
+
+@dataclass(frozen=True)
+class LabelmeFile:
+    """One JSON file: its image, the size if stated, and its shapes by object, in the order of their first shapes."""
+
+    path: Path
+    image_name: str
+    size: tuple[int, int] | None
+    objects: tuple[tuple[LabelmeShape, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelmeShape:
+    """One shape with its place for messages."""
+
+    place: str
+    label: str
+    kind: str
+    points: tuple[tuple[float, float], ...]
+    entry: dict[str, Any]
+
+
+def detect(path: Path) -> bool:
+    """Whether ``path`` is a folder with labelme JSON files, in itself or one folder further down."""
+    if not path.is_dir():
+        return False
+    return any(is_labelme(file) for pattern in ("*.json", "*/*.json") for file in sorted(path.glob(pattern))[:1])
+
+
+def splits(path: Path) -> dict[str, Path]:
+    """The folders with JSON files by name: the data set's own as ``""``, else those in it."""
+    if next(path.glob("*.json"), None) is not None:
+        return {"": path}
+    return {folder.name: folder for folder in sorted(path.iterdir()) if next(folder.rglob("*.json"), None)}
+
+
+def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
+    """Read a folder of labelme files; where they are in folders of it, these are the splits.
+
+    Shapes of one label and one ``group_id`` are one object: its box encloses all of them, its mask is the union of
+    their polygons and masks. The flags ``difficult`` and ``crowd`` of a shape, and a ``score`` beside them, are read.
+    The classes are the lines of ``labels.txt`` or ``classes.txt`` where there is one, else the sorted labels of all
+    files of the data set, whatever the split.
+
+    Raises:
+        DataError: If the split is missing or unknown, or a file, shape or image cannot be used (see FaultLog).
+    """
+    split, folder = chosen_split(path, split, splits(path))
+    files: dict[str, LabelmeFile] = {}
+    labels: set[str] = set()
+    for file in sorted(path.rglob("*.json")):
+        wanted = file.is_relative_to(folder)
+        image_id = file.relative_to(folder if wanted else path).with_suffix("").as_posix()
+        # A broken file of another split is no fault of this one.
+        parsed = parse_file(file, image_id, faults if wanted else FaultLog("skip"))
+        if parsed is not None:
+            labels.update(shapes[0].label for shapes in parsed.objects)
+            if wanted:
+                files[image_id] = parsed
+    classes = listed_classes(path) or class_table(sorted(labels))
+    records = [_record(path, image_id, file, classes, faults) for image_id, file in files.items()]
+    usable = tuple(record for record in records if record is not None)
+    return BoxDataset(usable, classes, path, "labelme", split or None, faults.rejected())
+
+
+def parse_file(path: Path, image_id: str, faults: FaultLog) -> LabelmeFile | None:
+    """Parse one JSON file; None where it has noted faults."""
+    with faults.of(image_id):
+        content = read_json_object(path)
+        objects: dict[object, list[LabelmeShape]] = {}
+        for number, entry in enumerate(value_of(content, "shapes", list, str(path)), start=1):
+            with faults.of(image_id):
+                shape = parse_shape(entry, f"{path}: shape {number}")
+                group = entry.get("group_id")
+                if group is not None and not isinstance(group, int):
+                    raise DataError(f"{shape.place}: group_id is a {type(group).__name__}; give a whole number or null")
+                objects.setdefault(number if group is None else (shape.label, group), []).append(shape)
+        image_name = value_of(content, "imagePath", str, str(path))
+        size = None
+        if content.get("imageWidth") is not None and content.get("imageHeight") is not None:
+            size = tuple(value_of(content, key, int, str(path)) for key in ("imageWidth", "imageHeight"))
+        if not faults.spoiled(image_id):
+            return LabelmeFile(path, image_name, size, tuple(tuple(shapes) for shapes in objects.values()))
+    return None
+
+
+def parse_shape(entry: Any, place: str) -> LabelmeShape:
+    """Check label, kind and points of one shape."""
+    label = value_of(entry, "label", str, place)
+    kind = entry.get("shape_type", "polygon")
+    least = {"rectangle": 2, "polygon": 3, "mask": 2}
+    if kind not in least:
+        raise DataError(f"{place}: shape_type {kind!s:.40} has no area; use {', '.join(least)}")
+    points = value_of(entry, "points", list, place)
+    for point in points:
+        if not isinstance(point, list) or len(point) != 2 or not all(is_number(value) for value in point):
+            raise DataError(f"{place}: a point is not [x, y]; correct it")
+    if len(points) < least[kind]:
+        raise DataError(f"{place}: a {kind} has {len(points)} points; give at least {least[kind]}")
+    return LabelmeShape(place, label, kind, tuple((float(x), float(y)) for x, y in points), entry)
+
+
+def parse_object(shapes: Sequence[LabelmeShape], size: tuple[int, int], classes: ClassTable) -> AnnotatedObject:
+    """Join the shapes of one object in an image of the given (width, height)."""
+    first = shapes[0]
+    masks = {shape: _decode_png(shape) for shape in shapes if shape.kind == "mask"}
+    bounds = np.array([_bounds(shape, masks.get(shape)) for shape in shapes])
+    box = (*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist())
+    flags = [shape.entry.get("flags") or {} for shape in shapes]
+    difficult, crowd = (
+        any(isinstance(each, dict) and each.get(key) is True for each in flags) for key in _OBJECT_FLAGS
+    )
+    score = first.entry.get("score")
+    return AnnotatedObject(
+        box=checked_box(box, *size, first.place),
+        class_id=class_id_of(first.label, classes, first.place),
+        difficult=difficult,
+        crowd=crowd,
+        segmentation=_segmentation(shapes, masks, size),
+        score=None if score is None else value_of(first.entry, "score", float, first.place),
+    )
+
+
+def _record(root: Path, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog) -> ImageRecord | None:
+    with faults.of(image_id):
+        place = str(file.path)
+        folder = file.path.parent
+        named = below(root, folder / PureWindowsPath(file.image_name).as_posix(), place)
+        path = find_image([folder], [os.path.relpath(named, folder), *image_names(file.path.stem)], place)
+        size = file.size or image_size(path)
+        objects = []
+        for shapes in file.objects:
+            with faults.of(image_id):
+                objects.append(parse_object(shapes, size, classes))
+        if not faults.spoiled(image_id):
+            return make_record(image_id, path, size, objects)
+    return None
+
+
+def _segmentation(
+    shapes: Sequence[LabelmeShape], masks: dict[LabelmeShape, BoolArray], size: tuple[int, int]
+) -> Segmentation | None:
+    width, height = size
+    polygons: list[list[float]] = []
+    for shape in shapes:
+        if shape.kind == "polygon":
+            checked = checked_segmentation([[value for point in shape.points for value in point]], *size, shape.place)
+            polygons += checked if isinstance(checked, list) else []
+    if not masks:
+        return polygons or None
+    union = decode_mask(polygons, height, width)
+    for shape, mask in masks.items():
+        left, top = (round(value) for value in shape.points[0])
+        rows, columns = mask.shape
+        if left < 0 or top < 0 or top + rows > height or left + columns > width:
+            raise DataError(f"{shape.place}: mask lies outside the {width}x{height} image; correct its points")
+        union[top : top + rows, left : left + columns] |= mask
+    return encode_mask(union)
+
+
+def _bounds(shape: LabelmeShape, mask: BoolArray | None) -> Box:
+    """The box around a shape; a mask starts at its first point and is as large as it is."""
+    if mask is not None:
+        left, top = (float(round(value)) for value in shape.points[0])
+        return left, top, left + mask.shape[1], top + mask.shape[0]
+    xs, ys = zip(*shape.points, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _decode_png(shape: LabelmeShape) -> BoolArray:
+    """The mask of a shape: a PNG, as base64 text, of the part of the image between its points."""
+    text = value_of(shape.entry, "mask", str, shape.place)
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
+            return np.asarray(image.convert("L")) > 0
+    except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{shape.place}: mask is not a PNG in base64 ({type(error).__name__}); restore it") from error

@@ -1,0 +1,109 @@
+"""Writing labelme."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bana.data.classes import CLASS_FILE
+from bana.data.files import write_json, write_text
+from bana.data.masks import instance_truth
+from bana.data.outlines import trace
+from bana.data.records import BoolArray, ClassTable, FloatArray, ImageRecord
+from bana.data.writing import ImageMode, WriteReport, place_image
+
+_VERSION = "5.5.0"
+"""The version of labelme whose fields are written."""
+
+
+def write(
+    records: Iterable[ImageRecord], classes: ClassTable, out: Path, split: str, *, images: ImageMode = "copy"
+) -> WriteReport:
+    """Write a folder ``<split>`` of images with a JSON file beside each, and ``labels.txt``.
+
+    An object is a rectangle, or polygons of one ``group_id`` where it has a mask, or a mask shape where that has
+    holes, which polygons cannot hold. Difficult and crowd are flags of the shape, the score stands beside them.
+
+    Raises:
+        DataError: If an image or mask cannot be read.
+        OutputError: If a file cannot be written.
+    """
+    report = WriteReport()
+    for record in records:
+        image = out / split / (record.image_id + record.path.suffix)
+        place_image(record, image, images, report)
+        masks = instance_truth(record) or [None] * len(record)
+        report.count(record, sum(mask is not None for mask in masks))
+        if record.semantic_path is not None and all(mask is None for mask in masks):
+            report.lose("the label map of an image (there is no mask for each object)")
+        shapes = [shape for index, mask in enumerate(masks) for shape in _shapes(record, index, mask, classes, report)]
+        content: dict[str, Any] = {
+            "version": _VERSION,
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": image.name,
+            "imageData": None,
+            "imageHeight": record.height,
+            "imageWidth": record.width,
+        }
+        write_json(out / split / f"{record.image_id}.json", content, indent=2)
+    write_text(out / CLASS_FILE, "".join(f"{name}\n" for name in classes.names))
+    return report
+
+
+def _shapes(
+    record: ImageRecord, index: int, mask: BoolArray | None, classes: ClassTable, report: WriteReport
+) -> list[dict[str, Any]]:
+    """The shapes of one object."""
+    box = record.boxes[index]
+    flags = {"difficult": bool(record.difficult[index]), "crowd": bool(record.crowd[index])}
+    common: dict[str, Any] = {
+        "label": classes.names[record.class_ids[index] - 1],
+        "description": "",
+        "flags": {key: True for key, is_set in flags.items() if is_set},
+    }
+    if record.scores is not None:
+        common["score"] = round(float(record.scores[index]), 6)
+    if mask is None or not mask.any():
+        if mask is not None:
+            report.lose("that a mask is empty (written as a rectangle)")
+        geometry = [{"shape_type": "rectangle", "points": [_rounded(box[:2]), _rounded(box[2:])], "group_id": None}]
+    else:
+        geometry = _mask_shapes(mask, index + 1)
+        bounds = _bounds(mask)
+        if np.abs(bounds - box).max() > 0.5:
+            report.lose("a box that is not the bounds of its mask")
+    return [common | shape for shape in geometry]
+
+
+def _mask_shapes(mask: BoolArray, group: int) -> list[dict[str, Any]]:
+    """Polygons for a mask without holes, else one mask shape: a PNG of the mask between its inclusive corners."""
+    outlines = trace(mask)
+    if outlines.holes:
+        left, top, right, bottom = (int(edge) for edge in _bounds(mask))
+        png = io.BytesIO()
+        Image.fromarray(mask[top:bottom, left:right]).save(png, format="PNG")
+        points = [[left, top], [right - 1, bottom - 1]]
+        text = base64.b64encode(png.getvalue()).decode("ascii")
+        return [{"shape_type": "mask", "points": points, "group_id": None, "mask": text}]
+    group_id = group if len(outlines.parts) > 1 else None
+    return [
+        {"shape_type": "polygon", "points": ring.astype(float).tolist(), "group_id": group_id}
+        for ring in outlines.parts
+    ]
+
+
+def _bounds(mask: BoolArray) -> FloatArray:
+    """The xyxy bounds of a mask that is not empty, in pixel-edge coordinates."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float32)
+
+
+def _rounded(point: FloatArray) -> list[float]:
+    return [round(float(value), 4) for value in point]

@@ -1,0 +1,238 @@
+"""PASCAL VOC: one XML file an image, lists of image names as splits, indexed PNGs for the masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml import ElementTree as SafeElementTree
+
+from bana.data.classes import class_id_of, class_table, listed_classes, read_lines
+from bana.data.faults import FaultLog
+from bana.data.images import image_size
+from bana.data.objects import AnnotatedObject, Box, checked_box, make_record
+from bana.data.paths import find_image, image_names, inside, shown
+from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.errors import DataError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+"""VOC's own classes in the order of its label maps."""
+
+_LIST_FOLDERS = ("Segmentation", "Main")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One XML file: what it says, before classes and sizes are checked."""
+
+    path: Path
+    filename: str | None
+    size: tuple[int, int] | None
+    objects: tuple[VocObject, ...]
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """One ``<object>``: its box is already 0-based and half-open."""
+
+    name: str
+    box: Box
+    difficult: bool
+
+
+def detect(path: Path) -> bool:
+    """Whether ``path`` is a folder in VOC's layout, or a folder of XML files."""
+    return path.is_dir() and _annotation_folder(_home(path)) is not None
+
+
+def splits(path: Path) -> dict[str, Path]:
+    """The image lists by name; where two folders have a list of one name, Segmentation's comes before Main's.
+
+    ``Segmentation/train`` and ``Main/train`` name one of them exactly.
+    """
+    found: dict[str, Path] = {}
+    for folder in _LIST_FOLDERS:
+        for file in sorted((_home(path) / "ImageSets" / folder).glob("*.txt")):
+            found.setdefault(file.stem, file)
+    return found
+
+
+def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
+    """Read a data set in VOC's layout.
+
+    Without a split the only image list is read if there is exactly one, else every annotation. The classes are the
+    lines of ``labels.txt`` or ``classes.txt`` where there is one; else VOC's twenty where these cover all names; else
+    the sorted names of all annotations, whatever the split, so that class ids do not depend on it.
+
+    Raises:
+        DataError: If the split is unknown, or an annotation or image cannot be used (see FaultLog).
+    """
+    home = _home(path)
+    folder = _annotation_folder(home)
+    if folder is None:
+        raise DataError(f"{path}: no folder Annotations and no XML files here; give the folder that holds Annotations")
+    image_ids, split = _image_ids(path, folder, split)
+    wanted = set(image_ids)
+    annotations: dict[str, Annotation] = {}
+    names: set[str] = set()
+    for file in sorted(folder.rglob("*.xml")):
+        image_id = file.relative_to(folder).with_suffix("").as_posix()
+        # A broken annotation outside the split is no fault of the split.
+        log = faults if image_id in wanted else FaultLog("skip")
+        annotation = parse_annotation(file, image_id, log)
+        if annotation is not None:
+            names.update(entry.name for entry in annotation.objects)
+            if image_id in wanted:
+                annotations[image_id] = annotation
+    classes = listed_classes(home) or class_table(CLASSES if names <= set(CLASSES) else sorted(names))
+    records = []
+    for image_id in image_ids:
+        with faults.of(image_id):
+            if image_id not in annotations and not faults.spoiled(image_id):
+                raise DataError(
+                    f"{folder / image_id}.xml: annotation not found; restore it or take {image_id} off the list"
+                )
+        if not faults.spoiled(image_id):
+            record = _record(home, image_id, annotations[image_id], classes, faults)
+            if record is not None:
+                records.append(record)
+    return BoxDataset(tuple(records), classes, path, "voc", split, faults.rejected())
+
+
+def parse_annotation(path: Path, image_id: str, faults: FaultLog) -> Annotation | None:
+    """Parse one XML file; None where it has noted faults."""
+    with faults.of(image_id):
+        root = _parse_xml(path)
+        size = _parse_size(root, path)
+        filename = root.findtext("filename")
+        objects = []
+        for number, element in enumerate(root.findall("object"), start=1):
+            with faults.of(image_id):
+                objects.append(parse_object(element, f"{path}: object {number}"))
+        if not faults.spoiled(image_id):
+            return Annotation(path, filename.strip() if filename else None, size, tuple(objects))
+    return None
+
+
+def parse_object(element: Element, place: str) -> VocObject:
+    """Read one ``<object>``, turning VOC's 1-based inclusive corners into pixel edges."""
+    name = (element.findtext("name") or "").strip()
+    if not name:
+        raise DataError(f"{place}: has no class name; fill in <name>")
+    corners = element.find("bndbox")
+    if corners is None:
+        raise DataError(f"{place}: has no <bndbox>; add one or remove the object")
+    xmin, ymin, xmax, ymax = (_number(corners, tag, place) for tag in ("xmin", "ymin", "xmax", "ymax"))
+    difficult = (element.findtext("difficult") or "0").strip() == "1"
+    return VocObject(name, (xmin - 1, ymin - 1, xmax, ymax), difficult)
+
+
+def _record(
+    home: Path, image_id: str, annotation: Annotation, classes: ClassTable, faults: FaultLog
+) -> ImageRecord | None:
+    place = str(annotation.path)
+    with faults.of(image_id):
+        name = inside(annotation.filename, f"{place}: <filename>") if annotation.filename else None
+        names = ([name] if name else []) + image_names(image_id)
+        path = find_image(_image_folders(home, annotation.path.parent), names, place)
+        size = annotation.size or image_size(path)
+        objects = []
+        for number, entry in enumerate(annotation.objects, start=1):
+            with faults.of(image_id):
+                objects.append(_checked_object(entry, size, classes, f"{place}: object {number}"))
+        if not faults.spoiled(image_id):
+            masks = [home / folder / f"{image_id}.png" for folder in ("SegmentationClass", "SegmentationObject")]
+            semantic, instance = (mask if mask.is_file() else None for mask in masks)
+            return make_record(image_id, path, size, objects, semantic_path=semantic, instance_path=instance)
+    return None
+
+
+def _checked_object(entry: VocObject, size: tuple[int, int], classes: ClassTable, place: str) -> AnnotatedObject:
+    class_id = class_id_of(entry.name, classes, place)
+    return AnnotatedObject(checked_box(entry.box, *size, place), class_id, difficult=entry.difficult)
+
+
+def _home(path: Path) -> Path:
+    """The folder with Annotations in it: ``path`` or, below a VOCdevkit, its only year."""
+    for devkit in (path / "VOCdevkit", path):
+        years = sorted(folder for folder in devkit.glob("VOC20*") if (folder / "Annotations").is_dir())
+        if len(years) == 1:
+            return years[0]
+        if years:
+            raise DataError(f"{devkit}: holds {shown(year.name for year in years)}; give the folder of one of them")
+    return path
+
+
+def _annotation_folder(home: Path) -> Path | None:
+    for folder in (home / "Annotations", home / "annotations", home):
+        if next(folder.glob("*.xml"), None) or (folder.name == "Annotations" and folder.is_dir()):
+            return folder
+    return None
+
+
+def _image_folders(home: Path, annotation_folder: Path) -> list[Path]:
+    return [home / "JPEGImages", home / "images", annotation_folder, home]
+
+
+def _image_ids(path: Path, folder: Path, split: str | None) -> tuple[list[str], str | None]:
+    lists = splits(path)
+    if split is None and len(lists) == 1:
+        (split,) = lists
+    if split is None:
+        return [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.rglob("*.xml"))], None
+    exact = _home(path) / "ImageSets" / f"{split}.txt"
+    if split not in lists and not (split.startswith(_LIST_FOLDERS) and exact.is_file()):
+        raise DataError(f"{path}: has no split {split!r}; choose one of: {shown(lists)}")
+    return parse_list(lists.get(split, exact)), split
+
+
+def parse_list(path: Path) -> list[str]:
+    """The image names of a list file; of a class's list (name and -1, 0 or 1) the images with -1 are left out."""
+    image_ids = []
+    for number, line in enumerate(read_lines(path), start=1):
+        words = line.split()
+        if words and words[1:2] != ["-1"]:
+            image_ids.append(inside(words[0], f"{path}: line {number}"))
+    return list(dict.fromkeys(image_ids))
+
+
+def _parse_xml(path: Path) -> Element:
+    try:
+        root: Element | None = SafeElementTree.parse(path, forbid_dtd=True).getroot()
+    except DefusedXmlException as error:
+        raise DataError(
+            f"{path}: declares a DTD or entities, which may be an attack; remove the declaration"
+        ) from error
+    except (ParseError, ValueError, LookupError) as error:
+        raise DataError(f"{path}: is not well-formed XML ({error}); correct or restore it") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file") from error
+    if root is None:
+        raise DataError(f"{path}: is empty; restore the file")
+    return root
+
+
+def _parse_size(root: Element, path: Path) -> tuple[int, int] | None:
+    """Width and height, or None where the annotation leaves them out or says 0, as some tools do."""
+    element = root.find("size")
+    if element is None:
+        return None
+    width, height = (_number(element, tag, f"{path}: <size>") for tag in ("width", "height"))
+    return (int(width), int(height)) if width > 0 and height > 0 else None
+
+
+def _number(element: Element, tag: str, place: str) -> float:
+    text = (element.findtext(tag) or "").strip()
+    try:
+        return float(text)
+    except ValueError as error:
+        raise DataError(f"{place}: {tag} is {text!r}, not a number; correct it") from error

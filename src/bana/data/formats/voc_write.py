@@ -1,0 +1,106 @@
+"""Writing PASCAL VOC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from bana.data.classes import CLASS_FILE
+from bana.data.files import write_bytes, write_text
+from bana.data.label_maps import write_label_map
+from bana.data.masks import instance_map, instance_truth, semantic_truth
+from bana.data.records import ClassTable, FloatArray, ImageRecord
+from bana.data.writing import ImageMode, WriteReport, place_image
+
+
+def write(
+    records: Iterable[ImageRecord], classes: ClassTable, out: Path, split: str, *, images: ImageMode = "copy"
+) -> WriteReport:
+    """Write Annotations, JPEGImages, ImageSets, and label maps of the images that have masks.
+
+    VOC wants JPEG: other images are encoded as such. Crowd regions become difficult objects, which VOC leaves out of
+    its scores, and void in the label maps. ``labels.txt`` lists the classes.
+
+    Raises:
+        DataError: If an image or mask cannot be read.
+        OutputError: If a file cannot be written.
+    """
+    report = WriteReport()
+    names: list[str] = []
+    without_objects: list[ImageRecord] = []
+    segmented: set[str] = set()
+    for record in records:
+        place_image(record, out / "JPEGImages" / f"{record.image_id}.jpg", images, report)
+        write_bytes(out / "Annotations" / f"{record.image_id}.xml", annotation_xml(record, classes))
+        names.append(record.image_id)
+        if len(record) == 0 and record.semantic_path is None:
+            without_objects.append(record)
+            report.count(record, 0)
+        elif _write_maps(record, classes, out, report):
+            segmented.add(record.image_id)
+    if segmented:
+        # An image without objects has masks where the others have: of background.
+        segmented.update(record.image_id for record in without_objects)
+        for record in without_objects:
+            _write_maps(record, classes, out, WriteReport())
+        _write_list(out / "ImageSets" / "Segmentation" / f"{split}.txt", [name for name in names if name in segmented])
+    _write_list(out / "ImageSets" / "Main" / f"{split}.txt", names)
+    _write_list(out / CLASS_FILE, classes.names)
+    return report
+
+
+def annotation_xml(record: ImageRecord, classes: ClassTable) -> bytes:
+    """The XML file of one image, with VOC's 1-based inclusive corners."""
+    root = ElementTree.Element("annotation")
+    _add(root, "folder", "VOC2012")
+    _add(root, "filename", f"{record.image_id}.jpg")
+    size = ElementTree.SubElement(root, "size")
+    for tag, value in (("width", record.width), ("height", record.height), ("depth", 3)):
+        _add(size, tag, str(value))
+    has_masks = record.semantic_path is not None or any(mask is not None for mask in record.segmentations)
+    _add(root, "segmented", str(int(has_masks)))
+    for box, class_id, hard in zip(record.boxes, record.class_ids, record.difficult | record.crowd, strict=True):
+        element = ElementTree.SubElement(root, "object")
+        _add(element, "name", classes.names[class_id - 1])
+        _add(element, "difficult", str(int(hard)))
+        corners = ElementTree.SubElement(element, "bndbox")
+        for tag, text in zip(("xmin", "ymin", "xmax", "ymax"), _voc_corners(box), strict=True):
+            _add(corners, tag, text)
+    ElementTree.indent(root, "\t")
+    content: str = ElementTree.tostring(root, encoding="unicode")
+    return f"{content}\n".encode()
+
+
+def _write_maps(record: ImageRecord, classes: ClassTable, out: Path, report: WriteReport) -> bool:
+    """Write the label maps of the classes and of the objects, as far as there are any; whether there are."""
+    report.lose("the crowd flag (written as difficult)", record.crowd.sum())
+    if record.scores is not None:
+        report.lose("the score", len(record))
+    labels = semantic_truth(record, classes)
+    numbers = instance_map(record)
+    masks = instance_truth(record) or []
+    report.count(record, sum(mask is not None for mask in masks))
+    if labels is not None:
+        write_label_map(out / "SegmentationClass" / f"{record.image_id}.png", labels)
+    if numbers is not None:
+        write_label_map(out / "SegmentationObject" / f"{record.image_id}.png", numbers)
+        for number, (mask, crowd) in enumerate(zip(masks, record.crowd, strict=True), start=1):
+            if mask is not None and not crowd and np.any(numbers[mask] != number):
+                report.lose("the part of a mask that is behind another")
+    return labels is not None
+
+
+def _voc_corners(box: FloatArray) -> list[str]:
+    x0, y0, x1, y1 = (float(corner) for corner in box)
+    return [f"{corner:.4f}".rstrip("0").rstrip(".") for corner in (x0 + 1, y0 + 1, x1, y1)]
+
+
+def _write_list(path: Path, names: Iterable[str]) -> None:
+    write_text(path, "".join(f"{name}\n" for name in names))
+
+
+def _add(parent: ElementTree.Element, tag: str, text: str) -> None:
+    ElementTree.SubElement(parent, tag).text = text

@@ -1,0 +1,214 @@
+"""YOLO: a data.yaml with the classes and splits, and a text file an image with a line an object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bana.data.classes import read_lines
+from bana.data.faults import FaultLog
+from bana.data.images import image_size
+from bana.data.masks import checked_segmentation
+from bana.data.objects import AnnotatedObject, checked_box, make_record
+from bana.data.paths import below, chosen_split, list_images, normal, without_suffix
+from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.errors import DataError
+
+_NOT_SPLITS = {"path", "names", "download", "yaml_file"}
+
+
+def detect(path: Path) -> bool:
+    """Whether ``path`` is a YAML file or a folder with a data.yaml, or with one YAML file that has class names."""
+    return _find_yaml(path) is not None
+
+
+def splits(path: Path) -> dict[str, list[str]]:
+    """What the data.yaml says about each split: folders, lists of images, or images."""
+    file = _yaml_of(path)
+    return parse_splits(load_yaml(file), file)
+
+
+def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
+    """Read a split of a YOLO data set: boxes, or outlines as YOLO-seg has them.
+
+    An image without a text file, or with an empty one, is a record without objects. A sixth number of a box, or one
+    after an outline, is its score. The source id of a class is its YOLO number plus 1.
+
+    Raises:
+        DataError: If the split is missing or unknown, or a file, line or image cannot be used (see FaultLog).
+    """
+    file = _yaml_of(path)
+    content = load_yaml(file)
+    names = parse_names(content, file)
+    split, sources = chosen_split(path, split, parse_splits(content, file))
+    numbers = sorted(names)
+    classes = ClassTable(tuple(names[number] for number in numbers), tuple(number + 1 for number in numbers))
+    class_ids = {number: index for index, number in enumerate(numbers, start=1)}
+    records = []
+    seen: set[str] = set()
+    for image, image_id in _images(_root(content, file), sources, file, faults):
+        with faults.of(image_id):
+            if image_id in seen:
+                raise DataError(f"{image}: another image is called {image_id!r} too; rename one of them")
+            seen.add(image_id)
+        record = _record(image, image_id, class_ids, faults)
+        if record is not None:
+            records.append(record)
+    usable = tuple(record for record in records if not faults.spoiled(record.image_id))
+    return BoxDataset(usable, classes, path, "yolo", split, faults.rejected())
+
+
+def parse_names(content: dict[str, Any], file: Path) -> dict[int, str]:
+    """The class names by number, from a list or a mapping."""
+    names = content.get("names")
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names:
+        raise DataError(f"{file}: names must be a list of class names or a mapping from numbers to them; add it")
+    for number, name in names.items():
+        if not isinstance(number, int) or number < 0 or not isinstance(name, str | int | float):
+            raise DataError(f"{file}: names must map whole numbers to class names; correct it")
+    count = content.get("nc", len(names))
+    if count != len(names):
+        raise DataError(f"{file}: nc is not the number of names, {len(names)}; correct one of them")
+    return {number: str(name) for number, name in names.items()}
+
+
+def parse_splits(content: dict[str, Any], file: Path) -> dict[str, list[str]]:
+    """The sources of each split: every key whose value is text or a list of texts, ``path`` and the like aside."""
+    found: dict[str, list[str]] = {}
+    for key, value in content.items():
+        sources = [value] if isinstance(value, str) else value
+        if key not in _NOT_SPLITS and isinstance(sources, list) and all(isinstance(entry, str) for entry in sources):
+            found[str(key)] = [entry for entry in sources if entry]
+    found = {name: sources for name, sources in found.items() if sources}
+    if not found:
+        raise DataError(f"{file}: names no split; add one such as 'train: images/train'")
+    return found
+
+
+def parse_line(line: str, size: tuple[int, int], class_ids: dict[int, int], place: str) -> AnnotatedObject:
+    """Read ``class cx cy w h [score]`` or ``class x1 y1 x2 y2 x3 y3 ... [score]``, in shares of the image's size."""
+    try:
+        number, *values = (float(word) for word in line.split())
+    except ValueError as error:
+        raise DataError(f"{place}: has a word that is not a number; give class and coordinates") from error
+    if number not in class_ids:
+        raise DataError(f"{place}: class {number:g} is not in names; correct it or add the class to the YAML file")
+    class_id = class_ids[int(number)]
+    # Outlines have at least three points, so that only a box has 4 or 5 numbers.
+    has_score = len(values) % 2 == 1
+    score = values[-1] if has_score else None
+    coordinates = values[:-1] if has_score else values
+    if len(coordinates) < 4:
+        raise DataError(f"{place}: has {len(values)} numbers after the class; give 4, or at least 6 for an outline")
+    if len(coordinates) == 4:
+        cx, cy, w, h = coordinates
+        corners = ((cx - w / 2) * size[0], (cy - h / 2) * size[1], (cx + w / 2) * size[0], (cy + h / 2) * size[1])
+        return AnnotatedObject(checked_box(corners, *size, place), class_id, score=score)
+    xs, ys = ([share * side for share in coordinates[axis::2]] for axis, side in enumerate(size))
+    box = checked_box((min(xs), min(ys), max(xs), max(ys)), *size, place)
+    polygon = [value for point in zip(xs, ys, strict=True) for value in point]
+    return AnnotatedObject(box, class_id, segmentation=checked_segmentation([polygon], *size, place), score=score)
+
+
+def label_path(image: Path) -> Path:
+    """The text file of an image: its path with the last folder called ``images`` replaced by ``labels``."""
+    parts = list(image.parts)
+    for index in range(len(parts) - 2, -1, -1):
+        if parts[index] == "images":
+            parts[index] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
+
+
+def _record(image: Path, image_id: str, class_ids: dict[int, int], faults: FaultLog) -> ImageRecord | None:
+    with faults.of(image_id):
+        size = image_size(image)
+        labels = label_path(image)
+        objects = []
+        for number, line in enumerate(read_lines(labels) if labels.is_file() else [], start=1):
+            with faults.of(image_id):
+                if line.strip():
+                    objects.append(parse_line(line, size, class_ids, f"{labels}: line {number}"))
+        if not faults.spoiled(image_id):
+            return make_record(image_id, image, size, objects)
+    return None
+
+
+def _images(root: Path, sources: Sequence[str], file: Path, faults: FaultLog) -> list[tuple[Path, str]]:
+    """The images of a split and their ids, relative to the folder that its sources have in common."""
+    images: list[Path] = []
+    bases: list[Path] = []
+    for source in sources:
+        place = _found(root, source, file)
+        if place.is_dir():
+            images += list_images(place)
+            bases.append(place)
+        else:
+            images += _listed_images(place, root, faults) if place.suffix == ".txt" else [place]
+            bases.append(root if place.suffix == ".txt" else place.parent)
+    base = os.path.commonpath(bases)
+    return [(image, without_suffix(image.relative_to(base).as_posix())) for image in images]
+
+
+def _listed_images(file: Path, root: Path, faults: FaultLog) -> list[Path]:
+    """The images that a list names, one a line, relative to the root or, after ``./``, to the list."""
+    found = []
+    for number, line in enumerate(read_lines(file), start=1):
+        name = line.strip()
+        with faults.of(name):
+            if name:
+                start = file.parent if name.startswith("./") else root
+                found.append(below(root, start / name, f"{file}: line {number}"))
+    return found
+
+
+def _root(content: dict[str, Any], file: Path) -> Path:
+    """The folder that splits are relative to: ``path`` if that is there, else the YAML file's own."""
+    given = content.get("path")
+    folder = file.parent / given if isinstance(given, str) else file.parent
+    return normal(folder if folder.is_dir() else file.parent)
+
+
+def _found(root: Path, source: str, file: Path) -> Path:
+    """A source of a split; Roboflow writes ``../train/images`` for ``train/images``."""
+    for candidate in (root / source, root / source.removeprefix("../")):
+        if candidate.exists():
+            return normal(candidate)
+    raise DataError(f"{file}: {source} is not in {root}; correct the split or path")
+
+
+def _find_yaml(path: Path) -> Path | None:
+    if path.is_file():
+        return path if path.suffix.lower() in {".yaml", ".yml"} else None
+    own = [path / name for name in ("data.yaml", "data.yml", "dataset.yaml") if (path / name).is_file()]
+    others = [*path.glob("*.yaml"), *path.glob("*.yml")]
+    return own[0] if own else others[0] if len(others) == 1 else None
+
+
+def _yaml_of(path: Path) -> Path:
+    file = _find_yaml(path)
+    if file is None:
+        raise DataError(f"{path}: has no data.yaml; add one with names and splits")
+    return file
+
+
+def load_yaml(file: Path) -> dict[str, Any]:
+    """Read a YAML file that holds keys, without making Python objects of it."""
+    try:
+        content = yaml.safe_load(file.read_bytes())
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise DataError(f"{file}: line {line}: is not YAML ({error.problem}); correct it") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: is not YAML ({type(error).__name__}); correct it") from error
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}); restore the file") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file}: has no keys; give names and splits")
+    return content

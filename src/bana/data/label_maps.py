@@ -1,0 +1,68 @@
+"""Label maps as indexed PNGs: one number a pixel, shown in VOC's colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from bana.data.files import atomic_file
+from bana.data.images import opened_image
+from bana.errors import DataError
+
+LabelMap = npt.NDArray[np.uint8 | np.uint16]
+
+
+def voc_palette() -> npt.NDArray[np.uint8]:
+    """VOC's colours of 256 labels, uint8 (256, 3): a label's bits, least first, fill the channels from the top."""
+    labels = np.arange(256)
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    for level in range(8):
+        for channel in range(3):
+            bit = (labels >> (3 * level + channel)) & 1
+            palette[:, channel] |= (bit << (7 - level)).astype(np.uint8)
+    return palette
+
+
+def write_label_map(path: Path, labels: LabelMap) -> None:
+    """Write labels (H, W) as PNG, atomically: uint8 indexed with VOC's palette, uint16 as 16-bit grayscale.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    image = Image.fromarray(labels)
+    if labels.dtype == np.uint8:
+        image.putpalette(voc_palette().tobytes())
+    with atomic_file(path) as file:
+        image.save(file, format="PNG")
+
+
+def read_label_map(path: Path, width: int, height: int) -> LabelMap:
+    """Read an indexed, 8-bit or 16-bit PNG of labels.
+
+    Args:
+        path: The PNG file.
+        width: That it must have, pixels.
+        height: That it must have, pixels.
+
+    Returns:
+        uint8 or uint16 (height, width).
+
+    Raises:
+        DataError: If the file is missing, damaged, of another size, or has colours instead of labels.
+    """
+    with opened_image(path) as image:
+        if image.size != (width, height):
+            raise DataError(
+                f"{path}: map is {image.size[0]}x{image.size[1]}, but the image is {width}x{height}; make it anew"
+            )
+        if image.mode not in {"P", "L", "I;16", "I"}:
+            raise DataError(f"{path}: has colours (mode {image.mode}), not labels; save it as an indexed PNG")
+        labels = np.array(image)
+    if labels.dtype == np.uint8:
+        return labels
+    if labels.min() < 0 or labels.max() > 65535:
+        raise DataError(f"{path}: has labels beyond 65535; save it with 16 bits")
+    return labels.astype(np.uint16)

@@ -1,0 +1,230 @@
+"""Masks in the forms that annotation files carry, and the truth that a record holds in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from bana.data.label_maps import LabelMap, read_label_map
+from bana.data.objects import ROUNDING
+from bana.data.outlines import Ring, joined, trace
+from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, Segmentation, pixel_slices
+from bana.data.strict_json import is_number
+from bana.errors import DataError
+
+
+def encode_mask(mask: BoolArray) -> dict[str, Any]:
+    """Compress a bool (H, W) mask to COCO's RLE, ``{"size": [H, W], "counts": str}``."""
+    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def decode_mask(segmentation: Segmentation, height: int, width: int) -> BoolArray:
+    """The pixels of a checked segmentation, bool (height, width), as pycocotools draws them."""
+    if isinstance(segmentation, dict):
+        rle = segmentation
+    elif not segmentation:
+        return np.zeros((height, width), dtype=bool)
+    else:
+        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+    return np.asarray(coco_mask.decode(rle), dtype=bool)
+
+
+def checked_segmentation(segmentation: Any, width: int, height: int, place: str) -> Segmentation | None:
+    """A segmentation as records hold it: RLE compressed, polygons clipped where they stick out by rounding.
+
+    Args:
+        segmentation: What a JSON file has: RLE with counts as a string or a list, a list of polygons, or nothing.
+        width: Of the image, pixels.
+        height: Of the image, pixels.
+        place: File and place in it, for the message.
+
+    Raises:
+        DataError: If it is none of these, or does not fit the image.
+    """
+    if segmentation is None or segmentation == []:
+        return None
+    if isinstance(segmentation, dict):
+        return _checked_rle(segmentation, width, height, place)
+    if isinstance(segmentation, list):
+        return [_checked_polygon(polygon, width, height, place) for polygon in segmentation]
+    raise DataError(f"{place}: segmentation is a {type(segmentation).__name__}; give RLE or a list of polygons")
+
+
+def polygons_of(mask: BoolArray) -> list[list[float]]:
+    """One polygon around each part of a mask; its holes are lost, all else is kept to the pixel."""
+    return [_flat(ring) for ring in trace(mask).parts]
+
+
+def single_polygon_of(mask: BoolArray) -> list[float]:
+    """One polygon around a mask that is not empty: parts are joined by lines without width, holes are lost."""
+    outlines = trace(mask)
+    if outlines.holes:
+        # A part inside a hole would be cut out of the filled hole again.
+        outlines = trace(decode_mask([_flat(ring) for ring in outlines.parts], *mask.shape))
+    return _flat(joined(outlines.parts))
+
+
+def mask_iou(first: BoolArray, second: BoolArray) -> float:
+    """Intersection over union of two masks; 1 where both are empty."""
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 1.0
+
+
+def instance_truth(record: ImageRecord) -> list[BoolArray | None] | None:
+    """The true mask of each object.
+
+    Returns:
+        K entries, bool (H, W) or None for an object without a mask; None where no object of the record has one.
+
+    Raises:
+        DataError: If the record's instance map is damaged or does not have the image's size.
+    """
+    if any(segmentation is not None for segmentation in record.segmentations):
+        return [
+            None if segmentation is None else decode_mask(segmentation, record.height, record.width)
+            for segmentation in record.segmentations
+        ]
+    if record.instance_path is None or not len(record):
+        return None
+    numbers = read_label_map(record.instance_path, record.width, record.height)
+    return [numbers == number for number in range(1, len(record) + 1)]
+
+
+def semantic_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap | None:
+    """The true class of every pixel.
+
+    It is the record's own label map where there is one. Else it is painted from the objects' masks, larger boxes
+    first, so that the smaller box is in front. Behind them all, crowd regions and the boxes of objects without a mask
+    are ignored.
+
+    Returns:
+        uint8 (H, W), or uint16 for more than 254 classes, with ``class_table.ignore_index`` where nothing is known;
+        None where the record has objects and none of them has a mask.
+
+    Raises:
+        DataError: If a label map is damaged, has another size than the image, or a class that the table does not have.
+    """
+    if record.semantic_path is not None:
+        return _own_label_map(record, class_table)
+    masks = instance_truth(record)
+    if masks is None and len(record):
+        return None
+    return _painted(record, masks or [], record.class_ids, class_table.label_dtype)
+
+
+def instance_map(record: ImageRecord) -> LabelMap | None:
+    """The number of the object, 1..K in order, of every pixel, painted as semantic_truth paints classes.
+
+    Returns:
+        uint8 (H, W) with 255 where nothing is known, or uint16 with 65535 for more than 254 objects; None where no
+        object has a mask.
+    """
+    masks = instance_truth(record)
+    if masks is None:
+        return None
+    return _painted(record, masks, np.arange(1, len(record) + 1), np.uint8 if len(record) <= 254 else np.uint16)
+
+
+def front_last(record: ImageRecord) -> list[int]:
+    """The record's objects in painting order: larger boxes first; of two equal ones the first of the file in front."""
+    widths, heights = (record.boxes[:, 2:] - record.boxes[:, :2]).T
+    order: list[int] = np.argsort(widths * heights, kind="stable")[::-1].tolist()
+    return order
+
+
+def _painted(
+    record: ImageRecord, masks: Sequence[BoolArray | None], values: IntArray, dtype: type[np.uint8] | type[np.uint16]
+) -> LabelMap:
+    void = np.iinfo(dtype).max
+    painted = np.zeros((record.height, record.width), dtype=dtype)
+    for box, mask, crowd in zip(record.boxes, masks, record.crowd, strict=True):
+        if mask is None:
+            painted[pixel_slices(box)] = void
+        elif crowd:
+            painted[mask] = void
+    for index in front_last(record):
+        mask = masks[index]
+        if mask is not None and not record.crowd[index]:
+            painted[mask] = values[index]
+    return painted
+
+
+def _own_label_map(record: ImageRecord, class_table: ClassTable) -> LabelMap:
+    assert record.semantic_path is not None
+    labels = read_label_map(record.semantic_path, record.width, record.height)
+    void = 65535 if labels.dtype == np.uint16 else 255
+    unknown = np.setdiff1d(labels[labels != void], np.arange(len(class_table) + 1))
+    if unknown.size:
+        raise DataError(
+            f"{record.semantic_path}: has label {unknown[0]}, but there are {len(class_table)} classes; "
+            "correct the map or the class list"
+        )
+    return np.where(labels == void, class_table.ignore_index, labels).astype(class_table.label_dtype)
+
+
+def _flat(ring: Ring) -> list[float]:
+    return [float(value) for value in ring.ravel()]
+
+
+def _checked_polygon(polygon: Any, width: int, height: int, place: str) -> list[float]:
+    if not isinstance(polygon, list) or not all(is_number(value) for value in polygon):
+        raise DataError(f"{place}: a polygon must be a list of numbers [x0, y0, x1, y1, ...]; correct it")
+    if len(polygon) < 6 or len(polygon) % 2:
+        raise DataError(
+            f"{place}: a polygon has {len(polygon)} numbers; give an even number of at least 6, or remove it"
+        )
+    points = np.array(polygon, dtype=np.float64).reshape(-1, 2)
+    side = np.array([width, height])
+    # Far outside, a polygon would make the rasteriser walk an edge of that length pixel by pixel.
+    if not np.isfinite(points).all() or (points < -ROUNDING).any() or (points > side + ROUNDING).any():
+        raise DataError(f"{place}: a polygon lies outside the {width}x{height} image; correct it or the image size")
+    clipped: list[float] = np.clip(points, 0, side).ravel().tolist()
+    return clipped
+
+
+def _checked_rle(rle: dict[str, Any], width: int, height: int, place: str) -> dict[str, Any]:
+    size, counts = rle.get("size"), rle.get("counts")
+    if size != [height, width]:
+        raise DataError(
+            f"{place}: RLE mask has size {size!s:.40}, but the image is {width}x{height}; correct one of them"
+        )
+    if isinstance(counts, list):
+        if not all(is_number(count) and count >= 0 and count == int(count) for count in counts):
+            raise DataError(f"{place}: RLE counts must be whole numbers from 0 up; correct them")
+        runs: Sequence[int] = [int(count) for count in counts]
+    elif isinstance(counts, str):
+        runs = _run_lengths(counts)
+    else:
+        raise DataError(f"{place}: RLE mask has no counts; give a string or a list of run lengths")
+    # pycocotools leaves the pixels after the last run uninitialised.
+    if sum(runs) != height * width or min(runs) < 0:
+        raise DataError(f"{place}: RLE counts do not add up to the image's {width}x{height} pixels; restore the mask")
+    if isinstance(counts, str):
+        return {"size": [height, width], "counts": counts}
+    packed = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
+
+
+def _run_lengths(counts: str) -> list[int]:
+    """The runs of a compressed RLE: base-32 digits, least first, each from the third run on less the run two before.
+
+    A string that is cut or has other characters gives [-1], which no mask has.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts:
+        digit = ord(character) - 48
+        if not 0 <= digit < 64:
+            return [-1]
+        value |= (digit & 31) << shift
+        shift += 5
+        if digit < 32:
+            if digit & 16:
+                value -= 1 << shift
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return runs if not shift and runs else [-1]

@@ -1,0 +1,90 @@
+"""From the objects of an annotation file to an ImageRecord, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bana.data.records import ImageRecord, Segmentation
+from bana.errors import DataError
+
+Box = tuple[float, float, float, float]
+
+ROUNDING = 1.0
+"""Pixels by which a box may stick out of its image: rounding, and the off-by-one between 0-based and 1-based tools."""
+
+
+@dataclass(frozen=True)
+class AnnotatedObject:
+    """One object of an annotation file: xyxy box in pixel-edge coordinates, class id 1..L, and what else is known."""
+
+    box: Box
+    class_id: int
+    difficult: bool = False
+    crowd: bool = False
+    segmentation: Segmentation | None = None
+    object_id: int | None = None
+    score: float | None = None
+
+
+def checked_box(box: Sequence[float], width: int, height: int, place: str) -> Box:
+    """The box, clipped where it sticks out of the image by rounding.
+
+    Args:
+        box: xyxy in pixel-edge coordinates.
+        width: Of the image, pixels.
+        height: Of the image, pixels.
+        place: File and place in it, for the message.
+
+    Raises:
+        DataError: If a corner is not finite or more than a pixel outside the image, or the box is inverted or empty.
+    """
+    x0, y0, x1, y1 = box
+    shown = f"({x0:g}, {y0:g}, {x1:g}, {y1:g})"
+    if not all(math.isfinite(corner) for corner in box):
+        raise DataError(f"{place}: box {shown} is not finite; correct or remove it")
+    if x1 < x0 or y1 < y0:
+        raise DataError(f"{place}: box {shown} is inverted; swap its corners")
+    if min(x0, y0) < -ROUNDING or x1 > width + ROUNDING or y1 > height + ROUNDING:
+        raise DataError(
+            f"{place}: box {shown} lies outside the {width}x{height} image; correct the box or the image size"
+        )
+    x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+    if np.float32(x1) <= np.float32(x0) or np.float32(y1) <= np.float32(y0):
+        raise DataError(f"{place}: box {shown} is empty; correct or remove it")
+    return x0, y0, x1, y1
+
+
+def make_record(
+    image_id: str,
+    path: Path,
+    size: tuple[int, int],
+    objects: Sequence[AnnotatedObject],
+    *,
+    semantic_path: Path | None = None,
+    instance_path: Path | None = None,
+    source_id: int | None = None,
+) -> ImageRecord:
+    """Gather the checked objects of one image into a record; ``size`` is (width, height)."""
+    object_ids = [entry.object_id for entry in objects if entry.object_id is not None]
+    scores = [entry.score for entry in objects]
+    return ImageRecord(
+        image_id=image_id,
+        path=path,
+        width=size[0],
+        height=size[1],
+        boxes=np.array([entry.box for entry in objects], dtype=np.float32).reshape(-1, 4),
+        class_ids=np.array([entry.class_id for entry in objects], dtype=np.int64),
+        difficult=np.array([entry.difficult for entry in objects], dtype=bool),
+        crowd=np.array([entry.crowd for entry in objects], dtype=bool),
+        segmentations=tuple(entry.segmentation for entry in objects),
+        semantic_path=semantic_path,
+        instance_path=instance_path,
+        source_id=source_id,
+        object_ids=tuple(object_ids) if len(object_ids) == len(objects) else (),
+        scores=np.array(scores, dtype=np.float32) if objects and None not in scores else None,
+    )

@@ -1,0 +1,103 @@
+"""Finding the files that annotations name, without leaving the data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from bana.data.images import SUFFIXES
+from bana.errors import DataError
+
+T = TypeVar("T")
+
+
+def inside(name: str, place: str) -> str:
+    """A file name of an annotation in posix form, if it stays inside the folder that it is relative to.
+
+    Raises:
+        DataError: If the name is empty, absolute, or leaves the folder by ``..``.
+    """
+    posix = os.path.normpath(name.replace("\\", "/"))
+    outside = posix in {".", ".."} or posix.startswith(("/", "../")) or posix[1:2] == ":"
+    if not name.strip() or "\0" in name or outside:
+        raise DataError(f"{place}: file name {name!r} leaves the image folder; use a name relative to it")
+    return posix
+
+
+def below(folder: Path, path: Path, place: str) -> Path:
+    """The path without ``..``, if it lies below the folder.
+
+    Raises:
+        DataError: If it lies outside.
+    """
+    if not normal(path).is_relative_to(normal(folder)):
+        raise DataError(f"{place}: {path} leaves the folder {folder}; move the image there, or give the folder of both")
+    return normal(path)
+
+
+def normal(path: Path) -> Path:
+    """The absolute path without ``..``; links are kept, so that a folder of links is as good as its targets."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def without_suffix(name: str) -> str:
+    """``a/b.jpg`` -> ``a/b``."""
+    return os.path.splitext(name)[0]  # noqa: PTH122 - a Path would refuse some names
+
+
+def image_names(stem: str) -> list[str]:
+    """The file names that an image called ``stem`` may have."""
+    return [stem + suffix for lower in SUFFIXES for suffix in (lower, lower.upper())]
+
+
+def find_image(folders: Sequence[Path], names: Sequence[str], place: str) -> Path:
+    """The first of the named files in the first folder that has one.
+
+    Raises:
+        DataError: If no folder has any.
+    """
+    for folder in folders:
+        for name in names:
+            if _is_file(folder / name):
+                return folder / name
+    looked = ", ".join(str(folder) for folder in folders)
+    raise DataError(f"{place}: image {names[0]!r} is not in {looked}; restore the image or remove its annotation")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long or that no file system can have
+        return False
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Every image below ``folder``, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def chosen_split(root: Path, split: str | None, found: Mapping[str, T]) -> tuple[str, T]:
+    """The wanted split and what ``found`` holds for it; the only one where none is wanted.
+
+    Raises:
+        DataError: If the split is not there, or left out though there are several.
+    """
+    if split is None and len(found) == 1:
+        return next(iter(found.items()))
+    if split is not None and split in found:
+        return split, found[split]
+    names = shown(name for name in found if name)
+    if split is None:
+        raise DataError(f"{root}: has several splits; choose one with --split: {names}")
+    if set(found) <= {""}:
+        raise DataError(f"{root}: has no splits, so not {split!r} either; leave --split out")
+    raise DataError(f"{root}: has no split {split!r}; choose one of: {names}")
+
+
+def shown(names: Iterable[str], limit: int = 12) -> str:
+    """A list of names for a message, cut where it is long."""
+    names = list(names)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return (", ".join(names[:limit]) or "none") + more

@@ -1,0 +1,85 @@
+"""Reading a data set in any format."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from types import ModuleType
+
+from bana.data.faults import FaultLog, OnError
+from bana.data.formats import coco, labelme, voc, yolo
+from bana.data.paths import shown
+from bana.data.records import BoxDataset
+from bana.errors import DataError, SettingsError
+
+FORMATS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo, "labelme": labelme}
+"""The formats by name, each a module with ``detect``, ``splits`` and ``read``."""
+
+
+def read_dataset(
+    path: str | PathLike[str], split: str | None = None, format: str | None = None, on_error: OnError = "stop"
+) -> BoxDataset:
+    """Read a data set of images with boxes.
+
+    Args:
+        path: A folder, or a COCO JSON file or YOLO data.yaml.
+        split: The part to read, such as ``train``. May be left out where there is only one.
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme``; found from what is there if left out.
+        on_error: ``stop`` raises on the first image that cannot be used; ``skip`` leaves it out and notes it in
+            ``rejected``.
+
+    Raises:
+        DataError: If the data set, the split or an image of it cannot be used, or no boxes are left.
+        SettingsError: If ``format`` or ``on_error`` is not known.
+    """
+    root = Path(path)
+    return usable(read_with(FaultLog(on_error), root, split, format))
+
+
+def read_with(faults: FaultLog, root: Path, split: str | None = None, format: str | None = None) -> BoxDataset:
+    """Read a data set as read_dataset does, with every fault noted in ``faults``; it may have no images or boxes.
+
+    Raises:
+        DataError: If the data set or split as a whole cannot be read.
+        SettingsError: If ``format`` is not known.
+    """
+    dataset: BoxDataset = FORMATS[format_of(root, format)].read(root, split, faults)
+    return dataset
+
+
+def format_of(root: Path, wanted: str | None = None) -> str:
+    """The name of the data set's format: ``wanted``, or the one whose layout is found.
+
+    Raises:
+        DataError: If the path is missing, or has the layout of no format or of several.
+        SettingsError: If ``wanted`` is not a format.
+    """
+    if wanted is not None and wanted not in FORMATS:
+        raise SettingsError(f"format {wanted!r} is not known; choose one of: {', '.join(FORMATS)}")
+    if not root.exists():
+        raise DataError(f"{root}: no such file or folder; check the path")
+    if wanted is not None:
+        return wanted
+    found = [name for name, module in FORMATS.items() if module.detect(root)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DataError(f"{root}: looks like {' and '.join(found)}; say which with --format")
+    raise DataError(f"{root}: holds no data set that is known ({shown(FORMATS)}); check the path or say --format")
+
+
+def usable(dataset: BoxDataset) -> BoxDataset:
+    """The data set itself, if it has images and boxes.
+
+    Raises:
+        DataError: If it has none.
+    """
+    split = f" split {dataset.split!r}" if dataset.split else ""
+    left_out = (
+        f" ({len(dataset.rejected)} left out, the first: {dataset.rejected[0].reason})" if dataset.rejected else ""
+    )
+    if not dataset.records:
+        raise DataError(f"{dataset.root}:{split} has 0 images{left_out}; check the path and the split")
+    if not any(len(record) for record in dataset):
+        raise DataError(f"{dataset.root}:{split} has no boxes in {len(dataset)} images{left_out}; add annotations")
+    return dataset

@@ -1,0 +1,187 @@
+"""What every reader produces and every stage consumes: images with boxes.
+
+Conventions (they hold everywhere inside bana): boxes are float32 ``(K, 4)`` xyxy in pixel-edge coordinates, 0-based
+and half-open, so pixel (0, 0) covers [0, 1) x [0, 1). Class ids are 0 for background and 1..L for objects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+Segmentation = dict[str, Any] | list[list[float]]
+"""One object's mask as COCO writes it: compressed RLE ``{"size": [H, W], "counts": str}``, or polygons
+``[[x0, y0, x1, y1, ...], ...]`` in pixel-edge coordinates."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageRecord:
+    """One image and its objects, in the order of the annotation file.
+
+    Attributes:
+        image_id: Unique in the data set: the file name without its suffix, relative to the image folder, in posix form.
+        path: The image file.
+        width: Pixels, after EXIF orientation is applied.
+        height: Pixels, after EXIF orientation is applied.
+        boxes: float32 (K, 4) xyxy, pixel-edge coordinates.
+        class_ids: int64 (K,), each in 1..L.
+        difficult: bool (K,): VOC's flag. Difficult objects are boxes like any other.
+        crowd: bool (K,): COCO's flag. Crowd regions are neither object nor background: their pixels are ignored.
+        segmentations: K entries: the mask that the annotation file carries for the object, or None.
+        semantic_path: An indexed PNG with the true class of every pixel, where the data set has one.
+        instance_path: An indexed PNG with the number of the object (1..K in order) of every pixel, where there is one.
+        source_id: The image's id in a COCO file.
+        object_ids: The objects' ids in a COCO file, or an empty tuple.
+        scores: float32 (K,) confidence of each object in [0, 1], where the data set has them.
+    """
+
+    image_id: str
+    path: Path
+    width: int
+    height: int
+    boxes: FloatArray
+    class_ids: IntArray
+    difficult: BoolArray
+    crowd: BoolArray
+    segmentations: tuple[Segmentation | None, ...]
+    semantic_path: Path | None = None
+    instance_path: Path | None = None
+    source_id: int | None = None
+    object_ids: tuple[int, ...] = ()
+    scores: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    @property
+    def background_share(self) -> float:
+        """Share of the image's pixels (0..1) whose centre lies outside every box."""
+        return float(1.0 - covered(self.boxes, self.height, self.width).mean())
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An image that could not be used, and why: a line of ``rejected.jsonl``."""
+
+    image_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The classes of a data set.
+
+    Attributes:
+        names: L names; ``names[i]`` belongs to class id ``i + 1``.
+        source_ids: L ids by which the annotation format knows the classes (sparse in COCO, 0-based in YOLO).
+    """
+
+    names: tuple[str, ...]
+    source_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.source_ids:
+            object.__setattr__(self, "source_ids", tuple(range(1, len(self.names) + 1)))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def ignore_index(self) -> int:
+        """The label of pixels that count for nothing: 255, or 65535 where class ids need 16 bits."""
+        return 255 if len(self.names) <= 254 else 65535
+
+    @property
+    def label_dtype(self) -> type[np.uint8] | type[np.uint16]:
+        """The type of a label map that holds every class id and the ignore label."""
+        return np.uint8 if len(self.names) <= 254 else np.uint16
+
+
+@dataclass(frozen=True)
+class BoxDataset(Sequence[ImageRecord]):
+    """A data set of images with boxes: a sequence of records and what they share.
+
+    Attributes:
+        records: The images, in the order of the split or annotation file.
+        class_table: Names and source ids of the classes.
+        root: The folder or file that was read.
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme``.
+        split: The split that was read, or None where the format has none.
+        rejected: Images left out under ``on_error="skip"``.
+    """
+
+    records: tuple[ImageRecord, ...]
+    class_table: ClassTable
+    root: Path
+    format: str
+    split: str | None = None
+    rejected: tuple[Rejected, ...] = field(default=())
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The L class names; ``classes[i]`` is class id ``i + 1``."""
+        return self.class_table.names
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @overload
+    def __getitem__(self, index: int) -> ImageRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ImageRecord, ...]: ...
+    def __getitem__(self, index: int | slice) -> ImageRecord | tuple[ImageRecord, ...]:
+        return self.records[index]
+
+    def __iter__(self) -> Iterator[ImageRecord]:
+        return iter(self.records)
+
+    def fingerprint(self) -> str:
+        """A hex digest of what training and labelling depend on: ids, sizes, boxes, classes and flags, in order."""
+        digest = hashlib.sha256("\0".join(self.classes).encode())
+        for record in self.records:
+            digest.update(f"\n{record.image_id}\0{record.width}x{record.height}\0".encode())
+            for array in (record.boxes, record.class_ids, record.crowd):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def covered(boxes: npt.ArrayLike, height: int, width: int) -> BoolArray:
+    """Which pixels lie inside at least one box.
+
+    Args:
+        boxes: (K, 4) xyxy in pixel-edge coordinates; K may be 0.
+        height: Pixels.
+        width: Pixels.
+
+    Returns:
+        bool (height, width): True where the pixel's centre is inside a box.
+    """
+    inside = np.zeros((height, width), dtype=bool)
+    for rows, columns in (pixel_slices(box) for box in np.asarray(boxes, dtype=np.float64).reshape(-1, 4)):
+        inside[rows, columns] = True
+    return inside
+
+
+def pixel_slices(box: npt.ArrayLike) -> tuple[slice, slice]:
+    """The pixels of a box: those whose centre lies in it, and at least one in each direction.
+
+    Args:
+        box: (4,) xyxy in pixel-edge coordinates, not negative.
+
+    Returns:
+        Row slice and column slice of the image array.
+    """
+    x0, y0, x1, y1 = np.asarray(box, dtype=np.float64)
+    top, left = int(np.ceil(y0 - 0.5)), int(np.ceil(x0 - 0.5))
+    bottom, right = int(np.ceil(y1 - 0.5)), int(np.ceil(x1 - 0.5))
+    return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))

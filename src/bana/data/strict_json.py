@@ -1,0 +1,84 @@
+"""Reading JSON that is not trusted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bana.errors import DataError
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds one object; NaN and Infinity, which are not JSON, are refused.
+
+    Raises:
+        DataError: If the file cannot be read, is not JSON, or holds something else than an object.
+    """
+    try:
+        content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}: line {error.lineno}: is not JSON ({error.msg}); correct or restore it") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is not strict JSON ({error}); correct it") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: holds a {type(content).__name__}, not an object with keys; give another file")
+    return content
+
+
+def head_has(path: Path, *keys: str) -> bool:
+    """Whether one of the keys stands in the first 64 kB of a file, which tells a format without parsing it all."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(65536)
+    except OSError:
+        return False
+    return any(f'"{key}"'.encode() in head for key in keys)
+
+
+def is_labelme(path: Path) -> bool:
+    """Whether a JSON file begins as labelme's do."""
+    return head_has(path, "shapes", "imagePath", "imageData")
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number (true and false are not) that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def value_of(entry: Any, key: str, kind: type, place: str) -> Any:
+    """``entry[key]``, if it has the type; booleans are not integers, integers are floats.
+
+    Raises:
+        DataError: If the key is missing or its value has another type.
+    """
+    if not isinstance(entry, dict):
+        raise DataError(f"{place}: is a {type(entry).__name__}, not an object with keys; correct it")
+    if key not in entry:
+        raise DataError(f"{place}: has no {key!r}; add it")
+    value = entry[key]
+    good = (
+        is_number(value) and (kind is float or isinstance(value, int))
+        if kind in (int, float)
+        else isinstance(value, kind)
+    )
+    if not good:
+        raise DataError(f"{place}: {key!r} is a {type(value).__name__}, not {_KINDS[kind]}; correct it")
+    return value
+
+
+def json_lines(entries: Iterable[dict[str, Any]]) -> str:
+    """One line of strict JSON for each entry."""
+    return "".join(json.dumps(entry, allow_nan=False, ensure_ascii=False) + "\n" for entry in entries)
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text", list: "a list", dict: "an object"}
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not allowed")

@@ -1,0 +1,167 @@
+"""What the writers of all formats share: where images go, what got lost, and whole folders or nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from bana.data.files import atomic_file
+from bana.data.images import image_size, is_upright, open_image
+from bana.data.masks import decode_mask, mask_iou
+from bana.data.records import BoolArray, ImageRecord
+from bana.errors import DataError, OutputError, SettingsError
+
+ImageMode = Literal["copy", "link", "none"]
+"""``copy`` the image files, hard-``link`` them where their bytes can stay as they are, or leave them where they are."""
+
+_SAME_FORMAT = {".jpeg": ".jpg", ".tiff": ".tif"}
+_SAVING: dict[str, dict[str, Any]] = {
+    ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    ".webp": {"format": "WEBP", "lossless": True},
+}
+
+
+@dataclass
+class WriteReport:
+    """What one split of a data set became.
+
+    Attributes:
+        images: Images written.
+        objects: Objects written.
+        masks: Objects written with a mask.
+        reencoded: Images that were encoded anew, since the format wants JPEG or they were not stored upright.
+        lost: What the format cannot hold, and of how many objects (or images) it got lost.
+        polygons: Masks that were written as polygons.
+        mean_iou: Of these polygons with the masks; 1 where there are none.
+        min_iou: The least of them.
+    """
+
+    images: int = 0
+    objects: int = 0
+    masks: int = 0
+    reencoded: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    polygons: int = 0
+    mean_iou: float = 1.0
+    min_iou: float = 1.0
+
+    def count(self, record: ImageRecord, masks: int) -> None:
+        """Count one image that was written, and its objects."""
+        self.images += 1
+        self.objects += len(record)
+        self.masks += masks
+
+    def lose(self, what: str, count: int = 1) -> None:
+        """Note what the format cannot hold."""
+        if count:
+            self.lost[what] += int(count)
+
+    def compare(self, mask: BoolArray, polygons: list[list[float]]) -> None:
+        """Measure what a mask loses as polygons."""
+        iou = mask_iou(mask, decode_mask(polygons, *mask.shape))
+        self.polygons += 1
+        self.mean_iou += (iou - self.mean_iou) / self.polygons
+        self.min_iou = min(self.min_iou, iou)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for JSON."""
+        return {
+            "images": self.images,
+            "objects": self.objects,
+            "masks": self.masks,
+            "reencoded": self.reencoded,
+            "lost": dict(self.lost),
+            "polygons": {"count": self.polygons, "mean_iou": self.mean_iou, "min_iou": self.min_iou},
+        }
+
+
+def place_image(record: ImageRecord, target: Path, mode: ImageMode, report: WriteReport) -> None:
+    """Put the record's image at ``target``, in the format of that file's suffix and stored upright.
+
+    Tools that ignore EXIF then see what the annotations describe. The bytes stay as they are where they can.
+
+    Raises:
+        DataError: If the image is missing or damaged, or has another size than the record.
+        OutputError: If the file cannot be written.
+        SettingsError: If ``mode`` is not known.
+    """
+    if mode not in ("copy", "link", "none"):
+        raise SettingsError(f"images={mode!r} is not known; choose copy, link or none")
+    if image_size(record.path) != (record.width, record.height):
+        width, height = image_size(record.path)
+        raise DataError(
+            f"{record.path}: image is {width}x{height} but its annotation says {record.width}x{record.height}; "
+            "correct the annotation, or the image's EXIF orientation"
+        )
+    if mode == "none":
+        return
+    suffix = _image_format(target)
+    if suffix != _image_format(record.path) or not is_upright(record.path):
+        report.reencoded += 1
+        pixels = Image.fromarray(open_image(record.path))
+        with atomic_file(target) as file:
+            pixels.save(file, **_SAVING.get(suffix, {"format": Image.registered_extensions()[suffix]}))
+    elif mode == "copy":
+        with record.path.open("rb") as source, atomic_file(target) as file:
+            shutil.copyfileobj(source, file)
+    else:
+        _link(record.path, target)
+
+
+@contextmanager
+def whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder to write in that becomes ``out`` at the end, or is removed if the block fails.
+
+    With ``overwrite`` it is ``out`` itself, whose files are replaced one by one; other files in it stay.
+
+    Raises:
+        OutputError: If ``out`` is a file, or holds something and shall not be overwritten, or cannot be made.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: is a file; choose a folder")
+    if out.is_dir() and any(out.iterdir()):
+        if not overwrite:
+            raise OutputError(f"{out}: is not empty; choose another folder or add --overwrite")
+        yield out
+        return
+    staging = out.parent / f".{out.name}.{os.getpid()}.part"
+    try:
+        with _as_output_error(out):
+            staging.mkdir(parents=True)
+        yield staging
+        with _as_output_error(out):
+            staging.replace(out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _as_output_error(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be made ({error.strerror}); choose another folder") from error
+
+
+def _image_format(path: Path) -> str:
+    suffix = path.suffix.lower()
+    return _SAME_FORMAT.get(suffix, suffix)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and target.samefile(source):
+            return
+        target.unlink(missing_ok=True)
+        os.link(source.resolve(), target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be linked ({error.strerror}); write with --images copy") from error

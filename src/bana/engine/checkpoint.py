@@ -1,0 +1,58 @@
+"""Checkpoints: tensors and JSON metadata in one safetensors file, written atomically. No pickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn, optim
+
+from bana.data.files import write_bytes
+from bana.errors import LabelerError
+
+_KEY = "bana"
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Write tensors and metadata to one file. Raises OutputError if it cannot be written."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes(path, save(contiguous, {_KEY: json.dumps(metadata, sort_keys=True)}))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what save_tensors wrote.
+
+    Raises:
+        LabelerError: If the file is missing, damaged, or not one of bana's.
+    """
+    if not path.is_file():
+        raise LabelerError(f"{path}: no such file; check the path")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {})[_KEY])
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise LabelerError(f"{path}: not a file that bana saved, or a damaged one; train again or choose another") from error
+
+
+def trained_state(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters that training changes: those with ``requires_grad``. Statistics of batches are frozen."""
+    return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
+def optimizer_tensors(optimizer: optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as named tensors: ``<parameter number>.<what>``."""
+    state = optimizer.state_dict()["state"]
+    return {f"{number}.{what}": value for number, entry in state.items() for what, value in entry.items() if value is not None}
+
+
+def restore_optimizer(optimizer: optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what optimizer_tensors gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        number, what = name.split(".")
+        state.setdefault(int(number), {})[what] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

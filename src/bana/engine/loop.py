@@ -1,0 +1,169 @@
+"""The training loop: all of it, in one place.
+
+A run is a function of its seed. The order of an epoch, the augmentation of a sample and the noise of a step each have a
+seed of their own, so a run that was killed and resumed takes the same steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn, optim
+from torch.utils.data import DataLoader, Dataset
+
+from bana.engine.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors, trained_state
+from bana.engine.progress import JsonLog, StepProgress
+from bana.engine.seeds import epoch_order, seed_of
+from bana.errors import LabelerError
+
+CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.jsonl"
+
+SampleKey = tuple[int, int]
+"""Epoch and index: what a data set is asked for, so that augmentation depends on both and on nothing else."""
+
+
+class Stage(Protocol):
+    """What a stage gives the loop."""
+
+    model: nn.Module
+    optimizer: optim.Optimizer
+
+    def loss(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a batch, and the metrics to show (the loss among them)."""
+
+    def rate(self, progress: float) -> float:
+        """The factor on the learning rates after a share ``progress`` (0..1) of all steps."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How a run steps through its data.
+
+    Attributes:
+        epochs: Passes over the samples.
+        batch_size: Samples a step; the last step of an epoch takes what is left.
+        seed: Of everything random.
+        workers: Processes that prepare samples; 0 prepares them in the training process.
+        checkpoint_seconds: Least time between checkpoints; 0 saves after every step.
+    """
+
+    epochs: int
+    batch_size: int
+    seed: int
+    workers: int = 0
+    checkpoint_seconds: float = 30.0
+
+    def batches(self, samples: int, first_step: int) -> Iterator[list[SampleKey]]:
+        """The keys of every batch from ``first_step`` on."""
+        step = 0
+        for epoch in range(self.epochs):
+            order = epoch_order(samples, self.seed, epoch)
+            for begin in range(0, samples, self.batch_size):
+                if step >= first_step:
+                    yield [(epoch, int(index)) for index in order[begin : begin + self.batch_size]]
+                step += 1
+
+    def steps(self, samples: int) -> int:
+        """Steps of the whole run."""
+        return self.epochs * -(-samples // self.batch_size)
+
+
+def train(
+    stage: Stage,
+    samples: Dataset[Any],
+    count: int,
+    collate: Callable[[list[Any]], Any],
+    loop: Loop,
+    out: Path,
+    identity: dict[str, Any],
+    console: Console,
+) -> None:
+    """Train a stage's model in place, from its checkpoint in ``out`` if there is one.
+
+    Args:
+        stage: Model, optimiser, loss and schedule.
+        samples: Answers ``samples[(epoch, index)]`` for index in 0..count-1.
+        count: Samples in an epoch.
+        collate: Makes a batch of a list of samples.
+        loop: Epochs, batch size and seeds.
+        out: The run's folder; gets ``log.jsonl`` and ``checkpoint.safetensors``.
+        identity: What the run depends on (settings, data); a checkpoint of another identity is refused.
+        console: Where progress is shown.
+
+    Raises:
+        LabelerError: If the checkpoint belongs to another run, or the loss becomes infinite or NaN.
+        OutputError: If ``out`` cannot be written.
+    """
+    first_step = _restore(stage, out / CHECKPOINT, identity)
+    total = loop.steps(count)
+    base_rates = [group["lr"] for group in stage.optimizer.param_groups]
+    log = JsonLog(out / LOG, first_step)
+    progress = StepProgress("training", first_step, total, console)
+    batches = DataLoader(
+        samples,
+        batch_sampler=list(loop.batches(count, first_step)),
+        collate_fn=collate,
+        num_workers=loop.workers,
+        multiprocessing_context="spawn" if loop.workers else None,
+    )
+    saved = time.monotonic()
+    try:
+        stage.model.train()
+        for step, batch in enumerate(batches, first_step):
+            factor = stage.rate(step / total)
+            for group, rate in zip(stage.optimizer.param_groups, base_rates, strict=True):
+                group["lr"] = rate * factor
+            torch.manual_seed(seed_of(loop.seed, "step", step))
+            loss, metrics = stage.loss(batch)
+            if not torch.isfinite(loss):
+                raise LabelerError(f"{out}: the loss is {loss.item()} at step {step}; lower the learning rate")
+            stage.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            stage.optimizer.step()
+            speed = progress.update(step, loop.batch_size, metrics)
+            log.write({"step": step, "rate": factor, **metrics, "images_per_second": round(speed, 2)})
+            if time.monotonic() - saved >= loop.checkpoint_seconds or step + 1 == total:
+                _save(stage, out / CHECKPOINT, identity, step + 1)
+                saved = time.monotonic()
+    finally:
+        progress.close()
+        log.close()
+    stage.model.eval()
+
+
+def _save(stage: Stage, path: Path, identity: dict[str, Any], steps: int) -> None:
+    tensors = {f"model.{name}": value for name, value in trained_state(stage.model).items()}
+    tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(stage.optimizer).items()}
+    save_tensors(path, tensors, {"steps": steps, "identity": identity})
+
+
+def _restore(stage: Stage, path: Path, identity: dict[str, Any]) -> int:
+    """Put a checkpoint into the stage; returns the number of steps it has taken (0: there is none)."""
+    if not path.exists():
+        return 0
+    tensors, metadata = load_tensors(path)
+    if metadata.get("identity") != identity:
+        before = metadata.get("identity") or {}
+        changed = sorted(key for key in before.keys() | identity.keys() if before.get(key) != identity.get(key))
+        raise LabelerError(
+            f"{path}: checkpoint of a run with other {', '.join(changed)}; resume with the same, or choose another --out"
+        )
+    model = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+    own = trained_state(stage.model)
+    if {name: value.shape for name, value in own.items()} != {name: value.shape for name, value in model.items()}:
+        raise LabelerError(f"{path}: checkpoint of another model; choose another --out")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(model[name])
+    restore_optimizer(
+        stage.optimizer,
+        {name.removeprefix("optimizer."): value for name, value in tensors.items() if name.startswith("optimizer.")},
+    )
+    return int(metadata["steps"])

@@ -1,0 +1,94 @@
+"""What a person sees of a long run, and what a program reads of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from bana.data.files import write_text
+from bana.errors import OutputError
+
+_LINE_SECONDS = 15.0
+
+
+class JsonLog:
+    """A JSON Lines file with one object a step.
+
+    Opening it for a resumed run drops the lines from ``first_step`` on (they are written again) and a torn last line.
+    """
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        kept = []
+        if path.exists():
+            for line in path.read_text(errors="replace").splitlines():
+                entry = _parsed(line)
+                if entry is not None and entry.get("step", first_step) < first_step:
+                    kept.append(line)
+        write_text(path, "".join(f"{line}\n" for line in kept))
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._path = path
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append one entry. Raises OutputError if it cannot be written."""
+        try:
+            self._file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot be written ({error.strerror}); free space and resume") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class StepProgress:
+    """One line that tells the step, speed, metrics and time left; live on a terminal, now and then elsewhere."""
+
+    def __init__(self, name: str, first_step: int, steps: int, console: Console) -> None:
+        self._name, self._first, self._steps, self._console = name, first_step, steps, console
+        self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=50)
+        self._said = time.monotonic()
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        if self._live:
+            self._live.start()
+
+    def update(self, step: int, images: int, metrics: dict[str, float]) -> float:
+        """Show a finished step of so many images; returns images a second over the last steps."""
+        now = time.monotonic()
+        self._recent.append((now, self._recent[-1][1] + images))
+        (begin, before), (end, after) = self._recent[0], self._recent[-1]
+        speed = (after - before) / max(end - begin, 1e-9)
+        left = (end - begin) / (len(self._recent) - 1) * (self._steps - step - 1)
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        line = f"{self._name}  step {step + 1}/{self._steps}  {shown}  {speed:.1f} images/s  {_clock(left)} left"
+        if self._live:
+            self._live.update(Text(line))
+        elif now - self._said > _LINE_SECONDS or step + 1 == self._steps:
+            self._console.print(line, highlight=False, soft_wrap=True)
+            self._said = now
+        return speed
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._live:
+            self._live.stop()
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,157 @@
+"""Scoring a folder of labels, as ``bana label`` writes it, against the true masks of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from os import PathLike
+from pathlib import Path
+
+from bana.data.label_maps import LabelMap
+from bana.data.masks import encode_mask, instance_truth, semantic_truth
+from bana.data.records import BoxDataset, ClassTable, ImageRecord, covered
+from bana.errors import DataError
+from bana.evaluate.boundary import BoundaryIoU
+from bana.evaluate.boxes import BoxAccuracy, box_labels
+from bana.evaluate.confusion import ConfusionMatrix, foreground_iou, iou_per_class, mean_iou
+from bana.evaluate.instances import MaskAP, ScoredMask, TrueMask
+from bana.evaluate.label_folder import LABELLINGS, LabelFolder, LabelledBox
+from bana.evaluate.scores import LabellingScores, LabelScores
+
+Progress = Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]
+
+
+def evaluate_labels(
+    labels_dir: str | PathLike[str], dataset: BoxDataset, *, boundary: bool = True, progress: Progress = iter
+) -> LabelScores:
+    """Score a folder that ``bana label`` wrote against the true masks of the data set that it labels.
+
+    Args:
+        labels_dir: The folder. It may hold labels of more images than the data set has.
+        dataset: The data set with true masks.
+        boundary: Whether to compute boundary IoU. The agreed labels get none: what they leave open is mostly borders.
+        progress: Wraps the images as they are gone through, to show how far it is.
+
+    Raises:
+        DataError: If the folder lacks an image of the data set or has other classes, an image has no true mask, or a
+            file is damaged or of another size than its image.
+    """
+    labels = LabelFolder(Path(labels_dir))
+    _check_classes(labels, dataset)
+    _check_complete(labels, dataset)
+    table = dataset.class_table
+    labellings = {
+        name: LabellingEvaluation(table, boundary=boundary and name != "agreed") for name in ("box", *LABELLINGS)
+    }
+    instances = InstanceEvaluation()
+    accuracy = BoxAccuracy()
+    for record in progress(dataset):
+        truth = _truth(record, table)
+        labellings["box"].update(box_labels(record, table), truth)
+        for name in LABELLINGS:
+            labellings[name].update(labels.label_map(name, record), truth)
+        boxes = labels.boxes(record)
+        accuracy.update((box.class_id for box in boxes), (box.predicted_class for box in boxes))
+        instances.update(boxes, record)
+    return LabelScores(
+        classes=("background", *dataset.classes),
+        images=len(dataset),
+        labellings={name: labelling.scores() for name, labelling in labellings.items()},
+        instances=None if instances.missing else instances.ap.scores(),
+        instances_missing=instances.missing,
+        box_accuracy=accuracy.accuracy(),
+        box_accuracy_per_class=accuracy.per_class(),
+    )
+
+
+class LabellingEvaluation:
+    """The running counts of one semantic labelling; ``boundary`` says whether boundary IoU is among them."""
+
+    def __init__(self, class_table: ClassTable, *, boundary: bool) -> None:
+        num_classes, ignore_index = len(class_table) + 1, class_table.ignore_index
+        self._confusion = ConfusionMatrix(num_classes, ignore_index)
+        self._boundary = BoundaryIoU(num_classes, ignore_index) if boundary else None
+
+    def update(self, labels: LabelMap, truth: LabelMap) -> None:
+        """Add one image, both (H, W). Raises DataError as ConfusionMatrix.update does."""
+        self._confusion.update(labels, truth)
+        if self._boundary is not None:
+            self._boundary.update(labels, truth)
+
+    def scores(self) -> LabellingScores:
+        """The scores over all images so far."""
+        boundary = self._boundary
+        return LabellingScores(
+            miou=mean_iou(self._confusion),
+            per_class=tuple(iou_per_class(self._confusion).tolist()),
+            boundary_iou=None if boundary is None else boundary.mean(),
+            boundary_per_class=None if boundary is None else tuple(boundary.per_class().tolist()),
+            foreground_iou=foreground_iou(self._confusion),
+            left_out=self._confusion.left_out,
+        )
+
+
+class InstanceEvaluation:
+    """Mask AP over images, as long as every image with objects has true masks of them.
+
+    Attributes:
+        ap: The running matches.
+        missing: Why there is no AP: the first image without true object masks; empty while there is none.
+    """
+
+    def __init__(self) -> None:
+        self.ap = MaskAP()
+        self.missing = ""
+
+    def update(self, boxes: Iterable[LabelledBox], record: ImageRecord) -> None:
+        """Match the masks of one image's boxes with its true masks; a box's score is its confidence.
+
+        A true object whose mask is not known, or has no pixel, is neither to be found nor wrong to be found in its box.
+        """
+        if self.missing:
+            return
+        masks = instance_truth(record)
+        if masks is None and len(record):
+            self.missing = f"image {record.image_id} has no true object masks"
+            return
+        truth = [
+            TrueMask(int(class_id), encode_mask(mask), bool(crowd))
+            if mask is not None and mask.any()
+            else TrueMask(int(class_id), encode_mask(covered(box, record.height, record.width)), crowd=True)
+            for mask, class_id, crowd, box in zip(
+                masks or [], record.class_ids, record.crowd, record.boxes, strict=True
+            )
+        ]
+        found = [ScoredMask(box.class_id, box.mask, box.confidence) for box in boxes if box.status == "ok"]
+        self.ap.update(found, truth)
+
+
+def _truth(record: ImageRecord, class_table: ClassTable) -> LabelMap:
+    truth = semantic_truth(record, class_table)
+    if truth is None:
+        raise DataError(
+            f"{record.path}: image {record.image_id} has no true mask to score against; "
+            "add its mask or choose a --split whose images have masks"
+        )
+    return truth
+
+
+def _check_classes(labels: LabelFolder, dataset: BoxDataset) -> None:
+    if labels.classes == dataset.classes:
+        return
+    ours, theirs = (*labels.classes, "(no more)"), (*dataset.classes, "(no more)")
+    number, (labelled, true) = next(
+        (number, names) for number, names in enumerate(zip(ours, theirs, strict=False), start=1) if names[0] != names[1]
+    )
+    raise DataError(
+        f"{labels.path}: its {len(labels.classes)} classes are not the {len(dataset.classes)} of {dataset.root}: class "
+        f"{number} is {labelled!r} there and {true!r} here; evaluate against the data set that was labelled"
+    )
+
+
+def _check_complete(labels: LabelFolder, dataset: BoxDataset) -> None:
+    missing = [record.image_id for record in dataset if not labels.has(record.image_id)]
+    if missing:
+        raise DataError(
+            f"{labels.path}: no labels of image {missing[0]} ({len(missing)} of {len(dataset)} images are missing); "
+            "run bana label on this split again: it goes on where it stopped"
+        )

@@ -1,0 +1,123 @@
+"""Reading the folder that ``bana label`` writes.
+
+``labels.json`` names the classes; ``y_crf``, ``y_ret`` and ``agreed`` hold one label map an image,
+``instances`` one JSON file an image with one entry an input box, in input order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bana.data.label_maps import LabelMap, read_label_map
+from bana.data.masks import checked_segmentation
+from bana.data.records import ImageRecord
+from bana.data.strict_json import read_json_object, value_of
+from bana.errors import DataError
+
+LABELLINGS = ("y_crf", "y_ret", "agreed")
+"""The folders of label maps."""
+
+_STATUSES = ("ok", "empty", "rejected")
+
+
+@dataclass(frozen=True)
+class LabelledBox:
+    """What labelling gave one input box.
+
+    Attributes:
+        class_id: 1..L as it was given.
+        status: ``ok``, ``empty`` (no pixel) or ``rejected`` (not labelled at all).
+        confidence: 0..1.
+        predicted_class: 1..L, 0 for background, None where the classifier has no say.
+        mask: COCO's RLE, ``{"size": [H, W], "counts": str}``.
+    """
+
+    class_id: int
+    status: str
+    confidence: float
+    predicted_class: int | None
+    mask: dict[str, Any]
+
+
+class LabelFolder:
+    """A folder of labels.
+
+    Args:
+        path: The folder.
+
+    Attributes:
+        path: The folder.
+        classes: The L class names; ``classes[i]`` is class id ``i + 1``.
+
+    Raises:
+        DataError: If the folder or its ``labels.json`` is missing or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        manifest = path / "labels.json"
+        if not manifest.is_file():
+            raise DataError(f"{path}: holds no labels.json, so no labels; give the --out folder of bana label")
+        classes = value_of(read_json_object(manifest), "classes", list, str(manifest))
+        if not classes or not all(isinstance(name, str) for name in classes):
+            raise DataError(f"{manifest}: 'classes' must be a list of names; run bana label again")
+        self.path = path
+        self.classes: tuple[str, ...] = tuple(classes)
+
+    def has(self, image_id: str) -> bool:
+        """Whether all files of an image are there."""
+        files = [self._map_path(name, image_id) for name in LABELLINGS]
+        return all(file.is_file() for file in (*files, self._boxes_path(image_id)))
+
+    def label_map(self, labelling: str, record: ImageRecord) -> LabelMap:
+        """The class of every pixel, (H, W), under one of LABELLINGS.
+
+        Raises:
+            DataError: If the file is missing, damaged or of another size than the image, or a label is no class.
+        """
+        path = self._map_path(labelling, record.image_id)
+        labels = read_label_map(path, record.width, record.height)
+        ignore_index = 255 if len(self.classes) <= 254 else 65535
+        unknown = labels[(labels > len(self.classes)) & (labels != ignore_index)]
+        if unknown.size:
+            raise DataError(
+                f"{path}: has label {unknown[0]}, but there are {len(self.classes)} classes; label it again"
+            )
+        return labels
+
+    def boxes(self, record: ImageRecord) -> tuple[LabelledBox, ...]:
+        """What labelling gave each box of the image, in the record's order.
+
+        Raises:
+            DataError: If the file is missing or damaged, or its boxes are not the record's.
+        """
+        path = self._boxes_path(record.image_id)
+        entries = value_of(read_json_object(path), "instances", list, str(path))
+        boxes = tuple(
+            _labelled_box(entry, record, f"{path}: instance {number}") for number, entry in enumerate(entries, start=1)
+        )
+        if [box.class_id for box in boxes] != record.class_ids.tolist():
+            raise DataError(
+                f"{path}: has {len(boxes)} boxes and image {record.image_id} has {len(record)}, or other classes; "
+                "the annotation has changed since: run bana label again"
+            )
+        return boxes
+
+    def _map_path(self, labelling: str, image_id: str) -> Path:
+        return self.path / labelling / f"{image_id}.png"
+
+    def _boxes_path(self, image_id: str) -> Path:
+        return self.path / "instances" / f"{image_id}.json"
+
+
+def _labelled_box(entry: Any, record: ImageRecord, place: str) -> LabelledBox:
+    status = value_of(entry, "status", str, place)
+    if status not in _STATUSES:
+        raise DataError(f"{place}: status {status!r} is none of {', '.join(_STATUSES)}; run bana label again")
+    mask = checked_segmentation(entry.get("segmentation"), record.width, record.height, place)
+    if not isinstance(mask, dict):
+        raise DataError(f"{place}: 'segmentation' is no RLE; run bana label again")
+    predicted = None if entry.get("predicted_class") is None else value_of(entry, "predicted_class", int, place)
+    class_id, confidence = value_of(entry, "class_id", int, place), float(value_of(entry, "confidence", float, place))
+    return LabelledBox(class_id, status, confidence, predicted, mask)

@@ -1,0 +1,109 @@
+"""What the evaluation of a label folder gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bana.evaluate.instances import MaskApScores
+
+
+@dataclass(frozen=True)
+class LabellingScores:
+    """Scores of one semantic labelling of a data set, all 0..100.
+
+    Attributes:
+        miou: Mean of ``per_class`` without NaN.
+        per_class: IoU of background and the L classes; NaN for those absent from truth and labelling.
+        boundary_iou: Mean of ``boundary_per_class`` without NaN; None where it was not computed.
+        boundary_per_class: Boundary IoU of the same classes; None where it was not computed.
+        foreground_iou: IoU of any object against background.
+        left_out: Share of the pixels with a true class that the labelling leaves open.
+    """
+
+    miou: float
+    per_class: tuple[float, ...]
+    boundary_iou: float | None
+    boundary_per_class: tuple[float, ...] | None
+    foreground_iou: float
+    left_out: float
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """Scores of a label folder against the true masks of a data set.
+
+    Attributes:
+        classes: ``background`` and the L class names, by class id.
+        images: The number of images.
+        labellings: ``box`` (rectangles as masks), ``y_crf``, ``y_ret``, and ``agreed`` (where these two are the same).
+        instances: Mask AP, or None where the data set has no instance masks.
+        instances_missing: Why ``instances`` is None, or an empty string.
+        box_accuracy: Share of boxes whose predicted class is the given one, 0..100; NaN where none has a prediction.
+        box_accuracy_per_class: The same for every class id that has boxes with a prediction.
+    """
+
+    classes: tuple[str, ...]
+    images: int
+    labellings: Mapping[str, LabellingScores]
+    instances: MaskApScores | None
+    instances_missing: str
+    box_accuracy: float
+    box_accuracy_per_class: Mapping[int, float]
+
+    @property
+    def absent_classes(self) -> tuple[str, ...]:
+        """Classes that occur in no true mask and no labelling: they are in no mean."""
+        scores = zip(*(each.per_class for each in self.labellings.values()), strict=True)
+        return tuple(
+            name
+            for name, values in zip(self.classes, scores, strict=True)
+            if all(math.isnan(value) for value in values)
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The scores as JSON takes them: classes by name, None for what is not defined."""
+        return {
+            "images": self.images,
+            **{name: self._labelling(scores) for name, scores in self.labellings.items()},
+            "instances": self._instances(),
+            "instances_missing": self.instances_missing or None,
+            "boxes": {
+                "accuracy": _number(self.box_accuracy),
+                "per_class": self._by_name(self.box_accuracy_per_class),
+            },
+            "absent_classes": list(self.absent_classes),
+        }
+
+    def _labelling(self, scores: LabellingScores) -> dict[str, Any]:
+        boundary = scores.boundary_per_class
+        return {
+            "miou": _number(scores.miou),
+            "boundary_iou": _number(scores.boundary_iou),
+            "foreground_iou": _number(scores.foreground_iou),
+            "left_out": _number(scores.left_out),
+            "per_class": self._named(scores.per_class),
+            "boundary_per_class": None if boundary is None else self._named(boundary),
+        }
+
+    def _instances(self) -> dict[str, Any] | None:
+        if self.instances is None:
+            return None
+        names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+        return {
+            **{name: _number(getattr(self.instances, name)) for name in names},
+            "per_class": self._by_name(self.instances.per_class),
+        }
+
+    def _named(self, values: Sequence[float]) -> dict[str, float | None]:
+        return {name: _number(value) for name, value in zip(self.classes, values, strict=True)}
+
+    def _by_name(self, values: Mapping[int, float]) -> dict[str, float | None]:
+        return {self.classes[class_id]: _number(value) for class_id, value in values.items()}
+
+
+def _number(value: float | None) -> float | None:
+    """JSON has no NaN."""
+    return None if value is None or math.isnan(value) else value

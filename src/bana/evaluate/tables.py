@@ -1,0 +1,64 @@
+"""The scores as tables for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from bana.evaluate.scores import LabelScores
+
+TITLES = {"box": "Box", "y_crf": "Y_crf", "y_ret": "Y_ret", "agreed": "Y_crf & Y_ret"}
+
+
+def score_tables(scores: LabelScores) -> Iterator[RenderableType]:
+    """The tables to print one after the other: labellings, classes, and lines on objects and on what is left out."""
+    yield _labellings(scores)
+    yield _classes(scores)
+    yield _objects(scores)
+    if scores.absent_classes:
+        yield f"Left out of the means, because no true mask and no label has them: {', '.join(scores.absent_classes)}"
+
+
+def _labellings(scores: LabelScores) -> Table:
+    table = _table(f"{scores.images} images", "labels", "mIoU", "boundary IoU", "foreground IoU", "left out %")
+    for name, each in scores.labellings.items():
+        table.add_row(TITLES[name], *map(_shown, (each.miou, each.boundary_iou, each.foreground_iou, each.left_out)))
+    return table
+
+
+def _classes(scores: LabelScores) -> Table:
+    average_precision = scores.instances.per_class if scores.instances else {}
+    table = _table("IoU per class", "class", *(TITLES[name] for name in scores.labellings), "mask AP", "box accuracy")
+    for class_id, name in enumerate(scores.classes):
+        if name not in scores.absent_classes:
+            table.add_row(
+                name,
+                *(_shown(each.per_class[class_id]) for each in scores.labellings.values()),
+                _shown(average_precision.get(class_id)),
+                _shown(scores.box_accuracy_per_class.get(class_id)),
+            )
+    return table
+
+
+def _objects(scores: LabelScores) -> str:
+    accuracy = f"Box accuracy {_shown(scores.box_accuracy)}"
+    masks = scores.instances
+    if masks is None:
+        return f"{accuracy}; no mask AP: {scores.instances_missing}"
+    sizes = f"small {_shown(masks.ap_small)}, medium {_shown(masks.ap_medium)}, large {_shown(masks.ap_large)}"
+    return f"Mask AP {_shown(masks.ap)} (AP50 {_shown(masks.ap50)}, AP75 {_shown(masks.ap75)}; {sizes}). {accuracy}"
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.1f}"

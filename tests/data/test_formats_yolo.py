@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+from data_samples import write_photo, write_yolo
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bana import read_dataset
+from bana.data.formats import yolo
+from bana.errors import DataError
+
+
+def yaml_with(**splits):
+    lines = [f"{name}: {value}" for name, value in splits.items()]
+    return "\n".join([*lines, "names: {0: cat, 1: dog}", ""])
+
+
+@pytest.mark.parametrize(
+    ("line", "box", "polygon", "score"),
+    [
+        ("0 0.5 0.5 0.5 0.25", (15, 15, 45, 25), None, None),
+        ("0 0.5 0.5 1 1", (0, 0, 60, 40), None, None),
+        ("0.0 5e-1 0.5 1.01 1.01", (0, 0, 60, 40), None, None),  # half a pixel outside: clipped
+        ("0 0.5 0.5 0.5 0.25 0.75", (15, 15, 45, 25), None, 0.75),
+        ("0 0 0 0.5 0 0.5 0.25", (0, 0, 30, 10), [0, 0, 30, 0, 30, 10], None),
+        ("0 0 0 0.5 0 0.5 0.25 0.5", (0, 0, 30, 10), [0, 0, 30, 0, 30, 10], 0.5),
+    ],
+)
+def test_lines(tmp_path, line, box, polygon, score):
+    record = read_dataset(write_yolo(tmp_path, {"a": f"\n{line}\n\n"}))[0]
+    np.testing.assert_allclose(record.boxes, [box], atol=1e-4)
+    assert record.class_ids.tolist() == [1]
+    assert record.segmentations == ((None,) if polygon is None else ([polygon],))
+    assert (None if record.scores is None else record.scores.tolist()) == (None if score is None else [score])
+
+
+def test_a_data_set(tmp_path):
+    write_yolo(tmp_path, {"a": "1 0.5 0.5 0.5 0.25\n0 0.5 0.5 1 1\n", "sub/b": ""})
+    write_photo(tmp_path / "images/train/c.png")
+    dataset = read_dataset(tmp_path)
+    assert (dataset.format, dataset.split, dataset.classes) == ("yolo", "train", ("cat", "dog"))
+    assert dataset.class_table.source_ids == (1, 2)
+    assert {record.image_id: record.class_ids.tolist() for record in dataset} == {"a": [2, 1], "c": [], "sub/b": []}
+
+
+def test_the_size_is_the_upright_one(tmp_path):
+    write_yolo(tmp_path)
+    write_photo(tmp_path / "images/train/a.jpg", (60, 40), exif_orientation=8)
+    record = read_dataset(tmp_path)[0]
+    assert (record.width, record.height) == (40, 60)
+    assert record.boxes.tolist() == [[10, 22.5, 30, 37.5]]
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [
+        {"train": "images/train"},
+        {"train": "./images/train/"},
+        {"path": ".", "train": "images/train"},
+        {"path": "images", "train": "train"},
+        {"path": "/nowhere/else", "train": "images/train"},
+        {"train": "[images/train]"},
+        {"train": "../images/train"},  # as Roboflow writes it
+        {"train": "list.txt"},
+        {"train": "images/train/a.jpg"},
+    ],
+)
+def test_ways_to_name_a_split(tmp_path, splits):
+    write_yolo(tmp_path, data_yaml=yaml_with(**splits))
+    (tmp_path / "list.txt").write_text("./images/train/a.jpg\n\n")
+    for path in (tmp_path, tmp_path / "data.yaml"):
+        dataset = read_dataset(path, "train")
+        assert [(record.path, len(record)) for record in dataset] == [(tmp_path / "images/train/a.jpg", 1)]
+
+
+def test_a_list_may_be_absolute_or_relative_to_the_root(tmp_path):
+    write_yolo(tmp_path, {"a": "", "b": "0 0.5 0.5 1 1"}, yaml_with(train="lists/train.txt"))
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/train.txt").write_text(f"{tmp_path}/images/train/b.jpg\nimages/train/a.jpg\n")
+    assert [record.image_id for record in read_dataset(tmp_path)] == ["images/train/b", "images/train/a"]
+
+
+def test_several_folders_are_one_split(tmp_path):
+    write_yolo(tmp_path, data_yaml=yaml_with(train="[images/train, images/more]"))
+    write_photo(tmp_path / "images/more/a.jpg")
+    assert {record.image_id for record in read_dataset(tmp_path)} == {"train/a", "more/a"}
+
+
+def test_splits_are_listed_when_one_is_missing_or_unknown(tmp_path):
+    write_yolo(tmp_path, data_yaml=yaml_with(train="images/train", val="images/train"))
+    assert set(yolo.splits(tmp_path)) == {"train", "val"}
+    with pytest.raises(DataError, match="several splits; choose one with --split: train, val"):
+        read_dataset(tmp_path)
+    with pytest.raises(DataError, match="no split 'test'; choose one of: train, val"):
+        read_dataset(tmp_path, "test")
+
+
+def test_labels_are_where_the_last_folder_images_is_replaced(tmp_path):
+    assert yolo.label_path(tmp_path / "images/x/images/y/a.b.jpg") == tmp_path / "images/x/labels/y/a.b.txt"
+    assert yolo.label_path(tmp_path / "x/a.jpg") == tmp_path / "x/a.txt"
+
+
+BAD_LINES = [
+    ("0 0.5 0.5 x 1", "has a word that is not a number"),
+    ("0 0.5 0.5", "has 2 numbers after the class"),
+    ("0", "has 0 numbers after the class"),
+    ("2 0.5 0.5 1 1", "class 2 is not in names"),
+    ("-1 0.5 0.5 1 1", "class -1 is not in names"),
+    ("0.5 0.5 0.5 1 1", "class 0.5 is not in names"),
+    ("nan 0.5 0.5 1 1", "class nan is not in names"),
+    ("0 0.5 0.5 nan 1", "box .* is not finite"),
+    ("0 0.5 0.5 -0.5 1", "box .* is inverted"),
+    ("0 0.5 0.5 0 1", "box .* is empty"),
+    ("0 30 20 10 10", "box .* lies outside the 60x40 image"),
+    ("0 0 0 1.5 0 1 1", "box .* lies outside the 60x40 image"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), BAD_LINES)
+def test_a_bad_line_is_named_with_its_number(tmp_path, line, message):
+    write_yolo(tmp_path, {"a": f"0 0.5 0.5 1 1\n{line}\n", "b": "0 0.5 0.5 1 1"})
+    with pytest.raises(DataError, match=rf"labels/train/a\.txt: line 2: {message}"):
+        read_dataset(tmp_path)
+    dataset = read_dataset(tmp_path, on_error="skip")
+    assert [record.image_id for record in dataset] == ["b"]
+
+
+BAD_YAML = [
+    ("names: [a\n", "line 2: is not YAML"),
+    ("names: [a]\n\ttrain: x\n", "line 2: is not YAML"),
+    ("- a\n", "has no keys"),
+    ("train: images/train\n", "names must be"),
+    ("names: []\ntrain: images/train\n", "names must be"),
+    ("names: {a: b}\ntrain: images/train\n", "names must map whole numbers"),
+    ("names: [[a]]\ntrain: images/train\n", "names must map whole numbers"),
+    ("names: [a]\nnc: 2\ntrain: images/train\n", "nc is not the number of names"),
+    ("names: [a]\n", "names no split"),
+    ("names: [a]\ntrain: images/none\n", "images/none is not in"),
+    ("names: !!python/object/apply:os.getcwd []\ntrain: images/train\n", "line 1: is not YAML"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_YAML)
+def test_a_bad_yaml_is_refused(tmp_path, text, message):
+    with pytest.raises(DataError, match=rf"data\.yaml: {message}"):
+        read_dataset(write_yolo(tmp_path, data_yaml=text), on_error="skip")
+
+
+def test_an_alias_bomb_is_refused_at_once(tmp_path):
+    levels = [f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 9)}]" for level in range(1, 30)]
+    bomb = "\n".join(["l0: &l0 [x]", *levels, "names: *l29", "nc: *l29", "train: images/train", ""])
+    with pytest.raises(DataError, match="names must map"):
+        read_dataset(write_yolo(tmp_path, data_yaml=bomb))
+
+
+def test_a_list_that_leaves_the_data_set_is_refused(tmp_path):
+    write_yolo(tmp_path / "set", data_yaml=yaml_with(train="list.txt"))
+    write_photo(tmp_path / "b.jpg")
+    (tmp_path / "set/list.txt").write_text("images/train/a.jpg\n../b.jpg\n")
+    with pytest.raises(DataError, match=r"list\.txt: line 2: .* leaves the folder"):
+        read_dataset(tmp_path / "set")
+
+
+def test_a_missing_image_of_a_list_is_named(tmp_path):
+    write_yolo(tmp_path, data_yaml=yaml_with(train="list.txt"))
+    (tmp_path / "list.txt").write_text("images/train/a.jpg\nimages/train/b.jpg\n")
+    with pytest.raises(DataError, match=r"b\.jpg: image not found"):
+        read_dataset(tmp_path)
+
+
+def test_two_images_of_one_name_are_both_left_out(tmp_path):
+    write_yolo(tmp_path, {"a": "0 0.5 0.5 1 1", "b": "0 0.5 0.5 1 1"})
+    write_photo(tmp_path / "images/train/a.png")
+    with pytest.raises(DataError, match="another image is called 'a' too"):
+        read_dataset(tmp_path)
+    assert [record.image_id for record in read_dataset(tmp_path, on_error="skip")] == ["b"]
+
+
+@given(st.text(max_size=60) | st.lists(st.floats(width=16)).map(lambda values: " ".join(map(str, values))))
+def test_any_line_is_an_object_or_a_data_error(line):
+    try:
+        entry = yolo.parse_line(line, (60, 40), {0: 1}, "x")
+    except DataError:
+        return
+    assert entry.class_id == 1
+    assert 0 <= entry.box[0] < entry.box[2] <= 60
