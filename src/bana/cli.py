@@ -1,12 +1,13 @@
 """The command line: parse, call, print. Everything else lives in the modules that the commands call.
 
 Heavy imports (torch) happen inside the commands, so that ``bana --help`` answers at once.
-Exit status: 0 done, 1 done but some images were rejected or faults were found, 2 bad input or settings, 130 interrupted.
+Exit status: 0 done, 1 done but images were rejected or faults found, 2 bad input or settings, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,9 +17,10 @@ import typer
 from rich.console import Console
 
 from bana import __version__
-from bana.errors import BanaError
+from bana.errors import BanaError, SettingsError
 
 if TYPE_CHECKING:
+    from bana.data.faults import OnError
     from bana.data.faults import OnError
     from bana.data.records import ImageRecord
     from bana.data.writing import ImageMode
@@ -123,7 +125,7 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder, COCO JSON file or YOLO data.yaml.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
     to: Annotated[str, typer.Option(help="voc, coco, yolo or labelme.")],
-    source_format: str | None = typer.Option(None, "--from", help="Format of SRC; found if left out."),
+    source_format: str | None = typer.Option(None, "--from", "--format", help="Format of SRC; found if left out."),
     split: Annotated[list[str] | None, typer.Option(help="Part of the data set; may be given several times.")] = None,
     polygons: bool = typer.Option(False, "--polygons", help="Write COCO masks as polygons instead of RLE."),
     images: str = typer.Option("copy", help="copy the images, hard-link them, or none: annotations only."),
@@ -154,3 +156,96 @@ def convert(
             print(line)
     if conversion.rejected:
         raise typer.Exit(1)
+
+
+@app.command()
+def classify(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    split: str | None = typer.Option(None, help="Part of the data set, such as train."),
+    preset: str = typer.Option("lite0", help="lite0, resnet101, vgg16, or a YAML file."),
+    pooling: str | None = typer.Option(None, help="bap, or gap for the comparison; the preset's if left out."),
+    epochs: int | None = typer.Option(None, help="Passes over the images; the preset's if left out."),
+    format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
+    seed: int = typer.Option(0, help="Of everything random."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
+    workers: int = typer.Option(0, min=0, help="Processes that prepare samples; 0: none beside the training."),
+    on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
+) -> None:
+    """Train a box classifier (stage 1). The run folder then serves as --labeler."""
+    from bana.classify.run import train_classifier
+    from bana.data.reading import read_dataset
+    from bana.label.recipe import Recipe
+    from bana.presets import load_preset, parse_settings
+
+    recipe = load_preset(preset, Recipe)
+    chosen = {name: value for name, value in {"pooling": pooling, "epochs": epochs}.items() if value is not None}
+    settings = parse_settings(recipe.classify.model_dump() | chosen, type(recipe.classify), "options")
+    file = train_classifier(
+        read_dataset(data, split, format, _on_error(on_error)),
+        settings,
+        recipe.label.model_dump(mode="json"),
+        out,
+        seed=seed,
+        resume=resume,
+        workers=workers,
+        on_error=_on_error(on_error),
+        console=console,
+    )
+    print(file)
+
+
+@app.command()
+def label(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder for the labels; what is there and intact is kept.")],
+    split: str | None = typer.Option(None, help="Part of the data set, such as val."),
+    labeler: Path | None = typer.Option(None, help="Run of bana classify, or labeler file; bana's own if left out."),
+    formats: str = typer.Option(
+        "png", help="Of png, coco, yolo, labelme, voc, joined by commas; png is always written."
+    ),
+    u0: str | None = typer.Option(None, help="Background unary: attention, or cam for the comparison."),
+    format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
+    workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
+    on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
+) -> None:
+    """Label every pixel of every image from its boxes (stage 2)."""
+    from bana.classify.labeler_file import load_facts, pretrained_path
+    from bana.data.reading import read_dataset
+    from bana.label.run import label_dataset
+    from bana.label.settings import LabelSettings
+    from bana.label.tables import label_run_lines
+    from bana.presets import parse_settings
+
+    labeler = labeler or pretrained_path()
+    saved = load_facts(labeler).label
+    run = label_dataset(
+        read_dataset(data, split, format, _on_error(on_error)),
+        labeler,
+        out,
+        settings=parse_settings(saved | ({"u0": u0} if u0 else {}), LabelSettings, "options"),
+        formats=[name for name in formats.split(",") if name != "png"],
+        workers=workers or _cores(),
+        on_error=_on_error(on_error),
+        console=console,
+    )
+    if as_json:
+        _print_json(run.as_dict())
+    else:
+        for line in label_run_lines(run, out):
+            print(line)
+    if run.rejected:
+        raise typer.Exit(1)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _on_error(value: str) -> OnError:
+    """The value of --on-error. Raises SettingsError if it is not known."""
+    if value not in ("stop", "skip"):
+        raise SettingsError(f"--on-error {value!r} is not known; choose stop or skip")
+    return cast("OnError", value)

@@ -24,7 +24,9 @@ def write_photo(path: Path, size: tuple[int, int] = SIZE, exif_orientation: int 
 
 
 def voc_object(name: str = "cat", box: tuple = (11, 6, 30, 25), extra: str = "") -> str:
-    corners = "".join(f"<{tag}>{value}</{tag}>" for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+    corners = "".join(
+        f"<{tag}>{value}</{tag}>" for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
+    )
     return f"<object><name>{name}</name>{extra}<bndbox>{corners}</bndbox></object>"
 
 

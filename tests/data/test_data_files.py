@@ -19,21 +19,24 @@ def test_a_file_is_written_whole_with_usual_permissions_and_its_folder(tmp_path)
     assert list(path.parent.iterdir()) == [path]
 
 
+def write_half(path, error):
+    with atomic_file(path) as file:
+        file.write(b"half")
+        raise error
+
+
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(KeyError), atomic_file(path) as file:
-        file.write(b"half")
-        raise KeyError("x")
+    with pytest.raises(KeyError):
+        write_half(path, KeyError("x"))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_full_disk_is_an_output_error_and_leaves_nothing(tmp_path):
-    path = tmp_path / "a.txt"
-    with pytest.raises(OutputError, match=r"a\.txt: cannot be written .*No space left"), atomic_file(path) as file:
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be written .*No space left"):
+        write_half(tmp_path / "a.txt", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -112,13 +112,11 @@ def test_a_decompression_bomb_is_a_data_error(tmp_path, monkeypatch):
         open_image(path)
 
 
-def test_damaged_exif_is_a_data_error_or_ignored(tmp_path):
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_is_ignored(tmp_path):
     path = tmp_path / "a.jpg"
     Image.new("RGB", (8, 6)).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12\0\x03")
-    try:
-        assert image_size(path) == (8, 6)
-    except DataError as error:
-        assert "damaged" in str(error)
+    assert image_size(path) == (8, 6)
 
 
 def test_a_size_that_differs_from_the_annotation_names_both(tmp_path):

@@ -1,10 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from data_samples import SIZE, blob
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pathlib import Path
 from PIL import Image
 from pycocotools import mask as coco_mask
 
@@ -209,9 +210,7 @@ def test_in_a_semantic_map_the_smaller_box_is_in_front():
 
 def test_crowd_is_ignored_behind_objects_and_so_is_a_box_without_mask():
     crowd, thing = rectangle(0, 0, 20, 20), rectangle(10, 10, 40, 40)
-    record = record_of(
-        object_of(crowd, 1, crowd=True), object_of(thing, 2), AnnotatedObject((50, 0, 60, 10), 3)
-    )
+    record = record_of(object_of(crowd, 1, crowd=True), object_of(thing, 2), AnnotatedObject((50, 0, 60, 10), 3))
     labels = semantic_truth(record, TABLE)
     expected = np.where(crowd | rectangle(50, 0, 60, 10), 255, 0)
     expected[thing] = 2

@@ -151,7 +151,8 @@ OF_IMAGE = [
     (changed(images__0__file_name=".."), "image 7: file name '..' leaves the image folder"),
     (changed(images__0__file_name="b.jpg"), r"image 7: image 'b\.jpg' is not in .*images"),
     (changed(images__0__file_name="b" * 5000), "image 7: image 'b*' is not in"),
-    (changed(images__0__width=0), "image 7: size 0x40 is not positive"),
+    (changed(images__0__width=0), "image 7: size 0x40 is not one that an image can have"),
+    (changed(images__0__width=10**7), r"image 7: size 1e\+07x40 is not one"),
     (changed(images__0__width="60"), "image 7: 'width' is a str"),
 ]
 

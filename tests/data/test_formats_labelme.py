@@ -1,9 +1,9 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from data_samples import SIZE, blob, labelme_shape, png_base64, write_labelme, write_photo
-from pathlib import Path
 
 from bana import read_dataset
 from bana.data.masks import decode_mask
@@ -133,6 +133,10 @@ def test_a_bad_shape_is_named_with_its_number(tmp_path, shape, message):
         ('{"shapes": [', "line 1: is not JSON"),
         ('{"shapes": 3}', "'shapes' is a int, not a list"),
         ('{"shapes": []}', "has no 'imagePath'"),
+        (
+            '{"shapes": [], "imagePath": "a.jpg", "imageWidth": 1000000, "imageHeight": 1000000}',
+            "size 1e.06x1e.06 is not",
+        ),
         ('{"shapes": [], "imagePath": "no.jpg"}', "image 'no.jpg' is not in"),
         ('{"shapes": [], "imagePath": "../../a.jpg"}', "leaves the folder"),
     ],

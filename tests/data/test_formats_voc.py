@@ -108,6 +108,13 @@ def test_a_missing_size_is_read_from_the_image(tmp_path):
         assert (record.width, record.height) == SIZE
 
 
+def test_the_image_is_the_one_of_the_same_name_else_the_one_that_the_annotation_names(tmp_path):
+    write_voc(tmp_path, {"a": voc_xml(voc_object()), "b": voc_xml(voc_object(), filename="a.jpg")})
+    assert [record.path.name for record in read_dataset(tmp_path)] == ["a.jpg", "b.jpg"]
+    (tmp_path / "JPEGImages/b.jpg").unlink()
+    assert [record.path.name for record in read_dataset(tmp_path)] == ["a.jpg", "a.jpg"]
+
+
 def test_an_image_without_objects_is_a_record(tmp_path):
     dataset = read_dataset(write_voc(tmp_path, {"a": voc_xml(), "b": voc_xml(voc_object())}))
     assert [len(record) for record in dataset] == [0, 1]
@@ -131,6 +138,8 @@ BAD = [
     (voc_xml(voc_object(), filename="../../a.jpg"), r"a\.xml: <filename>: file name .* leaves the image folder"),
     (voc_xml(voc_object(), filename="/etc/a.jpg"), r"a\.xml: <filename>: file name .* leaves the image folder"),
     (voc_xml(voc_object(), size=("x", 40)), r"a\.xml: <size>: width is 'x'"),
+    (voc_xml(voc_object(), size=("inf", 40)), r"a\.xml: <size>: size infx40 is not one that an image can have"),
+    (voc_xml(voc_object(), size=(-60, 40)), r"a\.xml: <size>: size -60x40 is not one"),
 ]
 
 

@@ -10,7 +10,7 @@ from bana.data.records import ClassTable, ImageRecord
 from bana.evaluate import ConfusionMatrix, mean_iou
 from bana.evaluate.boxes import BoxAccuracy, box_labels
 from bana.evaluate.folder import InstanceEvaluation
-from bana.evaluate.label_folder import LabelledBox
+from bana.data.label_folder import LabelledBox
 
 TABLE = ClassTable(("cat", "dog"))
 

@@ -117,9 +117,7 @@ def check(path: Path, split: str | None = None, format: str | None = None, *, pr
     for record in progress(dataset.records):
         with faults.of(record.image_id):
             open_record_image(record)
-        with faults.of(record.image_id):
             semantic_truth(record, dataset.class_table)
-        with faults.of(record.image_id):
             instance_truth(record)
         if not faults.spoiled(record.image_id):
             sound.append(record)

@@ -71,13 +71,21 @@ def open_record_image(record: ImageRecord) -> npt.NDArray[np.uint8]:
         DataError: As open_image, and if the size is not the one that the annotation states.
     """
     image = open_image(record.path)
-    height, width = image.shape[:2]
-    if (width, height) != (record.width, record.height):
+    check_size(record, (image.shape[1], image.shape[0]))
+    return image
+
+
+def check_size(record: ImageRecord, size: tuple[int, int]) -> None:
+    """Compare the (width, height) of a record's image file with what the annotation states.
+
+    Raises:
+        DataError: If they differ.
+    """
+    if size != (record.width, record.height):
         raise DataError(
-            f"{record.path}: image is {width}x{height} but its annotation says {record.width}x{record.height}; "
+            f"{record.path}: image is {size[0]}x{size[1]} but its annotation says {record.width}x{record.height}; "
             "correct the annotation, or the image's EXIF orientation"
         )
-    return image
 
 
 @contextmanager

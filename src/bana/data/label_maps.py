@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from bana.data.files import atomic_file
+from bana.data.files import write_bytes
 from bana.data.images import opened_image
 from bana.errors import DataError
 
@@ -26,17 +27,19 @@ def voc_palette() -> npt.NDArray[np.uint8]:
     return palette
 
 
-def write_label_map(path: Path, labels: LabelMap) -> None:
-    """Write labels (H, W) as PNG, atomically: uint8 indexed with VOC's palette, uint16 as 16-bit grayscale.
-
-    Raises:
-        OutputError: If the file cannot be written.
-    """
+def label_map_png(labels: LabelMap) -> bytes:
+    """Labels (H, W) as a PNG file: uint8 indexed with VOC's palette, uint16 as 16-bit grayscale."""
     image = Image.fromarray(labels)
     if labels.dtype == np.uint8:
         image.putpalette(voc_palette().tobytes())
-    with atomic_file(path) as file:
-        image.save(file, format="PNG")
+    file = BytesIO()
+    image.save(file, format="PNG")
+    return file.getvalue()
+
+
+def write_label_map(path: Path, labels: LabelMap) -> None:
+    """Write labels (H, W) as label_map_png encodes them, atomically. Raises OutputError if it cannot be written."""
+    write_bytes(path, label_map_png(labels))
 
 
 def read_label_map(path: Path, width: int, height: int) -> LabelMap:

@@ -109,7 +109,8 @@ def semantic_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap | N
         DataError: If a label map is damaged, has another size than the image, or a class that the table does not have.
     """
     if record.semantic_path is not None:
-        return _own_label_map(record, class_table)
+        labels = read_label_map(record.semantic_path, record.width, record.height)
+        return _checked_labels(labels, class_table, str(record.semantic_path))
     masks = instance_truth(record)
     if masks is None and len(record):
         return None
@@ -153,14 +154,13 @@ def _painted(
     return painted
 
 
-def _own_label_map(record: ImageRecord, class_table: ClassTable) -> LabelMap:
-    assert record.semantic_path is not None
-    labels = read_label_map(record.semantic_path, record.width, record.height)
-    void = 65535 if labels.dtype == np.uint16 else 255
+def _checked_labels(labels: LabelMap, class_table: ClassTable, place: str) -> LabelMap:
+    """Labels of a file in the type and with the ignore label of the class table."""
+    void = np.iinfo(labels.dtype).max
     unknown = np.setdiff1d(labels[labels != void], np.arange(len(class_table) + 1))
     if unknown.size:
         raise DataError(
-            f"{record.semantic_path}: has label {unknown[0]}, but there are {len(class_table)} classes; "
+            f"{place}: has label {unknown[0]}, but there are {len(class_table)} classes; "
             "correct the map or the class list"
         )
     return np.where(labels == void, class_table.ignore_index, labels).astype(class_table.label_dtype)

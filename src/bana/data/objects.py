@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from bana.data.records import ImageRecord, Segmentation
 from bana.errors import DataError
@@ -57,6 +58,20 @@ def checked_box(box: Sequence[float], width: int, height: int, place: str) -> Bo
     if np.float32(x1) <= np.float32(x0) or np.float32(y1) <= np.float32(y0):
         raise DataError(f"{place}: box {shown} is empty; correct or remove it")
     return x0, y0, x1, y1
+
+
+def stated_size(width: float, height: float, place: str) -> tuple[int, int]:
+    """The image size that an annotation states, if an image can have it.
+
+    Masks of that size are made before the image is opened, so that a wrong size must not ask for all the memory.
+
+    Raises:
+        DataError: If a side is not positive, or there are more pixels than open_image accepts.
+    """
+    most = Image.MAX_IMAGE_PIXELS or math.inf
+    if not (width >= 1 and height >= 1 and width * height <= most):
+        raise DataError(f"{place}: size {width:g}x{height:g} is not one that an image can have; correct it")
+    return int(width), int(height)
 
 
 def make_record(

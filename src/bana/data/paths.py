@@ -88,6 +88,8 @@ def chosen_split(root: Path, split: str | None, found: Mapping[str, T]) -> tuple
         return next(iter(found.items()))
     if split is not None and split in found:
         return split, found[split]
+    if not found:
+        raise DataError(f"{root}: holds no annotations of this format; check the path or choose another --format")
     names = shown(name for name in found if name)
     if split is None:
         raise DataError(f"{root}: has several splits; choose one with --split: {names}")

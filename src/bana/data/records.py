@@ -83,7 +83,7 @@ class ClassTable:
 
     Attributes:
         names: L names; ``names[i]`` belongs to class id ``i + 1``.
-        source_ids: L ids by which the annotation format knows the classes (sparse in COCO, 0-based in YOLO).
+        source_ids: L ids by which the annotation format knows the classes (sparse in COCO, number plus one in YOLO).
     """
 
     names: tuple[str, ...]

@@ -14,10 +14,10 @@ from typing import Any, Literal
 from PIL import Image
 
 from bana.data.files import atomic_file
-from bana.data.images import image_size, is_upright, open_image
+from bana.data.images import check_size, image_size, is_upright, open_image
 from bana.data.masks import decode_mask, mask_iou
 from bana.data.records import BoolArray, ImageRecord
-from bana.errors import DataError, OutputError, SettingsError
+from bana.errors import OutputError, SettingsError
 
 ImageMode = Literal["copy", "link", "none"]
 """``copy`` the image files, hard-``link`` them where their bytes can stay as they are, or leave them where they are."""
@@ -95,12 +95,7 @@ def place_image(record: ImageRecord, target: Path, mode: ImageMode, report: Writ
     """
     if mode not in ("copy", "link", "none"):
         raise SettingsError(f"images={mode!r} is not known; choose copy, link or none")
-    if image_size(record.path) != (record.width, record.height):
-        width, height = image_size(record.path)
-        raise DataError(
-            f"{record.path}: image is {width}x{height} but its annotation says {record.width}x{record.height}; "
-            "correct the annotation, or the image's EXIF orientation"
-        )
+    check_size(record, image_size(record.path))
     if mode == "none":
         return
     suffix = _image_format(target)
@@ -132,7 +127,8 @@ def whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
             raise OutputError(f"{out}: is not empty; choose another folder or add --overwrite")
         yield out
         return
-    staging = out.parent / f".{out.name}.{os.getpid()}.part"
+    out = out.absolute()
+    staging = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         with _as_output_error(out):
             staging.mkdir(parents=True)

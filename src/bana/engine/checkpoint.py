@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn, optim
+from torch import Tensor, optim
 
 from bana.data.files import write_bytes
 from bana.errors import LabelerError
@@ -35,18 +35,20 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = json.loads((file.metadata() or {})[_KEY])
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise LabelerError(f"{path}: not a file that bana saved, or a damaged one; train again or choose another") from error
-
-
-def trained_state(module: nn.Module) -> dict[str, Tensor]:
-    """The parameters that training changes: those with ``requires_grad``. Statistics of batches are frozen."""
-    return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+        raise LabelerError(
+            f"{path}: not a file that bana saved, or a damaged one; train again or choose another"
+        ) from error
 
 
 def optimizer_tensors(optimizer: optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's state as named tensors: ``<parameter number>.<what>``."""
     state = optimizer.state_dict()["state"]
-    return {f"{number}.{what}": value for number, entry in state.items() for what, value in entry.items() if value is not None}
+    return {
+        f"{number}.{what}": value
+        for number, entry in state.items()
+        for what, value in entry.items()
+        if value is not None
+    }
 
 
 def restore_optimizer(optimizer: optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 import torch
 from rich.console import Console
-from torch import Tensor, nn, optim
+from torch import Tensor, optim
 from torch.utils.data import DataLoader, Dataset
 
-from bana.engine.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors, trained_state
+from bana.engine.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from bana.engine.progress import JsonLog, StepProgress
 from bana.engine.seeds import epoch_order, seed_of
 from bana.errors import LabelerError
@@ -29,10 +29,23 @@ SampleKey = tuple[int, int]
 """Epoch and index: what a data set is asked for, so that augmentation depends on both and on nothing else."""
 
 
+class Model(Protocol):
+    """A network that knows which tensors are its own; what its settings rebuild is not saved."""
+
+    def own_state(self) -> dict[str, Tensor]:
+        """The tensors to save."""
+
+    def load_own_state(self, state: dict[str, Tensor], source: str) -> None:
+        """Put them back. Raises LabelerError if they are of another model."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch between training and inference."""
+
+
 class Stage(Protocol):
     """What a stage gives the loop."""
 
-    model: nn.Module
+    model: Model
     optimizer: optim.Optimizer
 
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
@@ -135,11 +148,11 @@ def train(
     finally:
         progress.close()
         log.close()
-    stage.model.eval()
+    stage.model.train(False)
 
 
 def _save(stage: Stage, path: Path, identity: dict[str, Any], steps: int) -> None:
-    tensors = {f"model.{name}": value for name, value in trained_state(stage.model).items()}
+    tensors = {f"model.{name}": value for name, value in stage.model.own_state().items()}
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(stage.optimizer).items()}
     save_tensors(path, tensors, {"steps": steps, "identity": identity})
 
@@ -155,15 +168,10 @@ def _restore(stage: Stage, path: Path, identity: dict[str, Any]) -> int:
         raise LabelerError(
             f"{path}: checkpoint of a run with other {', '.join(changed)}; resume with the same, or choose another --out"
         )
-    model = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-    own = trained_state(stage.model)
-    if {name: value.shape for name, value in own.items()} != {name: value.shape for name, value in model.items()}:
-        raise LabelerError(f"{path}: checkpoint of another model; choose another --out")
-    with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(model[name])
-    restore_optimizer(
-        stage.optimizer,
-        {name.removeprefix("optimizer."): value for name, value in tensors.items() if name.startswith("optimizer.")},
-    )
+    stage.model.load_own_state(_part(tensors, "model."), str(path))
+    restore_optimizer(stage.optimizer, _part(tensors, "optimizer."))
     return int(metadata["steps"])
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

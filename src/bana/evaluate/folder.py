@@ -14,7 +14,7 @@ from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.boxes import BoxAccuracy, box_labels
 from bana.evaluate.confusion import ConfusionMatrix, foreground_iou, iou_per_class, mean_iou
 from bana.evaluate.instances import MaskAP, ScoredMask, TrueMask
-from bana.evaluate.label_folder import LABELLINGS, LabelFolder, LabelledBox
+from bana.data.label_folder import LABELLINGS, LabelFolder, LabelledBox
 from bana.evaluate.scores import LabellingScores, LabelScores
 
 Progress = Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Status = Literal["ok", "empty", "rejected"]
+from bana.data.label_maps import LabelMap
 
-LabelMap = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Status = Literal["ok", "empty", "rejected"]
 
 
 @dataclass(frozen=True, eq=False)

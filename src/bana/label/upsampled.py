@@ -12,7 +12,11 @@ For 1024 channels at 375 x 500 this replaces a tensor of 768 MB.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+_TINY = 1e-12
+"""Stands for the length of a zero vector."""
 
 
 class UpsampledFeatures:
@@ -31,8 +35,7 @@ class UpsampledFeatures:
 
     def dot(self, vectors: Tensor) -> Tensor:
         """Dot product of every pixel's feature with vectors (V, C): (V, H, W)."""
-        low = torch.einsum("vc,chw->vhw", vectors, self.features)
-        return self._down @ low @ self._across.T
+        return self._upsample(torch.einsum("vc,chw->vhw", vectors, self.features))
 
     def sum(self, masks: Tensor) -> Tensor:
         """Sum of the pixels' features, weighted by masks (V, H, W) of bool or floating point: (V, C)."""
@@ -61,8 +64,16 @@ class UpsampledFeatures:
 
     def cosine(self, vectors: Tensor) -> Tensor:
         """Cosine of every pixel's feature with vectors (V, C): (V, H, W); 0 where either is the zero vector."""
-        length = vectors.norm(dim=1).clamp(min=1e-12).view(-1, 1, 1)
-        return self.dot(vectors) / (self.norm().clamp(min=1e-12) * length)
+        return self.dot(F.normalize(vectors)) / self.norm().clamp(min=_TINY)
+
+    def upsampled_cosine(self, vectors: Tensor) -> Tensor:
+        """Cosine of every cell's feature with vectors (V, C), upsampled (the paper's footnote 3): (V, H, W)."""
+        low = torch.einsum("vc,chw->vhw", F.normalize(vectors), F.normalize(self.features, dim=0))
+        return self._upsample(low)
+
+    def _upsample(self, maps: Tensor) -> Tensor:
+        """(V, h, w) to (V, H, W)."""
+        return self._down @ maps @ self._across.T
 
 
 def interpolation_matrix(source: int, target: int) -> Tensor:

@@ -172,7 +172,9 @@ def _create_timm(model: str, weights: str) -> Backbone:
     arguments: dict[str, Any] = {"features_only": True}
     try:
         depths = len(timm.create_model(model, **arguments).feature_info)
-        network = timm.create_model(model, out_indices=tuple(range(depths))[-3:], pretrained=weights == "default", **arguments)
+        network = timm.create_model(
+            model, out_indices=tuple(range(depths))[-3:], pretrained=weights == "default", **arguments
+        )
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         raise SettingsError(f"timm model {model!r} gives no feature maps ({error}); choose another") from error
     except Exception as error:  # timm raises the errors of whichever hub client it uses

@@ -94,7 +94,9 @@ def _from_torchvision(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _from_caffe(state: dict[str, Tensor]) -> dict[str, Tensor]:
     weights = {
-        f"{layer}.{kind}": state[f"{layer}.{kind}"] for layer in [*_layer_names(), "fc6", "fc7"] for kind in ("weight", "bias")
+        f"{layer}.{kind}": state[f"{layer}.{kind}"]
+        for layer in [*_layer_names(), "fc6", "fc7"]
+        for kind in ("weight", "bias")
     }
     first = weights["conv1_1.weight"].flip(1)
     shift = torch.tensor(IMAGENET_MEAN) - torch.tensor(CAFFE_MEAN_BGR).flip(0)

@@ -10,7 +10,7 @@ from typing import Any
 from bana.data.faults import FaultLog
 from bana.data.images import image_size
 from bana.data.masks import checked_segmentation
-from bana.data.objects import AnnotatedObject, checked_box, make_record
+from bana.data.objects import AnnotatedObject, checked_box, make_record, stated_size
 from bana.data.paths import chosen_split, find_image, inside, without_suffix
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.strict_json import head_has, is_labelme, is_number, read_json_object, value_of
@@ -179,9 +179,7 @@ def _size(image: CocoImage, path: Path) -> tuple[int, int]:
     if image.entry.get("width") is None or image.entry.get("height") is None:
         return image_size(path)
     width, height = (value_of(image.entry, key, int, image.place) for key in ("width", "height"))
-    if width < 1 or height < 1:
-        raise DataError(f"{image.place}: size {width}x{height} is not positive; correct width and height")
-    return width, height
+    return stated_size(width, height, image.place)
 
 
 def _files(path: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from bana.data.classes import class_id_of, class_table, listed_classes
 from bana.data.faults import FaultLog
 from bana.data.images import image_size
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
-from bana.data.objects import AnnotatedObject, Box, checked_box, make_record
+from bana.data.objects import AnnotatedObject, Box, checked_box, make_record, stated_size
 from bana.data.paths import below, chosen_split, find_image, image_names
 from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord, Segmentation
 from bana.data.strict_json import is_labelme, is_number, read_json_object, value_of
@@ -49,14 +49,17 @@ class LabelmeShape:
 
 
 def detect(path: Path) -> bool:
-    """Whether ``path`` is a folder with labelme JSON files, in itself or one folder further down."""
+    """Whether ``path`` is a folder with labelme JSON files, in itself or up to two folders further down."""
     if not path.is_dir():
         return False
-    return any(is_labelme(file) for pattern in ("*.json", "*/*.json") for file in sorted(path.glob(pattern))[:1])
+    firsts = (next(path.glob(pattern), None) for pattern in ("*.json", "*/*.json", "*/*/*.json"))
+    return any(is_labelme(first) for first in firsts if first is not None)
 
 
 def splits(path: Path) -> dict[str, Path]:
     """The folders with JSON files by name: the data set's own as ``""``, else those in it."""
+    if not path.is_dir():
+        raise DataError(f"{path}: is not a folder; give the folder of the JSON files")
     if next(path.glob("*.json"), None) is not None:
         return {"": path}
     return {folder.name: folder for folder in sorted(path.iterdir()) if next(folder.rglob("*.json"), None)}
@@ -106,7 +109,8 @@ def parse_file(path: Path, image_id: str, faults: FaultLog) -> LabelmeFile | Non
         image_name = value_of(content, "imagePath", str, str(path))
         size = None
         if content.get("imageWidth") is not None and content.get("imageHeight") is not None:
-            size = tuple(value_of(content, key, int, str(path)) for key in ("imageWidth", "imageHeight"))
+            width, height = (value_of(content, key, int, str(path)) for key in ("imageWidth", "imageHeight"))
+            size = stated_size(width, height, str(path))
         if not faults.spoiled(image_id):
             return LabelmeFile(path, image_name, size, tuple(tuple(shapes) for shapes in objects.values()))
     return None
@@ -115,10 +119,10 @@ def parse_file(path: Path, image_id: str, faults: FaultLog) -> LabelmeFile | Non
 def parse_shape(entry: Any, place: str) -> LabelmeShape:
     """Check label, kind and points of one shape."""
     label = value_of(entry, "label", str, place)
-    kind = entry.get("shape_type", "polygon")
+    kind = value_of(entry, "shape_type", str, place) if "shape_type" in entry else "polygon"
     least = {"rectangle": 2, "polygon": 3, "mask": 2}
     if kind not in least:
-        raise DataError(f"{place}: shape_type {kind!s:.40} has no area; use {', '.join(least)}")
+        raise DataError(f"{place}: shape_type {kind!r:.40} has no area; use {', '.join(least)}")
     points = value_of(entry, "points", list, place)
     for point in points:
         if not isinstance(point, list) or len(point) != 2 or not all(is_number(value) for value in point):

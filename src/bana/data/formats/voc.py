@@ -13,7 +13,7 @@ from defusedxml import ElementTree as SafeElementTree
 from bana.data.classes import class_id_of, class_table, listed_classes, read_lines
 from bana.data.faults import FaultLog
 from bana.data.images import image_size
-from bana.data.objects import AnnotatedObject, Box, checked_box, make_record
+from bana.data.objects import AnnotatedObject, Box, checked_box, make_record, stated_size
 from bana.data.paths import find_image, image_names, inside, shown
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
@@ -142,7 +142,8 @@ def _record(
     place = str(annotation.path)
     with faults.of(image_id):
         name = inside(annotation.filename, f"{place}: <filename>") if annotation.filename else None
-        names = ([name] if name else []) + image_names(image_id)
+        # The name of the XML file comes first: <filename> is often stale after files were renamed.
+        names = image_names(image_id) + ([name] if name else [])
         path = find_image(_image_folders(home, annotation.path.parent), names, place)
         size = annotation.size or image_size(path)
         objects = []
@@ -227,7 +228,7 @@ def _parse_size(root: Element, path: Path) -> tuple[int, int] | None:
     if element is None:
         return None
     width, height = (_number(element, tag, f"{path}: <size>") for tag in ("width", "height"))
-    return (int(width), int(height)) if width > 0 and height > 0 else None
+    return None if width == 0 or height == 0 else stated_size(width, height, f"{path}: <size>")
 
 
 def _number(element: Element, tag: str, place: str) -> float:

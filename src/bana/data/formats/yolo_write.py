@@ -31,9 +31,9 @@ def write(
     content = {**_known_splits(out / "data.yaml", classes), split: f"images/{split}"}
     report = WriteReport()
     for record in records:
-        place_image(record, out / "images" / split / (record.image_id + record.path.suffix), images, report)
-        lines = _lines(record, report)
-        write_text(out / "labels" / split / f"{record.image_id}.txt", "".join(f"{line}\n" for line in lines))
+        image = out / "images" / split / (record.image_id + record.path.suffix)
+        place_image(record, image, images, report)
+        write_text(yolo.label_path(image), "".join(f"{line}\n" for line in _lines(record, report)))
     content = {**content, "names": dict(enumerate(classes.names))}
     write_text(out / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     return report
@@ -100,4 +100,4 @@ def _known_splits(file: Path, classes: ClassTable) -> dict[str, object]:
         raise OutputError(f"{error}; or choose another folder") from error
     if names != dict(enumerate(classes.names)):
         raise OutputError(f"{file}: has other classes than the data to be written; choose another folder")
-    return dict(splits)
+    return {name: sources[0] if len(sources) == 1 else sources for name, sources in splits.items()}

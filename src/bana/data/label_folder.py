@@ -16,8 +16,14 @@ from bana.data.records import ImageRecord
 from bana.data.strict_json import read_json_object, value_of
 from bana.errors import DataError
 
+MANIFEST = "labels.json"
+"""The file that names the classes."""
+
 LABELLINGS = ("y_crf", "y_ret", "agreed")
 """The folders of label maps."""
+
+INSTANCES = "instances"
+"""The folder of one JSON file an image."""
 
 _STATUSES = ("ok", "empty", "rejected")
 
@@ -56,7 +62,7 @@ class LabelFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        manifest = path / "labels.json"
+        manifest = path / MANIFEST
         if not manifest.is_file():
             raise DataError(f"{path}: holds no labels.json, so no labels; give the --out folder of bana label")
         classes = value_of(read_json_object(manifest), "classes", list, str(manifest))
@@ -108,7 +114,7 @@ class LabelFolder:
         return self.path / labelling / f"{image_id}.png"
 
     def _boxes_path(self, image_id: str) -> Path:
-        return self.path / "instances" / f"{image_id}.json"
+        return self.path / INSTANCES / f"{image_id}.json"
 
 
 def _labelled_box(entry: Any, record: ImageRecord, place: str) -> LabelledBox:

@@ -1,0 +1,124 @@
+"""Training stage 1 on a data set, into a run folder."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from bana._version import __version__
+from bana.classify.labeler_file import FILE_NAME, LabelerFacts, build_classifier, save_labeler
+from bana.classify.model import BoxClassifier
+from bana.classify.samples import BoxCrops, collate
+from bana.classify.settings import ClassifySettings
+from bana.classify.stage import ClassifyStage
+from bana.data.faults import FaultLog, OnError
+from bana.data.files import write_json, write_text
+from bana.data.images import open_record_image
+from bana.data.records import BoxDataset, ImageRecord
+from bana.data.strict_json import json_lines
+from bana.engine.loop import CHECKPOINT, Loop, train
+from bana.engine.seeds import seed_of
+from bana.errors import DataError, OutputError
+
+CALIBRATION_IMAGES = 32
+"""Crops from which the statistics of the backbone's features are taken."""
+
+
+def train_classifier(
+    dataset: BoxDataset,
+    settings: ClassifySettings,
+    label_settings: dict[str, Any],
+    out: Path,
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    workers: int = 0,
+    checkpoint_seconds: float = 30.0,
+    on_error: OnError = "stop",
+    console: Console,
+) -> Path:
+    """Train a box classifier and write a labeler file.
+
+    Args:
+        dataset: Images with boxes.
+        settings: Of the network and its training.
+        label_settings: Of labelling, stored in the labeler file as they are.
+        out: The run folder: ``settings.json``, ``log.jsonl``, ``checkpoint.safetensors``, ``labeler.safetensors``.
+        seed: Of everything random.
+        resume: Go on with the run in ``out``; a folder with a run is refused otherwise.
+        workers: Processes that prepare samples.
+        checkpoint_seconds: Least time between checkpoints.
+        on_error: ``skip`` leaves out images that cannot be opened, and notes them in ``rejected.jsonl``.
+        console: For progress.
+
+    Returns:
+        The labeler file.
+
+    Raises:
+        DataError: If an image cannot be used (``stop``), or none is left.
+        LabelerError: If the checkpoint in ``out`` is of another run.
+        OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
+        SettingsError: If the backbone or its weights cannot be had.
+    """
+    if (out / CHECKPOINT).exists() and not resume:
+        raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+    records = _openable(dataset, on_error, out)
+    model = build_classifier(settings, len(dataset.classes), seed_of(seed, "weights"))
+    identity = {
+        "settings": settings.model_dump(mode="json"),
+        "data": dataset.fingerprint(),
+        "images": len(records),
+        "seed": seed,
+    }
+    write_json(out / "settings.json", identity | {"label": label_settings, "versions": versions()}, indent=2)
+    crops = BoxCrops(records, settings, seed)
+    if not (out / CHECKPOINT).exists():
+        _calibrate(model, crops, len(records), seed)
+    loop = Loop(settings.epochs, settings.batch_size, seed, workers, checkpoint_seconds)
+    began = time.monotonic()
+    train(ClassifyStage(model, settings), crops, len(records), collate, loop, out, identity, console)
+    console.print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
+    facts = {**identity, "versions": versions()}
+    file = out / FILE_NAME
+    save_labeler(file, model, LabelerFacts(dataset.classes, settings, label_settings, facts))
+    return file
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run depends on."""
+    return {
+        "bana": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _openable(dataset: BoxDataset, on_error: OnError, out: Path) -> Sequence[ImageRecord]:
+    """The images with boxes that open fully: better to find a damaged file now than after an hour."""
+    faults = FaultLog(on_error)
+    records = []
+    for record in dataset:
+        with faults.of(record.image_id):
+            open_record_image(record)
+            if (~record.crowd).any():
+                records.append(record)
+    rejected = (*dataset.rejected, *faults.rejected())
+    if rejected:
+        lines = ({"image_id": entry.image_id, "reason": entry.reason} for entry in rejected)
+        write_text(out / "rejected.jsonl", json_lines(lines))
+    if not records:
+        raise DataError(f"{dataset.root}: no image with boxes is left to train on; see {out / 'rejected.jsonl'}")
+    return records
+
+
+def _calibrate(model: BoxClassifier, crops: BoxCrops, count: int, seed: int) -> None:
+    chosen = np.random.default_rng(seed_of(seed, "calibration")).permutation(count)[:CALIBRATION_IMAGES]
+    model.calibrate(collate([crops[(0, int(index))] for index in chosen]).images)

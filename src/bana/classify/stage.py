@@ -1,0 +1,87 @@
+"""Stage 1's training step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn, optim
+
+from bana.classify.model import BoxClassifier
+from bana.classify.pooling import background_attention, background_aware_pool, background_queries
+from bana.classify.samples import Batch, on_features
+from bana.classify.settings import ClassifySettings
+
+LEAST_BACKGROUND = 1 / 8
+"""Crops with a smaller share of background pool without attention."""
+
+
+class ClassifyStage:
+    """Model, optimiser, loss and schedule of stage 1."""
+
+    def __init__(self, model: BoxClassifier, settings: ClassifySettings) -> None:
+        self.model = model
+        self.settings = settings
+        self.optimizer = _optimizer(model, settings)
+
+    def rate(self, progress: float) -> float:
+        """The factor on the learning rates after a share ``progress`` of the run."""
+        if self.settings.schedule == "poly":
+            return float((1 - progress) ** 0.9)
+        return 1.0 if progress < 2 / 3 else 0.1
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Cross-entropy over the boxes' bins r and the background queries q; accuracy of both."""
+        features = self.model(batch.images)
+        background, boxes = on_features(batch, (features.shape[2], features.shape[3]))
+        queries, valid = background_queries(features, background, self.settings.grid_size)
+        attention = self._attention(features, background, queries, valid)
+        pooled = background_aware_pool(features, attention, boxes, self.settings.roi_bins)
+        bins = pooled.flatten(2).transpose(1, 2)  # (K, R*R, C)
+        scores = self.model.classifier(torch.cat([bins.flatten(0, 1), queries[valid]]))
+        truth = torch.cat(
+            [batch.class_ids.repeat_interleave(bins.shape[1]), batch.class_ids.new_zeros(int(valid.sum()))]
+        )
+        if not len(truth):
+            return scores.sum(), {"loss": 0.0}
+        loss = F.cross_entropy(scores, truth)
+        right = (scores.argmax(1) == truth).float()
+        count = len(bins) * bins.shape[1]
+        metrics = {"loss": loss.item()}
+        if count:
+            metrics["accuracy"] = right[:count].mean().item()
+        if len(right) > count:
+            metrics["background"] = right[count:].mean().item()
+        return loss, metrics
+
+    def _attention(self, features: Tensor, background: Tensor, queries: Tensor, valid: Tensor) -> Tensor:
+        if self.settings.pooling == "gap":
+            return torch.zeros_like(background)
+        enough = background.mean((1, 2, 3), keepdim=True) >= LEAST_BACKGROUND
+        return background_attention(features, queries, valid) * enough
+
+
+def _optimizer(model: nn.Module, settings: ClassifySettings) -> optim.Optimizer:
+    """Four groups: weights and biases of the pretrained and of the new layers. Biases: twice the rate, no decay."""
+    groups: list[dict[str, Any]] = []
+    for pretrained, rate in ((True, settings.rate_pretrained), (False, settings.rate_new)):
+        for is_bias in (False, True):
+            parameters = [
+                parameter
+                for name, parameter in model.named_parameters()
+                if parameter.requires_grad
+                and name.startswith("backbone.") == pretrained
+                and name.endswith(".bias") == is_bias
+            ]
+            if parameters:
+                groups.append(
+                    {
+                        "params": parameters,
+                        "lr": rate * (2 if is_bias else 1),
+                        "weight_decay": 0.0 if is_bias else settings.weight_decay,
+                    }
+                )
+    if settings.optimizer == "adamw":
+        return optim.AdamW(groups)
+    return optim.SGD(groups, momentum=0.9)

@@ -1,0 +1,245 @@
+"""From an image and its boxes to pixel labels: the whole of stage 2 for one image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bana.classify.labeler_file import load_classifier, pretrained_path
+from bana.classify.model import BoxClassifier
+from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
+from bana.data.records import ClassTable
+from bana.label.class_transfer import matching_classes
+from bana.label.instances import cut_instances
+from bana.label.pseudo_labels import PseudoLabels
+from bana.label.scene import Scene
+from bana.label.settings import LabelSettings
+from bana.label.unaries import background_unary, label_probabilities, object_unary
+from bana.label.upsampled import UpsampledFeatures
+from bana.nn.images import network_input
+from bana.presets import parse_settings
+
+
+class Labeler:
+    """Labels images from their boxes.
+
+    ``Labeler.load(file)`` or ``Labeler.pretrained()`` makes one; calling it with an image, boxes and class ids gives
+    PseudoLabels.
+
+    Args:
+        model: The trained box classifier.
+        classes: The L names of its classes.
+        settings: Of labelling.
+        roi_bins: R, as the classifier was trained.
+        threads: Of the CRF; None: all cores.
+
+    Attributes:
+        model: As given.
+        settings: As given.
+        class_table: The classes that ``class_ids`` refer to.
+    """
+
+    def __init__(
+        self,
+        model: BoxClassifier,
+        classes: Sequence[str],
+        settings: LabelSettings,
+        roi_bins: int,
+        threads: int | None = None,
+    ) -> None:
+        self.model = model.eval()
+        self.settings = settings
+        self.class_table = ClassTable(tuple(classes))
+        self._trained_classes = tuple(classes)
+        self._trained_ids: tuple[int | None, ...] = tuple(range(1, len(classes) + 1))
+        self._roi_bins = roi_bins
+        self._threads = threads
+        self._crf = settings.crf.build(threads)
+
+    @classmethod
+    def load(
+        cls, file_or_run: str | PathLike[str], settings: LabelSettings | None = None, threads: int | None = None
+    ) -> Labeler:
+        """Load a labeler file, or the one in a run folder of ``bana classify``.
+
+        Args:
+            file_or_run: A ``labeler.safetensors``, or the folder that holds it.
+            settings: Of labelling; None: those it was saved with.
+            threads: Of the CRF; None: all cores.
+
+        Raises:
+            LabelerError: If there is none, or it is damaged or of another kind.
+        """
+        model, facts = load_classifier(Path(file_or_run))
+        if settings is None:
+            settings = parse_settings(facts.label, LabelSettings, str(file_or_run))
+        return cls(model, facts.classes, settings, facts.classify.roi_bins, threads)
+
+    @classmethod
+    def pretrained(cls, settings: LabelSettings | None = None, threads: int | None = None) -> Labeler:
+        """The labeler that comes with bana: VOC's 20 classes, and any other class through 1 - A."""
+        return cls.load(pretrained_path(), settings, threads)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names that ``class_ids`` refer to: ``classes[i]`` is class id i + 1."""
+        return self.class_table.names
+
+    def for_classes(self, names: Sequence[str]) -> Labeler:
+        """The same labeler for another list of classes.
+
+        Classes whose name the classifier knows (or a synonym of it) are labelled with its weights, all others through
+        1 - A (paper 4.2, VOC-to-COCO).
+        """
+        other = Labeler(self.model, self._trained_classes, self.settings, self._roi_bins, self._threads)
+        other.class_table = ClassTable(tuple(names))
+        other._trained_ids = matching_classes(names, self._trained_classes)
+        return other
+
+    def without_weights(self) -> tuple[str, ...]:
+        """The classes that the classifier does not know and that are labelled through 1 - A."""
+        return tuple(name for name, known in zip(self.classes, self._trained_ids, strict=True) if known is None)
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        image: npt.NDArray[np.uint8],
+        boxes: npt.ArrayLike,
+        class_ids: npt.ArrayLike,
+        *,
+        crowd: npt.ArrayLike | None = None,
+        ignored: npt.NDArray[np.bool_] | None = None,
+    ) -> PseudoLabels:
+        """Label one image.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            boxes: (K, 4) xyxy in pixel-edge coordinates of the image; K may be 0.
+            class_ids: (K,), each in 1..L of ``classes``.
+            crowd: bool (K,): boxes of crowd regions, which are not labelled.
+            ignored: bool (H, W): pixels that are neither known object nor known background. Where no object is found
+                on them they get the ignore label.
+
+        Raises:
+            DataError: If an argument has another shape, type or range.
+        """
+        scene = Scene(image, boxes, class_ids, crowd, ignored, len(self.classes))
+        pixels = network_input(image, self.settings.image_side, self.model.backbone.info.multiple)
+        features = self.model(pixels)
+        view = self._view(scene, UpsampledFeatures(features[0], scene.size))
+        marginals = torch.from_numpy(
+            self._crf(
+                image,
+                probabilities=label_probabilities(self._unaries(view), scene.outside).numpy(),
+                fixed=scene.outside.numpy(),
+            )
+        )
+        crf = (marginals * view.allowed).argmax(0)
+        confidence = torch.where(scene.outside, 1.0, marginals.gather(0, crf[None])[0])
+        retrieved = self._retrieve(view, crf)
+        names = np.array(view.labels, dtype=self.class_table.label_dtype)
+        y_crf, y_ret = (_with_ignored(names[index.numpy()], scene, self.class_table) for index in (crf, retrieved))
+        return PseudoLabels(
+            y_crf=y_crf,
+            y_ret=y_ret,
+            confidence=confidence.numpy(),
+            instances=cut_instances(scene, y_crf, y_ret, confidence.numpy(), self._box_classes(scene, features)),
+            ignore_index=self.class_table.ignore_index,
+        )
+
+    def _view(self, scene: Scene, features: UpsampledFeatures) -> _View:
+        """What both labels are made from."""
+        cosine = features.upsampled_cosine if self.settings.similarity_at == "feature" else features.cosine
+        labels = [0, *sorted({int(label) for label in scene.class_ids[scene.usable]})]
+        everywhere = torch.ones_like(scene.outside)
+        return _View(
+            scene=scene,
+            features=features,
+            cosine=cosine,
+            labels=labels,
+            allowed=torch.stack([everywhere, *(scene.of_class(label).any(0) for label in labels[1:])]),
+            attention=cosine(features.mean(scene.outside[None]))[0].relu(),
+        )
+
+    def _unaries(self, view: _View) -> Tensor:
+        """u_0 and u_c for every class in the image (Eq. 5 to 7): (V, H, W)."""
+        scene, settings = view.scene, self.settings
+        if settings.u0 == "attention":
+            background = background_unary(view.attention, scene.outside, settings.attention_threshold)
+        else:
+            activation = view.features.dot(self.model.class_weights[:1])[0].relu()
+            inside = (~scene.outside)[None]
+            background = torch.where(scene.outside, 1.0, object_unary(activation, inside, per_box=True))
+        objects = [
+            object_unary(self._activation(view, label), scene.of_class(label), settings.cam_norm == "box")
+            for label in view.labels[1:]
+        ]
+        return torch.stack([background, *objects])
+
+    def _activation(self, view: _View, label: int) -> Tensor:
+        """The foreground map of a class: its CAM (Eq. 6), or 1 - A where the classifier does not know it."""
+        trained = self._trained_ids[label - 1]
+        if trained is None:
+            return 1.0 - view.attention
+        return view.features.dot(self.model.class_weights[trained][None])[0].relu()
+
+    def _retrieve(self, view: _View, crf: Tensor) -> Tensor:
+        """Y_ret as indices into the labels: the class whose prototype is most similar (Eq. 8, 9)."""
+        masks = torch.stack([crf == index for index in range(len(view.labels))])
+        prototypes = view.features.mean(masks)
+        for index, label in enumerate(view.labels):
+            if not masks[index].any():
+                prototypes[index] = self._stand_in(view, label)
+        correlation = view.cosine(prototypes).relu() * view.allowed
+        correlation[0][view.scene.outside] = 1.0
+        return torch.where(view.scene.outside, 0, correlation.argmax(0))
+
+    def _stand_in(self, view: _View, label: int) -> Tensor:
+        """The prototype of a class that vanished from Y_crf: its weights, or its boxes' features weighted by 1 - A."""
+        trained = 0 if label == 0 else self._trained_ids[label - 1]
+        if trained is not None:
+            return self.model.class_weights[trained]
+        weight = (1.0 - view.attention) * view.scene.of_class(label).any(0)
+        return view.features.sum(weight[None])[0] / weight.sum().clamp(min=1e-12)
+
+    def _box_classes(self, scene: Scene, features: Tensor) -> list[int | None]:
+        """The class of every box by the classifier: 0 background, None if it is not one of ``classes``."""
+        if not len(scene.boxes):
+            return []
+        size = (features.shape[2], features.shape[3])
+        outside = torch.nn.functional.interpolate(scene.outside[None, None].float(), size, mode="nearest-exact")
+        attention = background_attention(features, *background_queries(features, outside, grid_size=1))
+        boxes = torch.nn.functional.pad(feature_boxes(torch.from_numpy(scene.boxes), scene.size, size), (1, 0))
+        pooled = background_aware_pool(features, attention, boxes, self._roi_bins).mean((2, 3))
+        targets: dict[int, int] = {0: 0}
+        for label, trained in enumerate(self._trained_ids, start=1):
+            if trained is not None:
+                targets.setdefault(trained, label)
+        return [targets.get(int(trained)) for trained in self.model.classifier(pooled).argmax(1)]
+
+
+@dataclass(frozen=True)
+class _View:
+    """One image as both kinds of label see it; ``labels`` are those in the image, background first."""
+
+    scene: Scene
+    features: UpsampledFeatures
+    cosine: Callable[[Tensor], Tensor]
+    labels: list[int]
+    allowed: Tensor
+    attention: Tensor
+
+
+def _with_ignored(
+    labels: npt.NDArray[np.uint8 | np.uint16], scene: Scene, table: ClassTable
+) -> npt.NDArray[np.uint8 | np.uint16]:
+    """Labels with the ignore label where the truth is not known and no object was found."""
+    labels[scene.ignored & (labels == 0)] = table.ignore_index
+    return labels

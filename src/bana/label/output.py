@@ -1,0 +1,100 @@
+"""The files of one labelled image, and whether they are there, intact and up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bana.data.files import write_bytes
+from bana.data.label_folder import INSTANCES, LABELLINGS
+from bana.data.label_maps import label_map_png
+from bana.data.masks import encode_mask
+from bana.data.records import ImageRecord
+from bana.label.pseudo_labels import Instance, PseudoLabels
+
+CONFIDENCE = "confidence"
+
+
+def input_digest(record: ImageRecord, labelling: str) -> str:
+    """A hex digest of all that an image's labels depend on.
+
+    Args:
+        record: The image, whose file is read.
+        labelling: The digest of labeler, settings and classes.
+    """
+    digest = hashlib.sha256(labelling.encode())
+    digest.update(record.path.read_bytes())
+    for array in (record.boxes, record.class_ids, record.crowd):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(json.dumps([record.segmentations[int(number)] for number in np.flatnonzero(record.crowd)]).encode())
+    return digest.hexdigest()
+
+
+def is_done(out: Path, image_id: str, digest: str) -> bool:
+    """Whether the image's files are all there with the content that was written, and made from this input."""
+    try:
+        entry = json.loads(_instances_path(out, image_id).read_bytes())
+        return bool(
+            entry["input"] == digest
+            and all(_sha256((out / name).read_bytes()) == value for name, value in entry["files"].items())
+            and len(entry["files"]) == len(LABELLINGS) + 1
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def write_labels(out: Path, record: ImageRecord, labels: PseudoLabels, digest: str) -> None:
+    """Write an image's label maps, confidence and instances; the instances last, for they say that all is there.
+
+    Raises:
+        OutputError: If a file cannot be written.
+    """
+    maps = (labels.y_crf, labels.y_ret, labels.agreed)
+    contents = {
+        f"{folder}/{record.image_id}.png": label_map_png(each) for folder, each in zip(LABELLINGS, maps, strict=True)
+    }
+    contents[f"{CONFIDENCE}/{record.image_id}.png"] = _gray_png(labels)
+    for name, content in contents.items():
+        write_bytes(out / name, content)
+    entry = {
+        "image_id": record.image_id,
+        "width": record.width,
+        "height": record.height,
+        "instances": [_instance_entry(instance) for instance in labels.instances],
+        "input": digest,
+        "files": {name: _sha256(content) for name, content in contents.items()},
+    }
+    write_bytes(_instances_path(out, record.image_id), json.dumps(entry, allow_nan=False).encode())
+
+
+def _instances_path(out: Path, image_id: str) -> Path:
+    return out / INSTANCES / f"{image_id}.json"
+
+
+def _instance_entry(instance: Instance) -> dict[str, Any]:
+    return {
+        "class_id": instance.class_id,
+        "box": [float(value) for value in instance.box],
+        "status": instance.status,
+        "confidence": round(instance.confidence, 6),
+        "agreement": round(instance.agreement, 6),
+        "filling_rate": round(instance.filling_rate, 6),
+        "predicted_class": instance.predicted_class,
+        "segmentation": encode_mask(instance.mask),
+    }
+
+
+def _gray_png(labels: PseudoLabels) -> bytes:
+    file = BytesIO()
+    Image.fromarray(np.rint(labels.confidence * 255).astype(np.uint8)).save(file, format="PNG")
+    return file.getvalue()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,95 @@
+"""Doing one thing with every record on several processes, in order, with little in flight."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from bana.errors import OutputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_IN_FLIGHT = 4
+"""Records a process that wait or are worked on."""
+
+_work: Callable[[Any], Any]
+"""What this process does with a record; set once when the process starts."""
+
+
+class Job(Protocol[Item, Result]):
+    """What a process needs to prepare itself; sent to it once."""
+
+    def prepare(self) -> Callable[[Item], Result]:
+        """The function to call with every item."""
+
+
+def each_in_order(
+    job: Job[Item, Result], items: Iterable[Item], workers: int, here: Callable[[Item], Result]
+) -> Iterator[tuple[Item, Callable[[], Result]]]:
+    """Every item with a function that gives its result or raises its error.
+
+    Args:
+        job: Prepared in every process.
+        items: In order; no more than a few are taken ahead.
+        workers: Processes; 1 works in this one.
+        here: What ``job`` prepares, for this process.
+
+    Raises:
+        OutputError: If a process ends without a word (killed, or out of memory).
+    """
+    if workers == 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as in the other processes: the same bits for any number of them
+        try:
+            for item in items:
+                yield item, lambda item=item: here(item)  # type: ignore[misc]
+        finally:
+            torch.set_num_threads(threads)
+        return
+    context = multiprocessing.get_context("spawn")
+    pending: deque[tuple[Item, Future[Result]]] = deque()
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job,)) as executor:
+        try:
+            for item in items:
+                pending.append((item, executor.submit(_do, item)))
+                if len(pending) >= _IN_FLIGHT * workers:
+                    yield _finished(*pending.popleft())
+            while pending:
+                yield _finished(*pending.popleft())
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _finished(item: Item, future: Future[Result]) -> tuple[Item, Callable[[], Result]]:
+    if isinstance(future.exception(), BrokenProcessPool):
+        raise OutputError("a worker process was killed, perhaps for want of memory; run again with fewer --workers")
+    return item, future.result
+
+
+def _start(job: Job[Any, Any]) -> None:
+    global _work
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    _work = job.prepare()
+
+
+def _do(item: Any) -> Any:
+    return _work(item)
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot tell its workers to stop; each watches for its end."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,205 @@
+"""Labelling a data set: on all cores, image by image, going on where an earlier run stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from rich.console import Console
+
+from bana.classify.labeler_file import labeler_path
+from bana.data.convert import writer
+from bana.data.faults import FaultLog, OnError
+from bana.data.files import write_json, write_text
+from bana.data.images import open_record_image
+from bana.data.label_folder import MANIFEST, LabelFolder
+from bana.data.masks import decode_mask
+from bana.data.records import BoxDataset, ImageRecord, Rejected, pixel_slices
+from bana.data.strict_json import json_lines
+from bana.data.writing import WriteReport
+from bana.engine.progress import StepProgress
+from bana.errors import DataError, OutputError
+from bana.label.labeler import Labeler
+from bana.label.output import input_digest, is_done, write_labels
+from bana.label.pool import each_in_order
+from bana.label.settings import LabelSettings
+
+Outcome = Literal["labelled", "kept"]
+
+
+@dataclass(frozen=True)
+class LabelRun:
+    """What a run did.
+
+    Attributes:
+        images: With labels in the folder now.
+        labelled: By this run; the others were there already.
+        rejected: Images left out, in the order of the data set.
+        boxes: In all labelled images of this run and earlier ones.
+        without_weights: Classes that were labelled through 1 - A.
+        seconds: Wall time of the labelling.
+        lost: For each further format what it cannot hold, and of how many objects.
+    """
+
+    images: int
+    labelled: int
+    rejected: tuple[Rejected, ...]
+    boxes: int
+    without_weights: tuple[str, ...]
+    seconds: float
+    lost: dict[str, dict[str, int]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run for JSON."""
+        return asdict(self)
+
+
+def label_dataset(
+    dataset: BoxDataset,
+    labeler: Path,
+    out: Path,
+    *,
+    settings: LabelSettings | None = None,
+    formats: Sequence[str] = (),
+    workers: int,
+    on_error: OnError = "stop",
+    console: Console,
+) -> LabelRun:
+    """Label every image of a data set.
+
+    Args:
+        dataset: Images with boxes.
+        labeler: A labeler file or run folder.
+        out: Gets ``labels.json``, one PNG an image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one JSON
+            file an image in ``instances``. Images whose files are there and intact are skipped.
+        settings: Of labelling; None: the labeler's.
+        formats: ``coco``, ``yolo``, ``labelme`` or ``voc``: the instances in these formats too, in folders of that name.
+        workers: Processes.
+        on_error: ``skip`` leaves out images that cannot be used, and notes them in ``rejected.jsonl``.
+        console: For progress.
+
+    Raises:
+        DataError: If an image cannot be used (``stop``).
+        LabelerError: If the labeler is missing or damaged.
+        OutputError: If ``out`` holds labels of another labeler, settings or classes, or cannot be written.
+    """
+    writers = {name: writer(name, images="none") for name in formats}
+    job = _Job(labeler_path(labeler), settings, dataset.classes, out)
+    prepared = job.prepare()  # a faulty labeler is found before any process starts
+    _write_manifest(out, dataset, prepared.labeler, prepared.labelling)
+    faults = FaultLog(on_error)
+    began = time.monotonic()
+    outcomes: list[tuple[ImageRecord, Outcome]] = []
+    progress = StepProgress("labelling", 0, len(dataset), console)
+    try:
+        for number, (record, result) in enumerate(each_in_order(job, dataset, workers, prepared)):
+            with faults.of(record.image_id):
+                outcomes.append((record, result()))
+            progress.update(number, 1, {})
+    finally:
+        progress.close()
+    seconds = time.monotonic() - began
+    rejected = (*dataset.rejected, *faults.rejected())
+    write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in rejected))
+    labelled = replace(dataset, records=tuple(record for record, _ in outcomes))
+    reports = {name: _export(write, labelled, out, name) for name, write in writers.items()}
+    return LabelRun(
+        images=len(outcomes),
+        labelled=sum(outcome == "labelled" for _, outcome in outcomes),
+        rejected=rejected,
+        boxes=sum(len(record) for record, _ in outcomes),
+        without_weights=prepared.labeler.without_weights(),
+        seconds=round(seconds, 3),
+        lost={name: dict(report.lost) for name, report in reports.items()},
+    )
+
+
+def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
+    """The records with the masks and confidences of a label folder, one at a time.
+
+    Raises:
+        DataError: If labels of an image are missing or damaged.
+    """
+    folder = LabelFolder(out)
+    for record in dataset:
+        boxes = folder.boxes(record)
+        yield replace(
+            record,
+            segmentations=tuple(box.mask for box in boxes),
+            scores=np.array([box.confidence for box in boxes], dtype=np.float32),
+            semantic_path=out / "y_crf" / f"{record.image_id}.png",
+            instance_path=None,
+        )
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A labeler for the data set's classes, and the digest of all that its labels depend on but the image."""
+
+    labeler: Labeler
+    labelling: str
+    out: Path
+
+    def __call__(self, record: ImageRecord) -> Outcome:
+        try:
+            digest = input_digest(record, self.labelling)
+        except OSError as error:
+            raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
+        if is_done(self.out, record.image_id, digest):
+            return "kept"
+        image = open_record_image(record)
+        labels = self.labeler(image, record.boxes, record.class_ids, crowd=record.crowd, ignored=crowd_pixels(record))
+        write_labels(self.out, record, labels, digest)
+        return "labelled"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker process needs to prepare itself."""
+
+    labeler: Path
+    settings: LabelSettings | None
+    classes: tuple[str, ...]
+    out: Path
+
+    def prepare(self) -> _Prepared:
+        labeler = Labeler.load(self.labeler, self.settings, threads=1).for_classes(self.classes)
+        digest = hashlib.sha256(self.labeler.read_bytes())
+        digest.update(json.dumps([labeler.settings.model_dump(mode="json"), self.classes], sort_keys=True).encode())
+        return _Prepared(labeler, digest.hexdigest(), self.out)
+
+
+def crowd_pixels(record: ImageRecord) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """The pixels of the record's crowd regions, bool (H, W): their masks, or their boxes where there are none."""
+    pixels = np.zeros((record.height, record.width), dtype=bool)
+    for number in np.flatnonzero(record.crowd):
+        segmentation = record.segmentations[number]
+        if segmentation is None:
+            pixels[pixel_slices(record.boxes[number])] = True
+        else:
+            pixels |= decode_mask(segmentation, record.height, record.width)
+    return pixels
+
+
+def _write_manifest(out: Path, dataset: BoxDataset, labeler: Labeler, labelling: str) -> None:
+    manifest = out / MANIFEST
+    content = {
+        "classes": list(dataset.classes),
+        "ignore_index": dataset.class_table.ignore_index,
+        "settings": labeler.settings.model_dump(mode="json"),
+        "labelling": labelling,
+    }
+    if manifest.exists() and json.loads(manifest.read_bytes() or b"{}").get("labelling") != labelling:
+        raise OutputError(f"{out}: holds labels of another labeler, settings or classes; choose another --out")
+    write_json(manifest, content, indent=2)
+
+
+def _export(write: Callable[..., WriteReport], dataset: BoxDataset, out: Path, name: str) -> WriteReport:
+    records: Iterable[ImageRecord] = labelled_records(dataset, out)
+    return write(records, dataset.class_table, out / name, dataset.split or "train")

@@ -1,0 +1,59 @@
+"""The settings of stage 2; the defaults are the recipe that gave the paper's numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from bana.crf import DenseCRF
+from bana.errors import BanaError
+from bana.presets import Settings
+
+
+class CRFSettings(Settings):
+    """Arguments of DenseCRF; kernel widths in pixels and grey values."""
+
+    gaussian_weight: float = 3
+    gaussian_sxy: float = 3
+    bilateral_weight: float = 4
+    bilateral_sxy: float = 55
+    bilateral_srgb: float = 3
+    iterations: int = 10
+
+    @model_validator(mode="after")
+    def _check(self) -> CRFSettings:
+        try:
+            self.build(threads=1)
+        except BanaError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def build(self, threads: int | None) -> DenseCRF:
+        """The CRF, on so many threads (None: all cores)."""
+        return DenseCRF(**self.model_dump(), threads=threads)
+
+
+class LabelSettings(Settings):
+    """How a trained classifier labels an image.
+
+    Attributes:
+        u0: The background's unary: ``attention`` (Eq. 7) or ``cam`` (Table 1: "w/o u_0").
+        attention_threshold: t; A is set to 0 where it is below t times its maximum over the image. 0 keeps it as it is.
+        cam_norm: A CAM is divided by its maximum inside each ``box``, or over the image (``class``).
+        similarity_at: Cosines are taken at ``image`` resolution (as if features were upsampled) or at ``feature``
+            resolution and then upsampled.
+        image_side: Longer side, in pixels, to which images are scaled for the network; None: as they are.
+        crf: The fully connected CRF.
+    """
+
+    u0: Literal["attention", "cam"] = "attention"
+    attention_threshold: Annotated[float, Field(ge=0, le=1)] = 0.99
+    cam_norm: Literal["box", "class"] = "box"
+    similarity_at: Literal["image", "feature"] = "image"
+    image_side: Annotated[int, Field(ge=33, le=8192)] | None = None
+    crf: CRFSettings = CRFSettings()
+
+    def with_options(self, **options: Any) -> LabelSettings:
+        """The same settings with some changed, checked again."""
+        return LabelSettings.model_validate(self.model_dump() | options)
