@@ -1,9 +1,15 @@
 """Fixtures that many tests share."""
 
+import io
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from rich.console import Console
+from shapes_data import write_shapes
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +19,62 @@ def shared_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("BANA_TEST_DATA does not name the folder with the research data")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def shapes_voc(tmp_path_factory) -> Path:
+    """A tiny VOC data set that no test changes."""
+    return write_shapes(tmp_path_factory.mktemp("shapes") / "voc")
+
+
+@pytest.fixture(scope="session")
+def tiny_settings():
+    """Stage 1 in seconds: the embedded backbone as it is, small crops."""
+    from bana.classify.settings import ClassifySettings
+
+    return ClassifySettings(
+        backbone="lite0",
+        train_backbone=False,
+        head_width=16,
+        crop=65,
+        optimizer="adamw",
+        rate_new=0.01,
+        epochs=20,
+        batch_size=4,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_run(shapes_voc, tiny_settings, tmp_path_factory) -> Path:
+    """The folder of a run of stage 1 on the tiny data set."""
+    from bana.classify.run import train_classifier
+    from bana.data.reading import read_dataset
+    from bana.label.settings import LabelSettings
+
+    out = tmp_path_factory.mktemp("tiny") / "run"
+    labelling = LabelSettings(image_side=129).model_dump(mode="json")
+    train_classifier(read_dataset(shapes_voc), tiny_settings, labelling, out, console=Console(file=io.StringIO()))
+    return out
+
+
+class Answer(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def bana(monkeypatch, capsys) -> Callable[..., Answer]:
+    """Run the real command in this process."""
+    from bana.cli import main
+
+    def command(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["bana", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Answer(int(left.value.code or 0), *capsys.readouterr())
+
+    return command

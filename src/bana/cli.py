@@ -21,7 +21,6 @@ from bana.errors import BanaError, SettingsError
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
-    from bana.data.faults import OnError
     from bana.data.records import ImageRecord
     from bana.data.writing import ImageMode
 
@@ -70,6 +69,30 @@ def _options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Boxes in, masks out: pixel labels from bounding boxes."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the picture and the labels; may be there already.")] = Path(
+        "bana-demo"
+    ),
+    labeler: Annotated[
+        Path | None, typer.Option(help="Run of bana classify, or labeler file; bana's own if left out.")
+    ] = None,
+    workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),
+) -> None:
+    """Label the photographs that come with bana, score the masks, and draw a picture of them."""
+    from bana.classify.labeler_file import pretrained_path
+    from bana.report.demo import run_demo
+    from bana.report.demo_tables import demo_tables
+
+    result = run_demo(out, labeler or pretrained_path(), workers=workers or _cores(), console=console)
+    if as_json:
+        _print_json(result.as_dict())
+        return
+    for table in demo_tables(result):
+        Console(markup=False, highlight=False).print(table)
 
 
 @app.command()
@@ -166,6 +189,7 @@ def classify(
     preset: str = typer.Option("lite0", help="lite0, resnet101, vgg16, or a YAML file."),
     pooling: str | None = typer.Option(None, help="bap, or gap for the comparison; the preset's if left out."),
     epochs: int | None = typer.Option(None, help="Passes over the images; the preset's if left out."),
+    labels: Path | None = typer.Option(None, help="Labels of these images, whose agreed pixels are learnt as well."),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     seed: int = typer.Option(0, help="Of everything random."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
@@ -186,6 +210,7 @@ def classify(
         settings,
         recipe.label.model_dump(mode="json"),
         out,
+        labels=labels,
         seed=seed,
         resume=resume,
         workers=workers,
@@ -200,7 +225,9 @@ def label(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
     out: Annotated[Path, typer.Option(help="Folder for the labels; what is there and intact is kept.")],
     split: str | None = typer.Option(None, help="Part of the data set, such as val."),
-    labeler: Path | None = typer.Option(None, help="Run of bana classify, or labeler file; bana's own if left out."),
+    labeler: Annotated[
+        Path | None, typer.Option(help="Run of bana classify, or labeler file; bana's own if left out.")
+    ] = None,
     formats: str = typer.Option(
         "png", help="Of png, coco, yolo, labelme, voc, joined by commas; png is always written."
     ),

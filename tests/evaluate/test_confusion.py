@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bana.errors import BanaError, DataError, SettingsError
-from bana.evaluate import ConfusionMatrix, foreground_iou, iou_per_class, mean_iou
+from bana.evaluate import ConfusionMatrix, foreground_iou, foreground_miou, iou_per_class, mean_iou
 from reference.evaluate_loops import confusion_by_pixel, iou_by_class
 
 LABELS = st.sampled_from([0, 1, 2, 3, 255])
@@ -86,6 +86,14 @@ def test_everything_left_out():
 def test_foreground_iou_forgives_the_class_but_not_the_place():
     # object pixels: truth 3, prediction 3, both 2 (one of them of another class), either 4
     assert foreground_iou(confusion_of([[1, 2, 1, 0, 0]], [[1, 1, 0, 2, 0]])) == 50.0
+
+
+def test_foreground_miou_is_the_mean_with_the_background():
+    # background: both 1, either 3
+    confusion = confusion_of([[1, 2, 1, 0, 0]], [[1, 1, 0, 2, 0]])
+    assert foreground_miou(confusion) == pytest.approx((50 + 100 / 3) / 2)
+    assert foreground_miou(confusion_of([[2, 2]], [[1, 1]])) == 100.0  # no background anywhere: it is left out
+    assert math.isnan(foreground_miou(ConfusionMatrix(3)))
 
 
 def test_ids_beyond_eight_bits():

@@ -46,6 +46,7 @@ def test_json_has_the_numbers_computed_by_hand(label_folder, voc_folder):
         assert scores[name]["per_class"] == pytest.approx(dict(zip(NAMES, iou, strict=True)))
         assert scores[name]["miou"] == pytest.approx(sum(iou[:3]) / 3)
         assert scores[name]["foreground_iou"] == pytest.approx(FOREGROUND[name])
+        assert scores[name]["foreground_miou"] == pytest.approx((FOREGROUND[name] + iou[0]) / 2)
         assert scores[name]["left_out"] == pytest.approx(100 * 6 / 92 if name == "agreed" else 0.0)
     assert scores["instances"] == {
         "ap": pytest.approx(70.0),  # the cat's 11 of 16 pixels pass 0.50 to 0.65: 40; the dog is exact: 100

@@ -12,7 +12,7 @@ import torch
 from bana._version import __version__
 from bana.classify.model import BoxClassifier
 from bana.classify.settings import ClassifySettings
-from bana.engine.checkpoint import load_tensors, save_tensors
+from bana.engine.checkpoint import load_metadata, load_tensors, save_tensors
 from bana.errors import LabelerError, SettingsError
 from bana.nn.backbones import create_backbone
 from bana.nn.weights import digest
@@ -89,7 +89,7 @@ def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
     model = build_classifier(
         settings, len(facts.classes), seed=0, weights="random" if settings.train_backbone else None
     )
-    if not settings.train_backbone and digest(model.backbone.state_dict()) != metadata["backbone_digest"]:
+    if not settings.train_backbone and digest(model.backbone.state_dict()) != metadata.get("backbone_digest"):
         raise LabelerError(f"{file}: trained on other weights of {settings.backbone}; install those, or train again")
     model.load_own_state(tensors, str(file))
     return model.eval(), facts
@@ -98,14 +98,17 @@ def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
 def load_facts(file_or_run: Path) -> LabelerFacts:
     """What a labeler file says of itself. Raises LabelerError if it is missing, damaged or of another kind."""
     file = labeler_path(file_or_run)
-    return _facts(file, load_tensors(file)[1])
+    return _facts(file, load_metadata(file))
 
 
 def _facts(file: Path, metadata: dict[str, Any]) -> LabelerFacts:
     if metadata.get("kind") != _KIND:
         raise LabelerError(f"{file}: not a labeler; choose a {FILE_NAME} that `bana classify` wrote")
-    settings = parse_settings(metadata["classify"], ClassifySettings, str(file))
-    return LabelerFacts(tuple(metadata["classes"]), settings, metadata["label"], metadata["training"])
+    try:
+        settings = parse_settings(metadata["classify"], ClassifySettings, str(file))
+        return LabelerFacts(tuple(metadata["classes"]), settings, metadata["label"], metadata["training"])
+    except (KeyError, TypeError, SettingsError) as error:
+        raise LabelerError(f"{file}: of another version of bana ({error}); train again, or install that one") from error
 
 
 def labeler_path(file_or_run: Path) -> Path:

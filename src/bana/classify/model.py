@@ -70,8 +70,7 @@ class BoxClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Features f (N, C, h, w) of images (N, 3, H, W) of RGB in 0..255."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self._trains_backbone()):
-            depths = self.backbone(images)
+        depths = self.backbone(images) if self._trains_backbone() else self._frozen_features(images)
         features: Tensor = self.head(depths) if self.head is not None else depths[-1]
         return features
 
@@ -79,9 +78,9 @@ class BoxClassifier(nn.Module):
     def calibrate(self, images: Tensor) -> None:
         """Set the head's normalisation to the statistics of the backbone's features of a batch of images."""
         if self.head is not None:
-            for maps, normalise in zip(self.backbone(images), self.head.normalise, strict=True):
-                normalise.running_mean.copy_(maps.mean((0, 2, 3)))
-                normalise.running_var.copy_(maps.var((0, 2, 3)))
+            for maps, normalise in zip(self._frozen_features(images), self.head.normalise, strict=True):
+                normalise.get_buffer("running_mean").copy_(maps.mean((0, 2, 3)))
+                normalise.get_buffer("running_var").copy_(maps.var((0, 2, 3)))
 
     def own_state(self) -> dict[str, Tensor]:
         """The tensors that make this classifier; a backbone that is not trained is not among them."""
@@ -101,6 +100,12 @@ class BoxClassifier(nn.Module):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
         return self
+
+    @torch.no_grad()
+    def _frozen_features(self, images: Tensor) -> list[Tensor]:
+        """The backbone's maps without gradients. On a CPU image by image: that fits the caches, and is twice as fast."""
+        parts = images.split(1) if images.device.type == "cpu" else (images,)
+        return [torch.cat(maps) for maps in zip(*(self.backbone(part) for part in parts), strict=True)]
 
     def _trains_backbone(self) -> bool:
         return any(parameter.requires_grad for parameter in self.backbone.parameters())

@@ -6,7 +6,6 @@ at (0, 0). ``feature_boxes`` converts boxes in pixel-edge coordinates to them.
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
@@ -49,7 +48,7 @@ def background_attention(features: Tensor, queries: Tensor, valid: Tensor) -> Te
     similarity = F.normalize(queries, dim=2) @ F.normalize(features, dim=1).flatten(2)
     counted = similarity.relu() * valid.unsqueeze(2)
     attention = counted.sum(1, keepdim=True) / valid.sum(1).clamp(min=1).view(-1, 1, 1)
-    return attention.unflatten(2, (height, width))
+    return attention.view(len(features), 1, height, width)
 
 
 def background_aware_pool(features: Tensor, attention: Tensor, boxes: Tensor, output_size: int) -> Tensor:
@@ -65,8 +64,9 @@ def background_aware_pool(features: Tensor, attention: Tensor, boxes: Tensor, ou
         (K, C, R, R).
     """
     weight = 1.0 - attention
-    pooled = roi_align(features * weight, boxes, output_size)
-    return pooled / roi_align(weight, boxes, output_size).clamp(min=_TINY)
+    pooled: Tensor = roi_align(features * weight, boxes, output_size)
+    share: Tensor = roi_align(weight, boxes, output_size)
+    return pooled / share.clamp(min=_TINY)
 
 
 def feature_boxes(boxes: Tensor, image_size: tuple[int, int], feature_size: tuple[int, int]) -> Tensor:
@@ -89,7 +89,8 @@ def _cell_sums(maps: Tensor, grid_size: int) -> Tensor:
     """Sums of (N, C, h, w) over the cells of a padded grid: (N, G*G, C)."""
     (top, bottom), (left, right) = (_padding(length, grid_size) for length in maps.shape[-2:])
     padded = F.pad(maps, (left, right, top, bottom))
-    cells = padded.unflatten(3, (grid_size, -1)).unflatten(2, (grid_size, -1)).sum((3, 5))
+    rows, columns = (length // grid_size for length in padded.shape[-2:])
+    cells = padded.view(*maps.shape[:2], grid_size, rows, grid_size, columns).sum((3, 5))
     return cells.flatten(2).transpose(1, 2)
 
 

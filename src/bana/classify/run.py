@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from bana.classify.stage import ClassifyStage
 from bana.data.faults import FaultLog, OnError
 from bana.data.files import write_json, write_text
 from bana.data.images import open_record_image
-from bana.data.records import BoxDataset, ImageRecord
+from bana.data.label_folder import LabelFolder
+from bana.data.records import BoxDataset, ImageRecord, Rejected
 from bana.data.strict_json import json_lines
-from bana.engine.loop import CHECKPOINT, Loop, train
+from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
 from bana.engine.seeds import seed_of
 from bana.errors import DataError, OutputError
 
@@ -37,6 +39,7 @@ def train_classifier(
     label_settings: dict[str, Any],
     out: Path,
     *,
+    labels: Path | None = None,
     seed: int = 0,
     resume: bool = False,
     workers: int = 0,
@@ -51,6 +54,7 @@ def train_classifier(
         settings: Of the network and its training.
         label_settings: Of labelling, stored in the labeler file as they are.
         out: The run folder: ``settings.json``, ``log.jsonl``, ``checkpoint.safetensors``, ``labeler.safetensors``.
+        labels: A label folder of these images: pixels on which its labels agree are learnt as well (a second round).
         seed: Of everything random.
         resume: Go on with the run in ``out``; a folder with a run is refused otherwise.
         workers: Processes that prepare samples.
@@ -69,16 +73,26 @@ def train_classifier(
     """
     if (out / CHECKPOINT).exists() and not resume:
         raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
-    records = _openable(dataset, on_error, out)
+    records, rejected = _openable(dataset, on_error)
     model = build_classifier(settings, len(dataset.classes), seed_of(seed, "weights"))
     identity = {
         "settings": settings.model_dump(mode="json"),
         "data": dataset.fingerprint(),
         "images": len(records),
         "seed": seed,
+        "labels": None,
     }
+    folder = None
+    if labels is not None:
+        folder = LabelFolder(labels)
+        folder.check_classes(dataset)
+        identity["labels"] = folder.labelling
+    check_same_run(out / CHECKPOINT, identity)
+    write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in rejected))
+    if not records:
+        raise DataError(f"{dataset.root}: no image with boxes is left to train on; see {out / 'rejected.jsonl'}")
     write_json(out / "settings.json", identity | {"label": label_settings, "versions": versions()}, indent=2)
-    crops = BoxCrops(records, settings, seed)
+    crops = BoxCrops(records, settings, seed, folder)
     if not (out / CHECKPOINT).exists():
         _calibrate(model, crops, len(records), seed)
     loop = Loop(settings.epochs, settings.batch_size, seed, workers, checkpoint_seconds)
@@ -101,8 +115,8 @@ def versions() -> dict[str, str]:
     }
 
 
-def _openable(dataset: BoxDataset, on_error: OnError, out: Path) -> Sequence[ImageRecord]:
-    """The images with boxes that open fully: better to find a damaged file now than after an hour."""
+def _openable(dataset: BoxDataset, on_error: OnError) -> tuple[Sequence[ImageRecord], Sequence[Rejected]]:
+    """The images with boxes that open fully, and those left out: better now than after an hour."""
     faults = FaultLog(on_error)
     records = []
     for record in dataset:
@@ -110,13 +124,7 @@ def _openable(dataset: BoxDataset, on_error: OnError, out: Path) -> Sequence[Ima
             open_record_image(record)
             if (~record.crowd).any():
                 records.append(record)
-    rejected = (*dataset.rejected, *faults.rejected())
-    if rejected:
-        lines = ({"image_id": entry.image_id, "reason": entry.reason} for entry in rejected)
-        write_text(out / "rejected.jsonl", json_lines(lines))
-    if not records:
-        raise DataError(f"{dataset.root}: no image with boxes is left to train on; see {out / 'rejected.jsonl'}")
-    return records
+    return records, (*dataset.rejected, *faults.rejected())
 
 
 def _calibrate(model: BoxClassifier, crops: BoxCrops, count: int, seed: int) -> None:

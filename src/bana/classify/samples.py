@@ -16,12 +16,16 @@ from torchvision.transforms import v2
 from bana.classify.pooling import feature_boxes
 from bana.classify.settings import ClassifySettings
 from bana.data.images import open_record_image
+from bana.data.label_folder import LabelFolder
 from bana.data.records import ImageRecord, covered
 from bana.engine.loop import SampleKey
 from bana.engine.seeds import seed_of
 
 LEAST_VISIBLE = 0.1
 """A box of which a crop shows a smaller share of its area is not background, but is not classified either."""
+
+UNKNOWN = -1
+"""The label of a pixel of which nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,14 @@ class Sample:
         background: float32 (1, S, S), 1 on definite background.
         boxes: float32 (K, 4) xyxy in pixel-edge coordinates of the crop.
         class_ids: int64 (K,).
+        labels: int64 (S, S): known classes of pixels, UNKNOWN elsewhere.
     """
 
     image: Tensor
     background: Tensor
     boxes: Tensor
     class_ids: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -50,12 +56,14 @@ class Batch:
         background: float32 (N, 1, S, S).
         boxes: float32 (K, 5): index into the batch, then xyxy in pixel-edge coordinates.
         class_ids: int64 (K,).
+        labels: int64 (N, S, S), UNKNOWN where no class is known.
     """
 
     images: Tensor
     background: Tensor
     boxes: Tensor
     class_ids: Tensor
+    labels: Tensor
 
 
 class BoxCrops(Dataset[Sample]):
@@ -65,10 +73,18 @@ class BoxCrops(Dataset[Sample]):
         records: The images.
         settings: Crop, scale and jitter.
         seed: Of the run.
+        labels: Labels of these images, of which the agreed pixels are learnt too; None: boxes alone.
     """
 
-    def __init__(self, records: Sequence[ImageRecord], settings: ClassifySettings, seed: int) -> None:
+    def __init__(
+        self,
+        records: Sequence[ImageRecord],
+        settings: ClassifySettings,
+        seed: int,
+        labels: LabelFolder | None = None,
+    ) -> None:
         self._records = records
+        self._labels = labels
         self._settings = settings
         self._seed = seed
         jitter = settings.jitter
@@ -88,11 +104,12 @@ class BoxCrops(Dataset[Sample]):
         record = self._records[index]
         torch.manual_seed(seed_of(self._seed, "sample", epoch, index))
         image = tv_tensors.Image(torch.from_numpy(open_record_image(record)).permute(2, 0, 1))
-        outside = torch.from_numpy(~covered(record.boxes, record.height, record.width)).to(torch.uint8)
+        outside = torch.from_numpy(~covered(record.boxes, record.height, record.width))
+        masks = tv_tensors.Mask(torch.stack([outside.int(), self._known_labels(record) + 1]))  # 0: padding, not known
         objects = torch.from_numpy(record.boxes[~record.crowd])
-        boxes = tv_tensors.BoundingBoxes(objects, format="XYXY", canvas_size=(record.height, record.width))  # type: ignore[call-overload]
-        scaled = _scaled(image, tv_tensors.Mask(outside), boxes, self._settings.scale)
-        crop, background, shown = self._transform(*scaled)
+        boxes = tv_tensors.BoundingBoxes(objects, format="XYXY", canvas_size=(record.height, record.width))
+        scaled = _scaled(image, masks, boxes, self._settings.scale)
+        crop, (background, labels), shown = self._transform(*scaled)
         class_ids = torch.from_numpy(record.class_ids[~record.crowd])
         kept = _areas(shown) >= LEAST_VISIBLE * _areas(scaled[2])
         return Sample(
@@ -100,7 +117,15 @@ class BoxCrops(Dataset[Sample]):
             background.as_subclass(Tensor)[None].float(),
             shown.as_subclass(Tensor)[kept].float(),
             class_ids[kept],
+            labels.as_subclass(Tensor).long() - 1,
         )
+
+    def _known_labels(self, record: ImageRecord) -> Tensor:
+        """int32 (H, W): the agreed label of every pixel, UNKNOWN where there is none."""
+        if self._labels is None:
+            return torch.full((record.height, record.width), UNKNOWN, dtype=torch.int32)
+        agreed = torch.from_numpy(self._labels.label_map("agreed", record).astype("int32"))
+        return torch.where(agreed <= len(self._labels.classes), agreed, UNKNOWN)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -111,25 +136,28 @@ def collate(samples: Sequence[Sample]) -> Batch:
         background=torch.stack([sample.background for sample in samples]),
         boxes=torch.cat(boxes),
         class_ids=torch.cat([sample.class_ids for sample in samples]),
+        labels=torch.stack([sample.labels for sample in samples]),
     )
 
 
-def on_features(batch: Batch, feature_size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """A batch's background and boxes on a feature map whose corner cells sit on the crop's corner pixels.
+def on_features(batch: Batch, feature_size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """A batch's background, boxes and labels on a feature map whose corner cells sit on the crop's corner pixels.
 
     Args:
         batch: Crops of S x S.
         feature_size: (h, w) in cells.
 
     Returns:
-        Background (N, 1, h, w): the value of the pixel nearest to each cell's centre; boxes (K, 5) for RoIAlign.
+        Background (N, 1, h, w) and labels (N, h, w): the values of the pixel nearest to each cell's centre; between
+        them boxes (K, 5) for RoIAlign.
     """
     size = (batch.images.shape[2], batch.images.shape[3])
     rows, columns = (
         torch.linspace(0, pixels - 1, cells).round().long() for pixels, cells in zip(size, feature_size, strict=True)
     )
     background = batch.background[:, :, rows][:, :, :, columns]
-    return background, torch.cat([batch.boxes[:, :1], feature_boxes(batch.boxes[:, 1:], size, feature_size)], 1)
+    labels = batch.labels[:, rows][:, :, columns]
+    return background, torch.cat([batch.boxes[:, :1], feature_boxes(batch.boxes[:, 1:], size, feature_size)], 1), labels
 
 
 def _scaled(image: Any, mask: Any, boxes: Any, scale: tuple[float, float]) -> tuple[Any, Any, Any]:

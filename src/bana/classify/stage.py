@@ -10,7 +10,7 @@ from torch import Tensor, nn, optim
 
 from bana.classify.model import BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries
-from bana.classify.samples import Batch, on_features
+from bana.classify.samples import UNKNOWN, Batch, on_features
 from bana.classify.settings import ClassifySettings
 
 LEAST_BACKGROUND = 1 / 8
@@ -32,9 +32,12 @@ class ClassifyStage:
         return 1.0 if progress < 2 / 3 else 0.1
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Cross-entropy over the boxes' bins r and the background queries q; accuracy of both."""
+        """Cross-entropy over the boxes' bins r and the background queries q; accuracy of both.
+
+        Where labels of pixels are known, their cross-entropy is added.
+        """
         features = self.model(batch.images)
-        background, boxes = on_features(batch, (features.shape[2], features.shape[3]))
+        background, boxes, labels = on_features(batch, (features.shape[2], features.shape[3]))
         queries, valid = background_queries(features, background, self.settings.grid_size)
         attention = self._attention(features, background, queries, valid)
         pooled = background_aware_pool(features, attention, boxes, self.settings.roi_bins)
@@ -53,7 +56,15 @@ class ClassifyStage:
             metrics["accuracy"] = right[:count].mean().item()
         if len(right) > count:
             metrics["background"] = right[count:].mean().item()
+        if (labels != UNKNOWN).any():
+            known = F.cross_entropy(self._cell_scores(features), labels, ignore_index=UNKNOWN)
+            loss = loss + known
+            metrics["labels"] = known.item()
         return loss, metrics
+
+    def _cell_scores(self, features: Tensor) -> Tensor:
+        """Scores of every cell: (N, L + 1, h, w)."""
+        return torch.einsum("nchw,vc->nvhw", features, self.model.class_weights)
 
     def _attention(self, features: Tensor, background: Tensor, queries: Tensor, valid: Tensor) -> Tensor:
         if self.settings.pooling == "gap":

@@ -12,7 +12,7 @@ from typing import Any
 
 from bana.data.label_maps import LabelMap, read_label_map
 from bana.data.masks import checked_segmentation
-from bana.data.records import ImageRecord
+from bana.data.records import BoxDataset, ImageRecord
 from bana.data.strict_json import read_json_object, value_of
 from bana.errors import DataError
 
@@ -56,6 +56,7 @@ class LabelFolder:
     Attributes:
         path: The folder.
         classes: The L class names; ``classes[i]`` is class id ``i + 1``.
+        labelling: A digest of the labeler, settings and classes that the labels come from.
 
     Raises:
         DataError: If the folder or its ``labels.json`` is missing or damaged.
@@ -65,11 +66,26 @@ class LabelFolder:
         manifest = path / MANIFEST
         if not manifest.is_file():
             raise DataError(f"{path}: holds no labels.json, so no labels; give the --out folder of bana label")
-        classes = value_of(read_json_object(manifest), "classes", list, str(manifest))
+        content = read_json_object(manifest)
+        classes = value_of(content, "classes", list, str(manifest))
         if not classes or not all(isinstance(name, str) for name in classes):
             raise DataError(f"{manifest}: 'classes' must be a list of names; run bana label again")
         self.path = path
         self.classes: tuple[str, ...] = tuple(classes)
+        self.labelling = str(content.get("labelling"))
+
+    def check_classes(self, dataset: BoxDataset) -> None:
+        """Raise DataError if the folder has other classes than the data set; names the first that differs."""
+        if self.classes == dataset.classes:
+            return
+        ours, theirs = (*self.classes, "(no more)"), (*dataset.classes, "(no more)")
+        number, (labelled, true) = next(
+            (number, names) for number, names in enumerate(zip(ours, theirs, strict=False), start=1) if names[0] != names[1]
+        )
+        raise DataError(
+            f"{self.path}: its {len(self.classes)} classes are not the {len(dataset.classes)} of {dataset.root}: class "
+            f"{number} is {labelled!r} there and {true!r} here; evaluate against the data set that was labelled"
+        )
 
     def has(self, image_id: str) -> bool:
         """Whether all files of an image are there."""

@@ -182,6 +182,12 @@ def pixel_slices(box: npt.ArrayLike) -> tuple[slice, slice]:
         Row slice and column slice of the image array.
     """
     x0, y0, x1, y1 = np.asarray(box, dtype=np.float64)
-    top, left = int(np.ceil(y0 - 0.5)), int(np.ceil(x0 - 0.5))
-    bottom, right = int(np.ceil(y1 - 0.5)), int(np.ceil(x1 - 0.5))
-    return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
+    return _pixels_between(y0, y1), _pixels_between(x0, x1)
+
+
+def _pixels_between(low: float, high: float) -> slice:
+    first, last = int(np.ceil(low - 0.5)), int(np.ceil(high - 0.5))
+    if last <= first:  # no centre lies between: the pixel that holds the middle, which is inside the image
+        first = int(np.floor((low + high) / 2))
+        last = first + 1
+    return slice(first, last)

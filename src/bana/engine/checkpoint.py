@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +30,34 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         LabelerError: If the file is missing, damaged, or not one of bana's.
     """
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _metadata(file)  # noqa: SIM118 (no mapping)
+
+
+def load_metadata(path: Path) -> dict[str, Any]:
+    """The metadata alone of what save_tensors wrote. Raises LabelerError as load_tensors does."""
+    with _opened(path) as file:
+        return _metadata(file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise LabelerError(f"{path}: no such file; check the path")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})[_KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (no mapping)
+            yield file
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise LabelerError(
             f"{path}: not a file that bana saved, or a damaged one; train again or choose another"
         ) from error
+
+
+def _metadata(file: Any) -> dict[str, Any]:
+    metadata = json.loads((file.metadata() or {})[_KEY])
+    if not isinstance(metadata, dict):
+        raise ValueError("metadata is not an object")
+    return metadata
 
 
 def optimizer_tensors(optimizer: optim.Optimizer) -> dict[str, Tensor]:

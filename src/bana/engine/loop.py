@@ -17,7 +17,7 @@ from rich.console import Console
 from torch import Tensor, optim
 from torch.utils.data import DataLoader, Dataset
 
-from bana.engine.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors
+from bana.engine.checkpoint import load_metadata, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from bana.engine.progress import JsonLog, StepProgress
 from bana.engine.seeds import epoch_order, seed_of
 from bana.errors import LabelerError
@@ -45,8 +45,13 @@ class Model(Protocol):
 class Stage(Protocol):
     """What a stage gives the loop."""
 
-    model: Model
-    optimizer: optim.Optimizer
+    @property
+    def model(self) -> Model:
+        """What is trained."""
+
+    @property
+    def optimizer(self) -> optim.Optimizer:
+        """What trains it; its learning rates are those before the schedule's factor."""
 
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
         """The loss of a batch, and the metrics to show (the loss among them)."""
@@ -151,6 +156,32 @@ def train(
     stage.model.train(False)
 
 
+def check_same_run(checkpoint: Path, identity: dict[str, Any]) -> None:
+    """Refuse a checkpoint of another run, if there is one.
+
+    Raises:
+        LabelerError: If the file is damaged, or its identity is another; says what differs.
+    """
+    if not checkpoint.exists():
+        return
+    before = load_metadata(checkpoint).get("identity") or {}
+    changed = sorted(_differences(before, identity))
+    if changed:
+        raise LabelerError(
+            f"{checkpoint}: of a run with other {', '.join(changed)}; resume with the same, or choose another --out"
+        )
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """The names under which two nested mappings differ, joined by dots."""
+    for name in before.keys() | now.keys():
+        first, second = before.get(name), now.get(name)
+        if isinstance(first, dict) and isinstance(second, dict):
+            yield from (f"{name}.{inner}" for inner in _differences(first, second))
+        elif first != second:
+            yield name
+
+
 def _save(stage: Stage, path: Path, identity: dict[str, Any], steps: int) -> None:
     tensors = {f"model.{name}": value for name, value in stage.model.own_state().items()}
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(stage.optimizer).items()}
@@ -161,13 +192,8 @@ def _restore(stage: Stage, path: Path, identity: dict[str, Any]) -> int:
     """Put a checkpoint into the stage; returns the number of steps it has taken (0: there is none)."""
     if not path.exists():
         return 0
+    check_same_run(path, identity)
     tensors, metadata = load_tensors(path)
-    if metadata.get("identity") != identity:
-        before = metadata.get("identity") or {}
-        changed = sorted(key for key in before.keys() | identity.keys() if before.get(key) != identity.get(key))
-        raise LabelerError(
-            f"{path}: checkpoint of a run with other {', '.join(changed)}; resume with the same, or choose another --out"
-        )
     stage.model.load_own_state(_part(tensors, "model."), str(path))
     restore_optimizer(stage.optimizer, _part(tensors, "optimizer."))
     return int(metadata["steps"])

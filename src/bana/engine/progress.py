@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +27,28 @@ class JsonLog:
     """
 
     def __init__(self, path: Path, first_step: int) -> None:
-        kept = []
-        if path.exists():
-            for line in path.read_text(errors="replace").splitlines():
-                entry = _parsed(line)
-                if entry is not None and entry.get("step", first_step) < first_step:
-                    kept.append(line)
-        write_text(path, "".join(f"{line}\n" for line in kept))
-        self._file = path.open("a", encoding="utf-8", buffering=1)
         self._path = path
+        with self._as_output_error():
+            lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+            kept = [line for line in lines if _step(line, first_step) < first_step]
+            write_text(path, "".join(f"{line}\n" for line in kept))
+            self._file = path.open("ab", buffering=0)  # a line is out when it is written: nothing fails at closing
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append one entry. Raises OutputError if it cannot be written."""
-        try:
-            self._file.write(json.dumps(entry) + "\n")
-        except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written ({error.strerror}); free space and resume") from error
+        with self._as_output_error():
+            self._file.write(json.dumps(entry).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    @contextmanager
+    def _as_output_error(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot be written ({error.strerror}); free space and resume") from error
 
 
 class StepProgress:
@@ -80,12 +84,12 @@ class StepProgress:
             self._live.stop()
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
+def _step(line: str, unknown: int) -> int:
+    """The step of a line, or ``unknown`` where it is torn."""
     try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) else None
+        return int(json.loads(line)["step"])
+    except (ValueError, TypeError, KeyError):
+        return unknown
 
 
 def _clock(seconds: float) -> str:

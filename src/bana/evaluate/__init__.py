@@ -1,7 +1,7 @@
 """Scores of labels and predictions against true masks. Knows no stage: it reads arrays, files and data sets."""
 
 from bana.evaluate.boundary import BoundaryIoU
-from bana.evaluate.confusion import ConfusionMatrix, foreground_iou, iou_per_class, mean_iou
+from bana.evaluate.confusion import ConfusionMatrix, foreground_iou, foreground_miou, iou_per_class, mean_iou
 from bana.evaluate.folder import evaluate_labels
 from bana.evaluate.instances import MaskAP, MaskApScores, ScoredMask, TrueMask
 from bana.evaluate.scores import LabellingScores, LabelScores
@@ -17,6 +17,7 @@ __all__ = [
     "TrueMask",
     "evaluate_labels",
     "foreground_iou",
+    "foreground_miou",
     "iou_per_class",
     "mean_iou",
 ]

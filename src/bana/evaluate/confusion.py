@@ -145,8 +145,19 @@ def foreground_iou(confusion: ConfusionMatrix | IntArray) -> float:
     Raises:
         DataError: If ``confusion`` is not a square matrix of counts.
     """
-    counts = _counts(confusion)
-    return float(percent(counts[1:, 1:].sum(), counts.sum() - counts[0, 0]))
+    return float(iou_per_class(_any_object(confusion))[1])
+
+
+def foreground_miou(confusion: ConfusionMatrix | IntArray) -> float:
+    """Class-agnostic mIoU, 0..100: the mean IoU of background and "any object", each left out where it is absent.
+
+    Args:
+        confusion: A ConfusionMatrix, or its counts: int64 (C, C), class 0 is background.
+
+    Raises:
+        DataError: If ``confusion`` is not a square matrix of counts.
+    """
+    return mean_iou(_any_object(confusion))
 
 
 def mean_of_present(values: FloatArray) -> float:
@@ -164,6 +175,12 @@ def _counts(confusion: ConfusionMatrix | IntArray) -> IntArray:
     if (counts < 0).any():
         raise DataError("confusion holds negative counts; give the counts of ConfusionMatrix.counts")
     return counts.astype(np.int64, copy=False)
+
+
+def _any_object(confusion: ConfusionMatrix | IntArray) -> IntArray:
+    """The counts (2, 2) of background and any object, all objects taken for one class."""
+    counts = _counts(confusion)
+    return np.array([[counts[:1, :1].sum(), counts[:1, 1:].sum()], [counts[1:, :1].sum(), counts[1:, 1:].sum()]])
 
 
 def _union(counts: IntArray) -> IntArray:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
 
+from bana.data.label_folder import LABELLINGS, LabelFolder, LabelledBox
 from bana.data.label_maps import LabelMap
 from bana.data.masks import encode_mask, instance_truth, semantic_truth
 from bana.data.records import BoxDataset, ClassTable, ImageRecord, covered
 from bana.errors import DataError
 from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.boxes import BoxAccuracy, box_labels
-from bana.evaluate.confusion import ConfusionMatrix, foreground_iou, iou_per_class, mean_iou
+from bana.evaluate.confusion import ConfusionMatrix, foreground_iou, foreground_miou, iou_per_class, mean_iou
 from bana.evaluate.instances import MaskAP, ScoredMask, TrueMask
-from bana.data.label_folder import LABELLINGS, LabelFolder, LabelledBox
 from bana.evaluate.scores import LabellingScores, LabelScores
 
 Progress = Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]
@@ -36,7 +36,7 @@ def evaluate_labels(
             file is damaged or of another size than its image.
     """
     labels = LabelFolder(Path(labels_dir))
-    _check_classes(labels, dataset)
+    labels.check_classes(dataset)
     _check_complete(labels, dataset)
     table = dataset.class_table
     labellings = {
@@ -86,6 +86,7 @@ class LabellingEvaluation:
             boundary_iou=None if boundary is None else boundary.mean(),
             boundary_per_class=None if boundary is None else tuple(boundary.per_class().tolist()),
             foreground_iou=foreground_iou(self._confusion),
+            foreground_miou=foreground_miou(self._confusion),
             left_out=self._confusion.left_out,
         )
 
@@ -133,19 +134,6 @@ def _truth(record: ImageRecord, class_table: ClassTable) -> LabelMap:
             "add its mask or choose a --split whose images have masks"
         )
     return truth
-
-
-def _check_classes(labels: LabelFolder, dataset: BoxDataset) -> None:
-    if labels.classes == dataset.classes:
-        return
-    ours, theirs = (*labels.classes, "(no more)"), (*dataset.classes, "(no more)")
-    number, (labelled, true) = next(
-        (number, names) for number, names in enumerate(zip(ours, theirs, strict=False), start=1) if names[0] != names[1]
-    )
-    raise DataError(
-        f"{labels.path}: its {len(labels.classes)} classes are not the {len(dataset.classes)} of {dataset.root}: class "
-        f"{number} is {labelled!r} there and {true!r} here; evaluate against the data set that was labelled"
-    )
 
 
 def _check_complete(labels: LabelFolder, dataset: BoxDataset) -> None:

@@ -20,6 +20,7 @@ class LabellingScores:
         boundary_iou: Mean of ``boundary_per_class`` without NaN; None where it was not computed.
         boundary_per_class: Boundary IoU of the same classes; None where it was not computed.
         foreground_iou: IoU of any object against background.
+        foreground_miou: Mean of ``foreground_iou`` and the IoU of background.
         left_out: Share of the pixels with a true class that the labelling leaves open.
     """
 
@@ -28,6 +29,7 @@ class LabellingScores:
     boundary_iou: float | None
     boundary_per_class: tuple[float, ...] | None
     foreground_iou: float
+    foreground_miou: float
     left_out: float
 
 
@@ -83,6 +85,7 @@ class LabelScores:
             "miou": _number(scores.miou),
             "boundary_iou": _number(scores.boundary_iou),
             "foreground_iou": _number(scores.foreground_iou),
+            "foreground_miou": _number(scores.foreground_miou),
             "left_out": _number(scores.left_out),
             "per_class": self._named(scores.per_class),
             "boundary_per_class": None if boundary is None else self._named(boundary),

@@ -22,10 +22,15 @@ def score_tables(scores: LabelScores) -> Iterator[RenderableType]:
         yield f"Left out of the means, because no true mask and no label has them: {', '.join(scores.absent_classes)}"
 
 
+def shown(value: float | None) -> str:
+    """A score for people; a dash where there is none."""
+    return "-" if value is None or math.isnan(value) else f"{value:.1f}"
+
+
 def _labellings(scores: LabelScores) -> Table:
     table = _table(f"{scores.images} images", "labels", "mIoU", "boundary IoU", "foreground IoU", "left out %")
     for name, each in scores.labellings.items():
-        table.add_row(TITLES[name], *map(_shown, (each.miou, each.boundary_iou, each.foreground_iou, each.left_out)))
+        table.add_row(TITLES[name], *map(shown, (each.miou, each.boundary_iou, each.foreground_iou, each.left_out)))
     return table
 
 
@@ -36,20 +41,20 @@ def _classes(scores: LabelScores) -> Table:
         if name not in scores.absent_classes:
             table.add_row(
                 name,
-                *(_shown(each.per_class[class_id]) for each in scores.labellings.values()),
-                _shown(average_precision.get(class_id)),
-                _shown(scores.box_accuracy_per_class.get(class_id)),
+                *(shown(each.per_class[class_id]) for each in scores.labellings.values()),
+                shown(average_precision.get(class_id)),
+                shown(scores.box_accuracy_per_class.get(class_id)),
             )
     return table
 
 
 def _objects(scores: LabelScores) -> str:
-    accuracy = f"Box accuracy {_shown(scores.box_accuracy)}"
+    accuracy = f"Box accuracy {shown(scores.box_accuracy)}"
     masks = scores.instances
     if masks is None:
         return f"{accuracy}; no mask AP: {scores.instances_missing}"
-    sizes = f"small {_shown(masks.ap_small)}, medium {_shown(masks.ap_medium)}, large {_shown(masks.ap_large)}"
-    return f"Mask AP {_shown(masks.ap)} (AP50 {_shown(masks.ap50)}, AP75 {_shown(masks.ap75)}; {sizes}). {accuracy}"
+    sizes = f"small {shown(masks.ap_small)}, medium {shown(masks.ap_medium)}, large {shown(masks.ap_large)}"
+    return f"Mask AP {shown(masks.ap)} (AP50 {shown(masks.ap50)}, AP75 {shown(masks.ap75)}; {sizes}). {accuracy}"
 
 
 def _table(title: str, first: str, *others: str) -> Table:
@@ -58,7 +63,3 @@ def _table(title: str, first: str, *others: str) -> Table:
     for name in others:
         table.add_column(name, justify="right")
     return table
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.1f}"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bana.label.pseudo_labels import Instance, LabelMap
+from bana.data.label_maps import LabelMap
+from bana.label.pseudo_labels import Instance
 from bana.label.scene import Scene
 
 

@@ -41,7 +41,8 @@ def is_done(out: Path, image_id: str, digest: str) -> bool:
     try:
         entry = json.loads(_instances_path(out, image_id).read_bytes())
         return bool(
-            entry["input"] == digest
+            entry.pop("entry") == _entry_digest(entry)
+            and entry["input"] == digest
             and all(_sha256((out / name).read_bytes()) == value for name, value in entry["files"].items())
             and len(entry["files"]) == len(LABELLINGS) + 1
         )
@@ -70,11 +71,16 @@ def write_labels(out: Path, record: ImageRecord, labels: PseudoLabels, digest: s
         "input": digest,
         "files": {name: _sha256(content) for name, content in contents.items()},
     }
+    entry["entry"] = _entry_digest(entry)
     write_bytes(_instances_path(out, record.image_id), json.dumps(entry, allow_nan=False).encode())
 
 
 def _instances_path(out: Path, image_id: str) -> Path:
     return out / INSTANCES / f"{image_id}.json"
+
+
+def _entry_digest(entry: dict[str, Any]) -> str:
+    return _sha256(json.dumps(entry, sort_keys=True).encode())
 
 
 def _instance_entry(instance: Instance) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from bana.errors import OutputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Taken = TypeVar("Taken", contravariant=True)
+Given = TypeVar("Given", covariant=True)
 
 _IN_FLIGHT = 4
 """Records a process that wait or are worked on."""
@@ -26,10 +28,10 @@ _work: Callable[[Any], Any]
 """What this process does with a record; set once when the process starts."""
 
 
-class Job(Protocol[Item, Result]):
+class Job(Protocol[Taken, Given]):
     """What a process needs to prepare itself; sent to it once."""
 
-    def prepare(self) -> Callable[[Item], Result]:
+    def prepare(self) -> Callable[[Taken], Given]:
         """The function to call with every item."""
 
 

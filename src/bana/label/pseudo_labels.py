@@ -59,8 +59,9 @@ class PseudoLabels:
 
     @property
     def agreement(self) -> npt.NDArray[np.bool_]:
-        """bool (H, W): where both labels are the same and none is the ignore label (the paper's S)."""
-        return (self.y_crf == self.y_ret) & (self.y_crf != self.ignore_index)
+        """Where both labels are the same and none is the ignore label (the paper's S): bool (H, W)."""
+        agreement: npt.NDArray[np.bool_] = (self.y_crf == self.y_ret) & (self.y_crf != self.ignore_index)
+        return agreement
 
     @property
     def agreed(self) -> LabelMap:

@@ -21,7 +21,7 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import MANIFEST, LabelFolder
 from bana.data.masks import decode_mask
 from bana.data.records import BoxDataset, ImageRecord, Rejected, pixel_slices
-from bana.data.strict_json import json_lines
+from bana.data.strict_json import json_lines, read_json_object
 from bana.data.writing import WriteReport
 from bana.engine.progress import StepProgress
 from bana.errors import DataError, OutputError
@@ -79,13 +79,14 @@ def label_dataset(
         out: Gets ``labels.json``, one PNG an image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one JSON
             file an image in ``instances``. Images whose files are there and intact are skipped.
         settings: Of labelling; None: the labeler's.
-        formats: ``coco``, ``yolo``, ``labelme`` or ``voc``: the instances in these formats too, in folders of that name.
+        formats: ``coco``, ``yolo``, ``labelme`` or ``voc``: the instances in these formats too, each in a folder of
+            that name.
         workers: Processes.
         on_error: ``skip`` leaves out images that cannot be used, and notes them in ``rejected.jsonl``.
         console: For progress.
 
     Raises:
-        DataError: If an image cannot be used (``stop``).
+        DataError: If an image cannot be used (``stop``), or ``labels.json`` in ``out`` is damaged.
         LabelerError: If the labeler is missing or damaged.
         OutputError: If ``out`` holds labels of another labeler, settings or classes, or cannot be written.
     """
@@ -195,7 +196,7 @@ def _write_manifest(out: Path, dataset: BoxDataset, labeler: Labeler, labelling:
         "settings": labeler.settings.model_dump(mode="json"),
         "labelling": labelling,
     }
-    if manifest.exists() and json.loads(manifest.read_bytes() or b"{}").get("labelling") != labelling:
+    if manifest.exists() and read_json_object(manifest).get("labelling") != labelling:
         raise OutputError(f"{out}: holds labels of another labeler, settings or classes; choose another --out")
     write_json(manifest, content, indent=2)
 

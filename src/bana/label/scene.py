@@ -52,7 +52,8 @@ class Scene:
         self.ignored = np.zeros(self.size, bool) if ignored is None else np.asarray(ignored, dtype=bool)
         if is_crowd.shape != self.class_ids.shape or self.ignored.shape != self.size:
             raise DataError(
-                f"crowd: has shape {is_crowd.shape} and ignored {self.ignored.shape}; give {self.class_ids.shape} and {self.size}"
+                f"crowd: has shape {is_crowd.shape} and ignored {self.ignored.shape}; "
+                f"give {self.class_ids.shape} and {self.size}"
             )
         inside = _clipped(self.boxes, self.size)
         self.usable = ~is_crowd & (inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])

@@ -11,7 +11,8 @@ from bana.label.run import LabelRun
 def label_run_lines(run: LabelRun, out: Path) -> Iterator[str]:
     """The run in a few lines."""
     speed = f", {run.labelled / run.seconds:.2f} images/s" if run.labelled and run.seconds else ""
-    yield f"{out}: {run.images} images with {run.boxes} boxes; {run.labelled} labelled now in {run.seconds:.0f} s{speed}"
+    now = f"{run.labelled} labelled now in {run.seconds:.0f} s{speed}"
+    yield f"{out}: {run.images} images with {run.boxes} boxes; {now}"
     if run.rejected:
         yield f"{len(run.rejected)} images left out: see {out / 'rejected.jsonl'}"
     if run.without_weights:

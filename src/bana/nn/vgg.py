@@ -67,7 +67,7 @@ def largefov_weights(state: dict[str, Tensor], source: str | Path) -> dict[str, 
         if "features.0.weight" in state:
             return _from_torchvision(state)
         return _from_caffe(state)
-    except (KeyError, RuntimeError, IndexError) as error:
+    except (KeyError, RuntimeError, IndexError, ValueError) as error:
         raise LabelerError(
             f"{source}: neither torchvision's VGG-16 nor a 20M LargeFOV network ({error}); choose another weights file"
         ) from error

@@ -31,7 +31,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files raise nearly anything: KeyError, EOFError, UnpicklingError, ...
         raise LabelerError(
-            f"{path}: not a state dict of tensors ({type(error).__name__}); save it with torch.save(model.state_dict(), ...)"
+            f"{path}: not a state dict of tensors ({type(error).__name__}); "
+            "save it with torch.save(model.state_dict(), ...)"
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
@@ -50,8 +51,8 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], source: str | Path
     wrong = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
     if wrong:
         raise LabelerError(
-            f"{source}: weights of another model (differs at {', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}); "
-            "choose the backbone and settings they were saved with"
+            f"{source}: weights of another model (differs at {', '.join(wrong[:3])}"
+            f"{', ...' if len(wrong) > 3 else ''}); choose the backbone and settings they were saved with"
         )
     module.load_state_dict(state)
 

@@ -1,0 +1,115 @@
+"""The demonstration: label the sample set that comes with bana, score the labels, and draw a contact sheet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from bana.data.files import write_bytes
+from bana.data.label_folder import LabelFolder
+from bana.data.records import BoxDataset
+from bana.data.sample import FOLDER, sample_dataset
+from bana.evaluate import LabelScores, evaluate_labels
+from bana.label.run import LabelRun, label_dataset
+from bana.report.contact_sheet import contact_sheet
+from bana.report.demo_rows import candidates, choose, sheet_rows
+
+PICTURE = "demo.png"
+LABELS = "labels"
+
+_ROWS = 8
+_FOOTER = (
+    "Photographs from Flickr by way of MS-COCO, under CC BY 2.0, CC BY-SA 2.0 or without known restrictions; "
+    "the licence and source of each are in ATTRIBUTION.md beside this picture."
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demonstration gave.
+
+    Attributes:
+        dataset: The photographs.
+        run: Of the labelling.
+        scores: Of the labels against the true masks.
+        out: The folder with ``demo.png`` and ``labels``.
+    """
+
+    dataset: BoxDataset
+    run: LabelRun
+    scores: LabelScores
+    out: Path
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Speed of the labelling, the start of its processes included; None where all labels were there already."""
+        return self.run.labelled / self.run.seconds if self.run.labelled and self.run.seconds else None
+
+    @property
+    def boxes_per_class(self) -> dict[int, int]:
+        """The number of boxes of every class that has any, those that cover most pixels in all first."""
+        ids = np.concatenate([record.class_ids for record in self.dataset])
+        boxes = np.concatenate([record.boxes for record in self.dataset])
+        area = np.bincount(ids, (boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
+        count = np.bincount(ids)
+        return {int(class_id): int(count[class_id]) for class_id in np.argsort(-area, kind="stable") if count[class_id]}
+
+    def has_weights(self, class_id: int) -> bool:
+        """Whether the classifier knows the class; if not it was labelled through 1 - A."""
+        return self.dataset.classes[class_id - 1] not in self.run.without_weights
+
+    def as_dict(self) -> dict[str, Any]:
+        """The demonstration for JSON."""
+        counts, names = self.boxes_per_class, self.dataset.classes
+        return {
+            "images": self.run.images,
+            "boxes": self.run.boxes,
+            "labelled_now": self.run.labelled,
+            "seconds": self.run.seconds,
+            "images_per_second": self.images_per_second,
+            "boxes_per_class": {names[class_id - 1]: count for class_id, count in counts.items()},
+            "classes_with_weights": [names[class_id - 1] for class_id in counts if self.has_weights(class_id)],
+            "classes_through_attention": [names[class_id - 1] for class_id in counts if not self.has_weights(class_id)],
+            "scores": self.scores.as_dict(),
+            "picture": str(self.out / PICTURE),
+            "labels": str(self.out / LABELS),
+        }
+
+
+def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Demo:
+    """Label the sample set and write ``demo.png``, ``ATTRIBUTION.md`` and ``labels`` into a folder.
+
+    Labels of an earlier run that are intact are kept; all else is done anew.
+
+    Args:
+        out: The folder.
+        labeler: A labeler file or run folder.
+        workers: Processes that label.
+        console: For progress.
+
+    Raises:
+        LabelerError: If the labeler is missing or damaged.
+        OutputError: If ``out`` holds labels of another labeler, or cannot be written.
+    """
+    dataset = sample_dataset()
+    run = label_dataset(dataset, labeler, out / LABELS, workers=workers, console=console)
+    demo = Demo(dataset, run, evaluate_labels(out / LABELS, dataset, boundary=False), out)
+    labels = LabelFolder(out / LABELS)
+    chosen = choose(candidates(dataset, labels), _ROWS)
+    picture = contact_sheet(
+        sheet_rows(dataset, labels, chosen),
+        dataset.classes,
+        title="Boxes in, masks out",
+        subtitle=f"{len(chosen)} of {len(dataset)} photographs, from the surest labels to the least sure",
+        footer=_FOOTER,
+    )
+    file = BytesIO()
+    picture.save(file, format="PNG")
+    write_bytes(out / PICTURE, file.getvalue())
+    write_bytes(out / "ATTRIBUTION.md", (FOLDER / "ATTRIBUTION.md").read_bytes())
+    return demo

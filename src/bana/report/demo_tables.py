@@ -1,0 +1,64 @@
+"""What a person reads of the demonstration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from bana.evaluate.tables import shown
+from bana.report.demo import LABELS, PICTURE, Demo
+
+_CLASSES = 12
+
+
+def demo_tables(demo: Demo) -> Iterator[RenderableType]:
+    """The tables and lines to print one after the other."""
+    yield _summary(demo)
+    yield _classes(demo)
+    yield f"Picture: {demo.out / PICTURE}"
+    yield f"Labels:  {demo.out / LABELS}"
+
+
+def _summary(demo: Demo) -> Table:
+    scores, masks = demo.scores.labellings, demo.scores.instances
+    weights = [demo.has_weights(class_id) for class_id in demo.boxes_per_class]
+    speed = demo.images_per_second
+    table = Table(title="Boxes in, masks out", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in (
+        ("photographs, boxes", f"{demo.run.images}, {demo.run.boxes}"),
+        ("images/s", "all labelled before" if speed is None else f"{speed:.2f}"),
+        ("classes with weights of their own", str(sum(weights))),
+        ("classes through 1 - A", str(len(weights) - sum(weights))),
+        ("mIoU, foreground whatever the class", shown(scores["y_crf"].foreground_miou)),
+        ("  where both labels agree", shown(scores["agreed"].foreground_miou)),
+        ("  pixels left out by that", f"{scores['agreed'].left_out:.1f} %"),
+        ("  boxes taken for masks", shown(scores["box"].foreground_miou)),
+        ("mIoU over classes", shown(scores["y_crf"].miou)),
+        ("mask AP, AP50", f"{shown(masks.ap)}, {shown(masks.ap50)}" if masks else "-"),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def _classes(demo: Demo) -> Table:
+    masks = demo.scores.instances
+    precision = masks.per_class if masks else {}
+    counts = demo.boxes_per_class
+    first = list(counts)[:_CLASSES]
+    title = f"The {len(first)} classes with most pixels in boxes, of {len(counts)}"
+    table = Table("class", "labelled by", title=title, title_justify="left")
+    for heading in ("boxes", "IoU", "mask AP"):
+        table.add_column(heading, justify="right")
+    for class_id in first:
+        table.add_row(
+            demo.dataset.classes[class_id - 1],
+            "its weights" if demo.has_weights(class_id) else "1 - A",
+            str(counts[class_id]),
+            shown(demo.scores.labellings["y_crf"].per_class[class_id]),
+            shown(precision.get(class_id)),
+        )
+    return table

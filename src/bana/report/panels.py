@@ -1,0 +1,193 @@
+"""A photograph with its boxes, its masks or its unreliable pixels drawn on it: arrays in, arrays of that size out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFilter
+
+from bana.data.label_maps import LabelMap
+from bana.data.records import BoolArray, FloatArray, pixel_slices
+from bana.report.lettering import font_for, plain
+
+Picture = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+Edges = tuple[int, int, int, int]
+
+PALETTE: tuple[Colour, ...] = (
+    (255, 122, 102),  # coral
+    (46, 204, 190),  # teal
+    (255, 200, 61),  # gold
+    (176, 148, 255),  # violet
+    (84, 184, 255),  # sky
+    (255, 143, 199),  # pink
+    (166, 217, 62),  # lime
+    (255, 160, 74),  # orange
+    (124, 234, 187),  # mint
+    (143, 168, 255),  # periwinkle
+    (226, 186, 150),  # sand
+    (94, 222, 240),  # cyan
+)
+"""Colours of classes: neighbours are far apart in hue, and dark letters can be read on each."""
+
+INK: Colour = (22, 24, 29)
+"""Almost black."""
+
+ALARM: Colour = (255, 221, 51)
+"""Unreliable pixels."""
+
+_LETTERS = 13
+
+
+def colours_of(pictures: Iterable[Iterable[int]]) -> dict[int, Colour]:
+    """A colour for every class, the same in all pictures.
+
+    Classes of one picture differ in colour, as long as they and the classes that they meet elsewhere are no more than
+    the palette has.
+
+    Args:
+        pictures: The class ids of each picture.
+    """
+    met: dict[int, set[int]] = {}
+    for class_ids in pictures:
+        together = dict.fromkeys(class_ids)
+        for class_id in together:
+            met.setdefault(class_id, set()).update(together)
+    chosen: dict[int, int] = {}
+    for class_id, others in met.items():
+        used = Counter(chosen.values())
+        near = {chosen[other] for other in others if other in chosen}
+        chosen[class_id] = min(range(len(PALETTE)), key=lambda index: (index in near, used[index], index))
+    return {class_id: PALETTE[index] for class_id, index in chosen.items()}
+
+
+def boxes_panel(
+    image: Picture, boxes: FloatArray, names: Sequence[str], colours: Sequence[Colour], scale: int = 1
+) -> Picture:
+    """The photograph with every box, and its name where there is room for it.
+
+    Lines run along the outermost pixels of the box; smaller boxes are in front. A name that is much wider than its box,
+    or that would cover another name, is left out.
+
+    Args:
+        image: uint8 (H, W, 3).
+        boxes: (K, 4) xyxy in pixel-edge coordinates.
+        names: K names.
+        colours: K colours.
+        scale: Pixels to a unit of line width and letter size.
+    """
+    picture = Image.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    edges = [_edges(box) for box in boxes]
+    large_first = sorted(range(len(edges)), key=lambda index: _area(edges[index]), reverse=True)
+    for index in large_first:
+        draw.rectangle(_grown(edges[index], 1), outline=INK)
+        draw.rectangle(edges[index], outline=colours[index], width=2 * scale)
+    taken: list[Edges] = []
+    for index in large_first:
+        name = plain(names[index])
+        tag = _tag(edges[index], name, picture.size, scale, taken)
+        if tag is not None:
+            taken.append(tag)
+            draw.rectangle(tag, fill=colours[index])
+            middle = ((tag[0] + tag[2] + 1) / 2, (tag[1] + tag[3] + 1) / 2)
+            draw.text(middle, name, INK, font_for(name, _LETTERS * scale), anchor="mm")
+    return np.asarray(picture)
+
+
+def masks_panel(image: Picture, labels: LabelMap, colours: Mapping[int, Colour], scale: int = 1) -> Picture:
+    """The photograph without colour, with every labelled region in its class's colour and with a light rim inside.
+
+    Args:
+        image: uint8 (H, W, 3).
+        labels: (H, W) class ids; those without a colour (background, ignored) are left as they are.
+        colours: Of the class ids.
+        scale: Pixels to a unit of line width.
+    """
+    picture = backdrop(image)
+    shade = 0.62 + 0.45 * _lightness(image)  # keeps an object's own light and shadow under its colour
+    for class_id in np.intersect1d(labels, list(colours)).tolist():
+        inside, colour = labels == class_id, np.array(colours[class_id])
+        picture[inside] = _blend(picture[inside], shade[inside, None] * colour, 0.85)
+        picture[_rim(inside, scale)] = _blend(colour, 255, 0.6)
+    return picture
+
+
+def unreliable_panel(image: Picture, labelled: BoolArray, unreliable: BoolArray, scale: int = 1) -> Picture:
+    """The photograph dark and without colour, the labelled regions lighter, and hatched yellow where it is unreliable.
+
+    Args:
+        image: uint8 (H, W, 3).
+        labelled: bool (H, W), where there is an object.
+        unreliable: bool (H, W).
+        scale: Pixels to a unit of line width.
+    """
+    gray = _lightness(image)[..., None] * 255
+    picture = _blend(gray, np.array(INK), np.where(labelled, 0.2, 0.66)[..., None])
+    rows, columns = np.indices(unreliable.shape)
+    stripes = (rows + columns) // (2 * scale) % 3 > 0
+    picture[unreliable & stripes] = ALARM
+    picture[unreliable & ~stripes] = _blend(np.array(ALARM), np.array(INK), 0.55)
+    return picture
+
+
+def backdrop(image: Picture) -> Picture:
+    """The photograph without colour and paler, on which colours stand out."""
+    return _blend(_lightness(image)[..., None].repeat(3, axis=-1) * 255, 255, 0.5)
+
+
+def _lightness(image: Picture) -> FloatArray:
+    """Gray values of the photograph, (H, W) in 0..1."""
+    return np.asarray(Image.fromarray(image).convert("L"), dtype=np.float32) / np.float32(255)
+
+
+def _blend(under: npt.NDArray[np.generic], over: npt.ArrayLike, share: npt.ArrayLike) -> Picture:
+    """``under`` with so large a share (0..1) of ``over``, rounded to uint8."""
+    share = np.asarray(share)
+    mixed: Picture = np.rint(np.clip(under * (1 - share) + np.asarray(over) * share, 0, 255)).astype(np.uint8)
+    return mixed
+
+
+def _rim(mask: BoolArray, width: int) -> BoolArray:
+    """The pixels of a mask that are at most ``width`` from a pixel outside it; the image's border is no outside."""
+    eroded = Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MinFilter(2 * width + 1))
+    rim: BoolArray = mask & ~np.asarray(eroded, dtype=bool)
+    return rim
+
+
+def _edges(box: FloatArray) -> Edges:
+    """The outermost pixels of a box: left, top, right, bottom, all inside it."""
+    rows, columns = pixel_slices(box)
+    return columns.start, rows.start, columns.stop - 1, rows.stop - 1
+
+
+def _grown(edges: Edges, by: int) -> Edges:
+    left, top, right, bottom = edges
+    return left - by, top - by, right + by, bottom + by
+
+
+def _area(edges: Edges) -> int:
+    left, top, right, bottom = edges
+    return (right - left + 1) * (bottom - top + 1)
+
+
+def _tag(edges: Edges, name: str, size: tuple[int, int], scale: int, taken: Sequence[Edges]) -> Edges | None:
+    """Where a box's name goes: on its upper edge, inside, or under it; None where there is no room."""
+    left, top, right, bottom = edges
+    width = round(font_for(name, _LETTERS * scale).getlength(name)) + 8 * scale
+    height = (_LETTERS + 5) * scale
+    if not name or width > max(1.8 * (right - left), 1) or width > size[0]:
+        return None
+    left = min(left, size[0] - width)
+    for upper in (top - height + 1, top, bottom):
+        tag = (left, upper, left + width - 1, upper + height - 1)
+        if upper >= 0 and tag[3] < size[1] and not any(_overlap(tag, other) for other in taken):
+            return tag
+    return None
+
+
+def _overlap(one: Edges, other: Edges) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]

@@ -1,0 +1,108 @@
+import pytest
+
+from bana.classify.settings import ClassifySettings
+from bana.errors import SettingsError
+from bana.label.recipe import Recipe
+from bana.label.settings import LabelSettings
+from bana.presets import load_preset, parse_settings, preset_names
+
+
+def message(content, kind=ClassifySettings):
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(content, kind, "my.yaml")
+    assert str(caught.value).startswith("my.yaml: ")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 1.5),
+        ("batch_size", -1),
+        ("crop", 32),
+        ("rate_new", 0),
+        ("rate_new", float("nan")),
+        ("rate_pretrained", float("inf")),
+        ("weight_decay", -1),
+        ("pooling", "max"),
+        ("optimizer", "lbfgs"),
+        ("schedule", None),
+        ("grid_size", 0),
+        ("roi_bins", "two"),
+        ("jitter", 2),
+        ("scale", [0, 1]),
+        ("scale", [1]),
+        ("head_width", 0),
+        ("no_such_setting", 1),
+    ],
+)
+def test_a_bad_value_is_named(name, value):
+    text = message({name: value})
+    assert f": {name}" in text
+    assert "(it is " in text
+
+
+def test_scale_must_rise():
+    assert "scale" in message({"scale": [1.5, 0.5]})
+
+
+def test_a_random_backbone_that_is_not_trained_is_refused():
+    assert "random" in message({"backbone_weights": "random", "train_backbone": False})
+
+
+@pytest.mark.parametrize("content", [[], "text", 3])
+def test_settings_that_are_no_mapping(content):
+    message(content)
+
+
+def test_crf_arguments_are_checked_as_the_crf_does():
+    assert "bilateral_srgb" in message({"crf": {"bilateral_srgb": -1}}, LabelSettings)
+    assert "crf.iterations" in message({"crf": {"iterations": "many"}}, LabelSettings)
+
+
+def test_the_defaults_are_the_papers_recipe():
+    settings = ClassifySettings()
+    assert (settings.batch_size, settings.crop, settings.epochs, settings.scale) == (20, 321, 15, (0.5, 1.5))
+    assert (settings.rate_pretrained, settings.rate_new, settings.weight_decay) == (1e-3, 1e-2, 5e-4)
+    assert (settings.grid_size, settings.roi_bins, settings.pooling) == (4, 2, "bap")
+    assert LabelSettings().attention_threshold == 0.99
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_shipped_preset_is_valid(name):
+    assert load_preset(name, Recipe).classify.backbone == name
+
+
+def test_a_preset_of_ones_own(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("classify: {epochs: 3}\nlabel: {u0: cam}\n")
+    recipe = load_preset(str(file), Recipe)
+    assert (recipe.classify.epochs, recipe.label.u0) == (3, "cam")
+    file.write_text("")
+    assert load_preset(str(file), Recipe) == Recipe()
+
+
+@pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"!!python/object/apply:os.system ['false']"])
+def test_a_file_that_is_no_preset(tmp_path, content):
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"mine\.yaml: preset") as caught:
+        load_preset(str(file), Recipe)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_preset(tmp_path):
+    with pytest.raises(SettingsError, match=r"none\.yaml: preset cannot be read"):
+        load_preset(str(tmp_path / "none.yaml"), Recipe)
+    with pytest.raises(SettingsError, match="choose one of lite0"):
+        load_preset("lite", Recipe)
+
+
+def test_settings_cannot_be_changed_and_changes_are_checked():
+    with pytest.raises(ValueError, match="frozen"):
+        ClassifySettings().epochs = 3
+    with pytest.raises(ValueError, match="u0"):
+        LabelSettings().with_options(u0="both")
+    assert LabelSettings().with_options(u0="cam").u0 == "cam"

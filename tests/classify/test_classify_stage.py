@@ -1,0 +1,145 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from bana.classify import stage as stage_module
+from bana.classify.model import BoxClassifier
+from bana.classify.samples import Batch
+from bana.classify.settings import ClassifySettings
+from bana.classify.stage import ClassifyStage
+from bana.nn.backbones import Backbone, BackboneInfo
+
+
+class Patches(nn.Module):
+    """A backbone of one convolution at stride 8, whose cells' centres sit on pixels 0, 8, ..."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 6, 3, stride=8, padding=1)
+
+    def forward(self, images):
+        return [self.layer(images).relu()]
+
+
+def make_stage(**changes):
+    torch.manual_seed(0)
+    info = BackboneInfo((6,), (8,), (100.0,) * 3, (50.0,) * 3, "none", "none")
+    return ClassifyStage(BoxClassifier(Backbone(Patches(), info), 2, None), ClassifySettings(crop=65, **changes))
+
+
+def make_batch(boxes=((0, 10, 10, 50, 50), (1, 5, 20, 60, 60)), class_ids=(1, 2)):
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(2, 3, 65, 65, generator=generator) * 255
+    background = torch.ones(2, 1, 65, 65)
+    for number, x0, y0, x1, y1 in boxes:
+        background[number, 0, y0:y1, x0:x1] = 0
+    return Batch(images, background, torch.tensor(boxes).float().view(-1, 5), torch.tensor(class_ids).long())
+
+
+@pytest.fixture
+def pooled_with(monkeypatch):
+    """The attention of every call of background_aware_pool."""
+    seen = []
+    original = stage_module.background_aware_pool
+
+    def spy(features, attention, boxes, output_size):
+        seen.append(attention.detach())
+        return original(features, attention, boxes, output_size)
+
+    monkeypatch.setattr(stage_module, "background_aware_pool", spy)
+    return seen
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_biases_learn_twice_as_fast_and_do_not_decay(optimizer):
+    stage = make_stage(optimizer=optimizer, rate_pretrained=0.001, rate_new=0.02, weight_decay=0.3)
+    groups = {id(tensor): group for group in stage.optimizer.param_groups for tensor in group["params"]}
+    names = dict(stage.model.named_parameters())
+    facts = {name: (groups[id(tensor)]["lr"], groups[id(tensor)]["weight_decay"]) for name, tensor in names.items()}
+    assert facts == {
+        "backbone.network.layer.weight": (0.001, 0.3),
+        "backbone.network.layer.bias": (0.002, 0.0),
+        "classifier.weight": (0.02, 0.3),
+    }
+
+
+def test_frozen_parameters_are_not_optimised():
+    info = BackboneInfo((6,), (8,), (0.0,) * 3, (1.0,) * 3, "none", "none")
+    model = BoxClassifier(Backbone(Patches(), info).requires_grad_(False), 2, None)
+    groups = ClassifyStage(model, ClassifySettings()).optimizer.param_groups
+    assert [id(tensor) for group in groups for tensor in group["params"]] == [id(model.classifier.weight)]
+    loss, _ = ClassifyStage(model, ClassifySettings()).loss(make_batch())
+    loss.backward()
+    assert all(tensor.grad is None for tensor in model.backbone.parameters())
+
+
+def test_rates_of_the_schedules():
+    step, poly = make_stage(schedule="step"), make_stage(schedule="poly")
+    assert [step.rate(p) for p in (0, 0.5, 0.66, 0.67, 0.99)] == [1, 1, 1, 0.1, 0.1]
+    assert [poly.rate(p) for p in (0, 0.5)] == [1, pytest.approx(0.5**0.9)]
+    assert poly.rate(0.999) < 0.01
+
+
+def test_the_loss_is_the_cross_entropy_of_all_bins_and_all_queries():
+    """GAP, one bin a box, one query an image: 2 boxes and 2 queries. A classifier of zeros answers log(3)."""
+    stage = make_stage(pooling="gap", roi_bins=1, grid_size=1)
+    nn.init.zeros_(stage.model.classifier.weight)
+    loss, metrics = stage.loss(make_batch())
+    assert loss.item() == pytest.approx(math.log(3))
+    assert metrics["loss"] == pytest.approx(math.log(3))
+    assert metrics["accuracy"] == 0  # of equal scores the first is taken: background
+    assert metrics["background"] == 1
+
+
+def test_gradients_reach_the_features_through_the_attention():
+    stage = make_stage()
+    stage.loss(make_batch())[0].backward()
+    with_attention = stage.model.backbone.network.layer.weight.grad.clone()
+    plain = make_stage(pooling="gap")
+    plain.loss(make_batch())[0].backward()
+    assert not torch.allclose(with_attention, plain.model.backbone.network.layer.weight.grad)
+
+
+def test_gap_pools_without_attention(pooled_with):
+    make_stage(pooling="gap").loss(make_batch())
+    make_stage(pooling="bap").loss(make_batch())
+    assert (pooled_with[0] == 0).all()
+    assert (pooled_with[1].flatten(1).amax(1) > 0).all()
+
+
+def test_images_with_less_than_an_eighth_of_background_pool_without_attention(pooled_with):
+    """The first image keeps 1 of 9 rows of cells, the second 2 of 9."""
+    stage = make_stage()
+    loss, _ = stage.loss(make_batch(boxes=((0, 0, 0, 65, 60), (1, 0, 0, 65, 50))))
+    assert (pooled_with[0][0] == 0).all()
+    assert (pooled_with[0][1] > 0).any()
+    assert loss.isfinite()
+
+
+def test_a_batch_of_images_without_background(pooled_with):
+    stage = make_stage()
+    loss, metrics = stage.loss(make_batch(boxes=((0, 0, 0, 65, 65), (1, 0, 0, 65, 65))))
+    loss.backward()
+    assert (pooled_with[0] == 0).all()
+    assert loss.isfinite()
+    assert set(metrics) == {"loss", "accuracy"}
+    assert all(tensor.grad.isfinite().all() for tensor in stage.model.parameters())
+
+
+def test_a_batch_without_boxes_learns_the_background():
+    stage = make_stage()
+    loss, metrics = stage.loss(make_batch(boxes=(), class_ids=()))
+    loss.backward()
+    assert loss.item() > 0
+    assert set(metrics) == {"loss", "background"}
+
+
+def test_a_batch_with_neither_boxes_nor_background_has_loss_0():
+    stage = make_stage()
+    batch = make_batch(boxes=(), class_ids=())
+    loss, _ = stage.loss(Batch(batch.images, torch.zeros_like(batch.background), batch.boxes, batch.class_ids))
+    loss.backward()
+    assert loss.item() == 0
+    assert all(tensor.grad is None or tensor.grad.isfinite().all() for tensor in stage.model.parameters())

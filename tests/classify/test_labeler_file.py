@@ -1,0 +1,185 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from shapes_data import CLASSES
+
+from bana import Labeler, read_dataset
+from bana.classify.labeler_file import (
+    FILE_NAME,
+    LabelerFacts,
+    build_classifier,
+    load_classifier,
+    load_facts,
+    save_labeler,
+)
+from bana.data.images import open_record_image
+from bana.engine.checkpoint import load_tensors, save_tensors
+from bana.errors import LabelerError, SettingsError
+
+
+def labels_of(labeler, dataset):
+    return [labeler(open_record_image(record), record.boxes, record.class_ids) for record in dataset]
+
+
+def test_saved_and_loaded_it_labels_the_same_to_the_byte(tiny_run, shapes_voc, tmp_path):
+    model, facts = load_classifier(tiny_run)
+    save_labeler(tmp_path / "copy.safetensors", model, facts)
+    assert (tmp_path / "copy.safetensors").read_bytes() == (tiny_run / FILE_NAME).read_bytes()
+    dataset = read_dataset(shapes_voc)
+    first, second = (
+        labels_of(Labeler.load(file, threads=1), dataset) for file in (tiny_run, tmp_path / "copy.safetensors")
+    )
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one.y_crf, other.y_crf)
+        assert np.array_equal(one.y_ret, other.y_ret)
+        assert np.array_equal(one.confidence, other.confidence)
+
+
+def test_it_says_what_it_is(tiny_run, tiny_settings):
+    facts = load_facts(tiny_run)
+    assert facts.classes == CLASSES
+    assert facts.classify == tiny_settings
+    assert facts.label["image_side"] == 129
+    assert facts.training["images"] == 6
+
+
+def test_a_frozen_backbone_is_not_in_the_file(tiny_run):
+    tensors, metadata = load_tensors(tiny_run / FILE_NAME)
+    assert tensors
+    assert not any(name.startswith("backbone.") for name in tensors)
+    assert metadata["backbone_digest"]
+    assert (tiny_run / FILE_NAME).stat().st_size < 1e6
+
+
+def test_a_trained_backbone_is_in_the_file(tiny_settings, tmp_path):
+    settings = tiny_settings.model_copy(update={"train_backbone": True, "backbone_weights": "random"})
+    model = build_classifier(settings, 3, seed=1)
+    save_labeler(tmp_path / "l.safetensors", model, LabelerFacts(CLASSES, settings, {}, {}))
+    loaded, _ = load_classifier(tmp_path / "l.safetensors")
+    own, other = model.state_dict(), loaded.state_dict()
+    assert own.keys() == other.keys()
+    assert all(torch.equal(own[name], other[name]) for name in own)
+    assert not loaded.training
+
+
+def test_another_frozen_backbone_is_recognised(tiny_run, tmp_path):
+    tensors, metadata = load_tensors(tiny_run / FILE_NAME)
+    save_tensors(tmp_path / "l.safetensors", tensors, metadata | {"backbone_digest": "0" * 64})
+    with pytest.raises(LabelerError, match="other weights of lite0"):
+        load_classifier(tmp_path / "l.safetensors")
+
+
+def test_the_seed_makes_the_same_classifier(tiny_settings):
+    first, second, third = (build_classifier(tiny_settings, 3, seed).own_state() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["classifier.weight"], third["classifier.weight"])
+
+
+def test_a_crop_that_does_not_fit_the_backbone(tiny_settings):
+    with pytest.raises(SettingsError, match="crop: 70 is not a multiple of 32 plus 1"):
+        build_classifier(tiny_settings.model_copy(update={"crop": 70}), 3, seed=0)
+
+
+def missing(path, _):
+    path.unlink(missing_ok=True)
+
+
+def empty(path, _):
+    path.write_bytes(b"")
+
+
+def truncated(path, whole):
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def noise(path, _):
+    path.write_bytes(np.random.default_rng(0).bytes(4000))
+
+
+def pickled(path, _):
+    path.write_bytes(pickle.dumps({"classes": ["cat"]}))
+
+
+def foreign(path, _):
+    save_file({"weight": torch.zeros(3)}, path)
+
+
+def checkpoint(path, _):
+    save_tensors(path, {}, {"steps": 3, "identity": {}})
+
+
+def listing(path, _):
+    save_file({"weight": torch.zeros(3)}, path, {"bana": json.dumps([1, 2])})
+
+
+def halved(path, _):
+    save_tensors(path, {}, {"kind": "labeler", "classes": ["cat"]})
+
+
+def of_other_classes(path, whole):
+    path.write_bytes(whole)
+    tensors, metadata = load_tensors(path)
+    save_tensors(path, tensors, metadata | {"classes": [*CLASSES, "star"]})
+
+
+def of_other_settings(path, whole):
+    path.write_bytes(whole)
+    tensors, metadata = load_tensors(path)
+    save_tensors(path, tensors, metadata | {"classify": metadata["classify"] | {"head_width": 8}})
+
+
+def of_a_later_version(path, whole):
+    path.write_bytes(whole)
+    tensors, metadata = load_tensors(path)
+    save_tensors(path, tensors, metadata | {"classify": metadata["classify"] | {"magic": 1}})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        missing,
+        empty,
+        truncated,
+        noise,
+        pickled,
+        foreign,
+        checkpoint,
+        listing,
+        halved,
+        of_other_classes,
+        of_other_settings,
+        of_a_later_version,
+    ],
+)
+def test_what_is_no_labeler_is_refused_in_one_line(damage, tiny_run, tmp_path):
+    file = tmp_path / "my.safetensors"
+    damage(file, (tiny_run / FILE_NAME).read_bytes())
+    with pytest.raises(LabelerError, match=r"my\.safetensors") as caught:
+        Labeler.load(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_labeler(tmp_path):
+    with pytest.raises(LabelerError, match=r"labeler\.safetensors: no such file"):
+        Labeler.load(tmp_path)
+
+
+def test_a_pickle_is_not_executed(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    (tmp_path / "evil.safetensors").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(LabelerError):
+        Labeler.load(tmp_path / "evil.safetensors")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_the_file_holds_no_pickle(tiny_run):
+    with safe_open(tiny_run / FILE_NAME, "pt") as file:
+        assert json.loads(file.metadata()["bana"])["kind"] == "labeler"

@@ -1,0 +1,389 @@
+"""`bana label` as a user meets it: files, resuming, formats, errors."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bad_data import BAD_DATA, truncated_image
+from PIL import Image
+from shapes_data import CLASSES, IMAGES, write_shapes
+
+from bana import Labeler, read_dataset
+from bana.classify.labeler_file import FILE_NAME
+from bana.data.images import open_image
+from bana.data.label_folder import LabelFolder
+from bana.data.masks import decode_mask
+from bana.engine.checkpoint import load_tensors, save_tensors
+
+MAPS = ("y_crf", "y_ret", "agreed", "confidence")
+
+
+@pytest.fixture
+def label(bana, tiny_run):
+    """`bana label` with the tiny labeler in this process."""
+
+    def command(data, out, *more):
+        if "--labeler" not in more:
+            more = ("--labeler", tiny_run, *more)
+        if "--workers" not in more:
+            more = ("--workers", 1, *more)
+        return bana("label", data, "--out", out, *more)
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def labelled(shapes_voc, tiny_run, tmp_path_factory):
+    """The tiny data set, labelled; not to be changed."""
+    from rich.console import Console
+
+    from bana.label.run import label_dataset
+
+    out = tmp_path_factory.mktemp("labelled") / "out"
+    label_dataset(read_dataset(shapes_voc), tiny_run, out, workers=1, console=Console(quiet=True))
+    return out
+
+
+@pytest.fixture
+def done(labelled, tmp_path):
+    """A copy of the labels."""
+    return Path(shutil.copytree(labelled, tmp_path / "out"))
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def times(folder):
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and path.parent != folder
+    }
+
+
+def refused(answer, *named):
+    """Exit status 2, nothing on standard output, and one line that names these."""
+    assert answer.status == 2
+    assert answer.out == ""
+    lines = [line for line in answer.err.splitlines() if line.startswith("bana: error: ")]
+    assert len(lines) == 1
+    assert answer.err.splitlines()[-1] == lines[0]
+    for name in named:
+        assert str(name) in lines[0]
+
+
+def test_every_image_has_its_files_and_nothing_else(labelled):
+    expected = {f"{folder}/{name}.png" for folder in MAPS for name in IMAGES}
+    expected |= {f"instances/{name}.json" for name in IMAGES} | {"labels.json", "rejected.jsonl"}
+    assert set(files(labelled)) == expected
+    assert (labelled / "rejected.jsonl").read_text() == ""
+    assert json.loads((labelled / "labels.json").read_text())["classes"] == list(CLASSES)
+
+
+def test_the_files_are_what_the_labeler_answers(labelled, shapes_voc, tiny_run):
+    labeler, folder = Labeler.load(tiny_run, threads=1), LabelFolder(labelled)
+    for record in read_dataset(shapes_voc):
+        labels = labeler(open_image(record.path), record.boxes, record.class_ids)
+        for name in ("y_crf", "y_ret", "agreed"):
+            assert (folder.label_map(name, record) == getattr(labels, name)).mean() > 0.999
+        confidence = np.array(Image.open(labelled / "confidence" / f"{record.image_id}.png"))
+        np.testing.assert_allclose(confidence / 255, labels.confidence, atol=0.01)
+        for written, instance in zip(folder.boxes(record), labels.instances, strict=True):
+            assert written.status == instance.status
+            assert written.class_id == instance.class_id
+            mask = decode_mask(written.mask, record.height, record.width)
+            assert (mask == instance.mask).mean() > 0.999
+
+
+def test_the_summary(label, shapes_voc, tmp_path):
+    answer = label(shapes_voc, tmp_path / "out")
+    assert answer.status == 0
+    assert "6 images with 9 boxes; 6 labelled now" in answer.out
+    assert "labels " not in answer.err
+
+
+def test_json_is_one_object(label, shapes_voc, done):
+    answer = label(shapes_voc, done, "--json")
+    assert answer.status == 0
+    run = json.loads(answer.out)
+    assert (run["images"], run["labelled"], run["boxes"], run["rejected"]) == (6, 0, 9, [])
+
+
+def test_what_is_there_and_intact_is_kept(label, shapes_voc, done, labelled):
+    before = times(done)
+    assert json.loads(label(shapes_voc, done, "--json").out)["labelled"] == 0
+    assert times(done) == before
+    assert files(done) == files(labelled)
+
+
+def missing(file):
+    file.unlink()
+
+
+def truncated(file):
+    file.write_bytes(file.read_bytes()[:-20])
+
+
+def changed(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def emptied(file):
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [missing, truncated, changed, emptied])
+@pytest.mark.parametrize("file", ["y_crf/c.png", "agreed/c.png", "confidence/c.png", "instances/c.json"])
+def test_only_a_damaged_image_is_labelled_again(label, shapes_voc, done, labelled, damage, file):
+    before = times(done)
+    damage(done / file)
+    assert json.loads(label(shapes_voc, done, "--json").out)["labelled"] == 1
+    assert files(done) == files(labelled)
+    assert {name for name, time in times(done).items() if time != before[name]} == {
+        *(f"{folder}/c.png" for folder in MAPS),
+        "instances/c.json",
+    }
+
+
+def test_a_changed_number_in_the_instances_is_noticed(label, shapes_voc, done, labelled):
+    """It is still JSON, and all its keys are there."""
+    file = done / "instances/c.json"
+    entry = json.loads(file.read_text())
+    entry["instances"][0]["confidence"] = 0.123456
+    file.write_text(json.dumps(entry))
+    assert json.loads(label(shapes_voc, done, "--json").out)["labelled"] == 1
+    assert files(done) == files(labelled)
+
+
+def test_an_image_or_box_that_changed_is_labelled_again(label, done, tmp_path, shapes_voc):
+    data = shutil.copytree(shapes_voc, tmp_path / "voc")
+    Image.fromarray(255 - open_image(data / "JPEGImages/a.jpg")).save(data / "JPEGImages/a.jpg")
+    annotation = data / "Annotations/b.xml"
+    annotation.write_text(annotation.read_text().replace("<xmax>40</xmax>", "<xmax>42</xmax>"))
+    before = times(done)
+    assert json.loads(label(data, done, "--json").out)["labelled"] == 2
+    touched = {Path(name).stem for name, time in times(done).items() if time != before[name]}
+    assert touched == {"a", "b"}
+
+
+def test_two_workers_write_the_same_bytes(label, shapes_voc, labelled, tmp_path):
+    assert label(shapes_voc, tmp_path / "out", "--workers", 2).status == 0
+    assert files(tmp_path / "out") == files(labelled)
+
+
+def test_labels_of_another_labeler_are_refused_and_stay(label, shapes_voc, done, tiny_run, tmp_path):
+    tensors, metadata = load_tensors(tiny_run / FILE_NAME)
+    save_tensors(tmp_path / "other.safetensors", tensors, metadata | {"training": {}})
+    before = files(done)
+    refused(label(shapes_voc, done, "--labeler", tmp_path / "other.safetensors"), done, "another labeler")
+    refused(label(shapes_voc, done, "--u0", "cam"), done, "settings")
+    assert files(done) == before
+
+
+def test_labels_of_other_classes_are_refused(label, shapes_voc, done, tmp_path):
+    data = shutil.copytree(shapes_voc, tmp_path / "voc")
+    (data / "labels.txt").write_text("cross\ndisk\nsquare\n")
+    before = files(done)
+    refused(label(data, done), done, "classes")
+    assert files(done) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
+def test_a_damaged_manifest(label, shapes_voc, done, content):
+    (done / "labels.json").write_bytes(content)
+    refused(label(shapes_voc, done), "labels.json")
+    assert (done / "labels.json").read_bytes() == content
+
+
+def test_u0_is_an_option(label, shapes_voc, tmp_path):
+    assert label(shapes_voc, tmp_path / "out", "--u0", "cam").status == 0
+    assert json.loads((tmp_path / "out/labels.json").read_text())["settings"]["u0"] == "cam"
+    refused(label(shapes_voc, tmp_path / "other", "--u0", "both"), "u0")
+    assert not (tmp_path / "other").exists()
+
+
+def test_all_formats_are_readable_and_hold_the_masks(label, shapes_voc, done, labelled):
+    answer = label(shapes_voc, done, "--formats", "png,coco,yolo,labelme,voc", "--json")
+    assert answer.status == 0
+    assert set(json.loads(answer.out)["lost"]) == {"coco", "yolo", "labelme", "voc"}
+    source, folder = read_dataset(shapes_voc), LabelFolder(labelled)
+    coco = read_dataset(next((done / "coco").rglob("*.json")), format="coco", on_error="skip")
+    assert coco.classes == CLASSES
+    assert [len(record) for record in source] == [2 if name in "bde" else 1 for name in IMAGES]
+    for name in ("coco", "yolo", "labelme", "voc"):
+        assert any((done / name).rglob("*")), name
+    masks = json.loads(next((done / "coco").rglob("*.json")).read_text())["annotations"]
+    written = [box for record in source for box in folder.boxes(record)]
+    assert [entry["segmentation"]["counts"] for entry in masks] == [box.mask["counts"] for box in written]
+    again = label(shapes_voc, done, "--formats", "coco")
+    assert again.status == 0
+
+
+@pytest.mark.parametrize("formats", ["tiff", "coco,", "png coco"])
+def test_an_unknown_format(label, shapes_voc, tmp_path, formats):
+    refused(label(shapes_voc, tmp_path / "out", "--formats", formats), "coco")
+    assert not (tmp_path / "out").exists()
+
+
+def test_skip_notes_an_image_that_cannot_be_used(label, tmp_path):
+    data = truncated_image(tmp_path / "voc")
+    answer = label(data, tmp_path / "out", "--on-error", "skip")
+    assert answer.status == 1
+    assert "1 images left out" in answer.out
+    (entry,) = [json.loads(line) for line in (tmp_path / "out/rejected.jsonl").read_text().splitlines()]
+    assert entry["image_id"] == "a"
+    assert "a.jpg" in entry["reason"]
+    assert set(files(tmp_path / "out/y_crf")) == {"b.png"}
+    assert label(data, tmp_path / "out", "--on-error", "skip", "--formats", "coco").status == 1
+
+
+def test_a_skipped_image_that_is_repaired_is_labelled_and_no_longer_rejected(label, tmp_path):
+    data = truncated_image(tmp_path / "voc")
+    label(data, tmp_path / "out", "--on-error", "skip")
+    shutil.rmtree(data)
+    write_shapes(data, {name: IMAGES[name] for name in "ab"})
+    answer = label(data, tmp_path / "out", "--on-error", "skip", "--json")
+    assert answer.status == 0
+    assert json.loads(answer.out)["labelled"] == 1
+    assert (tmp_path / "out/rejected.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize("make", BAD_DATA, ids=lambda make: make.__name__)
+def test_bad_data_is_refused_in_one_line(label, tmp_path, make):
+    out = tmp_path / "out"
+    refused(label(make(tmp_path / "data"), out), BAD_DATA[make])
+    left = set(files(out)) if out.exists() else set()
+    assert left <= {"labels.json"}  # a fault inside an image shows when its turn comes
+
+
+@pytest.mark.parametrize(
+    ("size", "shapes"),
+    [
+        ((72, 72), (("square", (0, 0, 72, 72)), ("disk", (0, 0, 72, 72)))),
+        ((72, 60), (("disk", (3, 3, 30, 30)), ("disk", (20, 20, 50, 50)))),
+        ((1, 1), (("disk", (0, 0, 1, 1)),)),
+        ((90, 3), (("cross", (80, 2, 90, 3)),)),
+    ],
+    ids=["boxes that cover everything", "one class", "one pixel", "a strip"],
+)
+def test_unusual_data_is_labelled(label, tmp_path, size, shapes):
+    data = write_shapes(tmp_path / "voc", {"a": (size, shapes)})
+    assert label(data, tmp_path / "out").status == 0
+    record = read_dataset(data)[0]
+    assert [box.class_id for box in LabelFolder(tmp_path / "out").boxes(record)] == record.class_ids.tolist()
+
+
+def test_an_image_without_boxes_among_others(label, tmp_path):
+    data = write_shapes(tmp_path / "voc", {"a": IMAGES["a"], "z": ((40, 30), ())})
+    assert label(data, tmp_path / "out").status == 0
+    assert not np.array(Image.open(tmp_path / "out/y_crf/z.png")).any()
+
+
+def test_an_output_that_cannot_be_written(label, shapes_voc, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    refused(label(shapes_voc, tmp_path / "file"), tmp_path / "file")
+    refused(label(shapes_voc, tmp_path / "file" / "out"), tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/y_ret").write_text("mine")
+    refused(label(shapes_voc, tmp_path / "out"), tmp_path / "out/y_ret")
+    assert (tmp_path / "out/y_ret").read_text() == "mine"
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 5, 7])
+def test_a_full_disk_leaves_whole_files_and_the_run_can_go_on(
+    label, shapes_voc, labelled, tmp_path, monkeypatch, after
+):
+    written = []
+    original = os.fsync
+
+    def fsync(descriptor):
+        written.append(descriptor)
+        if len(written) > after:
+            raise OSError(28, "No space left on device")
+        original(descriptor)
+
+    out, whole = tmp_path / "out", files(labelled)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fsync)
+        refused(label(shapes_voc, out), out, "No space left on device")
+    left = files(out)
+    assert len(left) == after
+    assert all(whole[name] == content for name, content in left.items())
+    assert label(shapes_voc, out).status == 0
+    assert files(out) == whole
+
+
+@pytest.mark.parametrize("workers", [2])
+def test_a_full_disk_in_a_worker(label, shapes_voc, tmp_path, workers):
+    """A folder in place of a file stops the worker's rename."""
+    (tmp_path / "out/instances/a.json").mkdir(parents=True)
+    refused(label(shapes_voc, tmp_path / "out", "--workers", workers), "a.json")
+
+
+def test_a_labeler_that_is_none(label, shapes_voc, tmp_path):
+    torn = tmp_path / "torn.safetensors"
+    torn.write_bytes(b"\x80\x04\x95 a pickle perhaps")
+    refused(label(shapes_voc, tmp_path / "out", "--labeler", torn), torn)
+    refused(label(shapes_voc, tmp_path / "out", "--labeler", tmp_path / "none"), tmp_path / "none")
+    refused(label(shapes_voc, tmp_path / "out", "--labeler", tmp_path), FILE_NAME)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_options(label, shapes_voc, tmp_path):
+    refused(label(shapes_voc, tmp_path / "out", "--on-error", "ignore"), "--on-error")
+    refused(label(shapes_voc, tmp_path / "out", "--split", "val"), "val")
+    refused(label(shapes_voc, tmp_path / "out", "--format", "tfrecord"), "tfrecord")
+    refused(label(tmp_path / "nowhere", tmp_path / "out"), tmp_path / "nowhere")
+    assert label(shapes_voc, tmp_path / "out", "--workers", 0).status == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_crowd_regions_are_ignored_and_rejected(label, tmp_path):
+    root = write_shapes(tmp_path / "voc", {"a": IMAGES["a"]})
+    (root / "JPEGImages").rename(tmp_path / "images")
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 96, "height": 72}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 12, 40, 40], "iscrowd": 0},
+            {"id": 2, "image_id": 1, "category_id": 1, "bbox": [70, 10, 20, 30], "iscrowd": 1},
+        ],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    assert label(tmp_path / "instances.json", tmp_path / "out").status == 0
+    y_crf = np.array(Image.open(tmp_path / "out/y_crf/a.png"))
+    assert (y_crf[10:40, 70:90] == 255).all()
+    assert (y_crf == 255).sum() == 600
+    boxes = LabelFolder(tmp_path / "out").boxes(read_dataset(tmp_path / "instances.json")[0])
+    assert [box.status for box in boxes] == ["ok", "rejected"]
+
+
+def test_a_killed_worker_is_an_error_and_not_a_hang(shapes_voc, tmp_path):
+    from bana.errors import OutputError
+    from bana.label.pool import each_in_order
+
+    with pytest.raises(OutputError, match="a worker process was killed"):
+        list(each_in_order(Suicidal(), range(3), 2, here=print))
+
+
+class Suicidal:
+    def prepare(self):
+        return os._exit
+
+
+def test_a_run_is_interrupted_by_ctrl_c(label, shapes_voc, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules.get("bana.label.labeler", Labeler), "cut_instances", interrupted, raising=False)
+    answer = label(shapes_voc, tmp_path / "out")
+    assert answer.status == 130
+    assert "interrupted" in answer.err

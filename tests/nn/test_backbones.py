@@ -1,0 +1,160 @@
+import urllib.request
+
+import pytest
+import timm
+import torch
+from torchvision.models import resnet101
+
+from bana.errors import LabelerError, SettingsError
+from bana.nn.backbones import create_backbone
+from bana.nn.weights import digest, embedded_lite0
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return create_backbone("lite0").eval()
+
+
+def features(backbone, height, width):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return backbone.eval()(torch.rand(1, 3, height, width) * 255)
+
+
+def sizes(maps):
+    return [tuple(each.shape) for each in maps]
+
+
+def test_lite0_has_247_embedded_tensors_all_of_which_load():
+    state = embedded_lite0()
+    assert len(state) == 247
+    full = timm.create_model("tf_efficientnet_lite0")
+    own = {name: value for name, value in full.state_dict().items() if not name.endswith("num_batches_tracked")}
+    assert [value.shape for value in state.values()] == [value.shape for value in own.values()]
+
+
+def test_lite0_has_the_embedded_weights(lite0):
+    values = list(embedded_lite0().values())
+    assert torch.equal(lite0.network.conv_stem.weight, values[0])
+    assert not torch.equal(create_backbone("lite0", "random").network.conv_stem.weight, values[0])
+    assert digest(lite0.state_dict()) == digest(create_backbone("lite0").state_dict())
+
+
+def test_lite0_depths(lite0):
+    maps = features(lite0, 97, 65)
+    assert sizes(maps) == [(1, 40, 13, 9), (1, 112, 7, 5), (1, 320, 4, 3)]
+    assert lite0.info.channels == (40, 112, 320)
+    assert lite0.info.multiple == 32
+    assert all(each.isfinite().all() for each in maps)
+
+
+def test_corner_cells_sit_on_corner_pixels(lite0):
+    """Mirrored images give mirrored features only if the grid of cells is symmetric in the image."""
+    torch.manual_seed(0)
+    random = create_backbone("lite0", "random").eval()
+    for module in random.modules():
+        if isinstance(module, torch.nn.Conv2d):  # left-right symmetric filters, so that only the grid can break it
+            module.weight.data = (module.weight.data + module.weight.data.flip(3)) / 2
+    images = torch.rand(1, 3, 65, 97) * 255
+    with torch.no_grad():
+        for maps, mirrored in zip(random(images), random(images.flip(3)), strict=True):
+            torch.testing.assert_close(maps, mirrored.flip(3), atol=1e-4, rtol=1e-3)
+
+
+def test_images_are_normalised_inside(lite0):
+    torch.manual_seed(0)
+    images = torch.rand(1, 3, 65, 65) * 255
+    with torch.no_grad():
+        for own, expected in zip(lite0(images), lite0.network((images - 127) / 128), strict=True):
+            torch.testing.assert_close(own, expected)
+
+
+def test_resnet101_has_stride_8():
+    backbone = create_backbone("resnet101", "random")
+    assert sizes(features(backbone, 65, 49)) == [(1, 2048, 9, 7)]
+    assert (backbone.info.channels, backbone.info.strides) == ((2048,), (8,))
+
+
+def test_resnet101_takes_torchvisions_file(tmp_path):
+    torch.manual_seed(0)
+    state = resnet101(weights=None).state_dict()
+    torch.save(state, tmp_path / "r.pth")
+    network = create_backbone("resnet101", str(tmp_path / "r.pth")).network
+    assert torch.equal(network.body[0].weight, state["conv1.weight"])
+    assert torch.equal(network.body[7][2].conv3.weight, state["layer4.2.conv3.weight"])
+    torch.save(list(state.items())[0][1], tmp_path / "t.pth")
+    with pytest.raises(LabelerError, match=r"t\.pth: not a state dict"):
+        create_backbone("resnet101", str(tmp_path / "t.pth"))
+
+
+def test_vgg16_has_stride_8():
+    backbone = create_backbone("vgg16", "random")
+    assert sizes(features(backbone, 65, 49)) == [(1, 1024, 9, 7)]
+
+
+@pytest.mark.parametrize("model", ["resnet18", "resnet18.tv_in1k", "mobilenetv3_small_050"])
+def test_any_timm_model(model):
+    backbone = create_backbone(f"timm:{model}", "random")
+    maps = features(backbone, 65, 97)
+    assert tuple(each.shape[1] for each in maps) == backbone.info.channels
+    assert backbone.info.strides == (8, 16, 32)
+    for each, stride in zip(maps, backbone.info.strides, strict=True):
+        assert each.shape[2:] == (64 // stride + 1, 96 // stride + 1)
+    assert backbone.info.mean[0] == pytest.approx(255 * timm.get_pretrained_cfg(model).mean[0])
+
+
+def test_a_timm_model_with_weights_of_a_file(tmp_path):
+    """A whole classifier's file serves; its last layer is left out."""
+    torch.manual_seed(0)
+    model = timm.create_model("resnet18")
+    torch.save(model.state_dict(), tmp_path / "r.pth")
+    backbone = create_backbone("timm:resnet18", str(tmp_path / "r.pth")).eval()
+    images = torch.rand(1, 3, 65, 65) * 255
+    with torch.no_grad():
+        expected = model.eval().forward_features((images - backbone.mean) / backbone.std)
+        torch.testing.assert_close(backbone(images)[-1], expected)
+
+
+@pytest.mark.parametrize("name", ["lite1", "", "VGG16", "timm:no_such_model", "timm:"])
+def test_an_unknown_name(name):
+    with pytest.raises(SettingsError) as caught:
+        create_backbone(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No network, and empty caches."""
+
+    def refused(*_, **__):
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refused)
+    monkeypatch.setattr("torch.hub.urlopen", refused)
+    monkeypatch.setattr("timm.models._builder.load_pretrained", refused)
+    monkeypatch.setattr("torch.hub._hub_dir", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.mark.parametrize(("name", "file"), [("vgg16", "vgg16-397923af.pth"), ("resnet101", "resnet101-cd907fc2.pth")])
+def test_a_download_that_fails_says_what_to_fetch_and_where_to_put_it(offline, name, file):
+    with pytest.raises(SettingsError) as caught:
+        create_backbone(name)
+    text = str(caught.value)
+    assert f"https://download.pytorch.org/models/{file}" in text
+    assert str(offline / "checkpoints") in text
+    assert "lite0" in text
+    assert "\n" not in text
+
+
+def test_a_timm_download_that_fails(offline):
+    with pytest.raises(SettingsError, match=r"huggingface\.co/timm/resnet18.*backbone_weights"):
+        create_backbone("timm:resnet18")
+
+
+def test_a_weights_file_of_another_model(tmp_path):
+    torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "r18.pth")
+    for name in ("lite0", "vgg16", "resnet101", "timm:resnet26"):
+        with pytest.raises(LabelerError, match=r"r18\.pth") as caught:
+            create_backbone(name, str(tmp_path / "r18.pth"))
+        assert "\n" not in str(caught.value)

