@@ -69,11 +69,6 @@ def nan_box(root: Path) -> Path:
     return _with_xml(root, "<xmax>50</xmax>", "<xmax>nan</xmax>")
 
 
-def duplicate_names(root: Path) -> Path:
-    (_voc(root) / "ImageSets/Main/train.txt").write_text("a\nb\na\n")
-    return root
-
-
 def name_that_leaves_the_folder(root: Path) -> Path:
     (_voc(root) / "ImageSets/Main/train.txt").write_text("../../a\n")
     return root
@@ -157,7 +152,6 @@ BAD_DATA: dict[BadData, str] = {
     box_outside: "a.xml",
     inverted_box: "a.xml",
     nan_box: "a.xml",
-    duplicate_names: "train.txt",
     name_that_leaves_the_folder: "train.txt",
     no_boxes_at_all: "no boxes",
     no_images: "train",

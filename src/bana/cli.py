@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 console = Console(stderr=True)
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line; a BanaError becomes one line and exit status 2."""
@@ -41,9 +43,10 @@ def main() -> None:
     except BanaError as error:
         print(f"bana: error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("bana: interrupted; run the same command again to go on", file=sys.stderr)
-        raise SystemExit(130) from None
+    except SystemExit as left:
+        if left.code == _INTERRUPTED:  # typer turns KeyboardInterrupt into it
+            print("bana: interrupted; run the same command again to go on", file=sys.stderr)
+        raise
 
 
 def _print_json(value: dict[str, Any]) -> None:
@@ -197,7 +200,7 @@ def classify(
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
 ) -> None:
     """Train a box classifier (stage 1). The run folder then serves as --labeler."""
-    from bana.classify.run import train_classifier
+    from bana.classify.run import REJECTED, train_classifier
     from bana.data.reading import read_dataset
     from bana.label.recipe import Recipe
     from bana.presets import load_preset, parse_settings
@@ -218,6 +221,9 @@ def classify(
         console=console,
     )
     print(file)
+    if rejected := len((out / REJECTED).read_text(encoding="utf-8").splitlines()):
+        console.print(f"{rejected} images left out: see {out / REJECTED}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
 
 
 @app.command()

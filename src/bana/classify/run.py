@@ -26,8 +26,12 @@ from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset, ImageRecord, Rejected
 from bana.data.strict_json import json_lines
 from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
+from bana.engine.memory import keep_freed_memory
 from bana.engine.seeds import seed_of
 from bana.errors import DataError, OutputError
+
+REJECTED = "rejected.jsonl"
+"""The file of a run folder that names the images left out, one JSON object a line."""
 
 CALIBRATION_IMAGES = 32
 """Crops from which the statistics of the backbone's features are taken."""
@@ -88,10 +92,11 @@ def train_classifier(
         folder.check_classes(dataset)
         identity["labels"] = folder.labelling
     check_same_run(out / CHECKPOINT, identity)
-    write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in rejected))
+    write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
     if not records:
-        raise DataError(f"{dataset.root}: no image with boxes is left to train on; see {out / 'rejected.jsonl'}")
+        raise DataError(f"{dataset.root}: no image with boxes is left to train on; see {out / REJECTED}")
     write_json(out / "settings.json", identity | {"label": label_settings, "versions": versions()}, indent=2)
+    keep_freed_memory()
     crops = BoxCrops(records, settings, seed, folder)
     if not (out / CHECKPOINT).exists():
         _calibrate(model, crops, len(records), seed)

@@ -80,7 +80,9 @@ class LabelFolder:
             return
         ours, theirs = (*self.classes, "(no more)"), (*dataset.classes, "(no more)")
         number, (labelled, true) = next(
-            (number, names) for number, names in enumerate(zip(ours, theirs, strict=False), start=1) if names[0] != names[1]
+            (number, names)
+            for number, names in enumerate(zip(ours, theirs, strict=False), start=1)
+            if names[0] != names[1]
         )
         raise DataError(
             f"{self.path}: its {len(self.classes)} classes are not the {len(dataset.classes)} of {dataset.root}: class "

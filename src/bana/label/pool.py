@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
+from bana.engine.memory import keep_freed_memory
 from bana.errors import OutputError
 
 Item = TypeVar("Item")
@@ -82,6 +83,7 @@ def _start(job: Job[Any, Any]) -> None:
     global _work
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
+    keep_freed_memory()
     _work = job.prepare()
 
 

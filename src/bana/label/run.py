@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -29,8 +29,6 @@ from bana.label.labeler import Labeler
 from bana.label.output import input_digest, is_done, write_labels
 from bana.label.pool import each_in_order
 from bana.label.settings import LabelSettings
-
-Outcome = Literal["labelled", "kept"]
 
 
 @dataclass(frozen=True)
@@ -96,29 +94,44 @@ def label_dataset(
     _write_manifest(out, dataset, prepared.labeler, prepared.labelling)
     faults = FaultLog(on_error)
     began = time.monotonic()
-    outcomes: list[tuple[ImageRecord, Outcome]] = []
-    progress = StepProgress("labelling", 0, len(dataset), console)
+    kept, missing = _already_there(dataset, prepared, faults)
+    labelled = []
+    progress = StepProgress("labelling", 0, len(missing), console)
     try:
-        for number, (record, result) in enumerate(each_in_order(job, dataset, workers, prepared)):
+        for number, (record, result) in enumerate(each_in_order(job, missing, workers, prepared)):
             with faults.of(record.image_id):
-                outcomes.append((record, result()))
+                result()
+                labelled.append(record)
             progress.update(number, 1, {})
     finally:
         progress.close()
     seconds = time.monotonic() - began
     rejected = (*dataset.rejected, *faults.rejected())
     write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in rejected))
-    labelled = replace(dataset, records=tuple(record for record, _ in outcomes))
-    reports = {name: _export(write, labelled, out, name) for name, write in writers.items()}
+    there = {record.image_id for record in (*kept, *labelled)}
+    whole = replace(dataset, records=tuple(record for record in dataset if record.image_id in there))
+    reports = {name: _export(write, whole, out, name) for name, write in writers.items()}
     return LabelRun(
-        images=len(outcomes),
-        labelled=sum(outcome == "labelled" for _, outcome in outcomes),
+        images=len(whole),
+        labelled=len(labelled),
         rejected=rejected,
-        boxes=sum(len(record) for record, _ in outcomes),
+        boxes=sum(len(record) for record in whole),
         without_weights=prepared.labeler.without_weights(),
         seconds=round(seconds, 3),
         lost={name: dict(report.lost) for name, report in reports.items()},
     )
+
+
+def _already_there(
+    dataset: BoxDataset, prepared: _Prepared, faults: FaultLog
+) -> tuple[list[ImageRecord], list[ImageRecord]]:
+    """The records whose labels are there, and the others; no process needs to start where there are no others."""
+    kept: list[ImageRecord] = []
+    missing: list[ImageRecord] = []
+    for record in dataset:
+        with faults.of(record.image_id):
+            (kept if prepared.has(record) else missing).append(record)
+    return kept, missing
 
 
 def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
@@ -147,17 +160,21 @@ class _Prepared:
     labelling: str
     out: Path
 
-    def __call__(self, record: ImageRecord) -> Outcome:
-        try:
-            digest = input_digest(record, self.labelling)
-        except OSError as error:
-            raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
-        if is_done(self.out, record.image_id, digest):
-            return "kept"
+    def has(self, record: ImageRecord) -> bool:
+        """Whether the record's labels are there and intact. Raises DataError if its image cannot be read."""
+        return is_done(self.out, record.image_id, self._digest(record))
+
+    def __call__(self, record: ImageRecord) -> None:
+        """Label the record and write its files."""
         image = open_record_image(record)
         labels = self.labeler(image, record.boxes, record.class_ids, crowd=record.crowd, ignored=crowd_pixels(record))
-        write_labels(self.out, record, labels, digest)
-        return "labelled"
+        write_labels(self.out, record, labels, self._digest(record))
+
+    def _digest(self, record: ImageRecord) -> str:
+        try:
+            return input_digest(record, self.labelling)
+        except OSError as error:
+            raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from torch import Tensor
 _TINY = 1e-12
 """Stands for the length of a zero vector."""
 
+_BLOCK = 64
+"""Channels that are multiplied at once: a product of all of them would be as large as the features again."""
+
 
 class UpsampledFeatures:
     """A feature map as if it were upsampled bilinearly (align_corners) to H x W.
@@ -54,10 +57,10 @@ class UpsampledFeatures:
     def squared_norm(self) -> Tensor:
         """Squared Euclidean norm of every pixel's feature, from products of neighbouring features alone: (H, W)."""
         f = self.features
-        square = (f * f).sum(0)
-        right = (f[:, :, :-1] * f[:, :, 1:]).sum(0)
-        below = (f[:, :-1] * f[:, 1:]).sum(0)
-        diagonals = (f[:, :-1, :-1] * f[:, 1:, 1:]).sum(0) + (f[:, :-1, 1:] * f[:, 1:, :-1]).sum(0)
+        square = _products(f, f)
+        right = _products(f[:, :, :-1], f[:, :, 1:])
+        below = _products(f[:, :-1], f[:, 1:])
+        diagonals = _products(f[:, :-1, :-1], f[:, 1:, 1:]) + _products(f[:, :-1, 1:], f[:, 1:, :-1])
         within = _quadratic_across(self._across, square, right)  # of one row with itself: (h, W)
         between = _quadratic_across(self._across, below, diagonals / 2)  # of a row with the next: (h - 1, W)
         return _quadratic_across(self._down, within.T, between.T).T
@@ -86,6 +89,12 @@ def interpolation_matrix(source: int, target: int) -> Tensor:
     if source > 1:
         matrix.scatter_(1, left.unsqueeze(1) + 1, fraction.unsqueeze(1))
     return matrix
+
+
+def _products(first: Tensor, second: Tensor) -> Tensor:
+    """Dot products over the channels of two (C, h, w): (h, w)."""
+    blocks = [slice(begin, begin + _BLOCK) for begin in range(0, len(first), _BLOCK)]
+    return torch.stack([(first[block] * second[block]).sum(0) for block in blocks]).sum(0)
 
 
 def _quadratic_across(weights: Tensor, square: Tensor, neighbour: Tensor) -> Tensor:

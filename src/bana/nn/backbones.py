@@ -123,7 +123,7 @@ class _Lite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        full = timm.create_model("tf_efficientnet_lite0")
+        full: Any = timm.create_model("tf_efficientnet_lite0")
         self.names = list(_without_counters(full.state_dict()))
         self.conv_stem, self.bn1, self.blocks = full.conv_stem, full.bn1, full.blocks
         self.conv_head, self.bn2 = full.conv_head, full.bn2

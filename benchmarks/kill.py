@@ -1,0 +1,134 @@
+"""Kill ``bana classify`` and ``bana label`` with SIGKILL at random moments, resume, and compare with undisturbed runs.
+
+    python benchmarks/kill.py DATA --split train --kills 10 --epochs 2
+
+Moments are drawn evenly between a run's first file and its end. A trial passes if the resumed run ends with the bytes
+of the undisturbed one, and no temporary file has a final name. Exit status 1 if any trial fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMED = {"log.jsonl"}
+"""Files that hold speeds, which differ from run to run."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that can be killed.
+
+    Attributes:
+        name: What the table calls it.
+        arguments: Without ``--out``.
+        resume: What to add to go on.
+        first: The file in the output folder that says that work has begun.
+    """
+
+    name: str
+    arguments: list[str]
+    resume: list[str]
+    first: str
+
+    def start(self, out: Path, *, resume: bool = False) -> subprocess.Popen[bytes]:
+        """Start it in a process group of its own."""
+        more = self.resume if resume else []
+        command = [sys.executable, "-m", "bana", *self.arguments, "--out", str(out), *more]
+        return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def finish(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for its end; a failure ends this program."""
+        _, text = process.communicate()
+        if process.returncode:
+            raise SystemExit(f"{self.name} failed: {text.decode(errors='replace').strip().splitlines()[-1:]}")
+
+    def wait_for_first(self, process: subprocess.Popen[bytes], out: Path) -> None:
+        """Wait until work has begun."""
+        while process.poll() is None and not (out / self.first).exists():
+            time.sleep(0.01)
+
+
+def finals(folder: Path) -> dict[str, bytes]:
+    """The files that a user sees, by name; hidden ones are what a killed process was writing."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and path.name not in TIMED
+    }
+
+
+def undisturbed(command: Command, out: Path) -> tuple[dict[str, bytes], float]:
+    """The files of a whole run, and the seconds from its first file to its end."""
+    process = command.start(out)
+    command.wait_for_first(process, out)
+    began = time.monotonic()
+    command.finish(process)
+    return finals(out), time.monotonic() - began
+
+
+def killed_and_resumed(command: Command, out: Path, after: float) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The files that a run left that was killed so many seconds after its first file, and those after resuming."""
+    process = command.start(out)
+    command.wait_for_first(process, out)
+    time.sleep(after)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    left = finals(out)
+    command.finish(command.start(out, resume=True))
+    return left, finals(out)
+
+
+def trials(command: Command, folder: Path, kills: int, seed: int) -> bool:
+    """Kill a command so many times, each time in a new folder; prints a line each."""
+    whole, seconds = undisturbed(command, folder / "whole")
+    print(f"{command.name}: {len(whole)} files in {seconds:.1f} s undisturbed")
+    print(f"{'trial':>6} {'killed after s':>15} {'files then':>11} {'identical':>10}")
+    passed = True
+    moments = random.Random(f"{seed} {command.name}")
+    for trial in range(1, kills + 1):
+        after = moments.uniform(0, seconds)
+        out = folder / f"trial{trial}"
+        left, resumed = killed_and_resumed(command, out, after)
+        whole_files = all(not name.endswith(".part") for name in (*left, *resumed))
+        identical = resumed == whole and whole_files
+        passed &= identical
+        print(f"{trial:>6} {after:>15.1f} {len(left):>11} {'yes' if identical else 'NO':>10}", flush=True)
+        shutil.rmtree(out)
+    return passed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", help="images with boxes")
+    parser.add_argument("--split")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--preset", default="lite0")
+    parser.add_argument("--workers", type=int, default=2, help="of bana label")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    options = parser.parse_args()
+    data = [options.data, *(["--split", options.split] if options.split else [])]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        training = ["classify", *data, "--preset", options.preset, "--epochs", str(options.epochs)]
+        classify = Command("classify", training, ["--resume"], "settings.json")
+        passed = trials(classify, folder / "classify", options.kills, options.seed)
+        labelling = ["label", *data, "--labeler", str(folder / "classify/whole"), "--workers", str(options.workers)]
+        label = Command("label", labelling, [], "labels.json")
+        passed &= trials(label, folder / "label", options.kills, options.seed)
+    raise SystemExit(0 if passed else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""`bana classify` as a user meets it: the run folder, resuming, errors."""
+
+import json
+import os
+import shutil
+from functools import partial
+
+import pytest
+import torch
+import yaml
+from bad_data import BAD_DATA, truncated_image
+from shapes_data import CLASSES, IMAGES, write_shapes
+
+from bana import Labeler
+from bana.classify import run as run_module
+from bana.classify import stage as stage_module
+from bana.classify.labeler_file import FILE_NAME, load_facts
+from bana.engine.loop import CHECKPOINT, LOG
+
+RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
+
+
+@pytest.fixture
+def preset(tiny_settings, tmp_path):
+    """A preset file of two epochs of small crops."""
+    settings = tiny_settings.model_dump(mode="json") | {"epochs": 2}
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump({"classify": settings, "label": {"image_side": 129}}))
+    return file
+
+
+@pytest.fixture
+def classify(bana, preset):
+    def command(data, out, *more):
+        return bana("classify", data, "--out", out, "--preset", preset, *more)
+
+    return command
+
+
+def refused(answer, *named):
+    """Exit status 2, nothing on standard output, and one line that names these."""
+    assert answer.status == 2
+    assert answer.out == ""
+    lines = [line for line in answer.err.splitlines() if line.startswith("bana: error: ")]
+    assert len(lines) == 1
+    assert answer.err.splitlines()[-1] == lines[0]
+    for name in named:
+        assert str(name) in lines[0]
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_and_what_it_leaves(classify, shapes_voc, tmp_path):
+    answer = classify(shapes_voc, tmp_path / "run")
+    assert answer.status == 0
+    assert answer.out == f"{tmp_path / 'run' / FILE_NAME}\n"
+    assert set(files(tmp_path / "run")) == RUN
+    log = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
+    assert [entry["step"] for entry in log] == list(range(4))
+    assert all(entry["loss"] > 0 for entry in log)
+    assert load_facts(tmp_path / "run").label["image_side"] == 129
+    assert Labeler.load(tmp_path / "run").classes == CLASSES
+
+
+def test_the_same_seed_gives_the_same_bytes(classify, shapes_voc, tmp_path):
+    for name, seed in (("first", 0), ("second", 0), ("third", 1)):
+        assert classify(shapes_voc, tmp_path / name, "--seed", seed).status == 0
+    first, second, third = ((tmp_path / name / FILE_NAME).read_bytes() for name in ("first", "second", "third"))
+    assert first == second
+    assert first != third
+
+
+def test_options_overrule_the_preset(classify, shapes_voc, tmp_path):
+    assert classify(shapes_voc, tmp_path / "run", "--pooling", "gap", "--epochs", 1).status == 0
+    settings = load_facts(tmp_path / "run").classify
+    assert (settings.pooling, settings.epochs) == ("gap", 1)
+    refused(classify(shapes_voc, tmp_path / "other", "--pooling", "max"), "pooling")
+    refused(classify(shapes_voc, tmp_path / "other", "--epochs", 0), "epochs")
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_bytes(classify, shapes_voc, tmp_path, monkeypatch):
+    assert classify(shapes_voc, tmp_path / "whole").status == 0
+    original, calls = stage_module.ClassifyStage.loss, []
+
+    def fails_at_the_third(self, batch):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(self, batch)
+
+    always_saving = partial(run_module.train_classifier, checkpoint_seconds=0)
+    monkeypatch.setattr(run_module, "train_classifier", always_saving)
+    with monkeypatch.context() as patch:
+        patch.setattr(stage_module.ClassifyStage, "loss", fails_at_the_third)
+        assert classify(shapes_voc, tmp_path / "cut").status == 130
+    assert set(files(tmp_path / "cut")) == RUN - {FILE_NAME}
+    assert classify(shapes_voc, tmp_path / "cut", "--resume").status == 0
+    assert (tmp_path / "cut" / FILE_NAME).read_bytes() == (tmp_path / "whole" / FILE_NAME).read_bytes()
+
+
+def test_a_run_is_not_overwritten_without_resume(classify, shapes_voc, tmp_path):
+    classify(shapes_voc, tmp_path / "run")
+    before = files(tmp_path / "run")
+    refused(classify(shapes_voc, tmp_path / "run"), tmp_path / "run", "--resume")
+    assert files(tmp_path / "run") == before
+    assert classify(shapes_voc, tmp_path / "run", "--resume").status == 0
+    assert files(tmp_path / "run") == before
+
+
+def test_resuming_with_other_settings_or_data_changes_nothing(classify, shapes_voc, tmp_path):
+    classify(shapes_voc, tmp_path / "run")
+    before = files(tmp_path / "run")
+    refused(classify(shapes_voc, tmp_path / "run", "--resume", "--epochs", 5), CHECKPOINT, "settings.epochs")
+    refused(classify(shapes_voc, tmp_path / "run", "--resume", "--seed", 5), "other seed;")
+    data = shutil.copytree(shapes_voc, tmp_path / "voc")
+    (data / "labels.txt").write_text("cross\ndisk\nsquare\n")
+    refused(classify(data, tmp_path / "run", "--resume"), "other data;")
+    assert files(tmp_path / "run") == before
+
+
+def test_a_damaged_checkpoint(classify, shapes_voc, tmp_path):
+    classify(shapes_voc, tmp_path / "run")
+    checkpoint = tmp_path / "run" / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
+    before = files(tmp_path / "run")
+    refused(classify(shapes_voc, tmp_path / "run", "--resume"), checkpoint)
+    torch.save({"model": 1}, checkpoint)
+    refused(classify(shapes_voc, tmp_path / "run", "--resume"), checkpoint)
+    assert files(tmp_path / "run").keys() == before.keys()
+
+
+@pytest.mark.parametrize("make", BAD_DATA, ids=lambda make: make.__name__)
+def test_bad_data_is_refused_in_one_line(classify, tmp_path, make):
+    refused(classify(make(tmp_path / "data"), tmp_path / "run"), BAD_DATA[make])
+    assert not (tmp_path / "run").exists()
+
+
+def test_skip_leaves_out_what_cannot_be_used(classify, tmp_path):
+    answer = classify(truncated_image(tmp_path / "voc"), tmp_path / "run", "--on-error", "skip")
+    assert answer.status == 1
+    assert answer.out == f"{tmp_path / 'run' / FILE_NAME}\n"
+    assert "1 images left out" in answer.err
+    (entry,) = [json.loads(line) for line in (tmp_path / "run/rejected.jsonl").read_text().splitlines()]
+    assert entry["image_id"] == "a"
+    assert load_facts(tmp_path / "run").training["images"] == 1
+
+
+def test_nothing_left_to_train_on(classify, tmp_path):
+    data = truncated_image(tmp_path / "voc")
+    (data / "ImageSets/Main/train.txt").write_text("a\n")
+    refused(classify(data, tmp_path / "run", "--on-error", "skip"), data)
+    assert set(files(tmp_path / "run")) == {"rejected.jsonl"}
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"a": ((72, 72), (("square", (0, 0, 72, 72)),)), "b": ((60, 60), (("disk", (0, 0, 60, 60)),))},
+        {"a": ((96, 72), (("disk", (10, 12, 50, 52)),)), "b": ((80, 80), (("disk", (20, 20, 60, 60)),))},
+        {"a": ((96, 72), (("disk", (10, 12, 50, 52)),)), "b": ((80, 80), ())},
+    ],
+    ids=["boxes that cover everything", "one class", "an image without boxes"],
+)
+def test_unusual_data_is_learnt(classify, tmp_path, shapes):
+    assert classify(write_shapes(tmp_path / "voc", shapes), tmp_path / "run").status == 0
+    state = Labeler.load(tmp_path / "run").model.own_state()
+    assert all(value.isfinite().all() for value in state.values())
+
+
+def test_one_class_alone(classify, tmp_path):
+    data = write_shapes(tmp_path / "voc", {"a": IMAGES["a"]})
+    (data / "labels.txt").write_text("disk\n")
+    assert classify(data, tmp_path / "run").status == 0
+    assert Labeler.load(tmp_path / "run").classes == ("disk",)
+
+
+def test_an_output_that_cannot_be_written(classify, shapes_voc, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    refused(classify(shapes_voc, tmp_path / "file"), tmp_path / "file")
+    refused(classify(shapes_voc, tmp_path / "file/run"), tmp_path / "file")
+    (tmp_path / "run" / LOG).mkdir(parents=True)
+    refused(classify(shapes_voc, tmp_path / "run"), LOG)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3, 4])
+def test_a_full_disk_leaves_whole_files(classify, shapes_voc, tmp_path, monkeypatch, after):
+    written, original = [], os.fsync
+
+    def fsync(descriptor):
+        written.append(descriptor)
+        if len(written) > after:
+            raise OSError(28, "No space left on device")
+        original(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fsync)
+        refused(classify(shapes_voc, tmp_path / "run"), tmp_path / "run", "No space left on device")
+    assert len(files(tmp_path / "run")) == after
+    assert classify(shapes_voc, tmp_path / "run", "--resume").status == 0
+    assert set(files(tmp_path / "run")) == RUN
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"backbone": "lite9"}, "lite9"),
+        ({"backbone": "timm:none"}, "none"),
+        ({"crop": 70}, "crop"),
+        ({"epochs": "many"}, "epochs"),
+        ({"depth": 3}, "depth"),
+        ({"backbone_weights": "none.pth"}, "none.pth"),
+    ],
+)
+def test_bad_settings(classify, preset, shapes_voc, tmp_path, changes, named):
+    content = yaml.safe_load(preset.read_text())
+    preset.write_text(yaml.safe_dump(content | {"classify": content["classify"] | changes}))
+    refused(classify(shapes_voc, tmp_path / "run"), named)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_learning_rate_that_explodes_stops_the_run(classify, preset, shapes_voc, tmp_path):
+    content = yaml.safe_load(preset.read_text())
+    content["classify"] |= {"rate_new": 1e30, "epochs": 9, "optimizer": "sgd"}
+    preset.write_text(yaml.safe_dump(content))
+    refused(classify(shapes_voc, tmp_path / "run"), "the loss is", "lower the learning rate")
+    assert not (tmp_path / "run" / FILE_NAME).exists()
