@@ -47,7 +47,9 @@ def inputs(channels: int, low: list[int], size: list[int]) -> tuple[Tensor, Tens
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(channels, *low, generator=generator).relu()
     masks = torch.zeros(3, *size, dtype=torch.bool)
-    masks[0, : size[0] // 2] = masks[1, size[0] // 2 :, : size[1] // 2] = masks[2, size[0] // 2 :, size[1] // 2 :] = True
+    masks[0, : size[0] // 2] = masks[1, size[0] // 2 :, : size[1] // 2] = masks[2, size[0] // 2 :, size[1] // 2 :] = (
+        True
+    )
     return features, torch.randn(3, channels, generator=generator), masks
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
+
 from shapes_data import CLASSES, IMAGES, annotation, write_shapes
 
 BadData = Callable[[Path], Path]

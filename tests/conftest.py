@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 from rich.console import Console
+
 from shapes_data import write_shapes
 
 

@@ -192,7 +192,9 @@ def classify(
     preset: str = typer.Option("lite0", help="lite0, resnet101, vgg16, or a YAML file."),
     pooling: str | None = typer.Option(None, help="bap, or gap for the comparison; the preset's if left out."),
     epochs: int | None = typer.Option(None, help="Passes over the images; the preset's if left out."),
-    labels: Path | None = typer.Option(None, help="Labels of these images, whose agreed pixels are learnt as well."),
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels of these images, whose agreed pixels are learnt as well.")
+    ] = None,
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     seed: int = typer.Option(0, help="Of everything random."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),

@@ -8,14 +8,14 @@ from functools import partial
 import pytest
 import torch
 import yaml
-from bad_data import BAD_DATA, truncated_image
-from shapes_data import CLASSES, IMAGES, write_shapes
 
+from bad_data import BAD_DATA, truncated_image
 from bana import Labeler
 from bana.classify import run as run_module
 from bana.classify import stage as stage_module
 from bana.classify.labeler_file import FILE_NAME, load_facts
 from bana.engine.loop import CHECKPOINT, LOG
+from shapes_data import CLASSES, IMAGES, write_shapes
 
 RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bana.classify.samples import Batch, BoxCrops, collate, on_features
+from bana.classify.samples import UNKNOWN, Batch, BoxCrops, collate, on_features
 from bana.classify.settings import ClassifySettings
 from bana.data.objects import AnnotatedObject, make_record
 
@@ -130,9 +130,12 @@ def test_background_and_boxes_on_a_feature_map():
         background=background,
         boxes=torch.tensor([[0, 16.5, 16.5, 40.5, 40.5]]),
         class_ids=torch.tensor([1]),
+        labels=torch.where(background[:, 0] == 1, 0, UNKNOWN).long(),
     )
-    on_map, boxes = on_features(batch, (9, 9))
+    on_map, boxes, labels = on_features(batch, (9, 9))
     expected = torch.ones(1, 1, 9, 9)
     expected[:, :, 2:5, 2:5] = 0
     assert torch.equal(on_map, expected)
     assert boxes.tolist() == [[0, 2, 2, 5, 5]]
+    assert torch.equal(labels == 0, expected[:, 0] == 1)
+    assert (labels[expected[:, 0] == 0] == UNKNOWN).all()

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ from torch import nn
 
 from bana.classify import stage as stage_module
 from bana.classify.model import BoxClassifier
-from bana.classify.samples import Batch
+from bana.classify.samples import UNKNOWN, Batch
 from bana.classify.settings import ClassifySettings
 from bana.classify.stage import ClassifyStage
 from bana.nn.backbones import Backbone, BackboneInfo
@@ -35,7 +36,13 @@ def make_batch(boxes=((0, 10, 10, 50, 50), (1, 5, 20, 60, 60)), class_ids=(1, 2)
     background = torch.ones(2, 1, 65, 65)
     for number, x0, y0, x1, y1 in boxes:
         background[number, 0, y0:y1, x0:x1] = 0
-    return Batch(images, background, torch.tensor(boxes).float().view(-1, 5), torch.tensor(class_ids).long())
+    return Batch(
+        images=images,
+        background=background,
+        boxes=torch.tensor(boxes).float().view(-1, 5),
+        class_ids=torch.tensor(class_ids).long(),
+        labels=torch.full((2, 65, 65), UNKNOWN),
+    )
 
 
 @pytest.fixture
@@ -93,6 +100,18 @@ def test_the_loss_is_the_cross_entropy_of_all_bins_and_all_queries():
     assert metrics["background"] == 1
 
 
+def test_known_labels_of_pixels_are_learnt_too():
+    """Each cell is a further sample: a classifier of zeros answers log(3) once more."""
+    stage, batch = make_stage(), make_batch()
+    nn.init.zeros_(stage.model.classifier.weight)
+    labels = batch.labels.clone()
+    labels[0, 20:40, 20:40] = 1
+    loss, metrics = stage.loss(replace(batch, labels=labels))
+    assert metrics["labels"] == pytest.approx(math.log(3))
+    assert loss.item() == pytest.approx(2 * math.log(3))
+    assert "labels" not in stage.loss(batch)[1]
+
+
 def test_gradients_reach_the_features_through_the_attention():
     stage = make_stage()
     stage.loss(make_batch())[0].backward()
@@ -139,7 +158,7 @@ def test_a_batch_without_boxes_learns_the_background():
 def test_a_batch_with_neither_boxes_nor_background_has_loss_0():
     stage = make_stage()
     batch = make_batch(boxes=(), class_ids=())
-    loss, _ = stage.loss(Batch(batch.images, torch.zeros_like(batch.background), batch.boxes, batch.class_ids))
+    loss, _ = stage.loss(replace(batch, background=torch.zeros_like(batch.background)))
     loss.backward()
     assert loss.item() == 0
     assert all(tensor.grad is None or tensor.grad.isfinite().all() for tensor in stage.model.parameters())

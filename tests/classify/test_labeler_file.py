@@ -6,7 +6,6 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from shapes_data import CLASSES
 
 from bana import Labeler, read_dataset
 from bana.classify.labeler_file import (
@@ -20,6 +19,7 @@ from bana.classify.labeler_file import (
 from bana.data.images import open_record_image
 from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.errors import LabelerError, SettingsError
+from shapes_data import CLASSES
 
 
 def labels_of(labeler, dataset):

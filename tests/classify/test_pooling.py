@@ -1,6 +1,5 @@
 import pytest
 import torch
-from reference import bap_loops
 from torchvision.ops import roi_align
 
 from bana.classify.pooling import (
@@ -9,6 +8,7 @@ from bana.classify.pooling import (
     background_queries,
     feature_boxes,
 )
+from reference import bap_loops
 
 
 def batch(height, width, channels=6, images=2, seed=0, dtype=torch.float32):

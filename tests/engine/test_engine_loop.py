@@ -39,7 +39,7 @@ class Net(nn.Module):
         self.load_state_dict(state)
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     pass
 
 
@@ -56,7 +56,7 @@ class Fit:
     def loss(self, batch):
         if self.fail_at == self.steps:
             if self.failure is None:
-                raise Interrupted
+                raise InterruptedRunError
             return self.model.layers(batch).mean() * self.failure, {"loss": self.failure}
         self.steps += 1
         self.rates.append(self.optimizer.param_groups[0]["lr"])
@@ -92,7 +92,7 @@ def without_speed(entries):
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path, optimizer):
     whole = fit(Fit(optimizer), tmp_path / "whole")
     for fail_at in (0, 1, 3, 5):
-        with pytest.raises(Interrupted):
+        with pytest.raises(InterruptedRunError):
             fit(Fit(optimizer, fail_at=fail_at), tmp_path / f"cut{fail_at}")
     for fail_at in (0, 1, 3, 5):
         resumed = fit(Fit(optimizer), tmp_path / f"cut{fail_at}")
@@ -104,7 +104,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, optimizer):
 def test_it_may_be_interrupted_again_and_again(tmp_path):
     whole = fit(Fit(), tmp_path / "whole")
     for _ in range(4):
-        with pytest.raises(Interrupted):
+        with pytest.raises(InterruptedRunError):
             fit(Fit(fail_at=2), tmp_path / "cut")
     assert same(parameters(fit(Fit(), tmp_path / "cut")), parameters(whole))
 
@@ -112,10 +112,10 @@ def test_it_may_be_interrupted_again_and_again(tmp_path):
 def test_a_run_from_an_older_checkpoint_repeats_its_steps_and_their_log(tmp_path):
     """The last checkpoint may lie some steps back: the log has each step once."""
     whole = fit(Fit(), tmp_path / "whole")
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         fit(Fit(fail_at=2), tmp_path / "cut")
     old = (tmp_path / "cut" / CHECKPOINT).read_bytes()
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         fit(Fit(fail_at=4), tmp_path / "cut")
     (tmp_path / "cut" / CHECKPOINT).write_bytes(old)
     with (tmp_path / "cut" / LOG).open("a") as log:
@@ -135,7 +135,7 @@ def test_a_finished_run_takes_no_more_steps(tmp_path):
 
 
 def test_the_schedule_scales_the_first_rates_also_after_a_resume(tmp_path):
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         fit(Fit(fail_at=4), tmp_path)
     resumed = fit(Fit(), tmp_path)
     assert resumed.rates == pytest.approx([0.1 * (1 - step / 9 / 2) for step in range(4, 9)])
@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path, failure):
     """The parameters and the checkpoint are those before it."""
     stage = Fit(fail_at=4, failure=failure)
-    with pytest.raises(LabelerError, match="the loss is .* at step 4; lower the learning rate"):
+    with pytest.raises(LabelerError, match=r"the loss is .* at step 4; lower the learning rate"):
         fit(stage, tmp_path)
     assert all(value.isfinite().all() for value in parameters(stage).values())
     tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
@@ -207,7 +207,7 @@ def test_off_a_terminal_progress_is_printed_in_lines(tmp_path):
 
 
 def test_a_full_disk_is_one_error_and_leaves_the_old_checkpoint(tmp_path, monkeypatch):
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         fit(Fit(fail_at=3), tmp_path)
     before = (tmp_path / CHECKPOINT).read_bytes()
 

@@ -36,7 +36,9 @@ def test_tensors_and_metadata_come_back(tmp_path):
     save_tensors(tmp_path / "x.safetensors", tensors, {"steps": 3, "names": ["ä", "b"]})
     loaded, metadata = load_tensors(tmp_path / "x.safetensors")
     assert metadata == load_metadata(tmp_path / "x.safetensors") == {"steps": 3, "names": ["ä", "b"]}
-    assert all(torch.equal(loaded[name], tensors[name]) and loaded[name].dtype == tensors[name].dtype for name in tensors)
+    assert all(
+        torch.equal(loaded[name], tensors[name]) and loaded[name].dtype == tensors[name].dtype for name in tensors
+    )
 
 
 def test_an_error_while_saving_leaves_the_old_file(tmp_path, monkeypatch):

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_data import BAD_DATA, truncated_image
 from PIL import Image
 from rich.console import Console
-from shapes_data import CLASSES, IMAGES, write_shapes
 
+from bad_data import BAD_DATA, truncated_image
 from bana import Labeler, read_dataset
 from bana.classify.labeler_file import FILE_NAME
 from bana.data.images import open_image
@@ -22,6 +21,7 @@ from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.errors import OutputError
 from bana.label import labeler as labeler_module
 from bana.label.run import label_dataset
+from shapes_data import CLASSES, IMAGES, write_shapes
 
 MAPS = ("y_crf", "y_ret", "agreed", "confidence")
 

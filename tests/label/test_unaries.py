@@ -2,10 +2,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import unaries_naive as naive
 
 from bana.data.records import pixel_slices
 from bana.label.unaries import background_unary, label_probabilities, object_unary
+from reference import unaries_naive as naive
 
 HEIGHT, WIDTH = 12, 17
 boxes_of = st.lists(

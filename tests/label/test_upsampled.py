@@ -2,9 +2,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import upsampled_naive as naive
 
 from bana.label.upsampled import UpsampledFeatures, interpolation_matrix
+from reference import upsampled_naive as naive
 
 SHAPES = [  # channels, (h, w), (H, W)
     (64, (12, 16), (94, 125)),

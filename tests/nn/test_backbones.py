@@ -3,11 +3,14 @@ import urllib.request
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 from torchvision.models import resnet101
 
+from bana.data.images import open_image
+from bana.data.sample import FOLDER
 from bana.errors import LabelerError, SettingsError
 from bana.nn.backbones import create_backbone
-from bana.nn.weights import digest, embedded_lite0
+from bana.nn.weights import digest, embedded_lite0, rename_in_order
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +43,25 @@ def test_lite0_has_the_embedded_weights(lite0):
     assert digest(lite0.state_dict()) == digest(create_backbone("lite0").state_dict())
 
 
+@pytest.mark.parametrize(("photo", "number"), [("000000000285", 294), ("000000008844", 954)])
+def test_the_embedded_weights_classify_photographs(photo, number):
+    """A brown bear and bananas, by ImageNet's numbers: timm's whole network under the renamed tensors."""
+    full = timm.create_model("tf_efficientnet_lite0").eval()
+    names = [name for name in full.state_dict() if not name.endswith("num_batches_tracked")]
+    full.load_state_dict(rename_in_order(embedded_lite0(), names, "test"), strict=False)
+    pixels = torch.from_numpy(open_image(FOLDER / "images" / f"{photo}.jpg")).permute(2, 0, 1)[None].float()
+    pixels = F.interpolate(pixels, (224, 224), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        probabilities = full((pixels - 127) / 128).softmax(1)[0]
+    assert probabilities[number] > 0.9
+
+
 def test_lite0_depths(lite0):
     maps = features(lite0, 97, 65)
-    assert sizes(maps) == [(1, 40, 13, 9), (1, 112, 7, 5), (1, 320, 4, 3)]
-    assert lite0.info.channels == (40, 112, 320)
+    assert lite0.info.strides == (8, 16, 32)
     assert lite0.info.multiple == 32
+    shapes = zip(lite0.info.channels, [(13, 9), (7, 5), (4, 3)], strict=True)
+    assert sizes(maps) == [(1, channels, *cells) for channels, cells in shapes]
     assert all(each.isfinite().all() for each in maps)
 
 
@@ -82,7 +99,7 @@ def test_resnet101_takes_torchvisions_file(tmp_path):
     network = create_backbone("resnet101", str(tmp_path / "r.pth")).network
     assert torch.equal(network.body[0].weight, state["conv1.weight"])
     assert torch.equal(network.body[7][2].conv3.weight, state["layer4.2.conv3.weight"])
-    torch.save(list(state.items())[0][1], tmp_path / "t.pth")
+    torch.save(next(iter(state.values())), tmp_path / "t.pth")
     with pytest.raises(LabelerError, match=r"t\.pth: not a state dict"):
         create_backbone("resnet101", str(tmp_path / "t.pth"))
 

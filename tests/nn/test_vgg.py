@@ -46,7 +46,9 @@ def test_every_convolution_has_torchvisions_weights(network, torchvision_state):
     numbers = sorted({int(name.split(".")[1]) for name in torchvision_state if name.startswith("features.")})
     for layer, number in zip(LAYERS, numbers, strict=True):
         for kind in ("weight", "bias"):
-            assert torch.equal(getattr(network.get_submodule(layer), kind), torchvision_state[f"features.{number}.{kind}"])
+            assert torch.equal(
+                getattr(network.get_submodule(layer), kind), torchvision_state[f"features.{number}.{kind}"]
+            )
 
 
 def test_fc6_and_fc7_are_subsampled_as_deeplab_did(network, torchvision_state):

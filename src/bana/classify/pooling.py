@@ -6,11 +6,15 @@ at (0, 0). ``feature_boxes`` converts boxes in pixel-edge coordinates to them.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
 
-_TINY = 1e-6
+_TINY = 1e-12
+"""Stands for the length of a zero vector."""
+
+_LEAST_FOREGROUND = 1e-6
 """Keeps a pooled denominator away from 0 where a whole bin is background (A = 1)."""
 
 
@@ -28,9 +32,10 @@ def background_queries(features: Tensor, background: Tensor, grid_size: int) -> 
     Returns:
         Queries (N, G*G, C), zero where not valid, and valid (N, G*G) bool: the cell has background.
     """
-    masked = _cell_sums(features * background, grid_size)
-    weight = _cell_sums(background.to(features.dtype), grid_size)
-    return masked / weight.clamp(min=1.0), weight.squeeze(2) > 0
+    cells = _cells(features, grid_size) * background.flatten(2)
+    weight = cells.sum(2, keepdim=True)
+    sums = (features.flatten(2) @ cells.transpose(1, 2)).transpose(1, 2)
+    return sums / weight.clamp(min=1.0), weight.squeeze(2) > 0
 
 
 def background_attention(features: Tensor, queries: Tensor, valid: Tensor) -> Tensor:
@@ -45,7 +50,9 @@ def background_attention(features: Tensor, queries: Tensor, valid: Tensor) -> Te
         (N, 1, h, w) in [0, 1]; 0 for an image without a valid query.
     """
     height, width = features.shape[-2:]
-    similarity = F.normalize(queries, dim=2) @ F.normalize(features, dim=1).flatten(2)
+    positions = features.flatten(2)
+    length: Tensor = positions.norm(dim=1, keepdim=True)  # dividing the product spares a copy of the features
+    similarity = F.normalize(queries, dim=2) @ positions / length.clamp(min=_TINY)
     counted = similarity.relu() * valid.unsqueeze(2)
     attention = counted.sum(1, keepdim=True) / valid.sum(1).clamp(min=1).view(-1, 1, 1)
     return attention.view(len(features), 1, height, width)
@@ -66,7 +73,7 @@ def background_aware_pool(features: Tensor, attention: Tensor, boxes: Tensor, ou
     weight = 1.0 - attention
     pooled: Tensor = roi_align(features * weight, boxes, output_size)
     share: Tensor = roi_align(weight, boxes, output_size)
-    return pooled / share.clamp(min=_TINY)
+    return pooled / share.clamp(min=_LEAST_FOREGROUND)
 
 
 def feature_boxes(boxes: Tensor, image_size: tuple[int, int], feature_size: tuple[int, int]) -> Tensor:
@@ -85,13 +92,17 @@ def feature_boxes(boxes: Tensor, image_size: tuple[int, int], feature_size: tupl
     return (boxes - 0.5) * boxes.new_tensor([across, down, across, down])
 
 
-def _cell_sums(maps: Tensor, grid_size: int) -> Tensor:
-    """Sums of (N, C, h, w) over the cells of a padded grid: (N, G*G, C)."""
-    (top, bottom), (left, right) = (_padding(length, grid_size) for length in maps.shape[-2:])
-    padded = F.pad(maps, (left, right, top, bottom))
-    rows, columns = (length // grid_size for length in padded.shape[-2:])
-    cells = padded.view(*maps.shape[:2], grid_size, rows, grid_size, columns).sum((3, 5))
-    return cells.flatten(2).transpose(1, 2)
+def _cells(features: Tensor, grid_size: int) -> Tensor:
+    """Which positions of a map (..., h, w) each cell of the padded grid holds: (G*G, h*w) of 0 and 1."""
+    rows, columns = (_cells_of_axis(features, length, grid_size) for length in features.shape[-2:])
+    return (rows[:, None, :, None] * columns[None, :, None, :]).view(grid_size**2, -1)
+
+
+def _cells_of_axis(like: Tensor, length: int, grid_size: int) -> Tensor:
+    """Which positions of one axis each cell holds: (G, length) of 0 and 1."""
+    before, after = _padding(length, grid_size)
+    cell = (torch.arange(length, device=like.device) + before) // ((before + length + after) // grid_size)
+    return F.one_hot(cell, grid_size).T.to(like.dtype)
 
 
 def _padding(length: int, grid_size: int) -> tuple[int, int]:
