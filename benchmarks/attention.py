@@ -2,11 +2,12 @@
 
     python benchmarks/attention.py DATA --split val --labeler RUN
 
-True masks only count here; they are in no way used for labelling. "before" is the backbone's last map, which A would see
-without a trained head; "after" is the labeler's features. A is divided by its maximum over the image.
+True masks only count here; they are in no way used for labelling. "before" is the backbone's last map, which A would
+see without a trained head; "after" is the labeler's features. A is divided by its maximum over the image.
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def separation(pairs: list[list[np.ndarray]]) -> float:
 def show(stage: str, counts: np.ndarray, area: float) -> None:
     table = Table(title=f"A {stage} training: share of pixels in %; separation {area:.3f}")
     table.add_column("A / max A")
-    for low, high in zip(EDGES, EDGES[1:], strict=False):
+    for low, high in pairwise(EDGES):
         table.add_column(f"{low:g} to {min(high, 1.0):g}", justify="right")
     for name, row in zip(REGIONS, counts, strict=True):
         table.add_row(name, *(f"{100 * share:.1f}" for share in row / row.sum()))

@@ -45,7 +45,7 @@ def main() -> None:
         raise SystemExit(2) from None
     except SystemExit as left:
         if left.code == _INTERRUPTED:  # typer turns KeyboardInterrupt into it
-            print("bana: interrupted; run the same command again to go on", file=sys.stderr)
+            print("bana: interrupted; to go on, run the same command again (classify: with --resume)", file=sys.stderr)
         raise
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bana.data.label_folder import LabelledBox
 from bana.data.masks import encode_mask, semantic_truth
 from bana.data.reading import read_dataset
 from bana.data.records import ClassTable, ImageRecord
 from bana.evaluate import ConfusionMatrix, mean_iou
 from bana.evaluate.boxes import BoxAccuracy, box_labels
 from bana.evaluate.folder import InstanceEvaluation
-from bana.data.label_folder import LabelledBox
 
 TABLE = ClassTable(("cat", "dog"))
 
