@@ -47,7 +47,7 @@ def train_classifier(
     seed: int = 0,
     resume: bool = False,
     workers: int = 0,
-    checkpoint_seconds: float = 30.0,
+    checkpoint_seconds: float = 10.0,
     on_error: OnError = "stop",
     console: Console,
 ) -> Path:

@@ -76,7 +76,7 @@ class Loop:
     batch_size: int
     seed: int
     workers: int = 0
-    checkpoint_seconds: float = 30.0
+    checkpoint_seconds: float = 10.0
 
     def batches(self, samples: int, first_step: int) -> Iterator[list[SampleKey]]:
         """The keys of every batch from ``first_step`` on."""
