@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from bana.crf import DenseCRF
 from bana.crf.compiled import compiled
 from bana.crf.dense import PROBABILITY_FLOOR
+from bana.data.sample import sample_dataset
 from bana.errors import BanaError, DataError, SettingsError
 from reference.dense_crf import dense_crf, kernel_matrix, mean_field, pixel_features, softmax
 from reference.permutohedral import lattice_filter_matrix
@@ -330,12 +332,9 @@ def test_kernels_compile_where_no_cache_can_be_written(monkeypatch):
     assert double(21) == 42
 
 
-@pytest.mark.shared
-def test_labels_of_a_real_photograph_follow_its_edges(shared_data):
-    from PIL import Image
-
-    path = sorted((shared_data / "data" / "voc12-mini" / "JPEGImages").glob("*.jpg"))[0]
-    image = np.array(Image.open(path).convert("RGB").resize((48, 36)))
+def test_labels_of_a_real_photograph_follow_its_edges():
+    photograph = Image.open(sample_dataset()[0].path)
+    image = np.array(photograph.convert("RGB").resize((48, 36)))
     unary = blocky_unary(3, 0, 36, 48)
     exact = dense_crf(image, unary)
     ours = DenseCRF()(image, unary)
