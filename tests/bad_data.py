@@ -163,3 +163,14 @@ BAD_DATA: dict[BadData, str] = {
     malformed_txt: "a.txt",
     unknown_class_number: "a.txt",
 }
+
+
+def refused(answer, *named):
+    """Exit status 2, nothing on standard output, and one line that names these."""
+    assert answer.status == 2
+    assert answer.out == ""
+    lines = [line for line in answer.err.splitlines() if line.startswith("bana: error: ")]
+    assert len(lines) == 1
+    assert answer.err.splitlines()[-1] == lines[0]
+    for name in named:
+        assert str(name) in lines[0]

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from bad_data import BAD_DATA, truncated_image
+from bad_data import BAD_DATA, refused, truncated_image
 from bana import Labeler
 from bana.classify import run as run_module
 from bana.classify import stage as stage_module
@@ -35,17 +35,6 @@ def classify(bana, preset):
         return bana("classify", data, "--out", out, "--preset", preset, *more)
 
     return command
-
-
-def refused(answer, *named):
-    """Exit status 2, nothing on standard output, and one line that names these."""
-    assert answer.status == 2
-    assert answer.out == ""
-    lines = [line for line in answer.err.splitlines() if line.startswith("bana: error: ")]
-    assert len(lines) == 1
-    assert answer.err.splitlines()[-1] == lines[0]
-    for name in named:
-        assert str(name) in lines[0]
 
 
 def files(folder):

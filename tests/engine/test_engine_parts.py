@@ -128,7 +128,7 @@ def clock(monkeypatch):
 
 def test_progress_counts_images_a_second(clock):
     text = io.StringIO()
-    shown = StepProgress("training", 2, 5, Console(file=text, width=200))
+    shown = StepProgress("training", 5, Console(file=text, width=200))
     for step in (2, 3, 4):
         clock[0] += 2.0
         assert shown.update(step, 10, {"loss": 0.25}) == 5.0
@@ -138,7 +138,7 @@ def test_progress_counts_images_a_second(clock):
 
 def test_progress_of_a_long_run_speaks_now_and_then(clock):
     text = io.StringIO()
-    shown = StepProgress("labelling", 0, 8000, Console(file=text, width=200))
+    shown = StepProgress("labelling", 8000, Console(file=text, width=200))
     for step in range(100):
         clock[0] += 1.0
         shown.update(step, 1, {})
@@ -149,7 +149,7 @@ def test_progress_of_a_long_run_speaks_now_and_then(clock):
 
 def test_progress_on_a_terminal_leaves_the_cursor_as_it_was():
     text = io.StringIO()
-    shown = StepProgress("training", 0, 2, Console(file=text, force_terminal=True))
+    shown = StepProgress("training", 2, Console(file=text, force_terminal=True))
     shown.update(0, 1, {"loss": 1.0})
     shown.close()
     hidden, shown_again = text.getvalue().rfind("\x1b[?25l"), text.getvalue().rfind("\x1b[?25h")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from bad_data import BAD_DATA, truncated_image
+from bad_data import BAD_DATA, refused, truncated_image
 from bana import Labeler, read_dataset
 from bana.classify.labeler_file import FILE_NAME
 from bana.data.images import open_image
@@ -64,17 +64,6 @@ def times(folder):
         for path in folder.rglob("*")
         if path.is_file() and path.parent != folder
     }
-
-
-def refused(answer, *named):
-    """Exit status 2, nothing on standard output, and one line that names these."""
-    assert answer.status == 2
-    assert answer.out == ""
-    lines = [line for line in answer.err.splitlines() if line.startswith("bana: error: ")]
-    assert len(lines) == 1
-    assert answer.err.splitlines()[-1] == lines[0]
-    for name in named:
-        assert str(name) in lines[0]
 
 
 def test_every_image_has_its_files_and_nothing_else(labelled):

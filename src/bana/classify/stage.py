@@ -12,9 +12,7 @@ from bana.classify.model import BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries
 from bana.classify.samples import UNKNOWN, Batch, on_features
 from bana.classify.settings import ClassifySettings
-
-LEAST_BACKGROUND = 1 / 8
-"""Crops with a smaller share of background pool without attention."""
+from bana.data.records import LEAST_BACKGROUND
 
 
 class ClassifyStage:

@@ -14,11 +14,8 @@ from bana.data.faults import FaultLog
 from bana.data.images import open_record_image
 from bana.data.masks import instance_truth, semantic_truth
 from bana.data.reading import read_with
-from bana.data.records import BoxDataset, ImageRecord, Rejected
+from bana.data.records import LEAST_BACKGROUND, BoxDataset, ImageRecord, Rejected
 from bana.errors import DataError
-
-LEAST_BACKGROUND = 1 / 8
-"""Images with a smaller share of background give a classifier nothing to compare with (paper 3.1)."""
 
 Progress = Callable[[Sequence[ImageRecord]], Iterable[ImageRecord]]
 

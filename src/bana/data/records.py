@@ -15,6 +15,9 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+LEAST_BACKGROUND = 1 / 8
+"""Images with a smaller share of background give a classifier nothing to compare with (paper 3.1)."""
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]

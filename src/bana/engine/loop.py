@@ -123,7 +123,7 @@ def train(
     total = loop.steps(count)
     base_rates = [group["lr"] for group in stage.optimizer.param_groups]
     log = JsonLog(out / LOG, first_step)
-    progress = StepProgress("training", first_step, total, console)
+    progress = StepProgress("training", total, console)
     batches = DataLoader(
         samples,
         batch_sampler=list(loop.batches(count, first_step)),

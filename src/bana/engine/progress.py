@@ -54,8 +54,8 @@ class JsonLog:
 class StepProgress:
     """One line that tells the step, speed, metrics and time left; live on a terminal, now and then elsewhere."""
 
-    def __init__(self, name: str, first_step: int, steps: int, console: Console) -> None:
-        self._name, self._first, self._steps, self._console = name, first_step, steps, console
+    def __init__(self, name: str, steps: int, console: Console) -> None:
+        self._name, self._steps, self._console = name, steps, console
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=50)
         self._said = time.monotonic()
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None

@@ -96,7 +96,7 @@ def label_dataset(
     began = time.monotonic()
     kept, missing = _already_there(dataset, prepared, faults)
     labelled = []
-    progress = StepProgress("labelling", 0, len(missing), console)
+    progress = StepProgress("labelling", len(missing), console)
     try:
         for number, (record, result) in enumerate(each_in_order(job, missing, workers, prepared)):
             with faults.of(record.image_id):
