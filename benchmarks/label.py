@@ -35,7 +35,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "attention": (Labeler, "_view"),
     "unaries": (Labeler, "_unaries"),
     "CRF": (DenseCRF, "__call__"),
-    "retrieval": (Labeler, "_retrieve"),
+    "retrieval": (Labeler, "_correlation"),
     "box classes": (Labeler, "_box_classes"),
     "encode and write": (run_module, "write_labels"),
 }

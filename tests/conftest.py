@@ -35,12 +35,12 @@ def tiny_settings():
 
     return ClassifySettings(
         backbone="lite0",
-        train_backbone=False,
+        train_backbone="none",
         head_width=16,
         crop=65,
         optimizer="adamw",
         rate_new=0.01,
-        epochs=20,
+        epochs=60,
         batch_size=4,
     )
 

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from bana import __version__
-from bana.errors import BanaError, SettingsError
+from bana.errors import BanaError
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
@@ -211,7 +211,7 @@ def classify(
     chosen = {name: value for name, value in {"pooling": pooling, "epochs": epochs}.items() if value is not None}
     settings = parse_settings(recipe.classify.model_dump() | chosen, type(recipe.classify), "options")
     file = train_classifier(
-        read_dataset(data, split, format, _on_error(on_error)),
+        read_dataset(data, split, format, cast("OnError", on_error)),
         settings,
         recipe.label.model_dump(mode="json"),
         out,
@@ -219,7 +219,7 @@ def classify(
         seed=seed,
         resume=resume,
         workers=workers,
-        on_error=_on_error(on_error),
+        on_error=cast("OnError", on_error),
         console=console,
     )
     print(file)
@@ -240,6 +240,7 @@ def label(
         "png", help="Of png, coco, yolo, labelme, voc, joined by commas; png is always written."
     ),
     u0: str | None = typer.Option(None, help="Background unary: attention, or cam for the comparison."),
+    refinements: int | None = typer.Option(None, help="Rounds of retrieval and CRF; the labeler's if left out."),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
@@ -254,15 +255,16 @@ def label(
     from bana.presets import parse_settings
 
     labeler = labeler or pretrained_path()
-    saved = load_facts(labeler).label
+    chosen = {name: value for name, value in {"u0": u0, "refinements": refinements}.items() if value is not None}
+    settings = parse_settings(load_facts(labeler).label | chosen, LabelSettings, "options")
     run = label_dataset(
-        read_dataset(data, split, format, _on_error(on_error)),
+        read_dataset(data, split, format, cast("OnError", on_error)),
         labeler,
         out,
-        settings=parse_settings(saved | ({"u0": u0} if u0 else {}), LabelSettings, "options"),
+        settings=settings,
         formats=[name for name in formats.split(",") if name != "png"],
         workers=workers or _cores(),
-        on_error=_on_error(on_error),
+        on_error=cast("OnError", on_error),
         console=console,
     )
     if as_json:
@@ -277,10 +279,3 @@ def label(
 def _cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _on_error(value: str) -> OnError:
-    """The value of --on-error. Raises SettingsError if it is not known."""
-    if value not in ("stop", "skip"):
-        raise SettingsError(f"--on-error {value!r} is not known; choose stop or skip")
-    return cast("OnError", value)

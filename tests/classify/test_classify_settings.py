@@ -49,7 +49,7 @@ def test_scale_must_rise():
 
 
 def test_a_random_backbone_that_is_not_trained_is_refused():
-    assert "random" in message({"backbone_weights": "random", "train_backbone": False})
+    assert "random" in message({"backbone_weights": "random", "train_backbone": "none"})
 
 
 @pytest.mark.parametrize("content", [[], "text", 3])
@@ -67,12 +67,12 @@ def test_the_defaults_are_the_papers_recipe():
     assert (settings.batch_size, settings.crop, settings.epochs, settings.scale) == (20, 321, 15, (0.5, 1.5))
     assert (settings.rate_pretrained, settings.rate_new, settings.weight_decay) == (1e-3, 1e-2, 5e-4)
     assert (settings.grid_size, settings.roi_bins, settings.pooling) == (4, 2, "bap")
-    assert LabelSettings().attention_threshold == 0.99
+    assert (LabelSettings().attention_threshold, LabelSettings().refinements) == (0.99, 0)
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_shipped_preset_is_valid(name):
-    assert load_preset(name, Recipe).classify.backbone == name.split("-")[0]
+    assert load_preset(name, Recipe).classify.backbone == name
 
 
 def test_a_preset_of_ones_own(tmp_path):

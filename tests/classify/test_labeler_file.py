@@ -56,12 +56,29 @@ def test_a_frozen_backbone_is_not_in_the_file(tiny_run):
     assert (tiny_run / FILE_NAME).stat().st_size < 1e6
 
 
-def test_a_trained_backbone_is_in_the_file(tiny_settings, tmp_path):
-    settings = tiny_settings.model_copy(update={"train_backbone": True, "backbone_weights": "random"})
+def stored(state):
+    """The state as a labeler file holds it: matrices and kernels in half precision."""
+    return {name: value.half().float() if value.ndim > 1 else value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("part", ["all", "late", "none"])
+def test_what_was_trained_of_the_backbone_is_in_the_file(tiny_settings, tmp_path, part):
+    weights = "random" if part == "all" else "default"
+    settings = tiny_settings.model_copy(update={"train_backbone": part, "backbone_weights": weights})
     model = build_classifier(settings, 3, seed=1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.rand(parameter.shape))
     save_labeler(tmp_path / "l.safetensors", model, LabelerFacts(CLASSES, settings, {}, {}))
+    tensors, _ = load_tensors(tmp_path / "l.safetensors")
+    saved = {name for name in tensors if name.startswith("backbone.")}
+    parameters = dict(model.named_parameters())
+    assert bool(saved) == (part != "none")
+    assert ("backbone.network.conv_stem.weight" in saved) == (part == "all")
+    assert part == "all" or all(parameters[name].requires_grad for name in saved)
     loaded, _ = load_classifier(tmp_path / "l.safetensors")
-    own, other = model.state_dict(), loaded.state_dict()
+    own, other = stored(model.own_state()) | model.given_state(), loaded.state_dict()
     assert own.keys() == other.keys()
     assert all(torch.equal(own[name], other[name]) for name in own)
     assert not loaded.training
@@ -72,6 +89,23 @@ def test_another_frozen_backbone_is_recognised(tiny_run, tmp_path):
     save_tensors(tmp_path / "l.safetensors", tensors, metadata | {"backbone_digest": "0" * 64})
     with pytest.raises(LabelerError, match="other weights of lite0"):
         load_classifier(tmp_path / "l.safetensors")
+
+
+def test_loading_leaves_the_random_numbers_of_the_caller_alone(tiny_run):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    Labeler.load(tiny_run)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_caller_without_gradients_may_build_and_load(tiny_settings, tiny_run, mode):
+    with mode():
+        model = build_classifier(tiny_settings.model_copy(update={"train_backbone": "late"}), 3, seed=0)
+        Labeler.load(tiny_run)
+    model(torch.zeros(1, 3, 65, 65)).sum().backward()
+    assert model.classifier.weight.requires_grad
 
 
 def test_the_seed_makes_the_same_classifier(tiny_settings):

@@ -45,7 +45,7 @@ def test_paths_and_options_that_are_not_known(tmp_path):
     write_voc(tmp_path)
     with pytest.raises(SettingsError, match="format 'pascal' is not known; choose one of: voc, coco"):
         read_dataset(tmp_path, format="pascal")
-    with pytest.raises(SettingsError, match="on_error='ignore' is not known"):
+    with pytest.raises(SettingsError, match="on_error: 'ignore' is not known"):
         read_dataset(tmp_path, on_error="ignore")
 
 

@@ -192,10 +192,11 @@ def test_a_damaged_manifest(label, shapes_voc, done, content):
     assert (done / "labels.json").read_bytes() == content
 
 
-def test_u0_is_an_option(label, shapes_voc, tmp_path):
-    assert label(shapes_voc, tmp_path / "out", "--u0", "cam").status == 0
-    assert json.loads((tmp_path / "out/labels.json").read_text())["settings"]["u0"] == "cam"
-    refused(label(shapes_voc, tmp_path / "other", "--u0", "both"), "u0")
+@pytest.mark.parametrize(("name", "value", "bad"), [("u0", "cam", "both"), ("refinements", 2, -1)])
+def test_a_setting_is_an_option(label, shapes_voc, tmp_path, name, value, bad):
+    assert label(shapes_voc, tmp_path / "out", f"--{name}", value).status == 0
+    assert json.loads((tmp_path / "out/labels.json").read_text())["settings"][name] == value
+    refused(label(shapes_voc, tmp_path / "other", f"--{name}", bad), name)
     assert not (tmp_path / "other").exists()
 
 
@@ -330,7 +331,7 @@ def test_a_labeler_that_is_none(label, shapes_voc, tmp_path):
 
 
 def test_bad_options(label, shapes_voc, tmp_path):
-    refused(label(shapes_voc, tmp_path / "out", "--on-error", "ignore"), "--on-error")
+    refused(label(shapes_voc, tmp_path / "out", "--on-error", "ignore"), "on_error: 'ignore'")
     refused(label(shapes_voc, tmp_path / "out", "--split", "val"), "val")
     refused(label(shapes_voc, tmp_path / "out", "--format", "tfrecord"), "tfrecord")
     refused(label(tmp_path / "nowhere", tmp_path / "out"), tmp_path / "nowhere")

@@ -61,6 +61,12 @@ def naive_y_crf(labeler, image, boxes, class_ids, **options):
         cam = upsampled_naive.dot(features, size, labeler.model.class_weights[label][None]).relu()[0].tolist()
         own = [box for box, class_id in zip(boxes, class_ids, strict=True) if class_id == label]
         unaries.append(unaries_naive.of_class(cam, own, settings.cam_norm == "box"))
+    return crf_labels(image, boxes, class_ids, unaries)
+
+
+def crf_labels(image, boxes, class_ids, unaries):
+    """Class ids (H, W) after the CRF, each class inside its own boxes only."""
+    size, present = image.shape[:2], sorted(set(class_ids))
     fixed = ~region(size, boxes)
     marginals = DenseCRF(threads=1)(
         image, probabilities=np.array(unaries_naive.probabilities(unaries, boxes), np.float32), fixed=fixed
@@ -81,14 +87,37 @@ def test_y_crf_is_that_of_the_slow_formulas(labeler, name):
     assert found.any()
 
 
+def slow_prototypes(labeler, features, labels, classes):
+    """Eq. 8; a class that the labels do not have is represented by its weights."""
+    weights = labeler.model.class_weights.detach()
+    found = retrieval_naive.prototypes(features, labels.shape, torch.from_numpy(labels), classes)
+    return [weights[c] if vector is None else vector for c, vector in zip(classes, found, strict=True)]
+
+
+@pytest.mark.parametrize("name", ["b", "d", "e"])
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_a_refinement_is_a_crf_over_the_slow_retrieval(labeler, name, rounds):
+    image, boxes, class_ids = photo(name)
+    size, classes = image.shape[:2], [0, *sorted(set(class_ids))]
+    before, after = (
+        with_options(labeler, refinements=number, refinement_scale=7)(image, boxes, class_ids).y_crf
+        for number in (rounds - 1, rounds)
+    )
+    features = low_features(labeler, image)
+    prototypes = torch.stack(slow_prototypes(labeler, features, before, classes))
+    similar = 7 * upsampled_naive.cosine(features, size, prototypes).relu().numpy()
+    for unary, label in zip(similar[1:], classes[1:], strict=True):
+        unary[~region(size, [b for b, c in zip(boxes, class_ids, strict=True) if c == label])] = -np.inf
+    assert (after == crf_labels(image, boxes, class_ids, similar)).mean() >= 0.999
+
+
 @pytest.mark.parametrize("name", ["b", "d", "e"])
 def test_y_ret_is_the_slow_retrieval_of_y_crf(labeler, name):
     image, boxes, class_ids = photo(name)
     size, labels = image.shape[:2], labeler(image, boxes, class_ids)
     classes = [0, *sorted(set(class_ids))]
-    features, weights = low_features(labeler, image), labeler.model.class_weights.detach()
-    found = retrieval_naive.prototypes(features, size, torch.from_numpy(labels.y_crf), classes)
-    vectors = [weights[c] if vector is None else vector for c, vector in zip(classes, found, strict=True)]
+    features = low_features(labeler, image)
+    vectors = slow_prototypes(labeler, features, labels.y_crf, classes)
     regions = [
         torch.from_numpy(region(size, [b for b, c in zip(boxes, class_ids, strict=True) if c == label]))
         for label in classes[1:]

@@ -175,3 +175,35 @@ def test_a_weights_file_of_another_model(tmp_path):
         with pytest.raises(LabelerError, match=r"r18\.pth") as caught:
             create_backbone(name, str(tmp_path / "r18.pth"))
         assert "\n" not in str(caught.value)
+
+
+def trained(backbone):
+    return {name for name, parameter in backbone.named_parameters() if parameter.requires_grad}
+
+
+def test_late_layers_are_those_that_the_finest_map_does_not_see():
+    backbone = create_backbone("lite0", "random")
+    before = digest(backbone.state_dict())
+    backbone.train_only("late")
+    assert digest(backbone.state_dict()) == before
+    maps = backbone.eval()(torch.rand(1, 3, 65, 65) * 255)
+    assert not maps[0].requires_grad
+    assert all(each.requires_grad for each in maps[1:])
+    late = trained(backbone)
+    assert "network.blocks.2.0.conv_pw.weight" not in late
+    assert {"network.blocks.3.0.conv_pw.weight", "network.bn2.bias"} <= late
+    backbone.train_only("all")
+    assert trained(backbone) == {name for name, _ in backbone.named_parameters()}
+    backbone.train_only("none")
+    assert not trained(backbone)
+
+
+def test_late_layers_of_a_timm_model():
+    backbone = create_backbone("timm:resnet18", "random")
+    backbone.train_only("late")
+    assert {name.split(".")[1] for name in trained(backbone)} == {"layer3", "layer4"}
+
+
+def test_a_backbone_of_one_depth_has_no_late_layers():
+    with pytest.raises(SettingsError, match="one depth"):
+        create_backbone("vgg16", "random").train_only("late")

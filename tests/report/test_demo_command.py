@@ -12,7 +12,7 @@ from bana.data.sample import sample_dataset
 from bana.label.settings import LabelSettings
 
 NAMES = ("000000000092", "000000000471", "000000002153")  # cake and fork; person and bus; persons with a baseball bat
-SETTINGS = ClassifySettings(backbone="lite0", train_backbone=False, head_width=16)
+SETTINGS = ClassifySettings(backbone="lite0", train_backbone="none", head_width=16)
 
 
 @pytest.fixture(scope="module")

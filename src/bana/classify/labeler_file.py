@@ -51,18 +51,24 @@ def build_classifier(settings: ClassifySettings, classes: int, seed: int, weight
     Raises:
         SettingsError: If the backbone or its weights cannot be had.
     """
-    backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
-    if (settings.crop - 1) % backbone.info.multiple:
-        raise SettingsError(
-            f"crop: {settings.crop} is not a multiple of {backbone.info.multiple} plus 1, as {settings.backbone} needs"
-        )
-    backbone.requires_grad_(settings.train_backbone)
-    torch.manual_seed(seed)
-    return BoxClassifier(backbone, classes, settings.head_width)
+    # The caller's random numbers stay as they are, and a caller's inference mode is none of the network's.
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        torch.manual_seed(seed)
+        backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
+        if (settings.crop - 1) % backbone.info.multiple:
+            raise SettingsError(
+                f"crop: {settings.crop} is not a multiple of {backbone.info.multiple} plus 1, as {settings.backbone} "
+                "needs"
+            )
+        backbone.train_only(settings.train_backbone)
+        return BoxClassifier(backbone, classes, settings.head_width)
 
 
 def save_labeler(path: Path, model: BoxClassifier, facts: LabelerFacts) -> None:
-    """Write a labeler file. A backbone that was not trained is not in it, but recognised by its digest."""
+    """Write a labeler file, matrices and kernels in half precision.
+
+    What was not trained of the backbone is not in it, but recognised by its digest.
+    """
     metadata = {
         "kind": _KIND,
         "version": __version__,
@@ -70,9 +76,10 @@ def save_labeler(path: Path, model: BoxClassifier, facts: LabelerFacts) -> None:
         "classify": facts.classify.model_dump(mode="json"),
         "label": facts.label,
         "training": facts.training,
-        "backbone_digest": None if facts.classify.train_backbone else digest(model.backbone.state_dict()),
+        "backbone_digest": digest(model.given_state()),
     }
-    save_tensors(path, model.own_state(), metadata)
+    tensors = {name: value.half() if value.ndim > 1 else value for name, value in model.own_state().items()}
+    save_tensors(path, tensors, metadata)
 
 
 def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
@@ -86,10 +93,9 @@ def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
     tensors, metadata = load_tensors(file)
     facts = _facts(file, metadata)
     settings = facts.classify
-    model = build_classifier(
-        settings, len(facts.classes), seed=0, weights="random" if settings.train_backbone else None
-    )
-    if not settings.train_backbone and digest(model.backbone.state_dict()) != metadata.get("backbone_digest"):
+    weights = "random" if settings.train_backbone == "all" else None
+    model = build_classifier(settings, len(facts.classes), seed=0, weights=weights)
+    if digest(model.given_state()) != metadata.get("backbone_digest"):
         raise LabelerError(f"{file}: trained on other weights of {settings.backbone}; install those, or train again")
     model.load_own_state(tensors, str(file))
     return model.eval(), facts

@@ -61,6 +61,7 @@ class BoxClassifier(nn.Module):
         self.head = FusingHead(backbone.info.channels, width) if width else None
         self.classifier = nn.Linear(width or backbone.info.channels[-1], classes + 1, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.01)
+        self.to(memory_format=torch.channels_last)  # a third faster on a CPU
         self.train()
 
     @property
@@ -70,24 +71,30 @@ class BoxClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Features f (N, C, h, w) of images (N, 3, H, W) of RGB in 0..255."""
-        depths = self.backbone(images) if self._trains_backbone() else self._frozen_features(images)
+        depths = self.backbone(images.contiguous(memory_format=torch.channels_last))
         features: Tensor = self.head(depths) if self.head is not None else depths[-1]
-        return features
+        return features.contiguous()
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
         """Set the head's normalisation to the statistics of the backbone's features of a batch of images."""
         if self.head is not None:
-            for maps, normalise in zip(self._frozen_features(images), self.head.normalise, strict=True):
+            for maps, normalise in zip(self.backbone(images), self.head.normalise, strict=True):
                 normalise.get_buffer("running_mean").copy_(maps.mean((0, 2, 3)))
                 normalise.get_buffer("running_var").copy_(maps.var((0, 2, 3)))
 
     def own_state(self) -> dict[str, Tensor]:
-        """The tensors that make this classifier; a backbone that is not trained is not among them."""
-        frozen = not self._trains_backbone()
-        return {
-            name: value for name, value in self.state_dict().items() if not (frozen and name.startswith("backbone."))
-        }
+        """The tensors that make this classifier; what is not trained of the backbone is not among them."""
+        given = self.given_state()
+        return {name: value for name, value in self.state_dict().items() if name not in given}
+
+    def given_state(self) -> dict[str, Tensor]:
+        """The backbone's tensors that its weights give and training leaves alone; none if all of it is trained."""
+        backbone = {name: value for name, value in self.state_dict().items() if name.startswith("backbone.")}
+        trained = {name for name, value in self.named_parameters() if value.requires_grad}
+        if all(value.requires_grad for value in self.backbone.parameters()):
+            return {}
+        return {name: value for name, value in backbone.items() if name not in trained}
 
     def load_own_state(self, state: dict[str, Tensor], source: str) -> None:
         """Put back what own_state gave. Raises LabelerError if names or shapes differ, naming ``source``."""
@@ -100,12 +107,3 @@ class BoxClassifier(nn.Module):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
         return self
-
-    @torch.no_grad()
-    def _frozen_features(self, images: Tensor) -> list[Tensor]:
-        """The backbone's maps without gradients. On a CPU image by image, which fits the caches."""
-        parts = torch.split(images, 1) if images.device.type == "cpu" else (images,)
-        return [torch.cat(maps) for maps in zip(*(self.backbone(part) for part in parts), strict=True)]
-
-    def _trains_backbone(self) -> bool:
-        return any(parameter.requires_grad for parameter in self.backbone.parameters())

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from bana.nn.backbones import Trained
 from bana.presets import Settings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -18,7 +19,8 @@ class ClassifySettings(Settings):
     Attributes:
         backbone: ``lite0``, ``vgg16``, ``resnet101`` or ``timm:<model>``.
         backbone_weights: ``default``, ``random`` or a file.
-        train_backbone: Whether its parameters are trained; if not, they are not saved either.
+        train_backbone: Which of its layers are trained: ``all``, ``late`` (those after its finest map) or ``none``.
+            Unless all are, the others are not saved either.
         head_width: Channels of a head that fuses the backbone's depths; None: features are the backbone's last map.
         pooling: ``bap`` (Eq. 4) or ``gap`` (Table 1's ablation: A = 0).
         grid_size: N, background queries in each direction (Eq. 1).
@@ -37,7 +39,7 @@ class ClassifySettings(Settings):
 
     backbone: str = "lite0"
     backbone_weights: str = "default"
-    train_backbone: bool = True
+    train_backbone: Trained = "all"
     head_width: Count | None = None
     pooling: Literal["bap", "gap"] = "bap"
     grid_size: Count = 4
@@ -57,6 +59,6 @@ class ClassifySettings(Settings):
     def _check(self) -> ClassifySettings:
         if self.scale[0] > self.scale[1]:
             raise ValueError("scale: the first factor must not exceed the second")
-        if not self.train_backbone and self.head_width is None and self.backbone_weights == "random":
+        if self.train_backbone == "none" and self.head_width is None and self.backbone_weights == "random":
             raise ValueError("a random backbone that is not trained learns nothing; set train_backbone")
         return self

@@ -24,7 +24,7 @@ class FaultLog:
 
     def __init__(self, on_error: OnError = "stop") -> None:
         if on_error not in ("stop", "skip"):
-            raise SettingsError(f"on_error={on_error!r} is not known; choose 'stop' or 'skip'")
+            raise SettingsError(f"on_error: {on_error!r} is not known; choose stop or skip")
         self.faults: list[Rejected] = []
         self._stop = on_error == "stop"
         self._spoiled: set[str] = set()

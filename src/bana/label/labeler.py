@@ -134,14 +134,11 @@ class Labeler:
         pixels = network_input(image, self.settings.image_side, self.model.backbone.info.multiple)
         features = self.model(pixels)
         view = self._view(scene, UpsampledFeatures(features[0], scene.size))
-        marginals = torch.from_numpy(
-            self._crf(
-                image,
-                probabilities=label_probabilities(self._unaries(view), scene.outside).numpy(),
-                fixed=scene.outside.numpy(),
-            )
-        )
-        crf = (marginals * view.allowed).argmax(0)
+        marginals = self._marginals(image, view, self._unaries(view))
+        for _ in range(self.settings.refinements):
+            similar = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale
+            marginals = self._marginals(image, view, similar.masked_fill(~view.allowed, -torch.inf))
+        crf = _labels(marginals, view)
         confidence = torch.where(scene.outside, 1.0, marginals.gather(0, crf[None])[0])
         retrieved = self._retrieve(view, crf)
         names = np.array(view.labels, dtype=self.class_table.label_dtype)
@@ -190,16 +187,25 @@ class Labeler:
             return 1.0 - view.attention
         return view.features.dot(self.model.class_weights[trained][None])[0].relu()
 
+    def _marginals(self, image: npt.NDArray[np.uint8], view: _View, unaries: Tensor) -> Tensor:
+        """What the CRF makes of unaries (V, H, W): the probability of every label at every pixel, (V, H, W)."""
+        outside = view.scene.outside
+        probabilities = label_probabilities(unaries, outside).numpy()
+        return torch.from_numpy(self._crf(image, probabilities=probabilities, fixed=outside.numpy()))
+
     def _retrieve(self, view: _View, crf: Tensor) -> Tensor:
-        """Y_ret as indices into the labels: the class whose prototype is most similar (Eq. 8, 9)."""
+        """Y_ret as indices into the labels: the class whose prototype is most similar."""
+        best = (self._correlation(view, crf) * view.allowed).argmax(0)
+        return torch.where(view.scene.outside, 0, best)
+
+    def _correlation(self, view: _View, crf: Tensor) -> Tensor:
+        """Similarity of every pixel to the prototype of every label in Y_crf (Eq. 8, 9), not negative: (V, H, W)."""
         masks = torch.stack([crf == index for index in range(len(view.labels))])
         prototypes = view.features.mean(masks)
         for index, label in enumerate(view.labels):
             if not masks[index].any():
                 prototypes[index] = self._stand_in(view, label)
-        correlation = view.cosine(prototypes).relu() * view.allowed
-        correlation[0][view.scene.outside] = 1.0
-        return torch.where(view.scene.outside, 0, correlation.argmax(0))
+        return view.cosine(prototypes).relu()
 
     def _stand_in(self, view: _View, label: int) -> Tensor:
         """The prototype of a class that vanished from Y_crf: its weights, or its boxes' features weighted by 1 - A."""
@@ -235,6 +241,11 @@ class _View:
     labels: list[int]
     allowed: Tensor
     attention: Tensor
+
+
+def _labels(marginals: Tensor, view: _View) -> Tensor:
+    """Y_crf as indices into the labels: the most probable one of those whose boxes hold the pixel (H, W)."""
+    return (marginals * view.allowed).argmax(0)
 
 
 def _with_ignored(

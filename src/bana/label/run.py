@@ -30,6 +30,9 @@ from bana.label.output import input_digest, is_done, write_labels
 from bana.label.pool import each_in_order
 from bana.label.settings import LabelSettings
 
+_Item = tuple[ImageRecord, str]
+"""A record, and the digest of all that its labels depend on."""
+
 
 @dataclass(frozen=True)
 class LabelRun:
@@ -98,7 +101,7 @@ def label_dataset(
     labelled = []
     progress = StepProgress("labelling", len(missing), console)
     try:
-        for number, (record, result) in enumerate(each_in_order(job, missing, workers, prepared)):
+        for number, ((record, _), result) in enumerate(each_in_order(job, missing, workers, prepared)):
             with faults.of(record.image_id):
                 result()
                 labelled.append(record)
@@ -122,15 +125,17 @@ def label_dataset(
     )
 
 
-def _already_there(
-    dataset: BoxDataset, prepared: _Prepared, faults: FaultLog
-) -> tuple[list[ImageRecord], list[ImageRecord]]:
+def _already_there(dataset: BoxDataset, prepared: _Prepared, faults: FaultLog) -> tuple[list[ImageRecord], list[_Item]]:
     """The records whose labels are there, and the others; no process needs to start where there are no others."""
     kept: list[ImageRecord] = []
-    missing: list[ImageRecord] = []
+    missing: list[_Item] = []
     for record in dataset:
         with faults.of(record.image_id):
-            (kept if prepared.has(record) else missing).append(record)
+            digest = prepared.digest(record)
+            if is_done(prepared.out, record.image_id, digest):
+                kept.append(record)
+            else:
+                missing.append((record, digest))
     return kept, missing
 
 
@@ -160,17 +165,15 @@ class _Prepared:
     labelling: str
     out: Path
 
-    def has(self, record: ImageRecord) -> bool:
-        """Whether the record's labels are there and intact. Raises DataError if its image cannot be read."""
-        return is_done(self.out, record.image_id, self._digest(record))
-
-    def __call__(self, record: ImageRecord) -> None:
+    def __call__(self, item: _Item) -> None:
         """Label the record and write its files."""
+        record, digest = item
         image = open_record_image(record)
         labels = self.labeler(image, record.boxes, record.class_ids, crowd=record.crowd, ignored=crowd_pixels(record))
-        write_labels(self.out, record, labels, self._digest(record))
+        write_labels(self.out, record, labels, digest)
 
-    def _digest(self, record: ImageRecord) -> str:
+    def digest(self, record: ImageRecord) -> str:
+        """The digest of all that the record's labels depend on. Raises DataError if its image cannot be read."""
         try:
             return input_digest(record, self.labelling)
         except OSError as error:

@@ -45,6 +45,9 @@ class LabelSettings(Settings):
             resolution and then upsampled.
         image_side: Longer side, in pixels, to which images are scaled for the network; None: as they are.
         crf: The fully connected CRF.
+        refinements: How often Y_crf is made anew, with retrieval by its own prototypes (Eq. 8 and 9) as unaries. 0 is
+            the paper's way.
+        refinement_scale: What the cosines are multiplied by for that: greater trusts them more, and colours less.
     """
 
     u0: Literal["attention", "cam"] = "attention"
@@ -53,6 +56,8 @@ class LabelSettings(Settings):
     similarity_at: Literal["image", "feature"] = "image"
     image_side: Annotated[int, Field(ge=33, le=8192)] | None = None
     crf: CRFSettings = CRFSettings()
+    refinements: Annotated[int, Field(ge=0, le=10)] = 0
+    refinement_scale: Annotated[float, Field(gt=0, le=100)] = 4.0
 
     def with_options(self, **options: Any) -> LabelSettings:
         """The same settings with some changed, checked again."""

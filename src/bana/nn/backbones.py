@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
@@ -24,6 +24,9 @@ from bana.nn.weights import download_torchvision, embedded_lite0, load_weights, 
 
 State = dict[str, Tensor]
 """Tensors by name."""
+
+Trained = Literal["all", "late", "none"]
+"""Which of a backbone's layers are trained: ``late`` are those that its finest map does not depend on."""
 
 _COUNTER = "num_batches_tracked"
 
@@ -76,6 +79,35 @@ class Backbone(nn.Module):
         """Features of images (N, 3, H, W) of RGB in 0..255: a list of (N, C_i, h_i, w_i), finest first."""
         features: list[Tensor] = self.network((images - self.mean) / self.std)
         return features
+
+    def train_only(self, part: Trained) -> None:
+        """Set which parameters get gradients.
+
+        Args:
+            part: ``late`` are the layers after the finest map. They work on few cells, so they are cheap to train, and
+                what comes before them needs no gradients.
+
+        Raises:
+            SettingsError: If the backbone has no layers after its finest map.
+        """
+        self.requires_grad_(part != "none")
+        if part != "late":
+            return
+        late = self._behind_the_finest_map()
+        if not late:
+            raise SettingsError("train_backbone: this backbone has one depth, so no late layers; choose all or none")
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name in late)
+
+    def _behind_the_finest_map(self) -> set[str]:
+        """Names of the parameters without influence on the finest map: those that get no gradient from it."""
+        side = 2 * self.info.multiple + 1
+        names, parameters = zip(*self.named_parameters(), strict=True)
+        self.eval()  # or batch normalisation would take in the blank image
+        with torch.enable_grad():
+            finest = self(torch.zeros(1, 3, side, side))[0]
+            gradients = torch.autograd.grad(finest.sum(), parameters, allow_unused=True)
+        return {name for name, gradient in zip(names, gradients, strict=True) if gradient is None}
 
 
 def create_backbone(name: str, weights: str = "default") -> Backbone:
