@@ -3,7 +3,7 @@
     python benchmarks/attention.py DATA --split val --labeler RUN
 
 True masks only count here; they are in no way used for labelling. "before" is the backbone's last map, which A would
-see without a trained head; "after" is the labeler's features. A is divided by its maximum over the image.
+see without training; "after" is the labeler's features. A is divided by its maximum over the image.
 """
 
 import argparse
@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bana import Labeler, read_dataset
+from bana.classify.labeler_file import load_facts
 from bana.data.images import open_record_image
 from bana.data.masks import semantic_truth
 from bana.data.records import covered
 from bana.label.upsampled import UpsampledFeatures
+from bana.nn.backbones import Backbone, create_backbone
 from bana.nn.images import network_input
 
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.0 + 1e-6)
@@ -36,6 +38,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100)
     arguments = parser.parse_args()
     labeler = Labeler.load(arguments.labeler)
+    settings = load_facts(arguments.labeler).classify
+    untrained = create_backbone(settings.backbone, settings.backbone_weights).eval()
     dataset = read_dataset(arguments.data, arguments.split)
     counts = {stage: np.zeros((len(REGIONS), len(EDGES) - 1)) for stage in ("before", "after")}
     rank = {stage: [] for stage in counts}
@@ -46,7 +50,7 @@ def main() -> None:
             continue
         known = truth != dataset.class_table.ignore_index
         regions = (~inside, inside & known & (truth == 0), inside & known & (truth > 0))
-        for stage, attention in attentions(labeler, open_record_image(record), ~inside).items():
+        for stage, attention in attentions(untrained, labeler, open_record_image(record), ~inside).items():
             for row, region in enumerate(regions):
                 counts[stage][row] += np.histogram(attention[region][::STEP], EDGES)[0]
             rank[stage].append([attention[region][::STEP] for region in regions[1:]])
@@ -55,10 +59,10 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def attentions(labeler: Labeler, image: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:
-    """A over its maximum, before and after the head."""
+def attentions(untrained: Backbone, labeler: Labeler, image: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:
+    """A over its maximum, before and after training."""
     pixels = network_input(image, labeler.settings.image_side, labeler.model.backbone.info.multiple)
-    maps = {"before": labeler.model.backbone(pixels)[-1][0].relu(), "after": labeler.model(pixels)[0]}
+    maps = {"before": untrained(pixels)[-1][0].relu(), "after": labeler.model(pixels)[0]}
     result = {}
     for stage, features in maps.items():
         upsampled = UpsampledFeatures(features, outside.shape)
