@@ -90,11 +90,11 @@ class BoxClassifier(nn.Module):
 
     def given_state(self) -> dict[str, Tensor]:
         """The backbone's tensors that its weights give and training leaves alone; none if all of it is trained."""
-        backbone = {name: value for name, value in self.state_dict().items() if name.startswith("backbone.")}
-        trained = {name for name, value in self.named_parameters() if value.requires_grad}
-        if all(value.requires_grad for value in self.backbone.parameters()):
+        if all(parameter.requires_grad for parameter in self.backbone.parameters()):
             return {}
-        return {name: value for name, value in backbone.items() if name not in trained}
+        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        state = self.state_dict()
+        return {name: state[name] for name in state if name.startswith("backbone.") and name not in trained}
 
     def load_own_state(self, state: dict[str, Tensor], source: str) -> None:
         """Put back what own_state gave. Raises LabelerError if names or shapes differ, naming ``source``."""
