@@ -13,7 +13,7 @@ from PIL import Image
 
 from bana.crf import DenseCRF
 from bana.crf.compiled import compiled
-from bana.crf.dense import PROBABILITY_FLOOR
+from bana.crf.arguments import PROBABILITY_FLOOR
 from bana.data.sample import sample_dataset
 from bana.errors import BanaError, DataError, SettingsError
 from reference.dense_crf import dense_crf, kernel_matrix, mean_field, pixel_features, softmax
@@ -176,7 +176,7 @@ def test_same_bits_for_any_thread_count_and_run():
 
 def test_the_environment_sets_the_thread_count_and_torch_is_not_loaded():
     program = (
-        "import sys; from bana.crf import DenseCRF; from bana.crf.compiled import default_thread_count;"
+        "import sys; from bana.crf import DenseCRF; from bana.crf.workspace import default_thread_count;"
         "print(default_thread_count(), 'torch' in sys.modules)"
     )
     environment = {**os.environ, "NUMBA_NUM_THREADS": "1"}
@@ -275,13 +275,19 @@ UNARY = np.zeros((2, 4, 5), dtype=np.float32)
     [
         ({}, SettingsError, "exactly one"),
         ({"unary": UNARY, "probabilities": UNARY}, SettingsError, "exactly one"),
-        ({"image": IMAGE[:, :, 0], "unary": UNARY}, DataError, "image: uint8 .4, 5. is"),
-        ({"image": IMAGE[:, :, :2], "unary": UNARY}, DataError, "image: "),
-        ({"image": IMAGE.astype(np.float32), "unary": UNARY}, DataError, "image: float32"),
-        ({"image": IMAGE[:0], "unary": UNARY[:, :0]}, DataError, "not empty"),
+        ({"image": IMAGE[:3], "unary": UNARY}, DataError, "image: uint8 .3, 5, 3. is not allowed; give numbers .4, 5"),
+        ({"image": IMAGE[None, None], "unary": UNARY}, DataError, "image: uint8 .1, 1, 4, 5, 3."),
+        ({"image": IMAGE[:, :, :0], "unary": UNARY}, DataError, "not empty"),
+        ({"image": IMAGE.astype(complex), "unary": UNARY}, DataError, "image: complex"),
+        ({"image": IMAGE.astype(bool), "unary": UNARY}, DataError, "image: bool"),
+        ({"image": IMAGE * np.nan, "unary": UNARY}, DataError, "image: NaN"),
+        ({"image": IMAGE - np.float32(np.inf), "unary": UNARY}, DataError, "image: NaN or infinite"),
         ({"image": "photo.jpg", "unary": UNARY}, DataError, "image: "),
-        ({"unary": UNARY[:, :3]}, DataError, "unary: float32 .2, 3, 5."),
-        ({"unary": UNARY[0]}, DataError, "unary: "),
+        ({"image": None, "unary": UNARY}, DataError, "image: None"),
+        ({"unary": UNARY[:, :3]}, DataError, "image: uint8 .4, 5, 3. is not allowed; give numbers .3, 5"),
+        ({"unary": UNARY[:, :, :0]}, DataError, "unary: float32 .2, 4, 0."),
+        ({"unary": UNARY[0, 0]}, DataError, "unary: "),
+        ({"unary": UNARY[None, None]}, DataError, "unary: "),
         ({"unary": UNARY[:0]}, DataError, "C >= 1"),
         ({"unary": UNARY + 1j}, DataError, "unary: complex"),
         ({"unary": UNARY.astype(object)}, DataError, "unary: object"),

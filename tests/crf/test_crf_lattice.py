@@ -3,26 +3,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bana.crf.compiled import Threads
 from bana.crf.embedding import key_space
-from bana.crf.lattice import build_lattice
+from bana.crf.lattice import Term, build_filter, build_lattice
+from bana.crf.workspace import Workspace
 from bana.errors import DataError, SettingsError
 from reference.dense_crf import kernel_matrix
 from reference.permutohedral import lattice_filter_matrix
 
 
-def filter_matrix(features, threads=1):
-    """The lattice's filter as a matrix: its answer to every unit vector, four at a time."""
-    count = len(features)
-    padded = np.eye(count, count + -count % 4, dtype=np.float32)
-    answer = np.zeros_like(padded)
-    with Threads(threads) as workers:
-        lattice = build_lattice(np.ascontiguousarray(features.T, dtype=np.float32), workers)
-        for first in range(0, count, 4):
-            out = np.zeros((count, 4), dtype=np.float32)
-            lattice.add_filtered(np.ascontiguousarray(padded[:, first : first + 4]), 1.0, out, workers)
-            answer[:, first : first + 4] = out
-    return answer[:, :count]
+def filter_matrix(features, threads=1, lanes=(0,) * 4, points=None):
+    """The lattice's filter as a matrix: its answer to every unit vector, as many at a time as there are lanes."""
+    with Workspace(threads) as work:
+        lattice = build_lattice([Term(1, "symmetric", np.ascontiguousarray(features.T, dtype=np.float32))], work)
+        if points is not None:
+            lattice = lattice.of_points(np.array(points, dtype=np.uint32), work)
+        count = len(lattice.vertex)
+        units = np.eye(count, count + -count % len(lanes), dtype=np.float32)
+        blocks = units.reshape(count, -1, len(lanes)).transpose(1, 0, 2).reshape(-1, count * len(lanes))
+        answer = lattice.filter(np.ascontiguousarray(blocks), lanes, work)
+        return answer.reshape(len(blocks), count, len(lanes)).transpose(1, 0, 2).reshape(count, -1)[:, :count].copy()
 
 
 def random_features(count, reach, seed):
@@ -77,6 +76,37 @@ def test_filter_is_near_the_exact_gaussian():
     assert np.abs(approximate - exact).max() < 0.25 * exact.max()
 
 
+@pytest.mark.parametrize("lanes", [1, 8])
+def test_any_number_of_lanes_gives_the_same_bits(lanes):
+    features = random_features(50, (2, 1.5, 3), seed=1)
+    np.testing.assert_array_equal(filter_matrix(features, lanes=(0,) * lanes), filter_matrix(features))
+
+
+def test_filter_between_some_points_is_that_part_of_the_whole():
+    features = random_features(60, (2, 1.5, 3), seed=2)
+    points = [3, 4, 5, 8, 20, 21, 40, 59]
+    whole = filter_matrix(features)[np.ix_(points, points)]
+    np.testing.assert_allclose(filter_matrix(features, points=points), whole, atol=1e-7)
+
+
+@pytest.mark.parametrize("normalization", ["before", "after", "none"])
+def test_normalizations(normalization):
+    features = random_features(40, (2, 1.5), seed=4)
+    columns = np.ascontiguousarray(features.T)
+    with Workspace(1) as work:
+        plain = build_filter(columns, work)
+        sums = plain.row_sums.copy()
+        lattice = build_lattice([Term(2, normalization, columns)], work)
+        ones = lattice.filter(np.ones((1, 40), dtype=np.float32), (0,), work)[0].copy()
+        scaled = lattice.filter(sums[None], (0,), work)[0].copy()
+    if normalization == "none":
+        np.testing.assert_allclose(ones, 2 * sums / sums.mean(), rtol=1e-5)
+    elif normalization == "before":
+        np.testing.assert_allclose(scaled, 2 * sums, rtol=1e-5)  # K D^-1 (D 1)
+    else:
+        np.testing.assert_allclose(ones, 2, rtol=1e-5)  # D^-1 K 1
+
+
 def test_same_bits_for_any_thread_count():
     features = random_features(301, (6, 5, 8, 8, 8), seed=3)
     one = filter_matrix(features)
@@ -90,16 +120,16 @@ def test_more_threads_than_points():
 
 
 def test_features_beyond_float32_are_refused():
-    with Threads(1) as threads, pytest.raises(SettingsError, match="enlarge sxy or srgb"):
-        build_lattice(np.array([[0, 1e6], [0, 0]], dtype=np.float32), threads)
+    with Workspace(1) as work, pytest.raises(SettingsError, match="enlarge sxy or srgb"):
+        build_filter(np.array([[0, 1e6], [0, 0]], dtype=np.float32), work)
 
 
 def test_features_beyond_64_bit_keys_are_refused():
-    with Threads(1) as threads, pytest.raises(SettingsError, match="63 are allowed"):
-        build_lattice(np.repeat(np.array([[0, 5e4]], dtype=np.float32), 5, axis=0), threads)
+    with Workspace(1) as work, pytest.raises(SettingsError, match="63 are allowed"):
+        build_filter(np.repeat(np.array([[0, 5e4]], dtype=np.float32), 5, axis=0), work)
 
 
 def test_too_many_entries_are_refused_before_any_work():
     endless = np.broadcast_to(np.float32(0), (5, 2**31 // 6 + 1))
-    with Threads(1) as threads, pytest.raises(DataError, match="lattice entries"):
-        build_lattice(endless, threads)
+    with Workspace(1) as work, pytest.raises(DataError, match="lattice entries"):
+        build_lattice([Term(1, "symmetric", endless)], work)

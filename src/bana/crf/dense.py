@@ -1,39 +1,30 @@
-"""The fully connected CRF (Kraehenbuehl and Koltun, 2011) with Potts compatibility, by mean field."""
+"""The fully connected CRF (Kraehenbuehl and Koltun, 2011), by mean field."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bana.crf.compiled import FloatArray, Threads, default_thread_count
-from bana.crf.lattice import CHANNEL_COUNTS, MOST_ENTRIES, Lattice, build_lattice
-from bana.crf.softmax import update_marginals
+from bana.crf.arguments import Guide, checked_guide, checked_mask, checked_unary, like, on_gpu
+from bana.crf.compiled import FloatArray, IndexArray
+from bana.crf.general import Coupling, MeanField, general_mean_field
+from bana.crf.kernel import LARGEST_WEIGHT, Kernel
+from bana.crf.lattice import Filter, Lattice, Term, build_filter, build_lattice
+from bana.crf.mean_field import Field, potts_mean_field
+from bana.crf.numbers import count, number_in
+from bana.crf.workspace import Workspace, default_thread_count
 from bana.errors import DataError, SettingsError
 
-PROBABILITY_FLOOR = 1e-5
-"""Probabilities below it are raised to it before the logarithm, as the field's usual helper does."""
-
-LARGEST_UNARY = 1e30
-"""Unaries beyond it, of either sign, are refused: their differences would overflow float32."""
-
-LARGEST_WEIGHT = 1e6
-"""Kernel weights above it are refused."""
-
-SMALLEST_SIGMA = 0.15
-"""Sigmas below it act like it. Places and colours are integers, so that different ones are then more than six sigmas
-apart, which is beyond the reach of the lattice's kernel (and 2e-10 in the Gaussian's)."""
-
-_MOST_PIXELS = MOST_ENTRIES // 6
-_CACHED_PIXELS = 2**20  # of a spatial lattice that is kept: 50 MB
+_CACHED_PIXELS = 2**20  # of a spatial filter that is kept: 50 MB
 
 
 class DenseCRF:
-    """A fully connected CRF over the pixels of a photograph, with a spatial and a colour-sensitive Gaussian kernel.
+    """A fully connected CRF over the pixels of an image, with a spatial and a colour-sensitive Gaussian kernel.
 
     The marginals are those of ``iterations`` parallel mean-field updates
 
@@ -53,6 +44,9 @@ class DenseCRF:
         bilateral_sxy: Its standard deviation in pixels.
         bilateral_srgb: Its standard deviation in the image's values, 0..255.
         iterations: Number of updates; 0 gives softmax(-unary).
+        kernels: Other kernels, instead of the two that the arguments before describe.
+        tolerance: Updates end earlier when no difference of a class's marginal to the first class's changes by more;
+            0: never.
         threads: Number of threads; None: NUMBA_NUM_THREADS, which is all cores unless the environment says otherwise.
 
     Raises:
@@ -68,182 +62,201 @@ class DenseCRF:
         bilateral_srgb: float = 3,
         iterations: int = 10,
         *,
+        kernels: Sequence[Kernel] | None = None,
+        tolerance: float = 0.0,
         threads: int | None = None,
     ) -> None:
-        self.gaussian_weight = _weight("gaussian_weight", gaussian_weight)
-        self.gaussian_sxy = _sigma("gaussian_sxy", gaussian_sxy)
-        self.bilateral_weight = _weight("bilateral_weight", bilateral_weight)
-        self.bilateral_sxy = _sigma("bilateral_sxy", bilateral_sxy)
-        self.bilateral_srgb = _sigma("bilateral_srgb", bilateral_srgb)
-        self.iterations = _count("iterations", iterations, least=0)
-        self.threads = None if threads is None else _count("threads", threads, least=1)
+        given = {"gaussian_weight": gaussian_weight, "bilateral_weight": bilateral_weight}
+        sigmas = {"gaussian_sxy": gaussian_sxy, "bilateral_sxy": bilateral_sxy, "bilateral_srgb": bilateral_srgb}
+        weights = {name: number_in(name, value, 0, LARGEST_WEIGHT, "0 (off)") for name, value in given.items()}
+        widths = {name: number_in(name, value, 0, 3.4e38, "above 0") for name, value in sigmas.items()}
+        if kernels is None:
+            kernels = (
+                Kernel(weights["gaussian_weight"], widths["gaussian_sxy"]),
+                Kernel(weights["bilateral_weight"], widths["bilateral_sxy"], widths["bilateral_srgb"]),
+            )
+        self.kernels = tuple(kernels)
+        for kernel in self.kernels:
+            if not isinstance(kernel, Kernel):
+                raise SettingsError(f"kernels: {kernel!r} is not allowed; give instances of bana.crf.Kernel")
+        self.iterations = count("iterations", iterations, least=0)
+        self.tolerance = number_in("tolerance", tolerance, 0, 2, "0 (never)")
+        self.threads = None if threads is None else count("threads", threads, least=1)
 
     def __call__(
         self,
-        image: npt.NDArray[np.uint8],
+        image: npt.ArrayLike | None,
         unary: npt.ArrayLike | None = None,
         probabilities: npt.ArrayLike | None = None,
-        fixed: npt.NDArray[np.bool_] | None = None,
-    ) -> FloatArray:
+        fixed: npt.ArrayLike | None = None,
+        *,
+        ignore: npt.ArrayLike | None = None,
+    ) -> Any:
         """Marginals of one image; exactly one of ``unary`` and ``probabilities`` is given.
 
+        Everything may be numpy arrays or torch tensors.
+
         Args:
-            image: uint8 (H, W, 3), RGB.
+            image: (H, W, 3) RGB of uint8; or any real numbers, (H, W) or (H, W, channels), or (L,), (L, channels),
+                (D, H, W), (D, H, W, channels), as the unary has it. None if no kernel looks at it.
             unary: (C, H, W), -log of each class's probability, up to a constant per pixel. C >= 1.
             probabilities: (C, H, W) in 0..1. Those below PROBABILITY_FLOOR are raised to it.
             fixed: bool (H, W), True on pixels that keep softmax(-unary): others see them, they never change.
+            ignore: bool (H, W), True on pixels that take no part: they keep softmax(-unary), and nobody sees them.
 
         Returns:
-            float32 (C, H, W), sums to 1 over C.
+            float32 (C, H, W), sums to 1 over C; a tensor on the device of the unary if that is a tensor.
 
         Raises:
             DataError: If an array has the wrong shape, type or values, or the image is too large.
             SettingsError: If not exactly one of ``unary`` and ``probabilities`` is given, or the sigmas are too small
                 for an image of this size.
         """
-        image = _checked_image(image)
-        height, width = image.shape[:2]
-        costs = _checked_unary(unary, probabilities, height, width)
-        held = _checked_fixed(fixed, height, width)
-        with Threads(self.threads or default_thread_count()) as threads:
-            kernels = self._kernels(image, threads) if len(costs) > 1 and self.iterations else []
-            marginals = _mean_field(costs, kernels, held, self.iterations, threads)
-        return marginals.reshape(-1, height, width)
+        source = unary if unary is not None else probabilities
+        if on_gpu(source, image):
+            from bana.crf.torch_backend import gpu_marginals
 
-    def _kernels(self, image: npt.NDArray[np.uint8], threads: Threads) -> list[tuple[float, Lattice]]:
-        height, width = image.shape[:2]
-        kernels = []
-        if self.gaussian_weight:
-            build = _spatial_lattice if height * width <= _CACHED_PIXELS else _spatial_lattice.__wrapped__
-            kernels.append((self.gaussian_weight, build(height, width, self.gaussian_sxy)))
-        if self.bilateral_weight:
-            features = _features(height, width, self.bilateral_sxy, image, self.bilateral_srgb)
-            kernels.append((self.bilateral_weight, build_lattice(features, threads)))
-        return kernels
+            return gpu_marginals(self, image, unary, probabilities, fixed, ignore)
+        costs, grid = checked_unary(unary, probabilities)
+        with self._workspace() as work:
+            prepared = PreparedCRF(self, checked_guide(image, grid), fixed, ignore, work)
+            return like(source, prepared.marginals(costs, work).reshape(-1, *grid))
+
+    def prepare(
+        self,
+        image: npt.ArrayLike,
+        fixed: npt.ArrayLike | None = None,
+        *,
+        ignore: npt.ArrayLike | None = None,
+    ) -> PreparedCRF:
+        """The CRF of one image, for several unaries: what depends on the image alone is done once.
+
+        Args:
+            image: (H, W) or (H, W, channels).
+            fixed: As of a call.
+            ignore: As of a call.
+        """
+        with self._workspace(reuse=False) as work:
+            return PreparedCRF(self, checked_guide(image, None), fixed, ignore, work)
+
+    def infer(
+        self,
+        image: npt.ArrayLike | None,
+        unary: npt.ArrayLike | None = None,
+        probabilities: npt.ArrayLike | None = None,
+        fixed: npt.ArrayLike | None = None,
+        *,
+        ignore: npt.ArrayLike | None = None,
+    ) -> MeanField:
+        """As a call, with energy and entropy before and after every update; some times slower."""
+        costs, grid = checked_unary(unary, probabilities)
+        with self._workspace() as work:
+            prepared = PreparedCRF(self, checked_guide(image, grid), fixed, ignore, work)
+            result = prepared.mean_field(costs, work)
+        marginals = result.marginals.reshape(-1, *grid)
+        return MeanField(marginals, result.unary_energy, result.pairwise_energy, result.entropy)
+
+    def batch(
+        self,
+        images: Sequence[npt.ArrayLike],
+        unaries: Sequence[npt.ArrayLike] | None = None,
+        probabilities: Sequence[npt.ArrayLike] | None = None,
+        fixed: Sequence[npt.ArrayLike | None] | None = None,
+    ) -> list[Any]:
+        """Marginals of many images, of any sizes, one image a thread; in the order of the images.
+
+        Args:
+            images: As of a call.
+            unaries: One for each image.
+            probabilities: One for each image, instead.
+            fixed: One for each image.
+        """
+        for name, column in {"unaries": unaries, "probabilities": probabilities, "fixed": fixed}.items():
+            if column is not None and len(column) != len(images):
+                raise DataError(f"{name}: {len(column)} for {len(images)} images; give one for each")
+        one = DenseCRF(kernels=self.kernels, iterations=self.iterations, tolerance=self.tolerance, threads=1)
+        nothing = [None] * len(images)
+        rows = zip(images, unaries or nothing, probabilities or nothing, fixed or nothing, strict=True)
+        with ThreadPoolExecutor(self.threads or default_thread_count(), thread_name_prefix="bana-crf") as pool:
+            return list(pool.map(lambda row: one(*row), rows))
+
+    def _workspace(self, *, reuse: bool = True) -> Workspace:
+        return Workspace(self.threads or default_thread_count(), reuse=reuse)
 
 
-def _mean_field(
-    unary: FloatArray,
-    kernels: Sequence[tuple[float, Lattice]],
-    fixed: npt.NDArray[np.bool_],
-    iterations: int,
-    threads: Threads,
-) -> FloatArray:
-    """Marginals float32 (C, N) for a unary (C, N).
+class PreparedCRF:
+    """A CRF and an image, as ``DenseCRF.prepare`` gives it: called with unaries, it gives their marginals."""
 
-    A softmax ignores what all classes receive alike, so that only differences to class 0 are filtered: C - 1 channels.
-    """
-    classes, pixels = unary.shape
-    channels = min(CHANNEL_COUNTS) if classes <= 2 else max(CHANNEL_COUNTS)
-    blocks = math.ceil((classes - 1) / channels)
-    messages = np.zeros((blocks, pixels, channels), dtype=np.float32)
-    contrasts = np.zeros_like(messages)
-    marginals = np.empty_like(unary)
-    nowhere = np.zeros_like(fixed)
-    threads.over_range(pixels, update_marginals, unary, messages, nowhere, contrasts, marginals, True)
-    for iteration in range(iterations if kernels else 0):
-        messages[:] = 0
-        for weight, lattice in kernels:
-            for contrast, message in zip(contrasts, messages, strict=True):
-                lattice.add_filtered(contrast, weight, message, threads)
-        final = iteration == iterations - 1
-        threads.over_range(pixels, update_marginals, unary, messages, fixed, contrasts, marginals, final)
-    return marginals
+    def __init__(
+        self,
+        crf: DenseCRF,
+        guide: Guide,
+        fixed: npt.ArrayLike | None,
+        ignore: npt.ArrayLike | None,
+        work: Workspace,
+    ) -> None:
+        self._crf, self._grid = crf, guide.grid
+        fixed_mask, left_out = (checked_mask(*pair, guide.grid) for pair in (("fixed", fixed), ("ignore", ignore)))
+        self._fixed = fixed_mask
+        everything = np.arange(guide.pixels, dtype=np.uint32)
+        self._connected: IndexArray = everything if left_out is None else everything[~left_out]
+        kernels = [kernel for kernel in crf.kernels if kernel.weight] if len(self._connected) else []
+        potts = [kernel for kernel in kernels if kernel.compatibility is None]
+        self._potts = _lattice(potts, guide, self._connected, work) if potts else None
+        self._others = [
+            Coupling(_lattice([kernel], guide, self._connected, work), kernel.matrix())
+            for kernel in kernels
+            if kernel.compatibility is not None
+        ]
+        self._field: Field | None = None
+        if self._potts is not None and not self._others:
+            self._field = Field.of(self._potts, self._connected, fixed_mask, guide.pixels, work)
+
+    def __call__(self, unary: npt.ArrayLike | None = None, probabilities: npt.ArrayLike | None = None) -> Any:
+        """Marginals, as of a call of DenseCRF."""
+        costs, grid = checked_unary(unary, probabilities)
+        if grid != self._grid:
+            raise DataError(f"unary: {grid} is not allowed for an image of {self._grid}; give one of the same size")
+        with self._crf._workspace() as work:
+            return like(unary if unary is not None else probabilities, self.marginals(costs, work).reshape(-1, *grid))
+
+    def marginals(self, costs: FloatArray, work: Workspace) -> FloatArray:
+        """Marginals float32 (C, P) of costs (C, P)."""
+        crf = self._crf
+        if len(costs) == 1:
+            return np.ones_like(costs)
+        if self._others:
+            return self.mean_field(costs, work).marginals
+        return potts_mean_field(costs, self._field, crf.iterations, crf.tolerance, work)
+
+    def mean_field(self, costs: FloatArray, work: Workspace) -> MeanField:
+        """Marginals and what they cost."""
+        couplings = [*([Coupling(self._potts, None)] if self._potts else []), *self._others]
+        for coupling in couplings:
+            matrix = coupling.compatibility
+            if matrix is not None and len(matrix) != len(costs):
+                raise SettingsError(f"compatibility: of {len(matrix)} classes; the unary has {len(costs)}")
+        free = self._connected if self._fixed is None else self._connected[~self._fixed[self._connected]]
+        crf = self._crf
+        return general_mean_field(costs, couplings, self._connected, free, crf.iterations, crf.tolerance, work)
+
+
+def _lattice(kernels: Sequence[Kernel], guide: Guide, connected: IndexArray, work: Workspace) -> Lattice:
+    """The lattice of these kernels over the connected pixels, those that look at the image first."""
+    whole = len(connected) == guide.pixels
+    terms = []
+    for kernel in sorted(kernels, key=lambda kernel: kernel.srgb is None):
+        source: FloatArray | Filter
+        if kernel.srgb is None and whole and guide.pixels <= _CACHED_PIXELS:
+            source = _spatial_filter(Kernel(1, kernel.sxy), guide.grid)
+        else:
+            features = kernel.features(guide.grid, guide.values)
+            source = features if whole else np.ascontiguousarray(features[:, connected])
+        terms.append(Term(kernel.weight, kernel.normalization, source))
+    return build_lattice(terms, work)
 
 
 @lru_cache(maxsize=4)
-def _spatial_lattice(height: int, width: int, sxy: float) -> Lattice:
-    with Threads(1) as threads:
-        return build_lattice(_features(height, width, sxy), threads)
-
-
-def _features(
-    height: int, width: int, sxy: float, image: npt.NDArray[np.uint8] | None = None, srgb: float = 1.0
-) -> FloatArray:
-    """Column, row and colours of every pixel, each divided by its sigma in float32; (2 or 5, H*W)."""
-    channels = 0 if image is None else image.shape[2]
-    features = np.empty((2 + channels, height, width), dtype=np.float32)
-    place, colour = (np.float32(max(sigma, SMALLEST_SIGMA)) for sigma in (sxy, srgb))
-    features[0] = np.arange(width, dtype=np.float32) / place
-    features[1] = (np.arange(height, dtype=np.float32) / place)[:, None]
-    if image is not None:
-        np.divide(np.moveaxis(image, 2, 0), colour, out=features[2:], dtype=np.float32)
-    return features.reshape(2 + channels, height * width)
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise SettingsError(f"{name}: {value!r} is not a number") from error
-    if not math.isfinite(number):
-        raise SettingsError(f"{name}: {value!r} is not finite; give a finite number")
-    return number
-
-
-def _sigma(name: str, value: Any) -> float:
-    number = _number(name, value)
-    if not 0 < number <= float(np.finfo(np.float32).max):
-        raise SettingsError(f"{name}: {value!r} is not allowed; give a number above 0 and below 3.4e38")
-    return number
-
-
-def _weight(name: str, value: Any) -> float:
-    number = _number(name, value)
-    if not 0 <= number <= LARGEST_WEIGHT:
-        raise SettingsError(f"{name}: {value!r} is not allowed; give 0 (off) to {LARGEST_WEIGHT:g}")
-    return number
-
-
-def _count(name: str, value: Any, least: int) -> int:
-    number = _number(name, value)
-    if number != int(number) or number < least:
-        raise SettingsError(f"{name}: {value!r} is not allowed; give a whole number of at least {least}")
-    return int(number)
-
-
-def _array(name: str, value: Any) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with a gradient
-        raise DataError(f"{name}: {type(value).__name__} does not become a numpy array; give one") from error
-
-
-def _checked_image(image: Any) -> npt.NDArray[np.uint8]:
-    array = _array("image", image)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
-        raise DataError(f"image: {array.dtype} {array.shape} is not allowed; give RGB as uint8 (H, W, 3), not empty")
-    height, width = array.shape[:2]
-    if height * width > _MOST_PIXELS:
-        raise DataError(f"image: {width}x{height} is above the {_MOST_PIXELS} pixels allowed; scale it down or tile it")
-    return array
-
-
-def _checked_unary(unary: Any, probabilities: Any, height: int, width: int) -> FloatArray:
-    """The unary as float32 (C, N)."""
-    if (unary is None) == (probabilities is None):
-        raise SettingsError("unary, probabilities: give exactly one of the two")
-    name, given = ("unary", unary) if probabilities is None else ("probabilities", probabilities)
-    array = _array(name, given)
-    if array.dtype.kind not in "fiu" or array.ndim != 3 or array.shape[1:] != (height, width) or not len(array):
-        raise DataError(
-            f"{name}: {array.dtype} {array.shape} is not allowed; give numbers (C, {height}, {width}), C >= 1"
-        )
-    low, high = (-LARGEST_UNARY, LARGEST_UNARY) if probabilities is None else (0.0, 1.001)
-    smallest, largest = array.min(), array.max()
-    if not (low <= smallest and largest <= high):
-        raise DataError(
-            f"{name}: values from {smallest} to {largest} are not allowed; give {low:g} to {high:.4g}, no NaN"
-        )
-    values = np.ascontiguousarray(array, dtype=np.float32).reshape(len(array), -1)
-    return values if probabilities is None else -np.log(np.maximum(values, np.float32(PROBABILITY_FLOOR)))
-
-
-def _checked_fixed(fixed: Any, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """The mask as bool (N,)."""
-    if fixed is None:
-        return np.zeros(height * width, dtype=np.bool_)
-    array = _array("fixed", fixed)
-    if array.dtype != np.bool_ or array.shape != (height, width):
-        raise DataError(f"fixed: {array.dtype} {array.shape} is not allowed; give bool ({height}, {width})")
-    return np.ascontiguousarray(array).reshape(-1)
+def _spatial_filter(kernel: Kernel, grid: tuple[int, ...]) -> Filter:
+    with Workspace(1, reuse=False) as work:
+        return build_filter(kernel.features(grid, None), work)

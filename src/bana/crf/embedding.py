@@ -3,8 +3,7 @@
 A feature of d dimensions is lifted into the hyperplane of R^(d+1) whose coordinates sum to zero. The lattice's vertices
 there are the integer points whose coordinates all leave the same remainder, 0..d, after division by d+1; every simplex
 has one vertex of each remainder. A vertex with remainder k is thus known by its quotients (c_i - k) / (d+1), and its
-key is their mixed-radix number. A step along a lattice direction adds the same constant to every key of one remainder,
-so that the neighbours of sorted vertices are found by merging.
+key is their mixed-radix number. A step along a lattice direction adds the same constant to every key of one remainder.
 """
 
 from __future__ import annotations
@@ -15,13 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bana.crf.compiled import ROUND_TO_EVEN, FloatArray, Threads, compiled
+from bana.crf.compiled import ROUND_TO_EVEN, FloatArray, compiled
+from bana.crf.workspace import Arrays, Workspace
 from bana.errors import SettingsError
 
 KeyArray = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
 
 LARGEST_COORDINATE = 2**20
 """Above it float32 places a point in its simplex no better than to a hundredth of its width."""
+
+_u = np.uint64
+_TILE = _u(256)  # points whose scratch stays in the first-level cache
 
 _ROUNDING_SLACK = 0.4
 """Added to half-way bounds: covers 0.1 of float32 error in a quotient before it is rounded."""
@@ -45,6 +48,10 @@ class KeySpace:
     def dtype(self) -> type[np.uint32] | type[np.uint64]:
         """The narrowest type that holds every key."""
         return np.uint32 if self.size <= 2**32 else np.uint64
+
+    def wrapped(self, number: int) -> np.uint32 | np.uint64:
+        """The number, which may be negative, modulo the size of the keys' type."""
+        return self.dtype(number % (np.iinfo(self.dtype).max + 1))
 
     def step(self, remainder: int, direction: int) -> int:
         """What one step along ``direction`` (+1 everywhere, -d there) adds to keys of this remainder."""
@@ -95,85 +102,114 @@ def key_space(features: FloatArray) -> KeySpace:
     return KeySpace((*strides, 0), origin, size)
 
 
-def embed(features: FloatArray, space: KeySpace, threads: Threads) -> tuple[KeyArray, FloatArray]:
+def embed(
+    features: FloatArray, space: KeySpace, shares: FloatArray, column: int, work: Workspace, arrays: Arrays
+) -> KeyArray:
     """The simplex around every point.
 
     Args:
         features: float32 (d, N), already divided by their standard deviations.
         space: As key_space(features) gives it.
-        threads: Who works.
+        shares: float32 (N, D), output: the columns from ``column`` on receive a point's barycentric coordinates, in the
+            order of the keys; they sum to 1.
+        column: The first of d+1 columns.
+        work: Threads.
+        arrays: Where the keys are made.
 
     Returns:
-        keys (d+1, N): key of the simplex's vertex of each remainder; weights float32 (N, d+1): its barycentric
-        coordinates, in the same order, which sum to 1.
+        keys (d+1, N): key of the simplex's vertex of each remainder.
     """
     dimensions, count = features.shape
-    keys = np.empty((dimensions + 1, count), dtype=space.dtype)
-    weights = np.empty((count, dimensions + 1), dtype=np.float32)
-    strides = np.array(space.strides, dtype=np.int64)
+    keys: KeyArray = arrays.empty((dimensions + 1, count), space.dtype)
+    strides = np.array(space.strides, dtype=np.uint64).astype(space.dtype)
     scale = embedding_scale(dimensions)
-    threads.over_range(count, _embed_range, (0,) * dimensions, features, scale, strides, space.origin, keys, weights)
-    return keys, weights
+    work.over_range(count, _embed_range, features, scale, strides, space.wrapped(space.origin), keys, column, shares)
+    return keys
 
 
 @compiled
 def _embed_range(
     begin: int,
     end: int,
-    axes: tuple[int, ...],
     features: FloatArray,
     scale: FloatArray,
-    strides: npt.NDArray[np.int64],
+    strides: KeyArray,
     origin: int,
     keys: KeyArray,
-    weights: FloatArray,
+    column: int,
+    shares: FloatArray,
 ) -> None:
-    d = len(axes)  # of the tuple, and not of the array, so that the compiler knows it and unrolls the loops
-    inverse = np.float32(1) / np.float32(d + 1)
-    lifted = np.empty(d + 1, dtype=np.float32)
-    quotient = np.empty(d + 1, dtype=np.float32)
-    residual = np.empty(d + 1, dtype=np.float32)
-    rank = np.empty(d + 1, dtype=np.int64)
-    ranked = np.empty(d + 1, dtype=np.float32)
-    ranked_stride = np.empty(d + 1, dtype=np.int64)
-    for point in range(begin, end):
-        suffix = np.float32(0)
+    """Tile by tile and step by step: short loops over the points of a tile, which vectorise and compile quickly.
+
+    Keys are counted modulo the size of their type, so that negative quotients need no care.
+    """
+    d = len(features)
+    around = d + 1
+    key_type = keys.dtype.type
+    one, width = np.float32(1), np.float32(around)
+    inverse = one / width
+    lifted, quotient = np.empty((around, _TILE), np.float32), np.empty((around, _TILE), np.float32)
+    residual, ranked = np.empty((around, _TILE), np.float32), np.empty((around, _TILE), np.float32)
+    rank, ranked_stride = np.empty((around, _TILE), np.int32), np.empty((around, _TILE), keys.dtype)
+    suffix, excess, key = np.empty(_TILE, np.float32), np.empty(_TILE, np.float32), np.empty(_TILE, keys.dtype)
+    for first in range(_u(begin), _u(end), _TILE):
+        n = min(_TILE, _u(end) - first)
+        for t in range(n):
+            suffix[t] = excess[t] = 0
+            key[t] = origin
         for i in range(d, 0, -1):
-            scaled = features[i - 1, point] * scale[i - 1]
-            lifted[i] = suffix - np.float32(i) * scaled
-            suffix += scaled
+            feature, factor, times, row = features[i - 1], scale[i - 1], np.float32(i), lifted[i]
+            for t in range(n):
+                scaled = feature[first + t] * factor
+                row[t] = suffix[t] - times * scaled
+                suffix[t] += scaled
         lifted[0] = suffix
 
         # The nearest vertex of remainder 0, if the rounded coordinates happen to sum to zero ...
-        excess = np.float32(0)
-        for i in range(d + 1):
-            quotient[i] = (lifted[i] * inverse + ROUND_TO_EVEN) - ROUND_TO_EVEN
-            residual[i] = lifted[i] - quotient[i] * np.float32(d + 1)
-            excess += quotient[i]
-            rank[i] = 0
-        for i in range(d + 1):
-            for j in range(i + 1, d + 1):
-                smaller = residual[i] < residual[j]
-                rank[i] += smaller
-                rank[j] += not smaller
+        for i in range(around):
+            row, whole, rest, place = lifted[i], quotient[i], residual[i], rank[i]
+            for t in range(n):
+                nearest = (row[t] * inverse + ROUND_TO_EVEN) - ROUND_TO_EVEN
+                whole[t] = nearest
+                rest[t] = row[t] - nearest * width
+                excess[t] += nearest
+                place[t] = 0
+        for i in range(around):
+            here, place = residual[i], rank[i]
+            for j in range(i + 1, around):
+                there, other_place = residual[j], rank[j]
+                for t in range(n):
+                    smaller = np.int32(here[t] < there[t])
+                    place[t] += smaller
+                    other_place[t] += np.int32(1) - smaller
         # ... and otherwise the coordinates that were rounded furthest go back by one.
-        for i in range(d + 1):
-            rank[i] += np.int64(excess)
-            if rank[i] < 0:
-                rank[i] += d + 1
-                quotient[i] += np.float32(1)
-            elif rank[i] > d:
-                rank[i] -= d + 1
-                quotient[i] -= np.float32(1)
+        for i in range(around):
+            row, whole, rest, place, stride = lifted[i], quotient[i], residual[i], rank[i], strides[i]
+            for t in range(n):
+                position = place[t] + np.int32(excess[t])
+                back = np.int32(position < 0) - np.int32(position > d)
+                place[t] = position + np.int32(around) * back
+                final = whole[t] + np.float32(back)
+                rest[t] = (row[t] - final * width) * inverse
+                key[t] += key_type(np.int32(final)) * stride
 
-        key = np.int64(origin)
-        for i in range(d + 1):
-            key += np.int64(quotient[i]) * strides[i]
-            ranked[rank[i]] = (lifted[i] - quotient[i] * np.float32(d + 1)) * inverse
-            ranked_stride[rank[i]] = strides[i]
-        keys[0, point] = key
-        weights[point, 0] = ranked[d] + (np.float32(1) - ranked[0])
-        for k in range(1, d + 1):
-            key -= ranked_stride[d + 1 - k]
-            keys[k, point] = key
-            weights[point, k] = ranked[d - k] - ranked[d + 1 - k]
+        for m in range(around):
+            value, step = ranked[m], ranked_stride[m]
+            for t in range(n):
+                value[t] = step[t] = 0
+            for i in range(around):
+                place, rest, stride = rank[i], residual[i], strides[i]
+                for t in range(n):
+                    here = place[t] == np.int32(m)
+                    value[t] += rest[t] if here else np.float32(0)
+                    step[t] += stride if here else key_type(0)
+        out, low, high = keys[0], ranked[d], ranked[0]
+        for t in range(n):
+            out[first + t] = key[t]
+            shares[first + t, _u(column)] = low[t] + (one - high[t])
+        for k in range(1, around):
+            out, low, high, step = keys[k], ranked[d - k], ranked[around - k], ranked_stride[around - k]
+            for t in range(n):
+                key[t] -= step[t]
+                out[first + t] = key[t]
+                shares[first + t, _u(column) + _u(k)] = low[t] - high[t]

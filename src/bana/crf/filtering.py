@@ -1,8 +1,8 @@
 """The three steps of filtering through a lattice, compiled: splat, blur, slice.
 
-Every output is written by one thread, its terms added in one order: the bits do not depend on how ranges are split.
-The loops run over unsigned numbers because numba then leaves out its test for negative indices. Splat and slice exist
-for one and for four channels because only named variables stay in registers.
+The terms of every output are added in one order, whatever range or columns a thread is given, so that the bits do not
+depend on how the work is split. Loops run over unsigned numbers because numba then leaves out its test for negative
+indices; ``lanes`` is any tuple of as many items as values are filtered at once (see ``lanes.py``).
 """
 
 from __future__ import annotations
@@ -10,98 +10,87 @@ from __future__ import annotations
 import numpy as np
 
 from bana.crf.compiled import FloatArray, IndexArray, compiled
+from bana.crf.lanes import load, splat, store
 
-_0, _1, _2, _3 = (np.uint32(channel) for channel in range(4))
-
-
-@compiled
-def splat_one(
-    begin: int,
-    end: int,
-    start: IndexArray,
-    point: IndexArray,
-    weight: FloatArray,
-    signal: FloatArray,
-    values: FloatArray,
-) -> None:
-    """Set every vertex's values (M+1, 1) to the weighted sum of the signal (N, 1) of its points."""
-    for vertex in range(np.uint32(begin), np.uint32(end)):
-        total = np.float32(0)
-        for entry in range(start[vertex], start[vertex + _1]):
-            total += weight[entry] * signal[point[entry], _0]
-        values[vertex, _0] = total
+_HALF = np.float32(0.5)
+_u = np.uint64
 
 
 @compiled
-def splat_four(
+def splat_points(
+    first: int,
+    last: int,
     begin: int,
     end: int,
-    start: IndexArray,
-    point: IndexArray,
+    lanes: tuple[int, ...],
+    vertex: IndexArray,
     weight: FloatArray,
     signal: FloatArray,
+    offset: int,
     values: FloatArray,
 ) -> None:
-    """Set every vertex's values (M+1, 4) to the weighted sum of the signal (N, 4) of its points."""
-    for vertex in range(np.uint32(begin), np.uint32(end)):
-        a = b = c = d = np.float32(0)
-        for entry in range(start[vertex], start[vertex + _1]):
-            w, p = weight[entry], point[entry]
-            a += w * signal[p, _0]
-            b += w * signal[p, _1]
-            c += w * signal[p, _2]
-            d += w * signal[p, _3]
-        values[vertex, _0] = a
-        values[vertex, _1] = b
-        values[vertex, _2] = c
-        values[vertex, _3] = d
+    """Add to every vertex's values (M * L) the weighted signal of the points begin..end around it.
+
+    Args:
+        first: First column of ``vertex`` that is used; a vertex is named in one column only.
+        last: One after the last column.
+        begin: First point.
+        end: One after the last point.
+        lanes: L items.
+        vertex: uint32 (N, D), the vertices around every point.
+        weight: float32 (N, D), its share in each.
+        signal: float32 (L * points), from point ``offset`` on.
+        offset: See ``signal``.
+        values: float32 (M * L), changed.
+    """
+    columns, width = _u(vertex.shape[1]), _u(len(lanes))
+    vertices, weights = vertex.reshape(-1), weight.reshape(-1)
+    for point in range(_u(begin), _u(end)):
+        own = load(lanes, signal, (point - _u(offset)) * width)
+        for entry in range(point * columns + _u(first), point * columns + _u(last)):
+            at = _u(vertices[entry]) * width
+            store(values, at, load(lanes, values, at) + splat(lanes, weights[entry]) * own)
 
 
 @compiled
 def blur(
+    begin: int, end: int, lanes: tuple[int, ...], neighbours: IndexArray, old: FloatArray, new: FloatArray
+) -> None:
+    """One direction's (1/2, 1, 1/2) for the vertices begin..end.
+
+    Args:
+        begin: First vertex.
+        end: One after the last vertex.
+        lanes: L items.
+        neighbours: uint32 (M, 2); M, whose values are 0, where there is none.
+        old: float32 ((M + 1) * L).
+        new: float32 ((M + 1) * L), output.
+    """
+    width, half = _u(len(lanes)), splat(lanes, _HALF)
+    pairs = neighbours.reshape(-1)
+    for vertex in range(_u(begin), _u(end)):
+        ahead, behind = _u(pairs[_u(2) * vertex]) * width, _u(pairs[_u(2) * vertex + _u(1)]) * width
+        own = load(lanes, old, vertex * width)
+        store(new, vertex * width, own + half * (load(lanes, old, ahead) + load(lanes, old, behind)))
+
+
+@compiled
+def slice_points(
     begin: int,
     end: int,
-    channels: tuple[int, ...],
-    forward: IndexArray,
-    backward: IndexArray,
-    old: FloatArray,
-    new: FloatArray,
+    lanes: tuple[int, ...],
+    vertex: IndexArray,
+    weight: FloatArray,
+    values: FloatArray,
+    offset: int,
+    out: FloatArray,
 ) -> None:
-    """One direction's (1/2, 1, 1/2); ``channels`` is any tuple of that length, which the compiler then knows."""
-    for vertex in range(np.uint32(begin), np.uint32(end)):
-        ahead, behind = forward[vertex], backward[vertex]
-        for channel in range(np.uint32(len(channels))):
-            new[vertex, channel] = old[vertex, channel] + np.float32(0.5) * (old[ahead, channel] + old[behind, channel])
-
-
-@compiled
-def slice_one(
-    begin: int, end: int, vertex: IndexArray, weight: FloatArray, values: FloatArray, factor: float, out: FloatArray
-) -> None:
-    """Add to every point's out (N, 1) ``factor`` times the weighted sum of its vertices' values."""
-    around = np.uint32(vertex.shape[1])
-    for point in range(np.uint32(begin), np.uint32(end)):
-        total = np.float32(0)
-        for k in range(around):
-            total += weight[point, k] * values[vertex[point, k], _0]
-        out[point, _0] += factor * total
-
-
-@compiled
-def slice_four(
-    begin: int, end: int, vertex: IndexArray, weight: FloatArray, values: FloatArray, factor: float, out: FloatArray
-) -> None:
-    """Add to every point's out (N, 4) ``factor`` times the weighted sum of its vertices' values."""
-    around = np.uint32(vertex.shape[1])
-    for point in range(np.uint32(begin), np.uint32(end)):
-        a = b = c = d = np.float32(0)
-        for k in range(around):
-            w, v = weight[point, k], vertex[point, k]
-            a += w * values[v, _0]
-            b += w * values[v, _1]
-            c += w * values[v, _2]
-            d += w * values[v, _3]
-        out[point, _0] += factor * a
-        out[point, _1] += factor * b
-        out[point, _2] += factor * c
-        out[point, _3] += factor * d
+    """Set ``out`` (L * points, from point ``offset`` on) to the weighted sum of the values around points begin..end."""
+    columns, width = _u(vertex.shape[1]), _u(len(lanes))
+    vertices, weights = vertex.reshape(-1), weight.reshape(-1)
+    for point in range(_u(begin), _u(end)):
+        entry = point * columns
+        total = splat(lanes, weights[entry]) * load(lanes, values, _u(vertices[entry]) * width)
+        for other in range(entry + _u(1), entry + columns):
+            total = total + splat(lanes, weights[other]) * load(lanes, values, _u(vertices[other]) * width)
+        store(out, (point - _u(offset)) * width, total)

@@ -1,104 +1,352 @@
-"""Gaussian filtering in any number of dimensions through the permutohedral lattice (Adams, Baek and Davis, 2010)."""
+"""Gaussian filters in any number of dimensions through the permutohedral lattice (Adams, Baek and Davis, 2010)."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import numpy as np
 
-from bana.crf.compiled import FloatArray, IndexArray, Threads, compiled
+from bana.crf.compiled import FloatArray, IndexArray, compiled
 from bana.crf.embedding import embed, key_space
-from bana.crf.filtering import blur, slice_four, slice_one, splat_four, splat_one
-from bana.crf.vertices import Vertices, find_vertices
+from bana.crf.filtering import blur, slice_points, splat_points
+from bana.crf.vertices import find_vertices
+from bana.crf.workspace import Arrays, Workspace
 from bana.errors import DataError
+
+Normalization = Literal["symmetric", "before", "after", "none"]
 
 MOST_ENTRIES = 2**31
 """Points times vertices around each: what the 32-bit indices of a lattice are allowed to count."""
 
-CHANNEL_COUNTS = (1, 4)
-"""How many channels can be filtered at once."""
-
-_SPLAT = {1: splat_one, 4: splat_four}
-_SLICE = {1: slice_one, 4: slice_four}
-_LEAST_NORM = np.float32(1e-20)
+_u = np.uint64
 
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """The filter D^-1/2 K D^-1/2 over N points, where K is the Gaussian kernel of their features and D its row sums.
+    """A weighted sum of normalised Gaussian filters over N points.
 
-    The normalisation is folded into the weights with which points are splatted and sliced.
+    Every filter has columns and vertices of its own; weights and normalisation are folded into the shares that points
+    have in their vertices.
 
     Attributes:
-        vertices: The lattice around the points.
-        point_weight: float32 (N, d+1), weights for slicing, laid out as ``vertices.of_point``.
-        entry_weight: float32 (N * (d+1),), the same weights for splatting, laid out as ``vertices.point``.
+        vertex: uint32 (N, D), the vertices around every point, 1..M.
+        splat_weight: float32 (N, D), a point's share in each, for splatting.
+        slice_weight: float32 (N, D), the same for slicing; the same array if all normalisations are symmetric.
+        neighbours: uint32 (passes, M+1, 2), a vertex's neighbours along and against every direction; 0 for none.
     """
 
-    vertices: Vertices
-    point_weight: FloatArray
-    entry_weight: FloatArray
+    vertex: IndexArray
+    splat_weight: FloatArray
+    slice_weight: FloatArray
+    neighbours: IndexArray
 
-    def add_filtered(self, signal: FloatArray, weight: float, out: FloatArray, threads: Threads) -> None:
-        """Add ``weight`` times the filtered signal to ``out``.
+    @property
+    def symmetric(self) -> bool:
+        """Whether points are splatted and sliced with the same weights."""
+        return self.slice_weight is self.splat_weight
+
+    def empty_values(self, lanes: tuple[int, ...], blocks: int, arrays: Arrays) -> FloatArray:
+        """Zeros for every vertex, and for number 0, which no point touches: float32 (B, (M+1) * L)."""
+        return arrays.zeros((blocks, self.neighbours.shape[1] * len(lanes)), np.float32)
+
+    def splat(self, lanes: tuple[int, ...], signals: FloatArray, values: FloatArray, work: Workspace) -> None:
+        """Add signals of the points, float32 (B, N * L), to the values of their vertices."""
+        points, columns = self.vertex.shape
+
+        def splat_columns(first: int, last: int) -> None:
+            for signal, value in zip(signals, values, strict=True):
+                splat_points(first, last, 0, points, lanes, self.vertex, self.splat_weight, signal, 0, value)
+
+        work.over_range(columns, splat_columns)
+
+    def blur(
+        self, lanes: tuple[int, ...], values: FloatArray, spare: FloatArray, work: Workspace
+    ) -> tuple[FloatArray, FloatArray]:
+        """Blur along all directions; the blurred values, and the array that is free now."""
+        for neighbours in self.neighbours:
+            for old, new in zip(values, spare, strict=True):
+                work.over_range(len(neighbours), blur, lanes, neighbours, old, new)
+            values, spare = spare, values
+        return values, spare
+
+    def filter(self, signals: FloatArray, lanes: tuple[int, ...], work: Workspace) -> FloatArray:
+        """The filtered signals.
 
         Args:
-            signal: float32 (N, L), L one of CHANNEL_COUNTS.
-            weight: The kernel's weight.
-            out: float32 (N, L).
-            threads: Who works.
+            signals: float32 (B, N * L), L values of every point in each of B blocks.
+            lanes: L items.
+            work: Threads and memory.
+
+        Returns:
+            float32 (B, N * L).
         """
-        vertices, channels = self.vertices, signal.shape[1]
-        # One more row, which stays 0, is the neighbour of vertices that have none.
-        old = np.zeros((vertices.count + 1, channels), dtype=np.float32)
-        new = np.zeros_like(old)
-        entries = vertices.start, vertices.point, self.entry_weight
-        threads.over_range(vertices.count, _SPLAT[channels], *entries, signal, old)
-        for forward, backward in zip(vertices.forward, vertices.backward, strict=True):
-            threads.over_range(vertices.count, blur, (0,) * channels, forward, backward, old, new)
-            old, new = new, old
-        # The original code's constant for what the blur adds up to; symmetric normalisation takes it out again.
-        dimensions = self.point_weight.shape[1] - 1
-        factor = np.float32(weight / (1 + 2.0**-dimensions))
-        threads.over_range(len(out), _SLICE[channels], vertices.of_point, self.point_weight, old, factor, out)
+        out: FloatArray = work.empty(signals.shape, np.float32)
+        with work.scratch() as scratch:
+            values, spare = (self.empty_values(lanes, len(signals), scratch) for _ in range(2))
+            self.splat(lanes, signals, values, work)
+            values, _ = self.blur(lanes, values, spare, work)
+            for value, result in zip(values, out, strict=True):
+                work.over_range(len(self.vertex), slice_points, lanes, self.vertex, self.slice_weight, value, 0, result)
+        return out
+
+    def of_points(self, points: IndexArray, work: Workspace) -> Lattice:
+        """The same filter between some of the points only, on the vertices that it needs."""
+        shape = len(points), self.vertex.shape[1]
+        vertex, splat_weight = work.empty(shape, np.uint32), work.empty(shape, np.float32)
+        slice_weight = splat_weight if self.symmetric else work.empty(shape, np.float32)
+        with work.scratch() as scratch:
+            number = scratch.zeros(self.neighbours.shape[1], np.uint32)
+            count = _number_needed(self.vertex, points, self.neighbours, number)
+            neighbours: IndexArray = work.zeros((len(self.neighbours), int(count) + 1, 2), np.uint32)
+            work.each(
+                lambda both: _renumber_neighbours(*both, number), list(zip(self.neighbours, neighbours, strict=True))
+            )
+            pairs = [(self.splat_weight, splat_weight), (self.slice_weight, slice_weight)]
+            for old, new in pairs[: 1 if self.symmetric else 2]:
+                work.over_range(len(points), _take_points, self.vertex, old, points, number, vertex, new)
+        return Lattice(vertex, splat_weight, slice_weight, neighbours)
 
 
-def build_lattice(features: FloatArray, threads: Threads) -> Lattice:
-    """The normalised Gaussian filter of these points.
+@dataclass(frozen=True, eq=False)
+class Filter:
+    """One Gaussian filter K over N points, before normalisation.
 
-    Args:
-        features: float32 (d, N), already divided by their standard deviations.
-        threads: Who works.
+    Attributes:
+        vertex: uint32 (N, d+1), the vertices around every point, 1..M.
+        share: float32 (N, d+1), its barycentric coordinates.
+        neighbours: As of ``Lattice``.
+        row_sums: float32 (N,), K's row sums.
+    """
+
+    vertex: IndexArray
+    share: FloatArray
+    neighbours: IndexArray
+    row_sums: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A summand of a lattice.
+
+    Attributes:
+        weight: What the normalised filter is multiplied by.
+        normalization: How K becomes that, with the diagonal matrix D of K's row sums: ``symmetric`` D^-1/2 K D^-1/2,
+            ``before`` K D^-1, ``after`` D^-1 K, ``none`` K over the mean of its row sums.
+        source: Features float32 (d, N), already divided by their standard deviations; or the filter that they make.
+    """
+
+    weight: float
+    normalization: Normalization
+    source: FloatArray | Filter
+
+    @property
+    def columns(self) -> int:
+        """Vertices around every point."""
+        return self.source.vertex.shape[1] if isinstance(self.source, Filter) else len(self.source) + 1
+
+    def scales(self, row_sums: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What a point's shares are multiplied by for splatting and for slicing, float32 (N,)."""
+        factor = np.float32(math.sqrt(self.weight))
+        if self.normalization == "symmetric":
+            scale = (factor / np.sqrt(row_sums)).astype(np.float32)
+            return scale, scale
+        plain = np.full_like(row_sums, factor)
+        if self.normalization == "before":
+            return (factor / row_sums).astype(np.float32), plain
+        if self.normalization == "after":
+            return plain, (factor / row_sums).astype(np.float32)
+        return plain / np.float32(row_sums.mean(dtype=np.float64)), plain
+
+
+def build_filter(features: FloatArray, work: Workspace) -> Filter:
+    """The Gaussian filter of points with these features, float32 (d, N), divided by their standard deviations.
+
+    Raises:
+        SettingsError: If the features reach too far (a sigma is too small).
+    """
+    shape = features.shape[1], len(features) + 1
+    vertex, share = work.empty(shape, np.uint32), work.empty(shape, np.float32)
+    neighbours, row_sums = _build_into(features, vertex, share, 0, work)
+    return Filter(vertex, share, neighbours, row_sums)
+
+
+def build_lattice(terms: Sequence[Term], work: Workspace) -> Lattice:
+    """The lattice of a sum of filters over the same points.
 
     Raises:
         DataError: If there are more points than 32-bit indices can count.
-        SettingsError: If the features reach too far (a sigma is too small).
+        SettingsError: If features reach too far (a sigma is too small).
     """
-    dimensions, points = features.shape
-    if points * (dimensions + 1) > MOST_ENTRIES:
-        raise DataError(
-            f"image: {points} pixels need more than {MOST_ENTRIES} lattice entries; scale it down or tile it"
-        )
+    source = terms[0].source
+    points = len(source.vertex) if isinstance(source, Filter) else source.shape[1]
+    shape = points, sum(term.columns for term in terms)
+    if math.prod(shape) > MOST_ENTRIES:
+        raise DataError(f"image: {points} pixels need more than {MOST_ENTRIES} lattice entries; use DenseCRF.tiled")
+    vertex, splat_weight = work.empty(shape, np.uint32), work.empty(shape, np.float32)
+    symmetric = all(term.normalization == "symmetric" for term in terms)
+    slice_weight = splat_weight if symmetric else work.empty(shape, np.float32)
+    parts = []
+    column = base = 0
+    for term in terms:
+        if isinstance(term.source, Filter):
+            part, row_sums = term.source.neighbours, term.source.row_sums
+            work.over_range(points, _copy, term.source.vertex, term.source.share, column, vertex, splat_weight)
+        else:
+            part, row_sums = _build_into(term.source, vertex, splat_weight, column, work)
+        splat_scale, slice_scale = term.scales(row_sums)
+        columns = column, column + term.columns, base
+        if not symmetric:
+            work.over_range(points, _scale, *columns, slice_scale, splat_weight, slice_weight, vertex[:, :0])
+        work.over_range(points, _scale, *columns, splat_scale, splat_weight, splat_weight, vertex)
+        parts.append((part, base))
+        column, base = column + term.columns, base + part.shape[1] - 1
+    neighbours = work.zeros((max(len(part) for part, _ in parts), base + 1, 2), np.uint32)
+    for part, base in parts:
+        pairs = list(zip(part, neighbours, strict=False))
+        work.each(partial(_put_neighbours, base), pairs)
+    return Lattice(vertex, splat_weight, slice_weight, neighbours)
+
+
+def _build_into(
+    features: FloatArray, vertex: IndexArray, share: FloatArray, column: int, work: Workspace
+) -> tuple[IndexArray, FloatArray]:
+    """Fill the columns of a filter, from ``column`` on; its neighbours and its row sums."""
     space = key_space(features)
-    keys, point_weight = embed(features, space, threads)
-    vertices = find_vertices(keys, space, threads)
-    plain = _weighted(vertices, point_weight, threads)
-    row_sums = np.zeros((points, 1), dtype=np.float32)
-    plain.add_filtered(np.ones_like(row_sums), 1.0, row_sums, threads)
-    point_weight /= np.sqrt(row_sums + _LEAST_NORM)
-    return _weighted(vertices, point_weight, threads)
-
-
-def _weighted(vertices: Vertices, point_weight: FloatArray, threads: Threads) -> Lattice:
-    points, around = point_weight.shape
-    entry_weight = np.empty((around, points), dtype=np.float32)
-    point = vertices.point.reshape(around, points)
-    threads.each(lambda k: _take(point_weight[:, k], point[k], entry_weight[k]), range(around))
-    return Lattice(vertices, point_weight, entry_weight.reshape(-1))
+    row_sums = work.empty(features.shape[1], np.float32)
+    with work.scratch() as scratch:
+        keys = embed(features, space, share, column, work, scratch)
+        found = find_vertices(keys, space, share, vertex, column, work)
+        values, spare = found.shares, scratch.empty(len(found.shares), np.float32)
+        for neighbours in found.neighbours:
+            work.over_range(len(neighbours), blur, (0,), neighbours, values, spare)
+            values, spare = spare, values
+        bases = np.array(found.bases[:-1], dtype=np.uint32)
+        work.over_range(len(row_sums), _finish, column, bases, values, share, vertex, row_sums)
+    return found.neighbours, row_sums
 
 
 @compiled
-def _take(values: FloatArray, index: IndexArray, out: FloatArray) -> None:
-    """out[i] = values[index[i]]; numpy's own holds the GIL."""
-    for i in range(np.uint64(len(index))):
-        out[i] = values[index[i]]
+def _finish(
+    begin: int,
+    end: int,
+    column: int,
+    bases: IndexArray,
+    values: FloatArray,
+    share: FloatArray,
+    vertex: IndexArray,
+    row_sums: FloatArray,
+) -> None:
+    """Add the bases to the vertices, and slice the values."""
+    for point in range(_u(begin), _u(end)):
+        total = np.float32(0)
+        for k in range(_u(len(bases))):
+            here = vertex[point, _u(column) + k] + bases[k]
+            vertex[point, _u(column) + k] = here
+            total += share[point, _u(column) + k] * values[here]
+        row_sums[point] = total
+
+
+@compiled
+def _copy(
+    begin: int,
+    end: int,
+    vertex: IndexArray,
+    share: FloatArray,
+    column: int,
+    out_vertex: IndexArray,
+    out_share: FloatArray,
+) -> None:
+    for point in range(_u(begin), _u(end)):
+        for k in range(_u(vertex.shape[1])):
+            out_vertex[point, _u(column) + k] = vertex[point, k]
+            out_share[point, _u(column) + k] = share[point, k]
+
+
+@compiled
+def _scale(
+    begin: int,
+    end: int,
+    first: int,
+    last: int,
+    base: int,
+    scale: FloatArray,
+    share: FloatArray,
+    out: FloatArray,
+    vertex: IndexArray,
+) -> None:
+    """Set columns of ``out`` to scaled shares; add ``base`` to those of ``vertex``, if it has any."""
+    for point in range(_u(begin), _u(end)):
+        for k in range(_u(first), _u(last)):
+            out[point, k] = share[point, k] * scale[point]
+    if base and vertex.shape[1]:
+        for point in range(_u(begin), _u(end)):
+            for k in range(_u(first), _u(last)):
+                vertex[point, k] += np.uint32(base)
+
+
+@compiled
+def _put_neighbours(base: int, pair: tuple[IndexArray, IndexArray]) -> None:
+    """Copy one direction's neighbours into the rows from ``base`` + 1 on."""
+    old, new, shift = pair[0].reshape(-1), pair[1].reshape(-1), _u(2) * _u(base)
+    for i in range(_u(2), _u(len(old))):
+        new[i + shift] = old[i] + np.uint32(base) if old[i] else np.uint32(0)
+
+
+@compiled
+def _number_needed(vertex: IndexArray, points: IndexArray, neighbours: IndexArray, number: IndexArray) -> np.uint32:
+    """Set the ``number`` of every vertex that carries values between these points, 1, 2, ..., and return the count.
+
+    Bit p of ``number`` first says that values from the points are there after p passes of the blur, and bit p of
+    ``onwards`` that values which are there then still come to the points.
+    """
+    passes, one = np.uint32(len(neighbours)), np.uint32(1)
+    onwards = np.zeros_like(number)
+    for i in range(_u(len(points))):
+        for k in range(_u(vertex.shape[1])):
+            number[vertex[points[i], k]] = one
+            onwards[vertex[points[i], k]] = one << passes
+    for p in range(passes):
+        after = neighbours[p]
+        for v in range(_u(len(number))):
+            here = number[v] | number[after[v, _u(0)]] | number[after[v, _u(1)]]
+            number[v] |= ((here >> p) & one) << (p + one)
+    for p in range(passes, 0, -1):
+        before = neighbours[p - 1]
+        for v in range(_u(len(number))):
+            here = onwards[v] | onwards[before[v, _u(0)]] | onwards[before[v, _u(1)]]
+            onwards[v] |= ((here >> np.uint32(p)) & one) << np.uint32(p - 1)
+    count = np.uint32(0)
+    for v in range(_u(len(number))):
+        needed = np.uint32((number[v] & onwards[v]) != 0)
+        count += needed
+        number[v] = needed * count
+    return count
+
+
+@compiled
+def _renumber_neighbours(neighbours: IndexArray, out: IndexArray, number: IndexArray) -> None:
+    for v in range(_u(len(number))):
+        if number[v]:
+            for side in range(_u(2)):
+                out[number[v], side] = number[neighbours[v, side]]
+
+
+@compiled
+def _take_points(
+    begin: int,
+    end: int,
+    vertex: IndexArray,
+    weight: FloatArray,
+    points: IndexArray,
+    number: IndexArray,
+    out_vertex: IndexArray,
+    out_weight: FloatArray,
+) -> None:
+    for i in range(_u(begin), _u(end)):
+        for k in range(_u(vertex.shape[1])):
+            out_vertex[i, k] = number[vertex[points[i], k]]
+            out_weight[i, k] = weight[points[i], k]

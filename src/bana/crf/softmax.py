@@ -1,15 +1,17 @@
-"""The mean-field update: unaries and messages to marginals."""
+"""The mean-field update: what the lattice says and what the unary says become new marginals."""
 
 from __future__ import annotations
 
 from math import factorial
 
 import numpy as np
-import numpy.typing as npt
 
-from bana.crf.compiled import ROUND_TO_EVEN, FloatArray, compiled
+from bana.crf.compiled import ROUND_TO_EVEN, FloatArray, IndexArray, compiled
+from bana.crf.filtering import slice_points
+from bana.crf.lanes import larger, largest_lane, load, power_of_two, splat, store, sum_of_lanes
 
-_TILE = np.uint64(256)  # pixels whose scores stay in the first-level cache
+_u = np.uint64
+_TILE = _u(512)  # pixels whose scores stay in the first-level cache
 
 _LEAST_POWER = np.float32(-87)  # below it exp is not a normal float32
 _LOG2_E = np.float32(1.4426950408889634)
@@ -19,77 +21,105 @@ _TAYLOR = tuple(np.float32(1 / factorial(n)) for n in range(6, -1, -1))
 
 
 @compiled
-def update_marginals(
+def update_contrasts(
     begin: int,
     end: int,
-    unary: FloatArray,
-    messages: FloatArray,
-    held: npt.NDArray[np.bool_],
+    lanes: tuple[int, ...],
+    vertex: IndexArray,
+    weight: FloatArray,
+    values: FloatArray,
+    first_cost: FloatArray,
+    costs: FloatArray,
     contrasts: FloatArray,
+    compare: bool,
+    pixels: IndexArray,
     marginals: FloatArray,
-    final: bool,
-) -> None:
-    """Softmax over classes of messages - unary, for the pixels begin..end that are not held.
+) -> float:
+    """Softmax over classes of messages - costs for the points begin..end.
+
+    A softmax ignores what all classes receive alike, so that only differences to the first class are filtered: class
+    1 + b * L + l is lane l of block b.
 
     Args:
-        begin: First pixel.
-        end: One after the last pixel.
-        unary: float32 (C, N).
-        messages: float32 (B, N, L): what class 1 + b * L + l receives more than class 0. Lanes beyond C are ignored.
-        held: bool (N,): pixels whose outputs stay as they are.
-        contrasts: float32 (B, N, L), output: the marginal of class 1 + b * L + l less that of class 0.
-        marginals: float32 (C, N), output where ``final``.
-        final: Whether the marginals are wanted, and not only the contrasts.
+        begin: First point.
+        end: One after the last point.
+        lanes: L items.
+        vertex: uint32 (N, D), the vertices around every point.
+        weight: float32 (N, D), their weights, for slicing.
+        values: float32 (B, (M+1) * L), blurred; B = 0 blocks mean that there are no messages.
+        first_cost: float32 (N,), of class 0.
+        costs: float32 (B, N * L), of the others; great in lanes that no class has.
+        contrasts: float32 (B, N * L), changed: the marginal of each class less that of class 0.
+        compare: Whether the change of the contrasts is wanted.
+        pixels: uint32 (N,): where each point's marginals belong.
+        marginals: float32 (C, P), output at ``pixels``; C = 0: they are not wanted.
+
+    Returns:
+        The greatest change of a contrast; 0 if it is not wanted.
     """
-    classes, lanes = unary.shape[0], messages.shape[2]
-    scores = np.empty((classes, _TILE), dtype=np.float32)
-    highest = np.empty(_TILE, dtype=np.float32)
+    width, blocks = _u(len(lanes)), _u(len(costs))
+    scores = np.empty((blocks, _TILE * width), dtype=np.float32)
+    highest, total = np.empty(_TILE * width, dtype=np.float32), np.empty(_TILE * width, dtype=np.float32)
+    peak, base = np.empty(_TILE, dtype=np.float32), np.empty(_TILE, dtype=np.float32)
     inverse = np.empty(_TILE, dtype=np.float32)
-    # Unsigned indices spare numba's test for negative ones, which would keep the loops from being vectorised.
-    for first in range(np.uint64(begin), np.uint64(end), _TILE):
-        width = min(_TILE, np.uint64(end) - first)
-        cost, score = unary[0], scores[0]
-        for i in range(width):
-            score[i] = highest[i] = -cost[first + i]
-        for k in range(1, classes):
-            cost, score = unary[k], scores[k]
-            message, lane = messages[(k - 1) // lanes], np.uint64((k - 1) % lanes)
-            for i in range(width):
-                value = message[first + i, lane] - cost[first + i]
-                score[i] = value
-                highest[i] = value if value > highest[i] else highest[i]
-        inverse[:] = 0
-        for k in range(classes):
-            score = scores[k]
-            for i in range(width):
-                value = _exp(score[i] - highest[i])
-                score[i] = value
-                inverse[i] += value
-        for i in range(width):
-            inverse[i] = np.float32(1) / inverse[i]
-        lowest = scores[0]
-        for k in range(1, classes):
-            score = scores[k]
-            contrast, lane = contrasts[(k - 1) // lanes], np.uint64((k - 1) % lanes)
-            for i in range(width):
-                if not held[first + i]:
-                    contrast[first + i, lane] = (score[i] - lowest[i]) * inverse[i]
-        if final:
-            for k in range(classes):
-                score, marginal = scores[k], marginals[k]
-                for i in range(width):
-                    if not held[first + i]:
-                        marginal[first + i] = score[i] * inverse[i]
+    change = splat(lanes, np.float32(0))
+    for first in range(_u(begin), _u(end), _TILE):
+        n = min(_TILE, _u(end) - first)
+        for i in range(n):
+            store(highest, i * width, splat(lanes, -first_cost[first + i]))
+        for b in range(blocks):
+            score, cost = scores[b], costs[b]
+            if len(values):
+                slice_points(first, first + n, lanes, vertex, weight, values[b], first, score)
+            else:
+                score[:] = 0
+            for i in range(n):
+                value = load(lanes, score, i * width) - load(lanes, cost, (first + i) * width)
+                store(score, i * width, value)
+                store(highest, i * width, larger(load(lanes, highest, i * width), value))
+        for i in range(n):
+            peak[i] = largest_lane(load(lanes, highest, i * width))
+            base[i] = -first_cost[first + i] - peak[i]
+        for i in range(n):
+            base[i] = _exponential(base[i])
+            store(total, i * width, splat(lanes, np.float32(0)))
+        for b in range(blocks):
+            score = scores[b]
+            for i in range(n):
+                store(score, i * width, load(lanes, score, i * width) - splat(lanes, peak[i]))
+            for i in range(n * width):
+                score[i] = _exponential(score[i])
+            for i in range(n):
+                store(total, i * width, load(lanes, total, i * width) + load(lanes, score, i * width))
+        for i in range(n):
+            inverse[i] = np.float32(1) / (base[i] + sum_of_lanes(load(lanes, total, i * width)))
+        for b in range(blocks):
+            score, contrast = scores[b], contrasts[b]
+            if compare:
+                for i in range(n):
+                    new = (load(lanes, score, i * width) - splat(lanes, base[i])) * splat(lanes, inverse[i])
+                    old = load(lanes, contrast, (first + i) * width)
+                    change = larger(change, larger(old - new, new - old))
+            for i in range(n):
+                new = (load(lanes, score, i * width) - splat(lanes, base[i])) * splat(lanes, inverse[i])
+                store(contrast, (first + i) * width, new)
+        for c in range(_u(len(marginals))):
+            score, lane, step = base, _u(0), _u(1)
+            if c:
+                score, lane, step = scores[(c - _u(1)) // width], (c - _u(1)) % width, width
+            for i in range(n):
+                marginals[c, pixels[first + i]] = score[i * step + lane] * inverse[i]
+    return largest_lane(change)
 
 
 @compiled
-def _exp(x: np.float32) -> np.float32:
+def _exponential(x: np.float32) -> np.float32:
     """Exponential function of a float32 of at most 0, to 3e-7 of its value; unlike libm's, it vectorises."""
-    x = x if x > _LEAST_POWER else _LEAST_POWER
-    power = (x * _LOG2_E + ROUND_TO_EVEN) - ROUND_TO_EVEN
+    x = max(x, _LEAST_POWER)
+    shifted = x * _LOG2_E + ROUND_TO_EVEN
+    power = shifted - ROUND_TO_EVEN
     rest = x - power * _LN2_HIGH - power * _LN2_LOW
     series = _TAYLOR[0]
     for coefficient in _TAYLOR[1:]:
         series = series * rest + coefficient
-    exponent_bits = (np.int32(power) + np.int32(127)) * np.int32(1 << 23)
-    return series * np.int32(exponent_bits).view(np.float32)
+    return series * power_of_two(shifted)

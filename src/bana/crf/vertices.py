@@ -1,156 +1,183 @@
-"""Vertices from keys: sort them, number them, and find each one's neighbours by merging."""
+"""Vertices from keys: number them in the order in which points touch them, and find each one's neighbours.
+
+A hash table of each remainder's keys does both. The numbers do not depend on its layout, and neighbouring pixels get
+vertices that lie near each other in memory. The loops avoid branches that no processor could predict: whether a key
+is new, and whether a neighbour exists.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from bana.crf.compiled import IndexArray, Threads, compiled
+from bana.crf.compiled import FloatArray, IndexArray, compiled
 from bana.crf.embedding import KeyArray, KeySpace
+from bana.crf.workspace import Arrays, Workspace
 
-_DIGIT_BITS = 11
+_u = np.uint64
+_GOLDEN = _u(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: multiplying by it spreads keys over the high bits
+_LEAST_SLOTS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The distinct keys of one remainder.
+
+    Attributes:
+        count: How many there are.
+        keys: (N+1,), the keys of numbers 1..count.
+        slots: uint32 (a power of two,), a hash table of their numbers with linear probing; 0 where it is free.
+        shares: float32 (N+1,), the sum of the shares of their points, by number.
+    """
+
+    count: int
+    keys: KeyArray
+    slots: IndexArray
+    shares: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Vertices:
-    """The M vertices that N points touch, ordered by remainder and key.
+    """The M vertices that points touch.
 
     Attributes:
-        of_point: uint32 (N, d+1): vertex of each remainder around a point.
-        point: uint32 (N * (d+1),): the points of vertex 0, of vertex 1, ..., each in ascending order.
-        start: uint32 (M+1,): ``point[start[v]:start[v + 1]]`` are the points of vertex v.
-        forward: uint32 (d+1, M): neighbour of a vertex along each direction; M where there is none.
-        backward: uint32 (d+1, M): the same, against the direction.
+        bases: d+2 numbers: those of remainder k are bases[k] + 1 .. bases[k + 1].
+        neighbours: uint32 (d+1, M+1, 2): the neighbours of each vertex along and against every direction; 0 for none.
+        shares: float32 (M+1,): the sum of the shares that points have in each vertex; 0 for number 0.
     """
 
-    of_point: IndexArray
-    point: IndexArray
-    start: IndexArray
-    forward: IndexArray
-    backward: IndexArray
-
-    @property
-    def count(self) -> int:
-        """M, the number of vertices."""
-        return len(self.start) - 1
+    bases: tuple[int, ...]
+    neighbours: IndexArray
+    shares: FloatArray
 
 
-def find_vertices(keys: KeyArray, space: KeySpace, threads: Threads) -> Vertices:
+def find_vertices(
+    keys: KeyArray, space: KeySpace, share: FloatArray, vertex: IndexArray, column: int, work: Workspace
+) -> Vertices:
     """Number the distinct keys of every remainder and link them.
 
     Args:
-        keys: (d+1, N), row k the keys of remainder k, as ``embed`` gives them; overwritten.
+        keys: (d+1, N), row k the keys of remainder k, as ``embed`` gives them.
         space: The space of the keys.
-        threads: Who works.
+        share: float32 (N, D): the columns from ``column`` on are the shares of points in their vertices.
+        vertex: uint32 (N, D), output: the same columns receive vertices, numbered from 1 in each: less bases[k].
+        column: The first of d+1 columns.
+        work: Threads and memory.
     """
-    remainders, points = keys.shape
-    of_point = np.empty((points, remainders), dtype=np.uint32)
-    point = np.empty((remainders, points), dtype=np.uint32)
-    starts = np.empty((remainders, points), dtype=np.uint32)
+    remainders = len(keys)
+    with work.scratch() as scratch:
+        tables = work.each(lambda k: _table(keys[k], share, vertex, column + k, scratch), range(remainders))
+        bases = (0, *(int(base) for base in np.cumsum([table.count for table in tables])))
+        neighbours: IndexArray = work.empty((remainders, bases[-1] + 1, 2), np.uint32)
+        shares: FloatArray = work.empty(bases[-1] + 1, np.float32)
+        shares[0] = 0
 
-    def number(remainder: int) -> int:
-        _sort(keys[remainder], point[remainder], (space.size - 1).bit_length())
-        column = of_point[:, remainder]
-        return int(_number(keys[remainder], point[remainder], starts[remainder], column))
+        def link(remainder: int) -> None:
+            after = (remainder + 1) % remainders
+            table, target = tables[remainder], tables[after]
+            shares[bases[remainder] + 1 : bases[remainder + 1] + 1] = table.shares[1 : table.count + 1]
+            for direction in range(remainders):
+                step = space.wrapped(space.step(remainder, direction))
+                starts = bases[remainder], bases[after]
+                _link(table.keys, table.count, target.keys, target.slots, step, *starts, neighbours[direction])
 
-    counts = threads.each(number, range(remainders))
-    bases = np.concatenate([[0], np.cumsum(counts)])
-    start = np.empty(bases[-1] + 1, dtype=np.uint32)
-    for k, (base, count) in enumerate(zip(bases, counts, strict=False)):
-        np.add(starts[k, :count], k * points, out=start[base : base + count], casting="unsafe")
-    start[-1] = remainders * points
-    of_point += bases[:-1].astype(np.uint32)
-
-    forward = np.empty((remainders, bases[-1]), dtype=np.uint32)
-    backward = np.empty_like(forward)
-
-    def link(task: tuple[int, int]) -> None:
-        k, direction = task
-        after = (k + 1) % remainders
-        _link(
-            keys[k, : counts[k]],
-            keys[after, : counts[after]],
-            space.step(k, direction),
-            int(bases[k]),
-            int(bases[after]),
-            forward[direction],
-            backward[direction],
-        )
-
-    threads.each(link, [(k, direction) for k in range(remainders) for direction in range(remainders)])
-    return Vertices(of_point, point.reshape(-1), start, forward, backward)
+        for direction in range(remainders):
+            neighbours[direction, :, 1] = 0
+        work.each(link, range(remainders))
+        neighbours[:, 0] = 0
+    return Vertices(bases, neighbours, shares)
 
 
-@compiled
-def _sort(keys: KeyArray, order: IndexArray, bits: int) -> None:
-    """Sort ``keys`` in place, stably, by radix; ``order`` receives where each one was."""
-    count = len(keys)
-    for i in range(count):
-        order[i] = i
-    other_keys, other_order = np.empty_like(keys), np.empty_like(order)
-    from_keys, from_order, to_keys, to_order = keys, order, other_keys, other_order
-    place = np.empty(1 << _DIGIT_BITS, dtype=np.uint32)
-    mask = keys.dtype.type((1 << _DIGIT_BITS) - 1)
-    passes = 0
-    for shift in range(0, bits, _DIGIT_BITS):
-        by = keys.dtype.type(shift)
-        place[:] = 0
-        for i in range(count):
-            place[(from_keys[i] >> by) & mask] += np.uint32(1)
-        total = np.uint32(0)
-        for digit in range(len(place)):
-            here = place[digit]
-            place[digit] = total
-            total += here
-        for i in range(count):
-            digit = (from_keys[i] >> by) & mask
-            to = place[digit]
-            place[digit] = to + np.uint32(1)
-            to_keys[to] = from_keys[i]
-            to_order[to] = from_order[i]
-        from_keys, from_order, to_keys, to_order = to_keys, to_order, from_keys, from_order
-        passes += 1
-    if passes % 2:
-        for i in range(count):  # a loop, because numba takes seconds to compile the assignment of a whole array
-            keys[i] = other_keys[i]
-            order[i] = other_order[i]
+def _table(keys: KeyArray, share: FloatArray, vertex: IndexArray, column: int, scratch: Arrays) -> _Table:
+    """The table of these keys; their numbers are written into ``vertex[:, column]``."""
+    known = scratch.empty(len(keys) + 1, keys.dtype)
+    shares = scratch.empty(len(keys) + 1, np.float32)
+    slots = scratch.zeros(max(_LEAST_SLOTS, 1 << (len(keys) // 2).bit_length()), np.uint32)
+    point, count = _number(_u(0), np.uint32(0), keys, known, slots, share, shares, vertex, column)
+    while point < len(keys):
+        slots = scratch.zeros(4 * len(slots), np.uint32)
+        _insert(known, count, slots)
+        point, count = _number(point, count, keys, known, slots, share, shares, vertex, column)
+    return _Table(int(count), known, slots, shares)
 
 
 @compiled
-def _number(keys: KeyArray, point: IndexArray, start: IndexArray, of_point: IndexArray) -> int:
-    """Number the runs of equal sorted ``keys``, move each run's key to its number, and return how many there are."""
-    count = 0
-    for i in range(len(keys)):
-        key = keys[i]
-        if i == 0 or key != keys[count - 1]:
-            keys[count] = key
-            start[count] = i
-            count += 1
-        of_point[point[i]] = count - 1
-    return count
+def _number(
+    point: np.uint64,
+    count: np.uint32,
+    keys: KeyArray,
+    known: KeyArray,
+    slots: IndexArray,
+    share: FloatArray,
+    shares: FloatArray,
+    vertex: IndexArray,
+    column: int,
+) -> tuple[np.uint64, np.uint32]:
+    """Number the keys from ``point`` on, until half of the slots are taken; the next point, and the count."""
+    capacity, shift, total = _u(len(slots)), _shift(len(slots)), np.uint32(count)
+    for p in range(_u(point), _u(len(keys))):
+        if _u(2) * _u(total) >= capacity:
+            return p, total
+        key = keys[p]
+        slot = (_u(key) * _GOLDEN) >> shift
+        found = slots[slot]
+        while (found != 0) & (known[found] != key):
+            slot = (slot + _u(1)) & (capacity - _u(1))
+            found = slots[slot]
+        if not found:
+            total += np.uint32(1)
+            found = total
+            known[found] = key
+            slots[slot] = found
+            shares[found] = 0
+        shares[found] += share[p, _u(column)]
+        vertex[p, _u(column)] = found
+    return _u(len(keys)), total
+
+
+@compiled
+def _insert(known: KeyArray, count: int, slots: IndexArray) -> None:
+    """Fill empty slots with the numbers 1..count of known keys."""
+    capacity, shift = _u(len(slots)), _shift(len(slots))
+    for number in range(_u(1), _u(count) + _u(1)):
+        slot = (_u(known[number]) * _GOLDEN) >> shift
+        while slots[slot]:
+            slot = (slot + _u(1)) & (capacity - _u(1))
+        slots[slot] = number
+
+
+@compiled
+def _shift(capacity: int) -> np.uint64:
+    """How far a product of 64 bits is shifted to leave a number below ``capacity``, a power of two."""
+    shift = _u(64)
+    while _u(1) << (_u(64) - shift) < _u(capacity):
+        shift -= _u(1)
+    return shift
 
 
 @compiled
 def _link(
     keys: KeyArray,
-    after: KeyArray,
-    step: int,
+    count: int,
+    target_keys: KeyArray,
+    slots: IndexArray,
+    step: np.unsignedinteger[Any],
     base: int,
-    after_base: int,
-    forward: IndexArray,
-    backward: IndexArray,
+    target_base: int,
+    neighbours: IndexArray,
 ) -> None:
-    """Link vertices whose keys differ by ``step``: one merge of sorted keys, without unpredictable branches."""
-    none = np.uint32(forward.shape[0])
-    i, j = np.uint32(0), np.uint32(0)
-    count, after_count = np.uint32(len(keys)), np.uint32(len(after))
-    while i < count and j < after_count:
-        wanted, found = np.int64(keys[i]) + step, np.int64(after[j])
-        same = wanted == found
-        forward[base + i] = np.uint32(after_base + j) if same else none
-        backward[after_base + j] = np.uint32(base + i) if same else none
-        i += np.uint32(wanted <= found)
-        j += np.uint32(found <= wanted)
-    forward[base + i : base + count] = none
-    backward[after_base + j : after_base + after_count] = none
+    """Link vertex base + 1, base + 2, ... with those of the target table whose keys are greater by ``step``."""
+    key_type = keys.dtype.type
+    capacity, shift = _u(len(slots)), _shift(len(slots))
+    for number in range(_u(1), _u(count) + _u(1)):
+        key = key_type(keys[number] + step)
+        slot = (_u(key) * _GOLDEN) >> shift
+        found = slots[slot]
+        while (found != 0) & (target_keys[found] != key):
+            slot = (slot + _u(1)) & (capacity - _u(1))
+            found = slots[slot]
+        ahead = _u(found + np.uint32(target_base)) * _u(found != 0)
+        neighbours[number + _u(base), _u(0)] = np.uint32(ahead)
+        neighbours[ahead, _u(1)] = np.uint32(number + _u(base))  # row 0 is nobody's and is cleared afterwards
