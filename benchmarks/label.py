@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bana.crf import DenseCRF
+from bana.crf import DenseCRF, PreparedCRF
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset
 from bana.label import labeler as labeler_module
@@ -34,7 +34,8 @@ PARTS: dict[str, tuple[Any, str]] = {
     "network": (BoxClassifier, "forward"),
     "attention": (Labeler, "_view"),
     "unaries": (Labeler, "_unaries"),
-    "CRF": (DenseCRF, "__call__"),
+    "CRF, lattice": (DenseCRF, "prepare"),
+    "CRF, mean field": (PreparedCRF, "__call__"),
     "retrieval": (Labeler, "_correlation"),
     "box classes": (Labeler, "_box_classes"),
     "encode and write": (run_module, "write_labels"),

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bana.crf import DenseCRF
-from bana.crf.compiled import compiled
 from bana.crf.arguments import PROBABILITY_FLOOR
+from bana.crf.compiled import compiled
 from bana.data.sample import sample_dataset
 from bana.errors import BanaError, DataError, SettingsError
 from reference.dense_crf import dense_crf, kernel_matrix, mean_field, pixel_features, softmax

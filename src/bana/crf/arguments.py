@@ -59,20 +59,21 @@ def checked_guide(image: Any, grid: tuple[int, ...] | None) -> Guide:
     values = array("image", image)
     if grid is None:
         grid = values.shape[:2]
+    shape = values.shape
     if values.ndim == len(grid):
         values = values[..., None]
     shapes = f"{_shape(grid)} or {_shape((*grid, 'channels'))}"
     kind_is_real = values.dtype.kind in "iuf" and values.dtype.itemsize <= 8
     if values.shape[:-1] != grid or not 1 <= len(grid) <= 3 or not kind_is_real or values.size == 0:
         raise DataError(
-            f"image: {values.dtype} {np.shape(image)} is not allowed; give numbers {shapes}, not empty, of 1 to 3 axes"
+            f"image: {values.dtype} {shape} is not allowed; give numbers {shapes}, not empty, of 1 to 3 axes"
         )
     if math.prod(grid) > MOST_PIXELS:
         size = "x".join(str(length) for length in reversed(grid))
         raise DataError(
             f"image: {size} is above the {MOST_PIXELS} pixels allowed; use DenseCRF.tiled, or scale it down"
         )
-    if values.dtype.kind == "f" and not np.isfinite(values.min() + values.max()):
+    if values.dtype.kind == "f" and not (np.isfinite(values.min()) and np.isfinite(values.max())):
         raise DataError("image: NaN or infinite values are not allowed; give finite numbers")
     return Guide(grid, values)
 

@@ -27,7 +27,8 @@ _ARRIVED, _ROUND, _ABANDONED = 0, 8, 16  # a cache line apart
 _SPINS = 4000  # some microseconds; then the core is offered to others, who may be those that are waited for
 
 _YIELD = "bana_crf_yield"
-_function: Any = ctypes.WinDLL("kernel32").SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
+_library: Any = ctypes.CDLL("kernel32" if sys.platform == "win32" else None)
+_function = _library.SwitchToThread if sys.platform == "win32" else _library.sched_yield
 llvmlite.binding.add_symbol(_YIELD, ctypes.cast(_function, ctypes.c_void_p).value)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+import numba.core.event
 import numpy as np
 import numpy.typing as npt
 
@@ -30,3 +32,22 @@ def compiled(function: Function) -> Function:
     except RuntimeError:  # numba's "no locator available": no folder for the cache can be written
         result = numba.njit(**options)(function)
     return result
+
+
+class _Announcement(numba.core.event.Listener):
+    """Says, once in a process, that a kernel of this package is being compiled, which takes some seconds."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def on_start(self, event: Any) -> None:
+        if not self._said and event.data["dispatcher"].py_func.__module__.startswith("bana.crf."):
+            self._said = True
+            logging.getLogger("bana.crf").warning("bana.crf: compiling for this machine, which takes some 10 s, once")
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to say."""
+
+
+_register: Any = numba.core.event.register
+_register("numba:compile", _Announcement())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from bana.crf.kernel import LARGEST_WEIGHT, Kernel
 from bana.crf.lattice import Filter, Lattice, Term, build_filter, build_lattice
 from bana.crf.mean_field import Field, potts_mean_field
 from bana.crf.numbers import count, number_in
-from bana.crf.workspace import Workspace, default_thread_count
+from bana.crf.workspace import Arrays, Workspace, default_thread_count
 from bana.errors import DataError, SettingsError
 
 _CACHED_PIXELS = 2**20  # of a spatial filter that is kept: 50 MB
@@ -136,8 +137,9 @@ class DenseCRF:
             fixed: As of a call.
             ignore: As of a call.
         """
-        with self._workspace(reuse=False) as work:
-            return PreparedCRF(self, checked_guide(image, None), fixed, ignore, work)
+        arrays = Arrays()
+        with self._workspace(arrays) as work:
+            return PreparedCRF(self, checked_guide(image, None), fixed, ignore, work, arrays=arrays)
 
     def infer(
         self,
@@ -180,12 +182,49 @@ class DenseCRF:
         with ThreadPoolExecutor(self.threads or default_thread_count(), thread_name_prefix="bana-crf") as pool:
             return list(pool.map(lambda row: one(*row), rows))
 
-    def _workspace(self, *, reuse: bool = True) -> Workspace:
-        return Workspace(self.threads or default_thread_count(), reuse=reuse)
+    def tiled(
+        self,
+        image: Any,
+        unary: Any = None,
+        probabilities: Any = None,
+        fixed: Any = None,
+        *,
+        ignore: Any = None,
+        tile: int = 2048,
+        overlap: int | None = None,
+        out: Any = None,
+        progress: bool = False,
+    ) -> Any:
+        """As a call, for an image of two axes that is too large for one: tile by tile, in the memory of one tile.
+
+        Args:
+            image: As of a call; like the other arrays, it may be an np.memmap or anything else that is sliced.
+            unary: As of a call.
+            probabilities: As of a call.
+            fixed: As of a call.
+            ignore: As of a call.
+            tile: Side of a tile in pixels, overlap included.
+            overlap: What a tile sees around the part that is kept; None: four times the largest sxy.
+            out: float32 (C, H, W) to write to, such as an np.memmap; None: a new array.
+            progress: Show a progress bar on standard error.
+
+        Returns:
+            ``out``. How far it is from a call's result stands in ``bana.crf.tiling``.
+        """
+        from bana.crf import tiling
+
+        given = image, unary, probabilities, fixed
+        return tiling.tiled(self, *given, ignore=ignore, tile=tile, overlap=overlap, out=out, progress=progress)
+
+    def _workspace(self, arrays: Arrays | None = None) -> Workspace:
+        return Workspace(self.threads or default_thread_count(), arrays)
 
 
 class PreparedCRF:
-    """A CRF and an image, as ``DenseCRF.prepare`` gives it: called with unaries, it gives their marginals."""
+    """A CRF and an image, as ``DenseCRF.prepare`` gives it: called with unaries, it gives their marginals.
+
+    As a context manager it hands its memory on to later calls, which saves time; afterwards it cannot be called.
+    """
 
     def __init__(
         self,
@@ -194,7 +233,10 @@ class PreparedCRF:
         fixed: npt.ArrayLike | None,
         ignore: npt.ArrayLike | None,
         work: Workspace,
+        origin: tuple[int, ...] | None = None,
+        arrays: Arrays | None = None,
     ) -> None:
+        self._arrays = arrays
         self._crf, self._grid = crf, guide.grid
         fixed_mask, left_out = (checked_mask(*pair, guide.grid) for pair in (("fixed", fixed), ("ignore", ignore)))
         self._fixed = fixed_mask
@@ -202,15 +244,24 @@ class PreparedCRF:
         self._connected: IndexArray = everything if left_out is None else everything[~left_out]
         kernels = [kernel for kernel in crf.kernels if kernel.weight] if len(self._connected) else []
         potts = [kernel for kernel in kernels if kernel.compatibility is None]
-        self._potts = _lattice(potts, guide, self._connected, work) if potts else None
+        self._potts = _lattice(potts, guide, self._connected, work, origin) if potts else None
         self._others = [
-            Coupling(_lattice([kernel], guide, self._connected, work), kernel.matrix())
+            Coupling(_lattice([kernel], guide, self._connected, work, origin), kernel.matrix())
             for kernel in kernels
             if kernel.compatibility is not None
         ]
         self._field: Field | None = None
         if self._potts is not None and not self._others:
             self._field = Field.of(self._potts, self._connected, fixed_mask, guide.pixels, work)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._arrays is not None:
+            self._arrays.release()
 
     def __call__(self, unary: npt.ArrayLike | None = None, probabilities: npt.ArrayLike | None = None) -> Any:
         """Marginals, as of a call of DenseCRF."""
@@ -241,22 +292,26 @@ class PreparedCRF:
         return general_mean_field(costs, couplings, self._connected, free, crf.iterations, crf.tolerance, work)
 
 
-def _lattice(kernels: Sequence[Kernel], guide: Guide, connected: IndexArray, work: Workspace) -> Lattice:
+def _lattice(
+    kernels: Sequence[Kernel], guide: Guide, connected: IndexArray, work: Workspace, origin: tuple[int, ...] | None
+) -> Lattice:
     """The lattice of these kernels over the connected pixels, those that look at the image first."""
     whole = len(connected) == guide.pixels
+    known = guide.pixels <= _CACHED_PIXELS and not (origin and any(origin))
     terms = []
     for kernel in sorted(kernels, key=lambda kernel: kernel.srgb is None):
         source: FloatArray | Filter
-        if kernel.srgb is None and whole and guide.pixels <= _CACHED_PIXELS:
+        if kernel.srgb is None and whole and known:
             source = _spatial_filter(Kernel(1, kernel.sxy), guide.grid)
         else:
-            features = kernel.features(guide.grid, guide.values)
+            features = kernel.features(guide.grid, guide.values, origin)
             source = features if whole else np.ascontiguousarray(features[:, connected])
-        terms.append(Term(kernel.weight, kernel.normalization, source))
+        weight = kernel.weight if kernel.compatibility is None else 1.0  # Kernel.matrix has it
+        terms.append(Term(weight, kernel.normalization, source))
     return build_lattice(terms, work)
 
 
 @lru_cache(maxsize=4)
 def _spatial_filter(kernel: Kernel, grid: tuple[int, ...]) -> Filter:
-    with Workspace(1, reuse=False) as work:
-        return build_filter(kernel.features(grid, None), work)
+    with Workspace(1) as work:
+        return build_filter(kernel.features(grid, None), work, Arrays())

@@ -79,6 +79,9 @@ def key_space(features: FloatArray) -> KeySpace:
         SettingsError: If the features reach so far that float32 or 64-bit keys cannot tell vertices apart.
     """
     dimensions = len(features)
+    reach = np.abs(features).max()
+    if not reach < LARGEST_COORDINATE:  # NaN too, from infinities that meet
+        raise _too_far(reach)
     scale = embedding_scale(dimensions).astype(np.float64)
     low, high = features.min(axis=1) * scale, features.max(axis=1) * scale
     lowest, radices = [], []
@@ -87,10 +90,7 @@ def key_space(features: FloatArray) -> KeySpace:
         first = (low[axis:].sum() - axis * before_high) / (dimensions + 1)
         last = (high[axis:].sum() - axis * before_low) / (dimensions + 1)
         if max(abs(first), abs(last)) * (dimensions + 1) >= LARGEST_COORDINATE:
-            reach = np.abs(features).max()
-            raise SettingsError(
-                f"sigmas: the image reaches {reach:.3g} of them, too many for float32; enlarge sxy or srgb"
-            )
+            raise _too_far(reach)
         # Below the rounded quotient: one for its correction, one inside the simplex, one for the neighbour; above: two.
         lowest.append(math.floor(first + _ROUNDING_SLACK) - 3)
         radices.append(math.ceil(last - _ROUNDING_SLACK) + 2 - lowest[-1] + 1)
@@ -102,29 +102,30 @@ def key_space(features: FloatArray) -> KeySpace:
     return KeySpace((*strides, 0), origin, size)
 
 
-def embed(
-    features: FloatArray, space: KeySpace, shares: FloatArray, column: int, work: Workspace, arrays: Arrays
-) -> KeyArray:
+def _too_far(reach: float) -> SettingsError:
+    return SettingsError(f"sigmas: the image reaches {reach:.3g} of them, too many for float32; enlarge sxy or srgb")
+
+
+def embed(features: FloatArray, space: KeySpace, work: Workspace, arrays: Arrays) -> tuple[KeyArray, FloatArray]:
     """The simplex around every point.
 
     Args:
         features: float32 (d, N), already divided by their standard deviations.
         space: As key_space(features) gives it.
-        shares: float32 (N, D), output: the columns from ``column`` on receive a point's barycentric coordinates, in the
-            order of the keys; they sum to 1.
-        column: The first of d+1 columns.
         work: Threads.
-        arrays: Where the keys are made.
+        arrays: Where the results are made.
 
     Returns:
-        keys (d+1, N): key of the simplex's vertex of each remainder.
+        keys (d+1, N): key of the simplex's vertex of each remainder; shares float32 (d+1, N): the point's barycentric
+        coordinates, in the same order, which sum to 1.
     """
     dimensions, count = features.shape
     keys: KeyArray = arrays.empty((dimensions + 1, count), space.dtype)
+    shares: FloatArray = arrays.empty((dimensions + 1, count), np.float32)
     strides = np.array(space.strides, dtype=np.uint64).astype(space.dtype)
     scale = embedding_scale(dimensions)
-    work.over_range(count, _embed_range, features, scale, strides, space.wrapped(space.origin), keys, column, shares)
-    return keys
+    work.over_range(count, _embed_range, features, scale, strides, space.wrapped(space.origin), keys, shares)
+    return keys, shares
 
 
 @compiled
@@ -136,7 +137,6 @@ def _embed_range(
     strides: KeyArray,
     origin: int,
     keys: KeyArray,
-    column: int,
     shares: FloatArray,
 ) -> None:
     """Tile by tile and step by step: short loops over the points of a tile, which vectorise and compile quickly.
@@ -203,13 +203,14 @@ def _embed_range(
                     here = place[t] == np.int32(m)
                     value[t] += rest[t] if here else np.float32(0)
                     step[t] += stride if here else key_type(0)
-        out, low, high = keys[0], ranked[d], ranked[0]
+        out, share, low, high = keys[0], shares[0], ranked[d], ranked[0]
         for t in range(n):
             out[first + t] = key[t]
-            shares[first + t, _u(column)] = low[t] + (one - high[t])
+            share[first + t] = low[t] + (one - high[t])
         for k in range(1, around):
-            out, low, high, step = keys[k], ranked[d - k], ranked[around - k], ranked_stride[around - k]
+            out, share, step = keys[k], shares[k], ranked_stride[around - k]
+            low, high = ranked[d - k], ranked[around - k]
             for t in range(n):
                 key[t] -= step[t]
                 out[first + t] = key[t]
-                shares[first + t, _u(column) + _u(k)] = low[t] - high[t]
+                share[first + t] = low[t] - high[t]

@@ -143,4 +143,5 @@ def _costs(
 
 def _softmax(scores: npt.NDArray[np.float32]) -> FloatArray:
     powers = np.exp(scores - scores.max(axis=0))
-    return powers / powers.sum(axis=0)
+    marginals: FloatArray = powers / powers.sum(axis=0)
+    return marginals

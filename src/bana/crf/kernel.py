@@ -37,7 +37,8 @@ class Kernel:
         compatibility: Symmetric (C, C); or (C,), short for the negative of that diagonal: what equal labels gain. None:
             Potts, 1 for different labels and 0 for equal ones.
         normalization: With the diagonal matrix D of the row sums of the kernel matrix K: ``symmetric`` D^-1/2 K D^-1/2,
-            ``before`` K D^-1, ``after`` D^-1 K, ``none`` K over the mean of its row sums.
+            ``before`` K D^-1, ``after`` D^-1 K, ``none`` K itself, whose sums are those of many pixels: it wants a
+            small weight.
 
     Raises:
         SettingsError: If a value is not a number or out of its range.
@@ -50,7 +51,7 @@ class Kernel:
     normalization: Normalization = "symmetric"
 
     def __post_init__(self) -> None:
-        number_in("weight", self.weight, 0, LARGEST_WEIGHT, "0 (off)")
+        object.__setattr__(self, "weight", number_in("weight", self.weight, 0, LARGEST_WEIGHT, "0 (off)"))
         for name in ("sxy", "srgb"):
             value = getattr(self, name)
             if value is not None or name == "sxy":
@@ -83,12 +84,15 @@ class Kernel:
             )
         return (matrix * self.weight).astype(np.float32)
 
-    def features(self, grid: tuple[int, ...], image: npt.NDArray[np.generic] | None) -> FloatArray:
+    def features(
+        self, grid: tuple[int, ...], image: npt.NDArray[np.generic] | None, origin: tuple[int, ...] | None = None
+    ) -> FloatArray:
         """Places, last axis first, and values of every pixel, each divided by its sigma in float32.
 
         Args:
             grid: Shape of the image without channels.
             image: (*grid, channels); None if there is none.
+            origin: Place of the first pixel, as of a tile of a larger image; None: zeros.
 
         Returns:
             float32 (len(grid) + channels, number of pixels), or without channels if ``srgb`` is None.
@@ -103,18 +107,20 @@ class Kernel:
         channels = 0 if self.srgb is None or image is None else image.shape[-1]
         features = np.empty((len(grid) + channels, *grid), dtype=np.float32)
         for axis, size in enumerate(grid):
-            line = np.arange(size, dtype=np.float32) / places[axis]
+            first = origin[axis] if origin else 0
+            line = np.arange(first, first + size).astype(np.float32) / places[axis]
             features[len(grid) - 1 - axis] = line.reshape(-1, *[1] * (len(grid) - 1 - axis))
         if channels and image is not None and self.srgb is not None:
             values = _sigmas("srgb", self.srgb, channels)
             if image.dtype.kind in "iu":
                 values = np.maximum(values, np.float32(SMALLEST_SIGMA))
-            for channel, sigma in enumerate(values):
-                out = features[len(grid) + channel]
-                if image.dtype.itemsize <= 2 or image.dtype == np.float32:
-                    np.divide(image[..., channel], sigma, out=out, dtype=np.float32)
-                else:
-                    out[:] = image[..., channel].astype(np.float64) / float(sigma)
+            with np.errstate(over="ignore"):  # what comes to infinity is refused when its vertices are looked for
+                for channel, sigma in enumerate(values):
+                    out = features[len(grid) + channel]
+                    if image.dtype.itemsize <= 2 or image.dtype == np.float32:
+                        np.divide(image[..., channel], sigma, out=out, dtype=np.float32)
+                    else:
+                        out[:] = image[..., channel].astype(np.float64) / float(sigma)
         return features.reshape(len(features), -1)
 
 

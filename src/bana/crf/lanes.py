@@ -25,13 +25,13 @@ class LanesType(types.Type):
 
     def __init__(self, count: int) -> None:
         self.count = count
-        super().__init__(name=f"Lanes({count})")  # type: ignore[no-untyped-call]
+        super().__init__(name=f"Lanes({count})")
 
 
 @extending.register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: LanesType) -> None:
-        super().__init__(manager, lanes, ir.VectorType(_FLOAT, lanes.count))
+        super().__init__(manager, lanes, ir.VectorType(_FLOAT, lanes.count))  # type: ignore[no-untyped-call]
 
 
 def _lanes_type(lanes: Any) -> Any:
@@ -52,8 +52,9 @@ def load(typing: Any, lanes: Any, array: Any, index: Any) -> Any:
     """The values ``array[index : index + len(lanes)]`` of a contiguous float32 array."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, array, index = arguments
         vector = context.get_value_type(signature.return_type)
-        return builder.load(_address(context, builder, signature.args[1], *arguments[1:], vector), align=4)
+        return builder.load(_address(context, builder, signature.args[1], array, index, vector), align=4)
 
     return _lanes_type(lanes)(lanes, array, _index_type(index)), generate
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from bana.crf.compiled import FloatArray, IndexArray, compiled
-from bana.crf.embedding import embed, key_space
+from bana.crf.embedding import KeyArray, embed, key_space
 from bana.crf.filtering import blur, slice_points, splat_points
 from bana.crf.vertices import find_vertices
 from bana.crf.workspace import Arrays, Workspace
@@ -23,6 +23,7 @@ MOST_ENTRIES = 2**31
 """Points times vertices around each: what the 32-bit indices of a lattice are allowed to count."""
 
 _u = np.uint64
+_TILE = _u(128)  # points whose rows stay in the first-level cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,13 +117,15 @@ class Filter:
     """One Gaussian filter K over N points, before normalisation.
 
     Attributes:
-        vertex: uint32 (N, d+1), the vertices around every point, 1..M.
-        share: float32 (N, d+1), its barycentric coordinates.
+        vertex: Unsigned integers (d+1, N), the vertices around every point, numbered from 1 in each row.
+        bases: uint32 (d+1,), what makes them 1..M.
+        share: float32 (d+1, N), barycentric coordinates of every point.
         neighbours: As of ``Lattice``.
         row_sums: float32 (N,), K's row sums.
     """
 
-    vertex: IndexArray
+    vertex: KeyArray
+    bases: IndexArray
     share: FloatArray
     neighbours: IndexArray
     row_sums: FloatArray
@@ -135,7 +138,7 @@ class Term:
     Attributes:
         weight: What the normalised filter is multiplied by.
         normalization: How K becomes that, with the diagonal matrix D of K's row sums: ``symmetric`` D^-1/2 K D^-1/2,
-            ``before`` K D^-1, ``after`` D^-1 K, ``none`` K over the mean of its row sums.
+            ``before`` K D^-1, ``after`` D^-1 K, ``none`` K itself, over what the lattice's blur adds up to.
         source: Features float32 (d, N), already divided by their standard deviations; or the filter that they make.
     """
 
@@ -146,7 +149,7 @@ class Term:
     @property
     def columns(self) -> int:
         """Vertices around every point."""
-        return self.source.vertex.shape[1] if isinstance(self.source, Filter) else len(self.source) + 1
+        return len(self.source.vertex) if isinstance(self.source, Filter) else len(self.source) + 1
 
     def scales(self, row_sums: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What a point's shares are multiplied by for splatting and for slicing, float32 (N,)."""
@@ -159,19 +162,32 @@ class Term:
             return (factor / row_sums).astype(np.float32), plain
         if self.normalization == "after":
             return plain, (factor / row_sums).astype(np.float32)
-        return plain / np.float32(row_sums.mean(dtype=np.float64)), plain
+        # The original code's constant; the other normalisations cancel it.
+        return plain / np.float32(1 + 2.0 ** (1 - self.columns)), plain
 
 
-def build_filter(features: FloatArray, work: Workspace) -> Filter:
-    """The Gaussian filter of points with these features, float32 (d, N), divided by their standard deviations.
+def build_filter(features: FloatArray, work: Workspace, arrays: Arrays) -> Filter:
+    """The Gaussian filter of points.
+
+    Args:
+        features: float32 (d, N), divided by their standard deviations.
+        work: Threads and memory.
+        arrays: Where the filter is made.
 
     Raises:
         SettingsError: If the features reach too far (a sigma is too small).
     """
-    shape = features.shape[1], len(features) + 1
-    vertex, share = work.empty(shape, np.uint32), work.empty(shape, np.float32)
-    neighbours, row_sums = _build_into(features, vertex, share, 0, work)
-    return Filter(vertex, share, neighbours, row_sums)
+    space = key_space(features)
+    keys, share = embed(features, space, work, arrays)
+    found = find_vertices(keys, share, space, work, arrays)
+    row_sums: FloatArray = arrays.empty(features.shape[1], np.float32)
+    with work.scratch() as scratch:
+        values, spare = found.sums, scratch.empty(len(found.sums), np.float32)
+        for neighbours in found.neighbours:
+            work.over_range(len(neighbours), blur, (0,), neighbours, values, spare)
+            values, spare = spare, values
+        work.over_range(len(row_sums), _slice_rows, keys, found.bases, share, values, row_sums)
+    return Filter(keys, found.bases, share, found.neighbours, row_sums)
 
 
 def build_lattice(terms: Sequence[Term], work: Workspace) -> Lattice:
@@ -182,110 +198,64 @@ def build_lattice(terms: Sequence[Term], work: Workspace) -> Lattice:
         SettingsError: If features reach too far (a sigma is too small).
     """
     source = terms[0].source
-    points = len(source.vertex) if isinstance(source, Filter) else source.shape[1]
+    points = (source.vertex if isinstance(source, Filter) else source).shape[1]
     shape = points, sum(term.columns for term in terms)
     if math.prod(shape) > MOST_ENTRIES:
         raise DataError(f"image: {points} pixels need more than {MOST_ENTRIES} lattice entries; use DenseCRF.tiled")
     vertex, splat_weight = work.empty(shape, np.uint32), work.empty(shape, np.float32)
     symmetric = all(term.normalization == "symmetric" for term in terms)
     slice_weight = splat_weight if symmetric else work.empty(shape, np.float32)
-    parts = []
-    column = base = 0
-    for term in terms:
-        if isinstance(term.source, Filter):
-            part, row_sums = term.source.neighbours, term.source.row_sums
-            work.over_range(points, _copy, term.source.vertex, term.source.share, column, vertex, splat_weight)
-        else:
-            part, row_sums = _build_into(term.source, vertex, splat_weight, column, work)
-        splat_scale, slice_scale = term.scales(row_sums)
-        columns = column, column + term.columns, base
-        if not symmetric:
-            work.over_range(points, _scale, *columns, slice_scale, splat_weight, slice_weight, vertex[:, :0])
-        work.over_range(points, _scale, *columns, splat_scale, splat_weight, splat_weight, vertex)
-        parts.append((part, base))
-        column, base = column + term.columns, base + part.shape[1] - 1
-    neighbours = work.zeros((max(len(part) for part, _ in parts), base + 1, 2), np.uint32)
-    for part, base in parts:
-        pairs = list(zip(part, neighbours, strict=False))
-        work.each(partial(_put_neighbours, base), pairs)
+    with work.scratch() as scratch:
+        column, base = 0, np.uint32(0)
+        parts = []
+        for term in terms:
+            part = term.source if isinstance(term.source, Filter) else build_filter(term.source, work, scratch)
+            splat_scale, slice_scale = term.scales(part.row_sums)
+            entries = part.vertex, part.bases + base, part.share
+            work.over_range(points, _put_columns, *entries, splat_scale, column, vertex, splat_weight)
+            if not symmetric:
+                work.over_range(points, _put_columns, *entries, slice_scale, column, vertex, slice_weight)
+            parts.append((int(base), part.neighbours))
+            column, base = column + term.columns, base + np.uint32(part.neighbours.shape[1] - 1)
+        passes = max(len(neighbours) for _, neighbours in parts)
+        neighbours = work.zeros((passes, int(base) + 1, 2), np.uint32)
+        for start, part_neighbours in parts:
+            work.each(partial(_put_neighbours, start), list(zip(part_neighbours, neighbours, strict=False)))
     return Lattice(vertex, splat_weight, slice_weight, neighbours)
 
 
-def _build_into(
-    features: FloatArray, vertex: IndexArray, share: FloatArray, column: int, work: Workspace
-) -> tuple[IndexArray, FloatArray]:
-    """Fill the columns of a filter, from ``column`` on; its neighbours and its row sums."""
-    space = key_space(features)
-    row_sums = work.empty(features.shape[1], np.float32)
-    with work.scratch() as scratch:
-        keys = embed(features, space, share, column, work, scratch)
-        found = find_vertices(keys, space, share, vertex, column, work)
-        values, spare = found.shares, scratch.empty(len(found.shares), np.float32)
-        for neighbours in found.neighbours:
-            work.over_range(len(neighbours), blur, (0,), neighbours, values, spare)
-            values, spare = spare, values
-        bases = np.array(found.bases[:-1], dtype=np.uint32)
-        work.over_range(len(row_sums), _finish, column, bases, values, share, vertex, row_sums)
-    return found.neighbours, row_sums
-
-
 @compiled
-def _finish(
-    begin: int,
-    end: int,
-    column: int,
-    bases: IndexArray,
-    values: FloatArray,
-    share: FloatArray,
-    vertex: IndexArray,
-    row_sums: FloatArray,
+def _slice_rows(
+    begin: int, end: int, vertex: KeyArray, bases: IndexArray, share: FloatArray, values: FloatArray, out: FloatArray
 ) -> None:
-    """Add the bases to the vertices, and slice the values."""
-    for point in range(_u(begin), _u(end)):
-        total = np.float32(0)
-        for k in range(_u(len(bases))):
-            here = vertex[point, _u(column) + k] + bases[k]
-            vertex[point, _u(column) + k] = here
-            total += share[point, _u(column) + k] * values[here]
-        row_sums[point] = total
-
-
-@compiled
-def _copy(
-    begin: int,
-    end: int,
-    vertex: IndexArray,
-    share: FloatArray,
-    column: int,
-    out_vertex: IndexArray,
-    out_share: FloatArray,
-) -> None:
-    for point in range(_u(begin), _u(end)):
-        for k in range(_u(vertex.shape[1])):
-            out_vertex[point, _u(column) + k] = vertex[point, k]
-            out_share[point, _u(column) + k] = share[point, k]
-
-
-@compiled
-def _scale(
-    begin: int,
-    end: int,
-    first: int,
-    last: int,
-    base: int,
-    scale: FloatArray,
-    share: FloatArray,
-    out: FloatArray,
-    vertex: IndexArray,
-) -> None:
-    """Set columns of ``out`` to scaled shares; add ``base`` to those of ``vertex``, if it has any."""
-    for point in range(_u(begin), _u(end)):
-        for k in range(_u(first), _u(last)):
-            out[point, k] = share[point, k] * scale[point]
-    if base and vertex.shape[1]:
+    """Set ``out`` to the sum of the values around every point, weighted by its shares."""
+    for k in range(_u(len(bases))):
+        vertices, shares, base = vertex[k], share[k], _u(bases[k])
         for point in range(_u(begin), _u(end)):
-            for k in range(_u(first), _u(last)):
-                vertex[point, k] += np.uint32(base)
+            part = shares[point] * values[_u(vertices[point]) + base]
+            out[point] = out[point] + part if k else part
+
+
+@compiled
+def _put_columns(
+    begin: int,
+    end: int,
+    rows: KeyArray,
+    bases: IndexArray,
+    share: FloatArray,
+    scale: FloatArray,
+    column: int,
+    vertex: IndexArray,
+    weight: FloatArray,
+) -> None:
+    """Write a filter into the columns from ``column`` on, its vertices raised by the bases and its shares scaled."""
+    for first in range(_u(begin), _u(end), _TILE):
+        last = min(first + _TILE, _u(end))
+        for k in range(_u(len(bases))):
+            vertices, shares, base = rows[k], share[k], bases[k]
+            for point in range(first, last):
+                vertex[point, _u(column) + k] = np.uint32(vertices[point]) + base
+                weight[point, _u(column) + k] = shares[point] * scale[point]
 
 
 @compiled

@@ -18,6 +18,7 @@ from bana.crf.workspace import Arrays, Workspace
 _NO_CLASS = np.float32(1e30)
 _UNWANTED = np.empty((0, 0), dtype=np.float32)
 _u = np.uint64
+_TILE = _u(256)  # pixels whose costs stay in the first-level cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +180,7 @@ def _run(
             first_cost,
             costs,
             contrasts,
-            tolerance > 0,
+            bool(tolerance > 0),
             pixels,
             wanted,
         )
@@ -262,11 +263,13 @@ def _take_costs(
     others: FloatArray,
 ) -> None:
     width, channels = _u(len(lanes)), _u(len(unary) - 1)
-    for i in range(_u(begin), _u(end)):
-        first[i] = unary[_u(0), pixels[i]]
-    for block in range(_u(len(others))):
-        out = others[block]
-        for lane in range(width):
-            channel = block * width + lane
-            for i in range(_u(begin), _u(end)):
-                out[i * width + lane] = unary[channel + _u(1), pixels[i]] if channel < channels else _NO_CLASS
+    for tile in range(_u(begin), _u(end), _TILE):
+        last = min(tile + _TILE, _u(end))
+        for i in range(tile, last):
+            first[i] = unary[_u(0), pixels[i]]
+        for block in range(_u(len(others))):
+            out = others[block]
+            for lane in range(width):
+                channel = block * width + lane
+                for i in range(tile, last):
+                    out[i * width + lane] = unary[channel + _u(1), pixels[i]] if channel < channels else _NO_CLASS

@@ -70,7 +70,7 @@ def update_contrasts(
         for b in range(blocks):
             score, cost = scores[b], costs[b]
             if len(values):
-                slice_points(first, first + n, lanes, vertex, weight, values[b], first, score)
+                slice_points(int(first), int(first + n), lanes, vertex, weight, values[b], int(first), score)
             else:
                 score[:] = 0
             for i in range(n):
@@ -109,7 +109,7 @@ def update_contrasts(
                 score, lane, step = scores[(c - _u(1)) // width], (c - _u(1)) % width, width
             for i in range(n):
                 marginals[c, pixels[first + i]] = score[i * step + lane] * inverse[i]
-    return largest_lane(change)
+    return float(largest_lane(change))
 
 
 @compiled
@@ -122,4 +122,4 @@ def _exponential(x: np.float32) -> np.float32:
     series = _TAYLOR[0]
     for coefficient in _TAYLOR[1:]:
         series = series * rest + coefficient
-    return series * power_of_two(shifted)
+    return np.float32(series * power_of_two(shifted))

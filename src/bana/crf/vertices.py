@@ -29,13 +29,13 @@ class _Table:
         count: How many there are.
         keys: (N+1,), the keys of numbers 1..count.
         slots: uint32 (a power of two,), a hash table of their numbers with linear probing; 0 where it is free.
-        shares: float32 (N+1,), the sum of the shares of their points, by number.
+        sums: float32 (N+1,), the sum of the shares of their points, by number.
     """
 
     count: int
     keys: KeyArray
     slots: IndexArray
-    shares: FloatArray
+    sums: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,64 +43,60 @@ class Vertices:
     """The M vertices that points touch.
 
     Attributes:
-        bases: d+2 numbers: those of remainder k are bases[k] + 1 .. bases[k + 1].
+        bases: uint32 (d+1,): what is added to a number within remainder k, from 1 on, to make it one of 1..M.
         neighbours: uint32 (d+1, M+1, 2): the neighbours of each vertex along and against every direction; 0 for none.
-        shares: float32 (M+1,): the sum of the shares that points have in each vertex; 0 for number 0.
+        sums: float32 (M+1,): the sum of the shares that points have in each vertex; 0 for number 0.
     """
 
-    bases: tuple[int, ...]
+    bases: IndexArray
     neighbours: IndexArray
-    shares: FloatArray
+    sums: FloatArray
 
 
-def find_vertices(
-    keys: KeyArray, space: KeySpace, share: FloatArray, vertex: IndexArray, column: int, work: Workspace
-) -> Vertices:
+def find_vertices(keys: KeyArray, shares: FloatArray, space: KeySpace, work: Workspace, arrays: Arrays) -> Vertices:
     """Number the distinct keys of every remainder and link them.
 
     Args:
-        keys: (d+1, N), row k the keys of remainder k, as ``embed`` gives them.
+        keys: (d+1, N), row k the keys of remainder k, as ``embed`` gives them; replaced by their numbers.
+        shares: float32 (d+1, N), of points in these vertices.
         space: The space of the keys.
-        share: float32 (N, D): the columns from ``column`` on are the shares of points in their vertices.
-        vertex: uint32 (N, D), output: the same columns receive vertices, numbered from 1 in each: less bases[k].
-        column: The first of d+1 columns.
         work: Threads and memory.
+        arrays: Where the results are made.
     """
     remainders = len(keys)
     with work.scratch() as scratch:
-        tables = work.each(lambda k: _table(keys[k], share, vertex, column + k, scratch), range(remainders))
-        bases = (0, *(int(base) for base in np.cumsum([table.count for table in tables])))
-        neighbours: IndexArray = work.empty((remainders, bases[-1] + 1, 2), np.uint32)
-        shares: FloatArray = work.empty(bases[-1] + 1, np.float32)
-        shares[0] = 0
+        tables = work.each(lambda k: _table(keys[k], shares[k], scratch), range(remainders))
+        bases = [0, *(int(base) for base in np.cumsum([table.count for table in tables]))]
+        neighbours: IndexArray = arrays.empty((remainders, bases[-1] + 1, 2), np.uint32)
+        sums: FloatArray = arrays.empty(bases[-1] + 1, np.float32)
+        sums[0] = 0
 
         def link(remainder: int) -> None:
             after = (remainder + 1) % remainders
             table, target = tables[remainder], tables[after]
-            shares[bases[remainder] + 1 : bases[remainder + 1] + 1] = table.shares[1 : table.count + 1]
+            sums[bases[remainder] + 1 : bases[remainder + 1] + 1] = table.sums[1 : table.count + 1]
             for direction in range(remainders):
                 step = space.wrapped(space.step(remainder, direction))
                 starts = bases[remainder], bases[after]
                 _link(table.keys, table.count, target.keys, target.slots, step, *starts, neighbours[direction])
 
-        for direction in range(remainders):
-            neighbours[direction, :, 1] = 0
+        work.each(lambda direction: neighbours[direction].fill(0), range(remainders))
         work.each(link, range(remainders))
         neighbours[:, 0] = 0
-    return Vertices(bases, neighbours, shares)
+    return Vertices(np.array(bases[:-1], dtype=np.uint32), neighbours, sums)
 
 
-def _table(keys: KeyArray, share: FloatArray, vertex: IndexArray, column: int, scratch: Arrays) -> _Table:
-    """The table of these keys; their numbers are written into ``vertex[:, column]``."""
+def _table(keys: KeyArray, shares: FloatArray, scratch: Arrays) -> _Table:
+    """The table of these keys, which are replaced by their numbers."""
     known = scratch.empty(len(keys) + 1, keys.dtype)
-    shares = scratch.empty(len(keys) + 1, np.float32)
+    sums = scratch.empty(len(keys) + 1, np.float32)
     slots = scratch.zeros(max(_LEAST_SLOTS, 1 << (len(keys) // 2).bit_length()), np.uint32)
-    point, count = _number(_u(0), np.uint32(0), keys, known, slots, share, shares, vertex, column)
+    point, count = _number(_u(0), np.uint32(0), keys, shares, known, sums, slots)
     while point < len(keys):
         slots = scratch.zeros(4 * len(slots), np.uint32)
-        _insert(known, count, slots)
-        point, count = _number(point, count, keys, known, slots, share, shares, vertex, column)
-    return _Table(int(count), known, slots, shares)
+        _insert(known, int(count), slots)
+        point, count = _number(point, count, keys, shares, known, sums, slots)
+    return _Table(int(count), known, slots, sums)
 
 
 @compiled
@@ -108,18 +104,16 @@ def _number(
     point: np.uint64,
     count: np.uint32,
     keys: KeyArray,
-    known: KeyArray,
-    slots: IndexArray,
-    share: FloatArray,
     shares: FloatArray,
-    vertex: IndexArray,
-    column: int,
+    known: KeyArray,
+    sums: FloatArray,
+    slots: IndexArray,
 ) -> tuple[np.uint64, np.uint32]:
     """Number the keys from ``point`` on, until half of the slots are taken; the next point, and the count."""
     capacity, shift, total = _u(len(slots)), _shift(len(slots)), np.uint32(count)
     for p in range(_u(point), _u(len(keys))):
         if _u(2) * _u(total) >= capacity:
-            return p, total
+            return _u(p), total
         key = keys[p]
         slot = (_u(key) * _GOLDEN) >> shift
         found = slots[slot]
@@ -131,9 +125,9 @@ def _number(
             found = total
             known[found] = key
             slots[slot] = found
-            shares[found] = 0
-        shares[found] += share[p, _u(column)]
-        vertex[p, _u(column)] = found
+            sums[found] = 0
+        sums[found] += shares[p]
+        keys[p] = found
     return _u(len(keys)), total
 
 

@@ -34,16 +34,12 @@ def default_thread_count() -> int:
 
 
 class Arrays:
-    """Arrays that are used inside a ``with`` block and kept for the next one.
+    """Arrays that go to later calls when they are released, as at the end of a ``with`` block.
 
     Fetching fresh pages from the system would take a fifth of the time of a call.
-
-    Args:
-        reuse: False: the arrays are new, and may be used for ever.
     """
 
-    def __init__(self, *, reuse: bool = True) -> None:
-        self._reuse = reuse
+    def __init__(self) -> None:
         self._taken: list[_ByteArray] = []
 
     def __enter__(self) -> Self:
@@ -52,8 +48,12 @@ class Arrays:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """End the life of all arrays; what is never released may be used for ever."""
         kept = sum(size * len(blocks) for size, blocks in list(_free.items()))
-        for block in self._taken if self._reuse else ():
+        for block in self._taken:
             kept += block.nbytes
             if kept <= _KEPT_BYTES:
                 _free.setdefault(block.nbytes, []).append(block)
@@ -77,14 +77,14 @@ class Arrays:
         step = 1 << max(12, least.bit_length() - 3)  # few different sizes, none much too great
         size = -(-least // step) * step
         try:
-            block = _free[size].pop() if self._reuse else np.empty(size, dtype=np.uint8)
+            block = _free[size].pop()
         except (KeyError, IndexError):
             block = np.empty(size, dtype=np.uint8)
         self._taken.append(block)
         return block
 
 
-class Workspace(Arrays):
+class Workspace:
     """The arrays of a call, and a pool of threads for compiled kernels, inside a ``with`` block.
 
     Kernels are plain serial functions over a range, so that calls from several threads or forked processes never meet
@@ -92,20 +92,25 @@ class Workspace(Arrays):
 
     Args:
         threads: Number of threads; with 1 everything runs in the calling thread.
-        reuse: As of Arrays.
+        arrays: Where the arrays of the call are made; None: they end with the block.
     """
 
-    def __init__(self, threads: int, *, reuse: bool = True) -> None:
-        super().__init__(reuse=reuse)
+    def __init__(self, threads: int, arrays: Arrays | None = None) -> None:
         self.threads = threads
         self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="bana-crf") if threads > 1 else None
+        self._own = Arrays()
+        arrays = arrays or self._own
+        self.empty, self.zeros = arrays.empty, arrays.zeros
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown()
-        super().__exit__(kind, error, trace)
+        self._own.release()
 
     def scratch(self) -> Arrays:
         """Arrays for a block that is within this one."""

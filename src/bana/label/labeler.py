@@ -134,10 +134,7 @@ class Labeler:
         pixels = network_input(image, self.settings.image_side, self.model.backbone.info.multiple)
         features = self.model(pixels)
         view = self._view(scene, UpsampledFeatures(features[0], scene.size))
-        marginals = self._marginals(image, view, self._unaries(view))
-        for _ in range(self.settings.refinements):
-            similar = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale
-            marginals = self._marginals(image, view, similar.masked_fill(~view.allowed, -torch.inf))
+        marginals = self._marginals(image, view)
         crf = _labels(marginals, view)
         confidence = torch.where(scene.outside, 1.0, marginals.gather(0, crf[None])[0])
         retrieved = self._retrieve(view, crf)
@@ -187,11 +184,16 @@ class Labeler:
             return 1.0 - view.attention
         return view.features.dot(self.model.class_weights[trained][None])[0].relu()
 
-    def _marginals(self, image: npt.NDArray[np.uint8], view: _View, unaries: Tensor) -> Tensor:
-        """What the CRF makes of unaries (V, H, W): the probability of every label at every pixel, (V, H, W)."""
+    def _marginals(self, image: npt.NDArray[np.uint8], view: _View) -> Tensor:
+        """What the CRF makes of the unaries: the probability of every label at every pixel, (V, H, W)."""
         outside = view.scene.outside
-        probabilities = label_probabilities(unaries, outside).numpy()
-        return torch.from_numpy(self._crf(image, probabilities=probabilities, fixed=outside.numpy()))
+        with self._crf.prepare(image, fixed=outside.numpy()) as crf:
+            marginals: Tensor = crf(probabilities=label_probabilities(self._unaries(view), outside))
+            for _ in range(self.settings.refinements):
+                similar = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale
+                similar = similar.masked_fill(~view.allowed, -torch.inf)
+                marginals = crf(probabilities=label_probabilities(similar, outside))
+        return marginals
 
     def _retrieve(self, view: _View, crf: Tensor) -> Tensor:
         """Y_ret as indices into the labels: the class whose prototype is most similar."""
