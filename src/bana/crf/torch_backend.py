@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,8 @@ from bana.crf.arguments import PROBABILITY_FLOOR, array, checked_guide, checked_
 from bana.crf.embedding import KeySpace, embedding_scale, key_space
 from bana.crf.kernel import SMALLEST_SIGMA, Kernel
 from bana.crf.lattice import Normalization
+from bana.crf.prepared import Parameters
 from bana.errors import DataError, SettingsError
-
-if TYPE_CHECKING:
-    from bana.crf.dense import DenseCRF
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +60,7 @@ Coupling = tuple[TensorFilter, Tensor | None]
 
 
 def gpu_marginals(
-    crf: DenseCRF, image: Any, unary: Any = None, probabilities: Any = None, fixed: Any = None, ignore: Any = None
+    crf: Parameters, image: Any, unary: Any = None, probabilities: Any = None, fixed: Any = None, ignore: Any = None
 ) -> Any:
     """Marginals of one image, as ``DenseCRF.__call__`` describes arguments, result and errors.
 
