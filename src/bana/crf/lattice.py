@@ -166,25 +166,26 @@ class Term:
         return plain / np.float32(1 + 2.0 ** (1 - self.columns)), plain
 
 
-def build_filter(features: FloatArray, work: Workspace, arrays: Arrays) -> Filter:
+def build_filter(features: FloatArray, work: Workspace, arrays: Arrays, room: int = 0) -> Filter:
     """The Gaussian filter of points.
 
     Args:
         features: float32 (d, N), divided by their standard deviations.
         work: Threads and memory.
         arrays: Where the filter is made.
+        room: How many rows of zeros follow the neighbours.
 
     Raises:
         SettingsError: If the features reach too far (a sigma is too small).
     """
     space = key_space(features)
     keys, share = embed(features, space, work, arrays)
-    found = find_vertices(keys, share, space, work, arrays)
+    found = find_vertices(keys, share, space, room, work, arrays)
     row_sums: FloatArray = arrays.empty(features.shape[1], np.float32)
     with work.scratch() as scratch:
         values, spare = found.sums, scratch.empty(len(found.sums), np.float32)
         for neighbours in found.neighbours:
-            work.over_range(len(neighbours), blur, (0,), neighbours, values, spare)
+            work.over_range(len(values), blur, (0,), neighbours, values, spare)
             values, spare = spare, values
         work.over_range(len(row_sums), _slice_rows, keys, found.bases, share, values, row_sums)
     return Filter(keys, found.bases, share, found.neighbours, row_sums)
@@ -205,11 +206,19 @@ def build_lattice(terms: Sequence[Term], work: Workspace) -> Lattice:
     vertex, splat_weight = work.empty(shape, np.uint32), work.empty(shape, np.float32)
     symmetric = all(term.normalization == "symmetric" for term in terms)
     slice_weight = splat_weight if symmetric else work.empty(shape, np.float32)
+    # The usual case, one filter that looks at the image and one that is known: the first leaves room for the other.
+    known = [term.source.neighbours for term in terms if isinstance(term.source, Filter)]
+    direct = len(known) == len(terms) - 1 and not isinstance(source, Filter)
+    direct = direct and all(len(neighbours) <= terms[0].columns for neighbours in known)
+    room = sum(neighbours.shape[1] - 1 for neighbours in known) if direct else 0
     with work.scratch() as scratch:
         column, base = 0, np.uint32(0)
         parts = []
         for term in terms:
-            part = term.source if isinstance(term.source, Filter) else build_filter(term.source, work, scratch)
+            if isinstance(term.source, Filter):
+                part = term.source
+            else:
+                part = build_filter(term.source, work, work.arrays if direct else scratch, room)
             splat_scale, slice_scale = term.scales(part.row_sums)
             entries = part.vertex, part.bases + base, part.share
             work.over_range(points, _put_columns, *entries, splat_scale, column, vertex, splat_weight)
@@ -217,8 +226,10 @@ def build_lattice(terms: Sequence[Term], work: Workspace) -> Lattice:
                 work.over_range(points, _put_columns, *entries, slice_scale, column, vertex, slice_weight)
             parts.append((int(base), part.neighbours))
             column, base = column + term.columns, base + np.uint32(part.neighbours.shape[1] - 1)
+            if direct and len(parts) == 1:
+                base -= np.uint32(room)
         passes = max(len(neighbours) for _, neighbours in parts)
-        neighbours = work.zeros((passes, int(base) + 1, 2), np.uint32)
+        neighbours = parts.pop(0)[1] if direct else work.zeros((passes, int(base) + 1, 2), np.uint32)
         for start, part_neighbours in parts:
             work.each(partial(_put_neighbours, start), list(zip(part_neighbours, neighbours, strict=False)))
     return Lattice(vertex, splat_weight, slice_weight, neighbours)

@@ -53,13 +53,16 @@ class Vertices:
     sums: FloatArray
 
 
-def find_vertices(keys: KeyArray, shares: FloatArray, space: KeySpace, work: Workspace, arrays: Arrays) -> Vertices:
+def find_vertices(
+    keys: KeyArray, shares: FloatArray, space: KeySpace, room: int, work: Workspace, arrays: Arrays
+) -> Vertices:
     """Number the distinct keys of every remainder and link them.
 
     Args:
         keys: (d+1, N), row k the keys of remainder k, as ``embed`` gives them; replaced by their numbers.
         shares: float32 (d+1, N), of points in these vertices.
         space: The space of the keys.
+        room: How many rows of zeros follow the neighbours.
         work: Threads and memory.
         arrays: Where the results are made.
     """
@@ -67,7 +70,7 @@ def find_vertices(keys: KeyArray, shares: FloatArray, space: KeySpace, work: Wor
     with work.scratch() as scratch:
         tables = work.each(lambda k: _table(keys[k], shares[k], scratch), range(remainders))
         bases = [0, *(int(base) for base in np.cumsum([table.count for table in tables]))]
-        neighbours: IndexArray = arrays.empty((remainders, bases[-1] + 1, 2), np.uint32)
+        neighbours: IndexArray = arrays.empty((remainders, bases[-1] + 1 + room, 2), np.uint32)
         sums: FloatArray = arrays.empty(bases[-1] + 1, np.float32)
         sums[0] = 0
 

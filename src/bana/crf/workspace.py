@@ -99,8 +99,8 @@ class Workspace:
         self.threads = threads
         self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="bana-crf") if threads > 1 else None
         self._own = Arrays()
-        arrays = arrays or self._own
-        self.empty, self.zeros = arrays.empty, arrays.zeros
+        self.arrays = arrays or self._own
+        self.empty, self.zeros = self.arrays.empty, self.arrays.zeros
 
     def __enter__(self) -> Self:
         return self
