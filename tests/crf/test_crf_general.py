@@ -155,6 +155,8 @@ def test_a_prepared_image_gives_the_same_bits_for_every_unary():
             expected = crf(image, costs, fixed=fixed)
             np.testing.assert_array_equal(other(costs), expected)
             np.testing.assert_array_equal(prepared(costs), expected)
+    with pytest.raises(SettingsError, match="inside its with block"):
+        other(unary)
     with pytest.raises(DataError, match=r"unary: \(9, 7\) is not allowed"):
         prepared(unary[:, :, :7])
 

@@ -53,7 +53,7 @@ class PreparedCRF:
         origin: tuple[int, ...] | None = None,
         arrays: Arrays | None = None,
     ) -> None:
-        self._arrays = arrays
+        self._arrays, self._ended = arrays, False
         self._crf, self._grid = crf, guide.grid
         fixed_mask, left_out = (checked_mask(*pair, guide.grid) for pair in (("fixed", fixed), ("ignore", ignore)))
         self._fixed = fixed_mask
@@ -79,9 +79,12 @@ class PreparedCRF:
     ) -> None:
         if self._arrays is not None:
             self._arrays.release()
+        self._ended = True
 
     def __call__(self, unary: npt.ArrayLike | None = None, probabilities: npt.ArrayLike | None = None) -> Any:
         """Marginals, as of a call of DenseCRF."""
+        if self._ended:
+            raise SettingsError("prepared image: its memory has gone to other calls; call it inside its with block")
         costs, grid = checked_unary(unary, probabilities)
         if grid != self._grid:
             raise DataError(f"unary: {grid} is not allowed for an image of {self._grid}; give one of the same size")
