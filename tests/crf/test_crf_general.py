@@ -169,6 +169,9 @@ def test_a_batch_is_every_image_in_order(threads):
     found = DenseCRF(threads=threads).batch(images, unaries, fixed=fixed)
     for marginals, image, unary, mask in zip(found, images, unaries, fixed, strict=True):
         np.testing.assert_array_equal(marginals, DenseCRF()(image, unary, fixed=mask))
+    stacked = np.stack([unaries[0]] * 2)  # arrays, which have no truth value
+    for marginals in DenseCRF(threads=threads).batch(np.stack([images[0]] * 2), stacked):
+        np.testing.assert_array_equal(marginals, DenseCRF()(images[0], unaries[0]))
     with pytest.raises(DataError, match="unaries: 6 for 7 images"):
         DenseCRF().batch(images, unaries[:6])
 

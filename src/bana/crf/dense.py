@@ -174,7 +174,8 @@ class DenseCRF(Parameters):
                 raise DataError(f"{name}: {len(column)} for {len(images)} images; give one for each")
         one = DenseCRF(kernels=self.kernels, iterations=self.iterations, tolerance=self.tolerance, threads=1)
         nothing = [None] * len(images)
-        rows = zip(images, unaries or nothing, probabilities or nothing, fixed or nothing, strict=True)
+        columns = (nothing if column is None else column for column in (unaries, probabilities, fixed))
+        rows = zip(images, *columns, strict=True)
         with ThreadPoolExecutor(self.threads or default_thread_count(), thread_name_prefix="bana-crf") as pool:
             return list(pool.map(lambda row: one(*row), rows))
 

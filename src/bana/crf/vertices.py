@@ -1,8 +1,7 @@
 """Vertices from keys: number them in the order in which points touch them, and find each one's neighbours.
 
 A hash table of each remainder's keys does both. The numbers do not depend on its layout, and neighbouring pixels get
-vertices that lie near each other in memory. The loops avoid branches that no processor could predict: whether a key
-is new, and whether a neighbour exists.
+vertices that lie near each other in memory. Whether a neighbour exists is no branch, as no processor could predict it.
 """
 
 from __future__ import annotations
