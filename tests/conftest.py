@@ -58,6 +58,48 @@ def tiny_run(shapes_voc, tiny_settings, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def tiny_labels(shapes_voc, tiny_run, tmp_path_factory) -> Path:
+    """A label folder of the tiny data set."""
+    from bana.data.reading import read_dataset
+    from bana.label.run import label_dataset
+
+    out = tmp_path_factory.mktemp("tiny") / "labels"
+    label_dataset(read_dataset(shapes_voc), tiny_run, out, workers=1, console=Console(file=io.StringIO()))
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_segment_settings():
+    """Stage 3 in seconds, from the tiny box classifier."""
+    from bana.segment.settings import SegmentSettings
+
+    return SegmentSettings(
+        backbone="lite0",
+        train_backbone="none",
+        head="fuse",
+        head_width=16,
+        start="labeler",
+        crop=65,
+        optimizer="adamw",
+        rate_new=0.01,
+        epochs=8,
+        batch_size=4,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_segment_run(shapes_voc, tiny_run, tiny_labels, tiny_segment_settings, tmp_path_factory) -> Path:
+    """The folder of a run of stage 3 on the tiny data set."""
+    from bana.data.reading import read_dataset
+    from bana.segment.run import Training, train_segmenter
+
+    out = tmp_path_factory.mktemp("tiny") / "segment"
+    training = Training(read_dataset(shapes_voc), tiny_labels, {}, tiny_run, pictures=2)
+    train_segmenter(training, tiny_segment_settings, out, console=Console(file=io.StringIO()))
+    return out
+
+
 class Answer(NamedTuple):
     """What a command left behind."""
 

@@ -2,9 +2,9 @@ import pytest
 
 from bana.classify.settings import ClassifySettings
 from bana.errors import SettingsError
-from bana.label.recipe import Recipe
 from bana.label.settings import LabelSettings
 from bana.presets import load_preset, parse_settings, preset_names
+from bana.segment.recipe import Recipe
 
 
 def message(content, kind=ClassifySettings):

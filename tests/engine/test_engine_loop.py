@@ -1,6 +1,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.utils.data import Dataset
 
 from bana.engine import loop as loop_module
 from bana.engine.checkpoint import load_tensors
-from bana.engine.loop import CHECKPOINT, LOG, Loop, train
+from bana.engine.loop import BEST, CHECKPOINT, LOG, Loop, Validated, train
 from bana.engine.seeds import epoch_order
 from bana.errors import LabelerError, OutputError
 
@@ -143,7 +144,7 @@ def test_the_schedule_scales_the_first_rates_also_after_a_resume(tmp_path):
 
 def test_a_checkpoint_is_written_at_the_end_and_not_before_its_time(tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(loop_module, "_save", lambda *arguments: saved.append(arguments[-1]))
+    monkeypatch.setattr(loop_module, "_save", lambda *arguments: saved.append(arguments[-1]["steps"]))
     fit(Fit(), tmp_path, Loop(3, 4, 5, checkpoint_seconds=1e6))
     assert saved == [9]
 
@@ -221,3 +222,70 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_checkpoint(tmp_path, monkey
     assert (tmp_path / CHECKPOINT).read_bytes() == before
     assert sorted(file.name for file in tmp_path.iterdir()) == [CHECKPOINT, LOG]
     assert same(parameters(fit(Fit(), tmp_path)), parameters(fit(Fit(), tmp_path / "whole")))
+
+
+class Scores:
+    """An after_epoch that gives scores from a list, and writes down when it was asked."""
+
+    def __init__(self, stage, scores):
+        self.stage, self.scores, self.asked = stage, scores, []
+
+    def __call__(self, epoch):
+        self.asked.append(epoch)
+        self.stage.model.eval()
+        score = self.scores[epoch]
+        return Validated({} if score is None else {"miou": score}, score)
+
+
+def fit_with_scores(stage, out, scores):
+    watch = Scores(stage, scores)
+    train(stage, Numbers(), COUNT, torch.stack, LOOP, out, IDENTITY, Console(file=io.StringIO()), watch)
+    return watch
+
+
+def test_after_every_epoch_the_score_is_logged_and_the_best_weights_are_kept(tmp_path):
+    stage = Fit()
+    watch = fit_with_scores(stage, tmp_path, [None, 10.0, 30.0, 20.0])
+    assert watch.asked == [0, 1, 2, 3]
+    scored = [(entry["step"], entry["epoch"], entry["miou"]) for entry in log_of(tmp_path) if "miou" in entry]
+    assert scored == [(2, 1, 10.0), (5, 2, 30.0), (8, 3, 20.0)]
+    tensors, facts = load_tensors(tmp_path / BEST)
+    assert (facts["epoch"], facts["score"]) == (2, 30.0)
+    assert not same(tensors, parameters(stage))
+
+
+def test_scoring_changes_nothing_of_the_training(tmp_path):
+    plain, scored = Fit(), Fit()
+    fit(plain, tmp_path / "plain")
+    fit_with_scores(scored, tmp_path / "scored", [0.0, 1.0, 2.0, 3.0])
+    assert same(parameters(plain), parameters(scored))
+
+
+@pytest.mark.parametrize("fail_at", [2, 3, 4, 7])
+def test_a_resumed_run_keeps_the_best_of_before(tmp_path, fail_at):
+    scores = [5.0, 30.0, 10.0, 20.0]
+    fit_with_scores(Fit(), tmp_path / "whole", scores)
+    with pytest.raises(InterruptedRunError):
+        fit_with_scores(Fit(fail_at=fail_at), tmp_path / "cut", scores)
+    resumed = fit_with_scores(Fit(), tmp_path / "cut", scores)
+    assert resumed.asked == list(range(fail_at // 3 + 1, 4))
+    assert (tmp_path / "cut" / BEST).read_bytes() == (tmp_path / "whole" / BEST).read_bytes()
+    assert without_speed(log_of(tmp_path / "cut")) == without_speed(log_of(tmp_path / "whole"))
+
+
+def test_the_weights_stay_float32_whatever_the_steps_compute_in(tmp_path):
+    whole, half = Fit(), Fit()
+    fit(whole, tmp_path / "whole")
+    fit(half, tmp_path / "half", replace(LOOP, precision="bfloat16"))
+    for name, value in parameters(half).items():
+        assert value.dtype == torch.float32
+        assert 0 < (value - parameters(whole)[name]).abs().max() < 0.1
+
+
+def test_tensorboard_gets_the_numbers_of_the_log(tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    fit(Fit(), tmp_path, replace(LOOP, tensorboard=True))
+    read = events.EventAccumulator(str(tmp_path / "tensorboard"))
+    read.Reload()
+    assert [each.step for each in read.Scalars("loss")] == list(range(9))
+    assert [each.value for each in read.Scalars("loss")] == pytest.approx([entry["loss"] for entry in log_of(tmp_path)])

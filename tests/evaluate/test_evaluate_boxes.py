@@ -84,7 +84,7 @@ LEFT, RIGHT = rle(slice(0, 4), slice(0, 2)), rle(slice(0, 4), slice(3, 6))
 def test_an_object_whose_mask_is_not_known_is_neither_right_nor_wrong(unknown):
     instances = InstanceEvaluation()
     record = record_of([[0, 0, 2, 4], [3, 0, 6, 4]], [1, 1], masks=[LEFT, unknown])
-    boxes = [LabelledBox(1, "ok", 0.5, 1, LEFT), LabelledBox(1, "ok", 0.9, 1, RIGHT)]
+    boxes = [LabelledBox(1, "ok", 0.5, 0.5, 1, LEFT), LabelledBox(1, "ok", 0.9, 0.5, 1, RIGHT)]
     instances.update(boxes, record)
     assert instances.missing == ""
     assert instances.ap.scores().ap == pytest.approx(100.0)
@@ -92,7 +92,7 @@ def test_an_object_whose_mask_is_not_known_is_neither_right_nor_wrong(unknown):
 
 def test_rejected_boxes_are_no_detections():
     instances = InstanceEvaluation()
-    boxes = [LabelledBox(1, "ok", 0.5, 1, LEFT), LabelledBox(1, "rejected", 0.9, None, RIGHT)]
+    boxes = [LabelledBox(1, "ok", 0.5, 0.5, 1, LEFT), LabelledBox(1, "rejected", 0.9, 0.5, None, RIGHT)]
     instances.update(boxes, record_of([[0, 0, 2, 4]], [1], masks=[LEFT]))
     assert instances.ap.scores().ap == pytest.approx(100.0)
 

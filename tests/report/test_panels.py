@@ -10,6 +10,7 @@ from bana.report.panels import (
     backdrop,
     boxes_panel,
     colours_of,
+    confidence_panel,
     masks_panel,
     unreliable_panel,
 )
@@ -131,6 +132,32 @@ def test_unreliable_pixels_are_hatched_exactly_where_they_are(image):
     plain = unreliable_panel(image, labelled, np.zeros_like(unreliable))
     assert (panel[~unreliable] == plain[~unreliable]).all()
     assert plain[labelled].mean() > plain[~labelled].mean() + 30
+
+
+def test_unreliable_pixels_of_masks_are_striped_and_rims_stay(image):
+    labels = np.zeros((80, 120), np.uint8)
+    labels[20:60, 30:90] = 1
+    unreliable = np.zeros((80, 120), dtype=bool)
+    unreliable[10:50, 60:110] = True
+    plain, striped = (masks_panel(image, labels, {1: RED}, 1, where) for where in (None, unreliable))
+    changed = (plain != striped).any(-1)
+    rim = is_colour(plain, (255, 153, 153))
+    assert not changed[~unreliable | rim].any()
+    assert 0.25 < changed[unreliable & ~rim].mean() < 0.4
+    assert striped[changed].mean() < plain[changed].mean() - 30
+
+
+def test_confidence_goes_from_dark_to_bright():
+    sigma = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    panel = confidence_panel(sigma)
+    assert panel.shape == (1, 256, 3)
+    assert panel.dtype == np.uint8
+    light = np.array([luminance(colour) for colour in panel[0]])
+    assert light[0] < 0.01
+    assert light[-1] > 0.9
+    assert (np.diff(light) > -1e-3).all()
+    outside = np.array([[-1.0, 2.0]], np.float32)
+    assert (confidence_panel(outside)[0] == panel[0, [0, -1]]).all()
 
 
 def test_classes_of_a_picture_differ_in_colour():

@@ -9,17 +9,16 @@ from typing import Any
 
 import torch
 
-from bana._version import __version__
 from bana.classify.model import BoxClassifier
 from bana.classify.settings import ClassifySettings
-from bana.engine.checkpoint import load_metadata, load_tensors, save_tensors
 from bana.errors import LabelerError, SettingsError
 from bana.nn.backbones import create_backbone
-from bana.nn.weights import digest
+from bana.nn.network_file import fill_network, read_network, read_network_facts, save_network
 from bana.presets import parse_settings
 
 FILE_NAME = "labeler.safetensors"
 _KIND = "labeler"
+_COMMAND = "bana classify"
 
 
 @dataclass(frozen=True)
@@ -55,31 +54,20 @@ def build_classifier(settings: ClassifySettings, classes: int, seed: int, weight
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
         torch.manual_seed(seed)
         backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
-        if (settings.crop - 1) % backbone.info.multiple:
-            raise SettingsError(
-                f"crop: {settings.crop} is not a multiple of {backbone.info.multiple} plus 1, as {settings.backbone} "
-                "needs"
-            )
+        backbone.check_crop(settings.crop, settings.backbone)
         backbone.train_only(settings.train_backbone)
         return BoxClassifier(backbone, classes, settings.head_width)
 
 
 def save_labeler(path: Path, model: BoxClassifier, facts: LabelerFacts) -> None:
-    """Write a labeler file, matrices and kernels in half precision.
-
-    What was not trained of the backbone is not in it, but recognised by its digest.
-    """
+    """Write a labeler file. Raises OutputError if it cannot be written."""
     metadata = {
-        "kind": _KIND,
-        "version": __version__,
         "classes": list(facts.classes),
         "classify": facts.classify.model_dump(mode="json"),
         "label": facts.label,
         "training": facts.training,
-        "backbone_digest": digest(model.given_state()),
     }
-    tensors = {name: value.half() if value.ndim > 1 else value for name, value in model.own_state().items()}
-    save_tensors(path, tensors, metadata)
+    save_network(path, model, _KIND, metadata)
 
 
 def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
@@ -90,26 +78,22 @@ def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
         SettingsError: If its backbone's weights cannot be had.
     """
     file = labeler_path(file_or_run)
-    tensors, metadata = load_tensors(file)
+    tensors, metadata = read_network(file, _KIND, _COMMAND)
     facts = _facts(file, metadata)
     settings = facts.classify
     weights = "random" if settings.train_backbone == "all" else None
     model = build_classifier(settings, len(facts.classes), seed=0, weights=weights)
-    if digest(model.given_state()) != metadata.get("backbone_digest"):
-        raise LabelerError(f"{file}: trained on other weights of {settings.backbone}; install those, or train again")
-    model.load_own_state(tensors, str(file))
+    fill_network(model, tensors, metadata, file)
     return model.eval(), facts
 
 
 def load_facts(file_or_run: Path) -> LabelerFacts:
     """What a labeler file says of itself. Raises LabelerError if it is missing, damaged or of another kind."""
     file = labeler_path(file_or_run)
-    return _facts(file, load_metadata(file))
+    return _facts(file, read_network_facts(file, _KIND, _COMMAND))
 
 
 def _facts(file: Path, metadata: dict[str, Any]) -> LabelerFacts:
-    if metadata.get("kind") != _KIND:
-        raise LabelerError(f"{file}: not a labeler; choose a {FILE_NAME} that `bana classify` wrote")
     try:
         settings = parse_settings(metadata["classify"], ClassifySettings, str(file))
         return LabelerFacts(tuple(metadata["classes"]), settings, metadata["label"], metadata["training"])
@@ -118,8 +102,11 @@ def _facts(file: Path, metadata: dict[str, Any]) -> LabelerFacts:
 
 
 def labeler_path(file_or_run: Path) -> Path:
-    """The labeler file itself, or the one in a run folder."""
-    return file_or_run / FILE_NAME if file_or_run.is_dir() else file_or_run
+    """The labeler file itself, or the one in a run folder of ``bana classify`` or ``bana run``."""
+    if not file_or_run.is_dir():
+        return file_or_run
+    whole = file_or_run / "classify" / FILE_NAME
+    return whole if whole.is_file() else file_or_run / FILE_NAME
 
 
 def pretrained_path() -> Path:

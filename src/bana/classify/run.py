@@ -29,6 +29,7 @@ from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
 from bana.engine.memory import keep_freed_memory
 from bana.engine.seeds import seed_of
 from bana.errors import DataError, OutputError
+from bana.nn.network import on_device
 
 REJECTED = "rejected.jsonl"
 """The file of a run folder that names the images left out, one JSON object a line."""
@@ -48,6 +49,7 @@ def train_classifier(
     resume: bool = False,
     workers: int = 0,
     checkpoint_seconds: float = 10.0,
+    device: str = "cpu",
     on_error: OnError = "stop",
     console: Console,
 ) -> Path:
@@ -63,6 +65,7 @@ def train_classifier(
         resume: Go on with the run in ``out``; a folder with a run is refused otherwise.
         workers: Processes that prepare samples.
         checkpoint_seconds: Least time between checkpoints.
+        device: Where the network is trained.
         on_error: ``skip`` leaves out images that cannot be opened, and notes them in ``rejected.jsonl``.
         console: For progress.
 
@@ -73,7 +76,7 @@ def train_classifier(
         DataError: If an image cannot be used (``stop``), or none is left.
         LabelerError: If the checkpoint in ``out`` is of another run.
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
-        SettingsError: If the backbone or its weights cannot be had.
+        SettingsError: If the backbone, its weights or the device cannot be had.
     """
     if (out / CHECKPOINT).exists() and not resume:
         raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
@@ -100,7 +103,8 @@ def train_classifier(
     crops = BoxCrops(records, settings, seed, folder)
     if not (out / CHECKPOINT).exists():
         _calibrate(model, crops, len(records), seed)
-    loop = Loop(settings.epochs, settings.batch_size, seed, workers, checkpoint_seconds)
+    model = on_device(model, device)
+    loop = Loop(settings.epochs, settings.batch_size, seed, workers, checkpoint_seconds, device)
     began = time.monotonic()
     train(ClassifyStage(model, settings), crops, len(records), collate, loop, out, identity, console)
     console.print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)

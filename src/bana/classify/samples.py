@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
-from torchvision.transforms import v2
 
 from bana.classify.pooling import feature_boxes
 from bana.classify.settings import ClassifySettings
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.records import ImageRecord, covered
+from bana.data.transforms import random_crop, randomly_scaled
 from bana.engine.loop import SampleKey
 from bana.engine.seeds import seed_of
 
@@ -87,14 +86,7 @@ class BoxCrops(Dataset[Sample]):
         self._labels = labels
         self._settings = settings
         self._seed = seed
-        jitter = settings.jitter
-        self._transform = v2.Compose(
-            [
-                v2.RandomHorizontalFlip(),
-                v2.RandomCrop(settings.crop, pad_if_needed=True, fill={tv_tensors.Mask: 0, "others": 0}),
-                v2.ColorJitter(jitter, jitter, jitter),
-            ]
-        )
+        self._transform = random_crop(settings.crop, settings.jitter, image_fill=0, mask_fill=0)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -108,7 +100,7 @@ class BoxCrops(Dataset[Sample]):
         masks = tv_tensors.Mask(torch.stack([outside.int(), self._known_labels(record) + 1]))  # 0: padding, not known
         objects = torch.from_numpy(record.boxes[~record.crowd])
         boxes = tv_tensors.BoundingBoxes(objects, format="XYXY", canvas_size=(record.height, record.width))
-        scaled = _scaled(image, masks, boxes, self._settings.scale)
+        scaled = randomly_scaled(self._settings.scale, image, masks, boxes)
         crop, (background, labels), shown = self._transform(*scaled)
         class_ids = torch.from_numpy(record.class_ids[~record.crowd])
         kept = _areas(shown) >= LEAST_VISIBLE * _areas(scaled[2])
@@ -158,14 +150,6 @@ def on_features(batch: Batch, feature_size: tuple[int, int]) -> tuple[Tensor, Te
     background = batch.background[:, :, rows][:, :, :, columns]
     labels = batch.labels[:, rows][:, :, columns]
     return background, torch.cat([batch.boxes[:, :1], feature_boxes(batch.boxes[:, 1:], size, feature_size)], 1), labels
-
-
-def _scaled(image: Any, mask: Any, boxes: Any, scale: tuple[float, float]) -> tuple[Any, Any, Any]:
-    factor = float(torch.empty(()).uniform_(*scale))
-    height, width = (max(round(side * factor), 1) for side in image.shape[-2:])
-    resize = v2.Resize([height, width], antialias=True)
-    resized: tuple[Any, Any, Any] = resize(image, mask, boxes)
-    return resized
 
 
 def _areas(boxes: Tensor) -> Tensor:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn, optim
+from torch import Tensor
 
 from bana.classify.model import BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries
 from bana.classify.samples import UNKNOWN, Batch, on_features
 from bana.classify.settings import ClassifySettings
 from bana.data.records import LEAST_BACKGROUND
+from bana.nn.training import build_optimizer
 
 
 class ClassifyStage:
@@ -21,13 +20,11 @@ class ClassifyStage:
     def __init__(self, model: BoxClassifier, settings: ClassifySettings) -> None:
         self.model = model
         self.settings = settings
-        self.optimizer = _optimizer(model, settings)
+        self.optimizer = build_optimizer(model, settings)
 
     def rate(self, progress: float) -> float:
         """The factor on the learning rates after a share ``progress`` of the run."""
-        if self.settings.schedule == "poly":
-            return float((1 - progress) ** 0.9)
-        return 1.0 if progress < 2 / 3 else 0.1
+        return self.settings.rate_factor(progress)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Cross-entropy over the boxes' bins r and the background queries q; accuracy of both.
@@ -69,28 +66,3 @@ class ClassifyStage:
             return torch.zeros_like(background)
         enough = background.mean((1, 2, 3), keepdim=True) >= LEAST_BACKGROUND
         return background_attention(features, queries, valid) * enough
-
-
-def _optimizer(model: nn.Module, settings: ClassifySettings) -> optim.Optimizer:
-    """Four groups: weights and biases of the pretrained and of the new layers. Biases: twice the rate, no decay."""
-    groups: list[dict[str, Any]] = []
-    for pretrained, rate in ((True, settings.rate_pretrained), (False, settings.rate_new)):
-        for is_bias in (False, True):
-            parameters = [
-                parameter
-                for name, parameter in model.named_parameters()
-                if parameter.requires_grad
-                and name.startswith("backbone.") == pretrained
-                and name.endswith(".bias") == is_bias
-            ]
-            if parameters:
-                groups.append(
-                    {
-                        "params": parameters,
-                        "lr": rate * (2 if is_bias else 1),
-                        "weight_decay": 0.0 if is_bias else settings.weight_decay,
-                    }
-                )
-    if settings.optimizer == "adamw":
-        return optim.AdamW(groups)
-    return optim.SGD(groups, momentum=0.9)

@@ -36,6 +36,7 @@ class LabelledBox:
         class_id: 1..L as it was given.
         status: ``ok``, ``empty`` (no pixel) or ``rejected`` (not labelled at all).
         confidence: 0..1.
+        filling_rate: Share of the box's pixels that are its object, 0..1.
         predicted_class: 1..L, 0 for background, None where the classifier has no say.
         mask: COCO's RLE, ``{"size": [H, W], "counts": str}``.
     """
@@ -43,6 +44,7 @@ class LabelledBox:
     class_id: int
     status: str
     confidence: float
+    filling_rate: float
     predicted_class: int | None
     mask: dict[str, Any]
 
@@ -143,5 +145,5 @@ def _labelled_box(entry: Any, record: ImageRecord, place: str) -> LabelledBox:
     if not isinstance(mask, dict):
         raise DataError(f"{place}: 'segmentation' is no RLE; run bana label again")
     predicted = None if entry.get("predicted_class") is None else value_of(entry, "predicted_class", int, place)
-    class_id, confidence = value_of(entry, "class_id", int, place), float(value_of(entry, "confidence", float, place))
-    return LabelledBox(class_id, status, confidence, predicted, mask)
+    confidence, filling_rate = (float(value_of(entry, name, float, place)) for name in ("confidence", "filling_rate"))
+    return LabelledBox(value_of(entry, "class_id", int, place), status, confidence, filling_rate, predicted, mask)

@@ -37,6 +37,13 @@ def label_map_png(labels: LabelMap) -> bytes:
     return file.getvalue()
 
 
+def gray_png(values: npt.NDArray[np.floating]) -> bytes:
+    """Values (H, W) in 0..1 as an 8-bit grayscale PNG file."""
+    file = BytesIO()
+    Image.fromarray(np.rint(values * 255).astype(np.uint8)).save(file, format="PNG")
+    return file.getvalue()
+
+
 def write_label_map(path: Path, labels: LabelMap) -> None:
     """Write labels (H, W) as label_map_png encodes them, atomically. Raises OutputError if it cannot be written."""
     write_bytes(path, label_map_png(labels))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,12 +110,59 @@ def semantic_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap | N
         DataError: If a label map is damaged, has another size than the image, or a class that the table does not have.
     """
     if record.semantic_path is not None:
-        labels = read_label_map(record.semantic_path, record.width, record.height)
-        return _checked_labels(labels, class_table, str(record.semantic_path))
+        return read_class_map(record.semantic_path, record, class_table)
     masks = instance_truth(record)
     if masks is None and len(record):
         return None
     return _painted(record, masks or [], record.class_ids, class_table.label_dtype)
+
+
+def mask_files(folder: Path) -> dict[str, Path]:
+    """The PNG files of a folder and its subfolders by image id: the path in the folder without its suffix.
+
+    Raises:
+        DataError: If there is none.
+    """
+    files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.png"))}
+    if not files:
+        raise DataError(f"{folder}: holds no masks (<image>.png); check the path")
+    return files
+
+
+def required_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap:
+    """The true class of every pixel as semantic_truth gives it.
+
+    Raises:
+        DataError: As semantic_truth, and if the image has no true mask.
+    """
+    truth = semantic_truth(record, class_table)
+    if truth is None:
+        raise DataError(
+            f"{record.path}: image {record.image_id} has no true mask to score against; "
+            "add its mask or choose a --split whose images have masks"
+        )
+    return truth
+
+
+def read_class_map(path: Path, record: ImageRecord, class_table: ClassTable) -> LabelMap:
+    """The class of every pixel of an image from a file; its greatest value (255, or 65535) becomes the ignore label.
+
+    Returns:
+        uint8 (H, W), or uint16 for more than 254 classes.
+
+    Raises:
+        DataError: If the file is missing or damaged, has another size than the image, or a class that the table does
+            not have.
+    """
+    labels = read_label_map(path, record.width, record.height)
+    void = np.iinfo(labels.dtype).max
+    unknown = np.setdiff1d(labels[labels != void], np.arange(len(class_table) + 1))
+    if unknown.size:
+        raise DataError(
+            f"{path}: has label {unknown[0]}, but there are {len(class_table)} classes; "
+            "correct the map or the class list"
+        )
+    return np.where(labels == void, class_table.ignore_index, labels).astype(class_table.label_dtype)
 
 
 def instance_map(record: ImageRecord) -> LabelMap | None:
@@ -152,18 +200,6 @@ def _painted(
         if mask is not None and not record.crowd[index]:
             painted[mask] = values[index]
     return painted
-
-
-def _checked_labels(labels: LabelMap, class_table: ClassTable, place: str) -> LabelMap:
-    """Labels of a file in the type and with the ignore label of the class table."""
-    void = np.iinfo(labels.dtype).max
-    unknown = np.setdiff1d(labels[labels != void], np.arange(len(class_table) + 1))
-    if unknown.size:
-        raise DataError(
-            f"{place}: has label {unknown[0]}, but there are {len(class_table)} classes; "
-            "correct the map or the class list"
-        )
-    return np.where(labels == void, class_table.ignore_index, labels).astype(class_table.label_dtype)
 
 
 def _flat(ring: Ring) -> list[float]:

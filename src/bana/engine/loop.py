@@ -7,10 +7,10 @@ seed of their own, so a run that was killed and resumed takes the same steps as 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from rich.console import Console
@@ -18,12 +18,16 @@ from torch import Tensor, optim
 from torch.utils.data import DataLoader, Dataset
 
 from bana.engine.checkpoint import load_metadata, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
-from bana.engine.progress import JsonLog, StepProgress
+from bana.engine.progress import JsonLog, Log, StepProgress, TensorBoardLog
 from bana.engine.seeds import epoch_order, seed_of
 from bana.errors import LabelerError
 
 CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"
 LOG = "log.jsonl"
+
+Precision = Literal["float32", "bfloat16", "float16"]
+"""Of what a step computes; weights are float32 always."""
 
 SampleKey = tuple[int, int]
 """Epoch and index: what a data set is asked for, so that augmentation depends on both and on nothing else."""
@@ -61,6 +65,19 @@ class Stage(Protocol):
 
 
 @dataclass(frozen=True)
+class Validated:
+    """What was measured after an epoch.
+
+    Attributes:
+        metrics: To log.
+        score: By which the best weights are chosen, the greater the better; None: nothing was scored.
+    """
+
+    metrics: dict[str, float]
+    score: float | None = None
+
+
+@dataclass(frozen=True)
 class Loop:
     """How a run steps through its data.
 
@@ -70,6 +87,9 @@ class Loop:
         seed: Of everything random.
         workers: Processes that prepare samples; 0 prepares them in the training process.
         checkpoint_seconds: Least time between checkpoints; 0 saves after every step.
+        device: Where the network is: ``cpu``, ``cuda``, ``cuda:1``, ...
+        precision: Of what a step computes; ``float16`` scales the loss, as its gradients need.
+        tensorboard: Log for TensorBoard too, in the run's folder ``tensorboard``.
     """
 
     epochs: int
@@ -77,6 +97,9 @@ class Loop:
     seed: int
     workers: int = 0
     checkpoint_seconds: float = 10.0
+    device: str = "cpu"
+    precision: Precision = "float32"
+    tensorboard: bool = False
 
     def batches(self, samples: int, first_step: int) -> Iterator[list[SampleKey]]:
         """The keys of every batch from ``first_step`` on."""
@@ -90,7 +113,11 @@ class Loop:
 
     def steps(self, samples: int) -> int:
         """Steps of the whole run."""
-        return self.epochs * -(-samples // self.batch_size)
+        return self.epochs * self.steps_an_epoch(samples)
+
+    def steps_an_epoch(self, samples: int) -> int:
+        """Steps of one epoch."""
+        return -(-samples // self.batch_size)
 
 
 def train(
@@ -102,27 +129,33 @@ def train(
     out: Path,
     identity: dict[str, Any],
     console: Console,
+    after_epoch: Callable[[int], Validated] | None = None,
 ) -> None:
     """Train a stage's model in place, from its checkpoint in ``out`` if there is one.
 
     Args:
-        stage: Model, optimiser, loss and schedule.
+        stage: Model, optimiser, loss and schedule. The model is on the loop's device.
         samples: Answers ``samples[(epoch, index)]`` for index in 0..count-1.
         count: Samples in an epoch.
-        collate: Makes a batch of a list of samples.
+        collate: Makes a batch, a tensor or a dataclass of tensors, of a list of samples.
         loop: Epochs, batch size and seeds.
         out: The run's folder; gets ``log.jsonl`` and ``checkpoint.safetensors``.
         identity: What the run depends on (settings, data); a checkpoint of another identity is refused.
         console: Where progress is shown.
+        after_epoch: Called with the number of finished epochs, from 0 on; it may switch the model to inference. The
+            weights with the best score are kept in ``best.safetensors``.
 
     Raises:
         LabelerError: If the checkpoint belongs to another run, or the loss becomes infinite or NaN.
         OutputError: If ``out`` cannot be written.
     """
-    first_step = _restore(stage, out / CHECKPOINT, identity)
-    total = loop.steps(count)
+    scaler = torch.amp.GradScaler(loop.device.partition(":")[0], enabled=loop.precision == "float16")
+    first_step, best = _restore(stage, scaler, out / CHECKPOINT, identity)
+    total, an_epoch = loop.steps(count), loop.steps_an_epoch(count)
     base_rates = [group["lr"] for group in stage.optimizer.param_groups]
-    log = JsonLog(out / LOG, first_step)
+    logs: list[Log] = [JsonLog(out / LOG, first_step)]
+    if loop.tensorboard:
+        logs.append(TensorBoardLog(out / "tensorboard", first_step))
     progress = StepProgress("training", total, console)
     batches = DataLoader(
         samples,
@@ -131,29 +164,66 @@ def train(
         num_workers=loop.workers,
         multiprocessing_context="spawn" if loop.workers else None,
     )
+
+    def finish_epoch(epoch: int, step: int) -> None:
+        nonlocal best
+        if after_epoch is None:
+            return
+        validated = after_epoch(epoch)
+        if validated.metrics:
+            _write(logs, {"step": step, "epoch": epoch, **validated.metrics})
+        if validated.score is not None and (best is None or validated.score > best):
+            best = validated.score
+            save_tensors(out / BEST, stage.model.own_state(), {"identity": identity, "epoch": epoch, "score": best})
+
     saved = time.monotonic()
     try:
+        if first_step == 0:
+            finish_epoch(0, 0)
         stage.model.train()
         for step, batch in enumerate(batches, first_step):
             factor = stage.rate(step / total)
             for group, rate in zip(stage.optimizer.param_groups, base_rates, strict=True):
                 group["lr"] = rate * factor
             torch.manual_seed(seed_of(loop.seed, "step", step))
-            loss, metrics = stage.loss(batch)
+            with _autocast(loop):
+                loss, metrics = stage.loss(_moved(batch, loop.device))
             if not torch.isfinite(loss):
                 raise LabelerError(f"{out}: the loss is {loss.item()} at step {step}; lower the learning rate")
             stage.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            stage.optimizer.step()
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            scaler.step(stage.optimizer)
+            scaler.update()
             speed = progress.update(step, loop.batch_size, metrics)
-            log.write({"step": step, "rate": factor, **metrics, "images_per_second": round(speed, 2)})
+            _write(logs, {"step": step, "rate": factor, **metrics, "images_per_second": round(speed, 2)})
+            if (step + 1) % an_epoch == 0:
+                finish_epoch((step + 1) // an_epoch, step)
+                stage.model.train()
             if time.monotonic() - saved >= loop.checkpoint_seconds or step + 1 == total:
-                _save(stage, out / CHECKPOINT, identity, step + 1)
+                _save(stage, scaler, out / CHECKPOINT, {"steps": step + 1, "identity": identity, "best": best})
                 saved = time.monotonic()
     finally:
         progress.close()
-        log.close()
+        for log in logs:
+            log.close()
     stage.model.train(False)
+
+
+def _autocast(loop: Loop) -> torch.autocast:
+    dtype = torch.float16 if loop.precision == "float16" else torch.bfloat16
+    return torch.autocast(loop.device.partition(":")[0], dtype, enabled=loop.precision != "float32")
+
+
+def _moved(batch: Any, device: str) -> Any:
+    """A tensor, or a dataclass of tensors, on a device."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    return replace(batch, **{entry.name: _moved(getattr(batch, entry.name), device) for entry in fields(batch)})
+
+
+def _write(logs: Sequence[Log], entry: dict[str, Any]) -> None:
+    for log in logs:
+        log.write(entry)
 
 
 def check_same_run(checkpoint: Path, identity: dict[str, Any]) -> None:
@@ -182,21 +252,24 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
             yield name
 
 
-def _save(stage: Stage, path: Path, identity: dict[str, Any], steps: int) -> None:
+def _save(stage: Stage, scaler: torch.amp.GradScaler, path: Path, metadata: dict[str, Any]) -> None:
     tensors = {f"model.{name}": value for name, value in stage.model.own_state().items()}
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(stage.optimizer).items()}
-    save_tensors(path, tensors, {"steps": steps, "identity": identity})
+    save_tensors(path, tensors, metadata | {"scaler": scaler.state_dict()})
 
 
-def _restore(stage: Stage, path: Path, identity: dict[str, Any]) -> int:
-    """Put a checkpoint into the stage; returns the number of steps it has taken (0: there is none)."""
+def _restore(
+    stage: Stage, scaler: torch.amp.GradScaler, path: Path, identity: dict[str, Any]
+) -> tuple[int, float | None]:
+    """Put a checkpoint into the stage; returns the steps it has taken (0: there is none) and its best score so far."""
     if not path.exists():
-        return 0
+        return 0, None
     check_same_run(path, identity)
     tensors, metadata = load_tensors(path)
     stage.model.load_own_state(_part(tensors, "model."), str(path))
     restore_optimizer(stage.optimizer, _part(tensors, "optimizer."))
-    return int(metadata["steps"])
+    scaler.load_state_dict(metadata.get("scaler") or {})
+    return int(metadata["steps"]), metadata.get("best")
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -8,16 +8,26 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from bana.data.files import write_text
-from bana.errors import OutputError
+from bana.errors import OutputError, SettingsError
 
 _LINE_SECONDS = 15.0
+
+
+class Log(Protocol):
+    """Takes one entry a step."""
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append one entry, which has its ``step``."""
+
+    def close(self) -> None:
+        """Close the file."""
 
 
 class JsonLog:
@@ -49,6 +59,31 @@ class JsonLog:
             yield
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be written ({error.strerror}); free space and resume") from error
+
+
+class TensorBoardLog:
+    """The numbers of every entry as TensorBoard's scalars; those from ``first_step`` on of an earlier run are hidden.
+
+    Raises:
+        SettingsError: If TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise SettingsError("tensorboard is not installed; pip install 'bana[tensorboard]'") from error
+        self._writer: Any = SummaryWriter(str(folder), purge_step=first_step)
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Add one entry."""
+        for name, value in entry.items():
+            if name != "step":
+                self._writer.add_scalar(name, value, entry["step"])
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
 
 
 class StepProgress:

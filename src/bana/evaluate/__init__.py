@@ -4,6 +4,7 @@ from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.confusion import ConfusionMatrix, foreground_iou, foreground_miou, iou_per_class, mean_iou
 from bana.evaluate.folder import evaluate_labels
 from bana.evaluate.instances import MaskAP, MaskApScores, ScoredMask, TrueMask
+from bana.evaluate.predictions import PredictionScores, evaluate_predictions
 from bana.evaluate.scores import LabellingScores, LabelScores
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "LabellingScores",
     "MaskAP",
     "MaskApScores",
+    "PredictionScores",
     "ScoredMask",
     "TrueMask",
     "evaluate_labels",
+    "evaluate_predictions",
     "foreground_iou",
     "foreground_miou",
     "iou_per_class",

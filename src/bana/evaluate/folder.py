@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bana.data.label_folder import LABELLINGS, LabelFolder, LabelledBox
 from bana.data.label_maps import LabelMap
-from bana.data.masks import encode_mask, instance_truth, semantic_truth
+from bana.data.masks import encode_mask, instance_truth, required_truth
 from bana.data.records import BoxDataset, ClassTable, ImageRecord, covered
 from bana.errors import DataError
 from bana.evaluate.boundary import BoundaryIoU
@@ -45,7 +45,7 @@ def evaluate_labels(
     instances = InstanceEvaluation()
     accuracy = BoxAccuracy()
     for record in progress(dataset):
-        truth = _truth(record, table)
+        truth = required_truth(record, table)
         labellings["box"].update(box_labels(record, table), truth)
         for name in LABELLINGS:
             labellings[name].update(labels.label_map(name, record), truth)
@@ -124,16 +124,6 @@ class InstanceEvaluation:
         ]
         found = [ScoredMask(box.class_id, box.mask, box.confidence) for box in boxes if box.status == "ok"]
         self.ap.update(found, truth)
-
-
-def _truth(record: ImageRecord, class_table: ClassTable) -> LabelMap:
-    truth = semantic_truth(record, class_table)
-    if truth is None:
-        raise DataError(
-            f"{record.path}: image {record.image_id} has no true mask to score against; "
-            "add its mask or choose a --split whose images have masks"
-        )
-    return truth
 
 
 def _check_complete(labels: LabelFolder, dataset: BoxDataset) -> None:

@@ -32,6 +32,19 @@ class LabellingScores:
     foreground_miou: float
     left_out: float
 
+    def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
+        """The scores as JSON takes them: classes by their names (background's first), None for what is not defined."""
+        boundary = self.boundary_per_class
+        return {
+            "miou": _number(self.miou),
+            "boundary_iou": _number(self.boundary_iou),
+            "foreground_iou": _number(self.foreground_iou),
+            "foreground_miou": _number(self.foreground_miou),
+            "left_out": _number(self.left_out),
+            "per_class": _named(classes, self.per_class),
+            "boundary_per_class": None if boundary is None else _named(classes, boundary),
+        }
+
 
 @dataclass(frozen=True)
 class LabelScores:
@@ -69,7 +82,7 @@ class LabelScores:
         """The scores as JSON takes them: classes by name, None for what is not defined."""
         return {
             "images": self.images,
-            **{name: self._labelling(scores) for name, scores in self.labellings.items()},
+            **{name: scores.as_dict(self.classes) for name, scores in self.labellings.items()},
             "instances": self._instances(),
             "instances_missing": self.instances_missing or None,
             "boxes": {
@@ -77,18 +90,6 @@ class LabelScores:
                 "per_class": self._by_name(self.box_accuracy_per_class),
             },
             "absent_classes": list(self.absent_classes),
-        }
-
-    def _labelling(self, scores: LabellingScores) -> dict[str, Any]:
-        boundary = scores.boundary_per_class
-        return {
-            "miou": _number(scores.miou),
-            "boundary_iou": _number(scores.boundary_iou),
-            "foreground_iou": _number(scores.foreground_iou),
-            "foreground_miou": _number(scores.foreground_miou),
-            "left_out": _number(scores.left_out),
-            "per_class": self._named(scores.per_class),
-            "boundary_per_class": None if boundary is None else self._named(boundary),
         }
 
     def _instances(self) -> dict[str, Any] | None:
@@ -100,11 +101,12 @@ class LabelScores:
             "per_class": self._by_name(self.instances.per_class),
         }
 
-    def _named(self, values: Sequence[float]) -> dict[str, float | None]:
-        return {name: _number(value) for name, value in zip(self.classes, values, strict=True)}
-
     def _by_name(self, values: Mapping[int, float]) -> dict[str, float | None]:
         return {self.classes[class_id]: _number(value) for class_id, value in values.items()}
+
+
+def _named(classes: Sequence[str], values: Sequence[float]) -> dict[str, float | None]:
+    return {name: _number(value) for name, value in zip(classes, values, strict=True)}
 
 
 def _number(value: float | None) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
+from bana.evaluate.predictions import PredictionScores
 from bana.evaluate.scores import LabelScores
 
 TITLES = {"box": "Box", "y_crf": "Y_crf", "y_ret": "Y_ret", "agreed": "Y_crf & Y_ret"}
@@ -20,6 +21,19 @@ def score_tables(scores: LabelScores) -> Iterator[RenderableType]:
     yield _objects(scores)
     if scores.absent_classes:
         yield f"Left out of the means, because no true mask and no label has them: {', '.join(scores.absent_classes)}"
+
+
+def prediction_tables(scores: PredictionScores) -> Iterator[RenderableType]:
+    """The tables of a network's predictions: the scores, and IoU per class."""
+    each = scores.prediction
+    table = _table(f"{scores.images} images", "", "mIoU", "boundary IoU", "foreground IoU")
+    table.add_row("prediction", *map(shown, (each.miou, each.boundary_iou, each.foreground_iou)))
+    yield table
+    classes = _table("IoU per class", "class", "IoU")
+    for name, value in zip(scores.classes, each.per_class, strict=True):
+        if not math.isnan(value):
+            classes.add_row(name, shown(value))
+    yield classes
 
 
 def shown(value: float | None) -> str:

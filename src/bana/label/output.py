@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from bana.data.files import write_bytes
 from bana.data.label_folder import INSTANCES, LABELLINGS
-from bana.data.label_maps import label_map_png
+from bana.data.label_maps import gray_png, label_map_png
 from bana.data.masks import encode_mask
+from bana.data.outputs import are_written, write_outputs
 from bana.data.records import ImageRecord
 from bana.label.pseudo_labels import Instance, PseudoLabels
 
@@ -38,16 +36,7 @@ def input_digest(record: ImageRecord, labelling: str) -> str:
 
 def is_done(out: Path, image_id: str, digest: str) -> bool:
     """Whether the image's files are all there with the content that was written, and made from this input."""
-    try:
-        entry = json.loads(_instances_path(out, image_id).read_bytes())
-        return bool(
-            entry.pop("entry") == _entry_digest(entry)
-            and entry["input"] == digest
-            and all(_sha256((out / name).read_bytes()) == value for name, value in entry["files"].items())
-            and len(entry["files"]) == len(LABELLINGS) + 1
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+    return are_written(out, _entry_path(image_id), digest, len(LABELLINGS) + 1)
 
 
 def write_labels(out: Path, record: ImageRecord, labels: PseudoLabels, digest: str) -> None:
@@ -60,27 +49,18 @@ def write_labels(out: Path, record: ImageRecord, labels: PseudoLabels, digest: s
     contents = {
         f"{folder}/{record.image_id}.png": label_map_png(each) for folder, each in zip(LABELLINGS, maps, strict=True)
     }
-    contents[f"{CONFIDENCE}/{record.image_id}.png"] = _gray_png(labels)
-    for name, content in contents.items():
-        write_bytes(out / name, content)
-    entry = {
+    contents[f"{CONFIDENCE}/{record.image_id}.png"] = gray_png(labels.confidence)
+    facts = {
         "image_id": record.image_id,
         "width": record.width,
         "height": record.height,
         "instances": [_instance_entry(instance) for instance in labels.instances],
-        "input": digest,
-        "files": {name: _sha256(content) for name, content in contents.items()},
     }
-    entry["entry"] = _entry_digest(entry)
-    write_bytes(_instances_path(out, record.image_id), json.dumps(entry, allow_nan=False).encode())
+    write_outputs(out, _entry_path(record.image_id), contents, digest, facts)
 
 
-def _instances_path(out: Path, image_id: str) -> Path:
-    return out / INSTANCES / f"{image_id}.json"
-
-
-def _entry_digest(entry: dict[str, Any]) -> str:
-    return _sha256(json.dumps(entry, sort_keys=True).encode())
+def _entry_path(image_id: str) -> str:
+    return f"{INSTANCES}/{image_id}.json"
 
 
 def _instance_entry(instance: Instance) -> dict[str, Any]:
@@ -94,13 +74,3 @@ def _instance_entry(instance: Instance) -> dict[str, Any]:
         "predicted_class": instance.predicted_class,
         "segmentation": encode_mask(instance.mask),
     }
-
-
-def _gray_png(labels: PseudoLabels) -> bytes:
-    file = BytesIO()
-    Image.fromarray(np.rint(labels.confidence * 255).astype(np.uint8)).save(file, format="PNG")
-    return file.getvalue()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -80,6 +80,11 @@ class Backbone(nn.Module):
         features: list[Tensor] = self.network((images - self.mean) / self.std)
         return features
 
+    def check_crop(self, crop: int, name: str) -> None:
+        """Raise SettingsError if a crop's side in pixels is not such that maps line up with it; ``name`` is ours."""
+        if (crop - 1) % self.info.multiple:
+            raise SettingsError(f"crop: {crop} is not a multiple of {self.info.multiple} plus 1, as {name} needs")
+
     def train_only(self, part: Trained) -> None:
         """Set which parameters get gradients.
 

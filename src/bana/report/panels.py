@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray, pixel_slices
@@ -98,7 +99,13 @@ def boxes_panel(
     return np.asarray(picture)
 
 
-def masks_panel(image: Picture, labels: LabelMap, colours: Mapping[int, Colour], scale: int = 1) -> Picture:
+def masks_panel(
+    image: Picture,
+    labels: LabelMap,
+    colours: Mapping[int, Colour],
+    scale: int = 1,
+    unreliable: BoolArray | None = None,
+) -> Picture:
     """The photograph without colour, with every labelled region in its class's colour and with a light rim inside.
 
     Args:
@@ -106,13 +113,19 @@ def masks_panel(image: Picture, labels: LabelMap, colours: Mapping[int, Colour],
         labels: (H, W) class ids; those without a colour (background, ignored) are left as they are.
         colours: Of the class ids.
         scale: Pixels to a unit of line width.
+        unreliable: bool (H, W), where dark stripes go over all but the rims; None: nowhere.
     """
     picture = backdrop(image)
     shade = 0.62 + 0.45 * _lightness(image)  # keeps an object's own light and shadow under its colour
-    for class_id in np.intersect1d(labels, list(colours)).tolist():
-        inside, colour = labels == class_id, np.array(colours[class_id])
-        picture[inside] = _blend(picture[inside], shade[inside, None] * colour, 0.85)
-        picture[_rim(inside, scale)] = _blend(colour, 255, 0.6)
+    shown = np.intersect1d(labels, list(colours)).tolist()
+    for class_id in shown:
+        inside = labels == class_id
+        picture[inside] = _blend(picture[inside], shade[inside, None] * np.array(colours[class_id]), 0.85)
+    if unreliable is not None:
+        stripes = unreliable & _gaps(unreliable.shape, scale)
+        picture[stripes] = _blend(picture[stripes], np.array(INK), 0.7)
+    for class_id in shown:
+        picture[_rim(labels == class_id, scale)] = _blend(np.array(colours[class_id]), 255, 0.6)
     return picture
 
 
@@ -127,16 +140,52 @@ def unreliable_panel(image: Picture, labelled: BoolArray, unreliable: BoolArray,
     """
     gray = _lightness(image)[..., None] * 255
     picture = _blend(gray, np.array(INK), np.where(labelled, 0.2, 0.66)[..., None])
-    rows, columns = np.indices(unreliable.shape)
-    stripes = (rows + columns) // (2 * scale) % 3 > 0
-    picture[unreliable & stripes] = ALARM
-    picture[unreliable & ~stripes] = _blend(np.array(ALARM), np.array(INK), 0.55)
+    gaps = _gaps(unreliable.shape, scale)
+    picture[unreliable & ~gaps] = ALARM
+    picture[unreliable & gaps] = _blend(np.array(ALARM), np.array(INK), 0.55)
     return picture
+
+
+def confidence_panel(sigma: FloatArray) -> Picture:
+    """Confidence (H, W) in 0..1 in the colours of a scale that eyes read evenly, uint8 (H, W, 3)."""
+    steps = np.rint(np.clip(sigma, 0, 1) * 255).astype(np.uint8)
+    panel: Picture = _confidence_colours()[steps]
+    return panel
+
+
+def grown(mask: BoolArray, by: int) -> BoolArray:
+    """The pixels (H, W) that are at most ``by`` rows and columns from one of a mask, bool (H, W)."""
+    near, reach = mask.copy(), 0
+    while reach < by:
+        step = min(2 * reach + 1, by - reach)  # so that no gap is left between what was reached and what is added
+        for axis in (0, 1):
+            lines = np.moveaxis(near, axis, 0)
+            before = lines.copy()
+            lines[step:] |= before[:-step]
+            lines[:-step] |= before[step:]
+        reach += step
+    return near
 
 
 def backdrop(image: Picture) -> Picture:
     """The photograph without colour and paler, on which colours stand out."""
     return _blend(_lightness(image)[..., None].repeat(3, axis=-1) * 255, 255, 0.5)
+
+
+@cache
+def _confidence_colours() -> Picture:
+    """uint8 (256, 3), dark to bright."""
+    from matplotlib import colormaps  # slow to import, and seldom needed
+
+    colours: Picture = colormaps["magma"](np.arange(256), bytes=True)[:, :3]
+    return colours
+
+
+def _gaps(shape: tuple[int, ...], scale: int) -> BoolArray:
+    """Every third of the diagonals, each two units wide, of a picture of shape (H, W)."""
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    gaps: BoolArray = (rows + columns) // (2 * scale) % 3 == 0
+    return gaps
 
 
 def _lightness(image: Picture) -> FloatArray:
@@ -153,9 +202,7 @@ def _blend(under: npt.NDArray[np.generic], over: npt.ArrayLike, share: npt.Array
 
 def _rim(mask: BoolArray, width: int) -> BoolArray:
     """The pixels of a mask that are at most ``width`` from a pixel outside it; the image's border is no outside."""
-    eroded = Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MinFilter(2 * width + 1))
-    rim: BoolArray = mask & ~np.asarray(eroded, dtype=bool)
-    return rim
+    return mask & grown(~mask, width)
 
 
 def _edges(box: FloatArray) -> Edges:

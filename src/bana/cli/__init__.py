@@ -1,0 +1,67 @@
+"""The command line: parse, call, print. Everything else lives in the modules that the commands call.
+
+Heavy imports (torch) happen inside the commands, so that ``bana --help`` answers at once.
+Exit status: 0 done, 1 done but images were rejected or faults found, 2 bad input or settings, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from bana import __version__
+from bana.cli import data, stages, use, whole
+from bana.errors import BanaError
+
+app = typer.Typer(
+    name="bana",
+    help="Boxes in, masks out: pixel labels and segmentation networks from bounding boxes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; a BanaError becomes one line and exit status 2."""
+    try:
+        app()
+    except BanaError as error:
+        print(f"bana: error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except SystemExit as left:
+        if left.code == _INTERRUPTED:  # typer turns KeyboardInterrupt into it
+            print("bana: interrupted; to go on, run the same command again (classify: with --resume)", file=sys.stderr)
+        raise
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"bana {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Boxes in, masks out: pixel labels from bounding boxes."""
+
+
+for command in (
+    whole.demo,
+    whole.run,
+    data.check,
+    data.convert,
+    stages.classify,
+    stages.label,
+    stages.segment,
+    use.predict,
+    data.evaluate,
+    use.export,
+    whole.reproduce,
+):
+    app.command()(command)

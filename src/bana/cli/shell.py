@@ -1,0 +1,56 @@
+"""What the commands share: where messages go, how results are printed, how many processes there are."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+if TYPE_CHECKING:
+    from bana.data.records import ImageRecord
+
+console = Console(stderr=True)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object and nothing else on standard output (the contract of every ``--json``)."""
+    print(json.dumps(value, allow_nan=False, ensure_ascii=False))
+
+
+def print_tables(tables: Iterable[RenderableType]) -> None:
+    """Print tables and lines on standard output."""
+    for table in tables:
+        Console(markup=False, highlight=False).print(table)
+
+
+def tracked(what: str) -> Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]:
+    """A wrapper of records that shows a progress bar on a terminal, and nothing elsewhere."""
+    from rich.progress import track
+
+    return lambda records: track(records, what, console=console, transient=True, disable=not console.is_terminal)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def exit_if_rejected(count: int, file: Path) -> None:
+    """End with exit status 1 if images were left out, and say which file names them."""
+    if count:
+        console.print(f"{count} images left out: see {file}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def chosen_device(name: str) -> str:
+    """The device of that name; for ``auto`` a GPU if there is one."""
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

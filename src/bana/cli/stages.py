@@ -1,0 +1,172 @@
+"""The commands of the three stages: classify, label, segment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from bana.cli.shell import chosen_device, console, cores, exit_if_rejected, print_json
+
+if TYPE_CHECKING:
+    from bana.data.faults import OnError
+
+
+def classify(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    split: str | None = typer.Option(None, help="Part of the data set, such as train."),
+    preset: str = typer.Option("lite0", help="lite0, resnet101, vgg16, or a YAML file."),
+    pooling: str | None = typer.Option(None, help="bap, or gap for the comparison; the preset's if left out."),
+    epochs: int | None = typer.Option(None, help="Passes over the images; the preset's if left out."),
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels of these images, whose agreed pixels are learnt as well.")
+    ] = None,
+    format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
+    seed: int = typer.Option(0, help="Of everything random."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    workers: int = typer.Option(0, min=0, help="Processes that prepare samples; 0: none beside the training."),
+    on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
+) -> None:
+    """Train a box classifier (stage 1). The run folder then serves as --labeler."""
+    from bana.classify.run import REJECTED, train_classifier
+    from bana.data.reading import read_dataset
+    from bana.presets import load_preset, parse_settings
+    from bana.segment.recipe import Recipe
+
+    recipe = load_preset(preset, Recipe)
+    chosen = {name: value for name, value in {"pooling": pooling, "epochs": epochs}.items() if value is not None}
+    settings = parse_settings(recipe.classify.model_dump() | chosen, type(recipe.classify), "options")
+    file = train_classifier(
+        read_dataset(data, split, format, cast("OnError", on_error)),
+        settings,
+        recipe.label.model_dump(mode="json"),
+        out,
+        labels=labels,
+        seed=seed,
+        resume=resume,
+        workers=workers,
+        device=chosen_device(device),
+        on_error=cast("OnError", on_error),
+        console=console,
+    )
+    print(file)
+    exit_if_rejected(len((out / REJECTED).read_text(encoding="utf-8").splitlines()), out / REJECTED)
+
+
+def label(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder for the labels; what is there and intact is kept.")],
+    split: str | None = typer.Option(None, help="Part of the data set, such as val."),
+    labeler: Annotated[
+        Path | None, typer.Option(help="Run of bana classify, or labeler file; bana's own if left out.")
+    ] = None,
+    formats: str = typer.Option(
+        "png", help="Of png, coco, yolo, labelme, voc, joined by commas; png is always written."
+    ),
+    u0: str | None = typer.Option(None, help="Background unary: attention, or cam for the comparison."),
+    refinements: int | None = typer.Option(None, help="Rounds of retrieval and CRF; the labeler's if left out."),
+    format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
+    workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
+    on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
+) -> None:
+    """Label every pixel of every image from its boxes (stage 2)."""
+    from bana.classify.labeler_file import load_facts, pretrained_path
+    from bana.data.reading import read_dataset
+    from bana.label.run import label_dataset
+    from bana.label.settings import LabelSettings
+    from bana.label.tables import label_run_lines
+    from bana.presets import parse_settings
+
+    labeler = labeler or pretrained_path()
+    chosen = {name: value for name, value in {"u0": u0, "refinements": refinements}.items() if value is not None}
+    settings = parse_settings(load_facts(labeler).label | chosen, LabelSettings, "options")
+    run = label_dataset(
+        read_dataset(data, split, format, cast("OnError", on_error)),
+        labeler,
+        out,
+        settings=settings,
+        formats=[name for name in formats.split(",") if name != "png"],
+        workers=workers or cores(),
+        on_error=cast("OnError", on_error),
+        console=console,
+    )
+    if as_json:
+        print_json(run.as_dict())
+    else:
+        for line in label_run_lines(run, out):
+            print(line)
+    if run.rejected:
+        raise typer.Exit(1)
+
+
+def segment(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Folder of bana label; left out if every image has a true mask in --masks.")
+    ] = None,
+    split: str | None = typer.Option(None, help="Part of the data set, such as train."),
+    preset: str = typer.Option("lite0", help="lite0, resnet101, vgg16, or a YAML file."),
+    loss: str | None = typer.Option(
+        None,
+        help="nal, agreed, y_crf, y_ret, entropy, bootstrap_soft, bootstrap_hard or filling_rate; else the preset's.",
+    ),
+    epochs: int | None = typer.Option(None, help="Passes over the images; the preset's if left out."),
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of true masks, <image>.png; an image that has one learns from it alone.")
+    ] = None,
+    labeler: Annotated[
+        Path | None,
+        typer.Option(help="Run of bana classify to start from, if the preset asks for one; bana's own if left out."),
+    ] = None,
+    val_split: str | None = typer.Option(None, help="Part of the data set with true masks to score on every epoch."),
+    pictures: int = typer.Option(4, min=0, help="Images whose confidence maps are drawn at every quarter of the run."),
+    format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
+    seed: int = typer.Option(0, help="Of everything random."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    precision: str | None = typer.Option(None, help="float32, bfloat16 or float16; the preset's if left out."),
+    workers: int = typer.Option(0, min=0, help="Processes that prepare samples; 0: none beside the training."),
+    tensorboard: bool = typer.Option(False, "--tensorboard", help="Log for TensorBoard too."),
+    on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
+) -> None:
+    """Train a segmentation network on labels (stage 3). It then needs no boxes: bana predict."""
+    from bana.classify.labeler_file import pretrained_path
+    from bana.classify.run import REJECTED
+    from bana.data.masks import mask_files
+    from bana.data.reading import read_dataset
+    from bana.presets import load_preset, parse_settings
+    from bana.report.confidence import draw_confidence
+    from bana.segment.recipe import Recipe
+    from bana.segment.run import Machine, Training, train_segmenter
+
+    options = {"loss": loss, "epochs": epochs, "precision": precision}
+    chosen = {name: value for name, value in options.items() if value is not None}
+    settings = load_preset(preset, Recipe).segment
+    settings = parse_settings(settings.model_dump() | chosen, type(settings), "options")
+    training = Training(
+        read_dataset(data, split, format, cast("OnError", on_error)),
+        labels,
+        {} if masks is None else mask_files(masks),
+        labeler or pretrained_path(),
+        None if val_split is None else read_dataset(data, val_split, format),
+        pictures,
+        seed,
+    )
+    file = train_segmenter(
+        training,
+        settings,
+        out,
+        machine=Machine(chosen_device(device), workers, tensorboard=tensorboard),
+        resume=resume,
+        on_error=cast("OnError", on_error),
+        console=console,
+    )
+    print(file)
+    if (picture := draw_confidence(training, out)) is not None:
+        print(picture)
+    exit_if_rejected(len((out / REJECTED).read_text(encoding="utf-8").splitlines()), out / REJECTED)

@@ -1,0 +1,138 @@
+"""The commands that do everything: demo, run, reproduce."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from bana.cli.shell import chosen_device, console, cores, print_json, print_tables
+from bana.errors import SettingsError
+
+if TYPE_CHECKING:
+    from bana.data.faults import OnError
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the picture and the labels; may be there already.")] = Path(
+        "bana-demo"
+    ),
+    labeler: Annotated[
+        Path | None, typer.Option(help="Run of bana classify, or labeler file; bana's own if left out.")
+    ] = None,
+    workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),
+) -> None:
+    """Label the photographs that come with bana, score the masks, and draw a picture of them."""
+    from bana.classify.labeler_file import pretrained_path
+    from bana.report.demo import run_demo
+    from bana.report.demo_tables import demo_tables
+
+    result = run_demo(out, labeler or pretrained_path(), workers=workers or cores(), console=console)
+    if as_json:
+        print_json(result.as_dict())
+        return
+    print_tables(demo_tables(result))
+
+
+def run(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml; demo: those that come with bana."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run; what is there and unchanged is kept.")],
+    split: str | None = typer.Option(None, help="Part of the data set to learn from, such as train."),
+    val_split: str | None = typer.Option(None, help="Part with true masks to score the network on."),
+    preset: str = typer.Option("lite0", help="lite0, resnet101, vgg16, or a YAML file."),
+    format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
+    seed: int = typer.Option(0, help="Of everything random."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    workers: int | None = typer.Option(None, min=1, help="Processes that label; as many as cores if left out."),
+    on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),
+) -> None:
+    """From boxes to a trained network: classify, label, segment, evaluate; what is done and unchanged is skipped."""
+    from bana.data.reading import read_dataset
+    from bana.data.sample import FOLDER
+    from bana.pipeline.run import run_pipeline
+    from bana.pipeline.tables import run_tables
+    from bana.presets import load_preset
+    from bana.segment.recipe import Recipe
+    from bana.segment.run import Machine
+
+    if str(data) == "demo" and not data.exists():
+        data, format = FOLDER, "coco"
+    result = run_pipeline(
+        read_dataset(data, split, format, cast("OnError", on_error)),
+        None if val_split is None else read_dataset(data, val_split, format, cast("OnError", on_error)),
+        load_preset(preset, Recipe),
+        out,
+        seed=seed,
+        machine=Machine(chosen_device(device)),
+        workers=workers or cores(),
+        on_error=cast("OnError", on_error),
+        console=console,
+    )
+    if as_json:
+        print_json(result.as_dict())
+        return
+    print_tables(run_tables(result))
+
+
+def reproduce(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="table3, table4 or table5 of the paper.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="PASCAL VOC 2012, or a data set with true masks.")],
+    out: Annotated[Path, typer.Option(help="Folder of all runs; what is there and unchanged is kept.")],
+    preset: str | None = typer.Option(None, help="The table's own recipe if left out; lite0 runs on a CPU."),
+    split: str = typer.Option("train_aug", help="Part to learn from."),
+    val_split: str = typer.Option("val", help="Part to score on."),
+    rows: str | None = typer.Option(None, help="Of the table, joined by commas; all if left out."),
+    seeds: int = typer.Option(1, min=1, help="How many seeds of every row's network."),
+    mask_share: float | None = typer.Option(
+        None, min=0, max=1, help="Share of the images whose true mask the row semi sees; those of train if left out."
+    ),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    workers: int | None = typer.Option(None, min=1, help="Processes that label and score; default: as many as cores."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
+) -> None:
+    """Train and score what a table of the paper compares, and show the paper's figures beside ours."""
+    from bana.data.reading import read_dataset
+    from bana.pipeline.reproduce import Study, reproduce, reproduction_table, share_of
+    from bana.pipeline.rows import PRESETS, TABLES
+    from bana.presets import load_preset
+    from bana.segment.recipe import Recipe
+    from bana.segment.run import Machine
+
+    if table not in TABLES:
+        raise SettingsError(f"table {table!r} is not known; choose one of {', '.join(TABLES)}")
+    names = list(TABLES[table]) if rows is None else rows.split(",")
+    dataset = read_dataset(data, split)
+    masked: list[str] = []
+    if "semi" in names:
+        masked = (
+            [record.image_id for record in read_dataset(data, "train")]
+            if mask_share is None
+            else share_of(dataset, mask_share, seed=0)
+        )
+    result = reproduce(
+        Study(
+            table,
+            dataset,
+            read_dataset(data, val_split),
+            load_preset(preset or PRESETS[table], Recipe),
+            names,
+            range(seeds),
+            masked,
+        ),
+        out,
+        machine=Machine(chosen_device(device)),
+        workers=workers or cores(),
+        console=console,
+    )
+    if as_json:
+        print_json(result.as_dict())
+        return
+    print_tables(reproduction_table(result))

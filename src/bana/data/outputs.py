@@ -1,0 +1,55 @@
+"""The files made of one image, and whether they are there, intact and up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bana.data.files import write_bytes
+
+
+def write_outputs(
+    out: Path, entry_path: str, contents: Mapping[str, bytes], digest: str, facts: Mapping[str, Any]
+) -> None:
+    """Write an image's files, and last the entry that says that all are there.
+
+    Args:
+        out: The folder of all.
+        entry_path: Of the entry, a JSON file, in ``out``.
+        contents: The other files by their path in ``out``.
+        digest: Of all that they depend on.
+        facts: What else the entry says.
+
+    Raises:
+        OutputError: If a file cannot be written.
+    """
+    for name, content in contents.items():
+        write_bytes(out / name, content)
+    entry = {**facts, "input": digest, "files": {name: _sha256(content) for name, content in contents.items()}}
+    entry["entry"] = _entry_digest(entry)
+    write_bytes(out / entry_path, json.dumps(entry, allow_nan=False).encode())
+
+
+def are_written(out: Path, entry_path: str, digest: str, files: int) -> bool:
+    """Whether an image's files, so many, are all there with the content that was written, made from this input."""
+    try:
+        entry = json.loads((out / entry_path).read_bytes())
+        return bool(
+            entry.pop("entry") == _entry_digest(entry)
+            and entry["input"] == digest
+            and all(_sha256((out / name).read_bytes()) == value for name, value in entry["files"].items())
+            and len(entry["files"]) == files
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _entry_digest(entry: dict[str, Any]) -> str:
+    return _sha256(json.dumps(entry, sort_keys=True).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,60 @@
+"""Reading the folder that ``bana predict`` writes: ``predictions.json`` and one label map a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bana.data.label_maps import LabelMap
+from bana.data.masks import read_class_map
+from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.data.strict_json import read_json_object, value_of
+from bana.errors import DataError
+
+MANIFEST = "predictions.json"
+"""The file that names the classes."""
+
+LABELS, OVERLAYS, PROBABILITIES, ENTRIES = "labels", "overlays", "probabilities", "entries"
+"""The folders of label maps, of pictures, of probabilities, and of one JSON file a picture that says it is done."""
+
+
+class PredictionFolder:
+    """A folder of predictions.
+
+    Args:
+        path: The folder.
+
+    Attributes:
+        path: The folder.
+        class_table: The classes.
+
+    Raises:
+        DataError: If the folder or its ``predictions.json`` is missing or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        manifest = path / MANIFEST
+        if not manifest.is_file():
+            raise DataError(f"{path}: holds no {MANIFEST}; give the --out folder of bana predict")
+        classes = value_of(read_json_object(manifest), "classes", list, str(manifest))
+        self.path = path
+        self.class_table = ClassTable(tuple(map(str, classes)))
+
+    def check(self, dataset: BoxDataset) -> None:
+        """Raise DataError if classes differ from the data set's, or one of its images has no prediction."""
+        if self.class_table.names != dataset.classes:
+            raise DataError(
+                f"{self.path}: its classes are not those of {dataset.root}; predict with a network of these"
+            )
+        missing = [record.image_id for record in dataset if not self._path(record).is_file()]
+        if missing:
+            raise DataError(
+                f"{self.path}: no prediction of {len(missing)} of {len(dataset)} images, the first: {missing[0]}; "
+                "run bana predict on them"
+            )
+
+    def label_map(self, record: ImageRecord) -> LabelMap:
+        """The class of every pixel, (H, W). Raises DataError if the file is damaged or of another size."""
+        return read_class_map(self._path(record), record, self.class_table)
+
+    def _path(self, record: ImageRecord) -> Path:
+        return self.path / LABELS / f"{record.image_id}.png"

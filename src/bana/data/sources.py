@@ -1,0 +1,300 @@
+"""Photographs and videos that a user names, as one stream of pictures without boxes."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from importlib import import_module
+from itertools import takewhile
+from os import PathLike
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from bana.data.classes import read_lines
+from bana.data.images import SUFFIXES, open_image, open_record_image
+from bana.data.paths import inside, list_images, normal, without_suffix
+from bana.data.records import ImageRecord
+from bana.errors import DataError, SettingsError
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
+"""File name endings (lower case) that are taken for videos."""
+
+LIST_SUFFIX = ".txt"
+"""The file name ending (lower case) that is taken for a list of paths."""
+
+_WILDCARD = re.compile(r"[*?\[]")
+_NamedFile = tuple[str, Path, str]  # its name with suffix, relative to what was given; the file; where it was named
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A photograph, or a frame of a video, whose pixels are not read yet.
+
+    A frame's picture holds the decoded frame: let go of it before the next, or a whole video stays in memory.
+
+    Attributes:
+        name: Unique in a call: posix path without suffix, relative to what was given, never leaving it. A frame's is
+            ``<video name>/<number>``, six digits from 000001.
+        path: The image or video file.
+        frame: The frame's number in the video, from 1; None for a photograph.
+    """
+
+    name: str
+    path: Path
+    frame: int | None
+    _read: Callable[[], npt.NDArray[np.uint8]] = field(repr=False)
+    _sign: Callable[[], str] = field(repr=False)
+
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """Read the picture upright, as RGB: a photograph by open_image's rules, a frame turned as its video asks.
+
+        Returns:
+            uint8 (H, W, 3), the caller's own.
+
+        Raises:
+            DataError: If the file is missing or damaged, or the video cannot be decoded from this frame on.
+        """
+        return self._read()
+
+    def digest(self) -> str:
+        """What the pixels depend on: SHA-256 of the file's content in hex; for a frame followed by ``#<number>``.
+
+        A video's content is read once for all its frames.
+
+        Raises:
+            DataError: If the file cannot be read.
+        """
+        return self._sign()
+
+
+class Pictures:
+    """Pictures in the order of their names, to run through as often as wanted. Made by find_pictures.
+
+    No image is opened and no video decoded before its turn. Iterating never fails: where a video cannot be decoded,
+    one picture stands for the rest of it and raises when its pixels are asked for. ``len`` is for progress: frames
+    are counted as the video states them (where it does not, by its packets), and fewer may be decoded if it is cut.
+    """
+
+    def __init__(self, sources: Sequence[Picture | _Video]) -> None:
+        self._sources = tuple(sources)
+
+    def __len__(self) -> int:
+        return sum(1 if isinstance(source, Picture) else source.count for source in self._sources)
+
+    def __iter__(self) -> Iterator[Picture]:
+        for source in self._sources:
+            if isinstance(source, Picture):
+                yield source
+            else:
+                yield from source.frames()
+
+
+def find_pictures(inputs: Iterable[str | PathLike[str]], out: Path | None = None) -> Pictures:
+    """Find the pictures that a user names.
+
+    Args:
+        inputs: Each an image or video file, whose name is its stem; a folder, searched for images (no videos, nothing
+            hidden) in all its subfolders; a pattern (``*``, ``?``, ``[]``, ``**`` for any subfolders) of images and
+            videos, with names relative to its leading folders without wildcards; or a ``.txt`` file with the path of an
+            image or video a line, relative to the list's folder as names are (a file outside goes by its file name).
+            Blank lines and lines that start with # are skipped. A file named twice alike is taken once.
+        out: The folder that results are written to. Where it lies below a folder that is searched it is left out, or
+            the masks of one call would be the photographs of the next.
+
+    Raises:
+        DataError: If an input is missing, holds no picture or is of no known kind, two pictures have the same name, or
+            a name would leave the output folder.
+        SettingsError: If a video is named and PyAV is not installed.
+    """
+    found: dict[str, Path] = {}
+    for given in inputs:
+        for file_name, path, place in _named_files(os.fspath(given), out):
+            # A video's name is a folder, so that clip.jpg and clip.mp4 do not clash.
+            name = without_suffix(inside(file_name, place)) + ("/" if _is_video(path) else "")
+            first = found.setdefault(name, path)
+            if normal(first) != normal(path):
+                _clash(place, name.rstrip("/"), first)
+    if not found:
+        raise DataError("no images are named; name an image, a folder, a pattern, a list or a video")
+    for name, path in found.items():
+        folder, _, last = name.rpartition("/")
+        if f"{folder}/" in found and re.fullmatch(r"\d{6,}", last):
+            _clash(str(path), name, found[f"{folder}/"])
+    return Pictures([_source(name, path) for name, path in sorted(found.items())])
+
+
+def record_pictures(records: Iterable[ImageRecord]) -> Pictures:
+    """The photographs of a data set's records, by image id, in their order."""
+    return Pictures(
+        [
+            Picture(each.image_id, each.path, None, partial(open_record_image, each), partial(file_digest, each.path))
+            for each in records
+        ]
+    )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, in hex.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); restore the file") from error
+
+
+def _source(name: str, path: Path) -> Picture | _Video:
+    if name.endswith("/"):
+        return _Video(name.rstrip("/"), path)
+    return Picture(name, path, None, partial(open_image, path), partial(file_digest, path))
+
+
+def _clash(place: str, name: str, first: Path) -> NoReturn:
+    raise DataError(f"{place}: would be called {name!r} as {first} is; rename one, or name them in two calls")
+
+
+def _named_files(given: str, out: Path | None) -> list[_NamedFile]:
+    if os.path.isdir(given):  # noqa: PTH112 - a Path's own raises for names that no file system can have
+        return _in_folder(Path(given), out)
+    if _is_file(given):  # before patterns: a file may be called photo[1].jpg
+        path = Path(given)
+        return _in_list(path) if path.suffix.lower() == LIST_SUFFIX else [(path.name, _known(path, given), given)]
+    if _WILDCARD.search(given):
+        return _matching(given, out)
+    raise DataError(f"{given or repr(given)}: no such file or folder; check the path")
+
+
+def _in_folder(folder: Path, out: Path | None) -> list[_NamedFile]:
+    names = [path.relative_to(folder) for path in list_images(folder)]
+    files = _outside(out, folder, [name for name in names if not any(part.startswith(".") for part in name.parts)])
+    if not files:
+        raise DataError(f"{folder}: holds no image ({', '.join(SUFFIXES)}); check the path, or name videos one by one")
+    return files
+
+
+def _matching(pattern: str, out: Path | None) -> list[_NamedFile]:
+    parts = Path(pattern).parts
+    fixed = tuple(takewhile(lambda part: not _WILDCARD.search(part), parts))
+    folder, rest = Path(*fixed), Path(*parts[len(fixed) :])
+    matches = glob.glob(str(rest), root_dir=folder, recursive=True)  # noqa: PTH207 - a Path's takes hidden files
+    names = [Path(name) for name in sorted(matches) if _is_picture(Path(name)) and _is_file(folder / name)]
+    files = _outside(out, folder, names)
+    if not files:
+        raise DataError(f"{pattern}: no image or video matches this pattern; check it, with ** for all subfolders")
+    return files
+
+
+def _outside(out: Path | None, folder: Path, names: list[Path]) -> list[_NamedFile]:
+    """The files that are not in the output folder, where that is a part of the folder that is searched."""
+    files = [(name.as_posix(), folder / name, str(folder / name)) for name in names]
+    if out is None or normal(folder) not in normal(out).parents:
+        return files
+    return [file for file in files if not normal(file[1]).is_relative_to(normal(out))]
+
+
+def _in_list(file: Path) -> list[_NamedFile]:
+    folder = normal(file.parent)
+    files = []
+    for number, line in enumerate(map(str.strip, read_lines(file)), start=1):
+        if not line or line.startswith("#"):
+            continue
+        place, path = f"{file}:{number}", normal(folder / line)
+        if not _is_file(path):
+            raise DataError(f"{place}: {line!r} is not a file; correct the line or restore the file")
+        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+        files.append((name, _known(path, f"{place}: {line!r}"), place))
+    if not files:
+        raise DataError(f"{file}: names no images; write the path of one on each line")
+    return files
+
+
+def _known(path: Path, place: str) -> Path:
+    if not _is_picture(path):
+        raise DataError(f"{place} is no image ({', '.join(SUFFIXES)}), video or {LIST_SUFFIX} list; leave it out")
+    return path
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES or _is_video(path)
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _is_file(path: str | Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - as for isdir
+
+
+class _Video:
+    """A video file: its frames one after the other, and what can be known without decoding it."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self.path = path
+        self._av = _pyav(path)
+        self._damage = (self._av.FFmpegError, OSError, ValueError)
+
+    @cached_property
+    def sha256(self) -> str:
+        return file_digest(self.path)
+
+    @cached_property
+    def count(self) -> int:
+        with suppress(*self._damage), self._open() as container:
+            for stream in container.streams.video[:1]:
+                return max(1, int(stream.frames) or sum(1 for packet in container.demux(stream) if packet.size))
+        return 1  # the picture that raises
+
+    def frames(self) -> Iterator[Picture]:
+        number, fault = 0, None
+        try:
+            with self._open() as container:
+                decoded = container.decode(video=0) if container.streams.video else ()
+                for number, frame in enumerate(decoded, start=1):
+                    yield self._picture(number, partial(self._rgb, number, frame))
+        except self._damage as error:
+            fault = error
+        if fault or not number:
+            yield self._picture(number + 1, partial(self._fail, number + 1, fault))
+
+    def _open(self) -> Any:
+        # A playlist that calls itself a video must not reach the network.
+        return self._av.open(str(normal(self.path)), options={"protocol_whitelist": "file"})
+
+    def _picture(self, number: int, read: Callable[[], npt.NDArray[np.uint8]]) -> Picture:
+        return Picture(f"{self.name}/{number:06d}", self.path, number, read, lambda: f"{self.sha256}#{number}")
+
+    def _rgb(self, number: int, frame: Any) -> npt.NDArray[np.uint8]:
+        try:
+            pixels = frame.to_ndarray(format="rgb24")
+        except self._damage as error:
+            self._fail(number, error)
+        # The angle is counter-clockwise, as rot90 turns. Copied, for the array may be the frame's own memory.
+        return np.array(np.rot90(pixels, round(frame.rotation / 90)), dtype=np.uint8, order="C")
+
+    def _fail(self, number: int, fault: Exception | None) -> NoReturn:
+        reason = getattr(fault, "strerror", None) or fault or "the file holds no frames"
+        raise DataError(
+            f"{self.path}: frame {number} cannot be decoded ({reason}); replace the video or convert it to H.264 (.mp4)"
+        ) from fault
+
+
+def _pyav(path: Path) -> ModuleType:
+    try:
+        return import_module("av")
+    except ImportError as error:
+        raise SettingsError(f"{path}: reading a video needs PyAV; pip install 'bana[video]'") from error

@@ -1,0 +1,66 @@
+"""Files of trained networks: their own tensors, and what must be known to build them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bana._version import __version__
+from bana.engine.checkpoint import load_metadata, load_tensors, save_tensors
+from bana.errors import LabelerError
+from bana.nn.network import Network
+from bana.nn.weights import digest
+
+
+def save_network(path: Path, network: Network, kind: str, facts: dict[str, Any]) -> None:
+    """Write a network's own tensors, matrices and kernels in half precision, and its facts.
+
+    What was not trained of the backbone is not in it, but recognised by its digest.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    tensors = {name: value.half() if value.ndim > 1 else value for name, value in network.own_state().items()}
+    own = {"kind": kind, "version": __version__, "backbone_digest": digest(network.given_state())}
+    save_tensors(path, tensors, facts | own)
+
+
+def read_network(path: Path, kind: str, command: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and facts of a file that save_network wrote.
+
+    Args:
+        path: The file.
+        kind: That it must be of.
+        command: That writes such files, for the message.
+
+    Raises:
+        LabelerError: If it is missing, damaged or of another kind.
+    """
+    tensors, facts = load_tensors(path)
+    _check_kind(path, facts, kind, command)
+    return tensors, facts
+
+
+def read_network_facts(path: Path, kind: str, command: str) -> dict[str, Any]:
+    """The facts alone. Raises LabelerError as read_network does."""
+    facts = load_metadata(path)
+    _check_kind(path, facts, kind, command)
+    return facts
+
+
+def fill_network(network: Network, tensors: dict[str, Tensor], facts: dict[str, Any], path: Path) -> None:
+    """Put a file's tensors into a network that was built from its facts.
+
+    Raises:
+        LabelerError: If the tensors are of another network, or were trained on other backbone weights.
+    """
+    if digest(network.given_state()) != facts.get("backbone_digest"):
+        raise LabelerError(f"{path}: trained on other weights of its backbone; install those, or train again")
+    network.load_own_state(tensors, str(path))
+
+
+def _check_kind(path: Path, facts: dict[str, Any], kind: str, command: str) -> None:
+    if facts.get("kind") != kind:
+        raise LabelerError(f"{path}: not a {kind}; choose a {kind}.safetensors that `{command}` wrote")

@@ -1,0 +1,92 @@
+"""How a stage's network is built and trained: the settings that stages 1 and 3 share, and their optimiser."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+from torch import nn, optim
+
+from bana.nn.backbones import Trained
+from bana.presets import Settings
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class TrainingSettings(Settings):
+    """What the settings of stages 1 and 3 have in common.
+
+    Attributes:
+        backbone: ``lite0``, ``vgg16``, ``resnet101`` or ``timm:<model>``.
+        backbone_weights: ``default``, ``random`` or a file.
+        train_backbone: Which of its layers are trained: ``all``, ``late`` (those after its finest map) or ``none``.
+            Unless all are, the others are not saved either.
+        crop: Side of the random crop in pixels; a multiple of the backbone's stride plus 1.
+        scale: Least and greatest factor of random scaling.
+        jitter: Strength of random brightness, contrast and saturation, 0..1.
+        optimizer: ``sgd`` with momentum 0.9 or ``adamw``.
+        rate_pretrained: Learning rate of the backbone.
+        rate_new: Learning rate of the head and classifier.
+        weight_decay: Of weights; biases have none.
+        schedule: ``step`` divides the rates by 10 after two thirds of the run; ``poly`` lets them fall as (1 - p)^0.9.
+        epochs: Passes over the images.
+        batch_size: Images a step.
+    """
+
+    backbone: str = "lite0"
+    backbone_weights: str = "default"
+    train_backbone: Trained = "all"
+    crop: Annotated[int, Field(ge=33)] = 321
+    scale: tuple[Positive, Positive] = (0.5, 1.5)
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.5
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    rate_pretrained: Positive = 1e-3
+    rate_new: Positive = 1e-2
+    weight_decay: NotNegative = 5e-4
+    schedule: Literal["step", "poly"] = "step"
+    epochs: Count = 15
+    batch_size: Count = 20
+
+    @model_validator(mode="after")
+    def _check_scale(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError("scale: the first factor must not exceed the second")
+        return self
+
+    def rate_factor(self, progress: float) -> float:
+        """The factor on the learning rates after a share ``progress`` (0..1) of the run."""
+        if self.schedule == "poly":
+            return float((1 - progress) ** 0.9)
+        return 1.0 if progress < 2 / 3 else 0.1
+
+
+def build_optimizer(model: nn.Module, settings: TrainingSettings) -> optim.Optimizer:
+    """Four groups: weights and biases of the pretrained and of the new layers. Biases: twice the rate, no decay.
+
+    Args:
+        model: Its pretrained layers are those under ``backbone``.
+        settings: Rates, decay and the kind of optimiser.
+    """
+    groups: list[dict[str, Any]] = []
+    for pretrained, rate in ((True, settings.rate_pretrained), (False, settings.rate_new)):
+        for is_bias in (False, True):
+            parameters = [
+                parameter
+                for name, parameter in model.named_parameters()
+                if parameter.requires_grad
+                and name.startswith("backbone.") == pretrained
+                and name.endswith(".bias") == is_bias
+            ]
+            if parameters:
+                groups.append(
+                    {
+                        "params": parameters,
+                        "lr": rate * (2 if is_bias else 1),
+                        "weight_decay": 0.0 if is_bias else settings.weight_decay,
+                    }
+                )
+    if settings.optimizer == "adamw":
+        return optim.AdamW(groups)
+    return optim.SGD(groups, momentum=0.9)

@@ -1,0 +1,73 @@
+"""The picture at the end of a run: photographs, their boxes, the labels made of them, and the network's own masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bana.data.images import open_record_image
+from bana.data.label_folder import LabelFolder
+from bana.data.label_maps import LabelMap
+from bana.data.masks import semantic_truth
+from bana.data.records import BoxDataset, ImageRecord
+from bana.evaluate import ConfusionMatrix, foreground_miou
+from bana.report.demo_rows import candidates, choose, unreliable_pixels
+from bana.report.run_sheet import RunRow, run_sheet
+from bana.segment.segmenter import PredictSettings, Segmenter
+
+_ROWS = 8
+
+
+def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: PredictSettings) -> Image.Image:
+    """Draw up to eight photographs, from the surest labels to the least sure.
+
+    Args:
+        dataset: The labelled images.
+        labels: Their label folder; images that it does not have are left out.
+        network: A segmenter file or run folder.
+        settings: Of prediction.
+
+    Raises:
+        DataError: If an image or its labels are damaged.
+        LabelerError: If the network's file is missing or damaged.
+    """
+    folder = LabelFolder(labels)
+    there = {record.image_id: record for record in dataset if folder.has(record.image_id)}
+    whole = BoxDataset(tuple(there.values()), dataset.class_table, dataset.root, dataset.format, dataset.split)
+    segmenter = Segmenter.load(network, settings)
+    chosen = choose(candidates(whole, folder), _ROWS)
+    return run_sheet(
+        [_row(there[image_id], folder, segmenter) for image_id in chosen],
+        dataset.classes,
+        title="Boxes in, a network out",
+        subtitle=f"{len(chosen)} of {len(whole)} photographs that it learnt from, the surest labels first",
+        footer="Labels are made from the boxes. The network sees the photograph alone.",
+    )
+
+
+def _row(record: ImageRecord, labels: LabelFolder, segmenter: Segmenter) -> RunRow:
+    image = open_record_image(record)
+    prediction = segmenter(image).labels
+    objects = ~record.crowd
+    return RunRow(
+        image=image,
+        boxes=record.boxes[objects],
+        class_ids=record.class_ids[objects],
+        labels=labels.label_map("y_crf", record),
+        unreliable=unreliable_pixels(labels, record),
+        prediction=prediction,
+        caption=record.image_id,
+        note=_note(record, prediction, segmenter),
+    )
+
+
+def _note(record: ImageRecord, prediction: LabelMap, segmenter: Segmenter) -> str:
+    table = segmenter.class_table
+    truth = semantic_truth(record, table)
+    if truth is None or not np.any(truth != table.ignore_index):
+        return ""
+    confusion = ConfusionMatrix(len(table) + 1, table.ignore_index)
+    confusion.update(prediction, truth)
+    return f"foreground mIoU {foreground_miou(confusion):.0f} % against the true mask"

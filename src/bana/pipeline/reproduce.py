@@ -1,0 +1,178 @@
+"""`bana reproduce`: the paper's tables 3 to 5 on a data set with true masks, its figures beside ours."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bana.classify.run import versions
+from bana.data.records import BoxDataset
+from bana.engine.seeds import seed_of
+from bana.errors import DataError, SettingsError
+from bana.evaluate.tables import shown
+from bana.pipeline.rows import ROWS, TABLES, Row
+from bana.pipeline.stages import Workshop
+from bana.pipeline.steps import Steps, content_digest
+from bana.segment.recipe import Recipe
+from bana.segment.run import Machine
+from bana.segment.scoring import STEPS
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a reproduction is made of.
+
+    Attributes:
+        table: ``table3``, ``table4`` or ``table5``.
+        dataset: Images with boxes to learn from, such as VOC's train_aug.
+        validation: Images with true masks to score on; nothing is chosen by them.
+        recipe: Settings of all stages.
+        rows: Names of the rows to make now; those made before are shown too.
+        seeds: Seeds of the segmentation networks.
+        masked: Images whose true masks the row ``semi`` may see.
+    """
+
+    table: str
+    dataset: BoxDataset
+    validation: BoxDataset
+    recipe: Recipe
+    rows: Sequence[str]
+    seeds: Sequence[int]
+    masked: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The figures of a table.
+
+    Attributes:
+        table: Its name.
+        ours: mIoU by row, step (``plain``, ``crf``) and seed.
+    """
+
+    table: str
+    ours: Mapping[str, Mapping[str, Mapping[int, float]]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The table for JSON."""
+        rows = {}
+        for name, paper in TABLES[self.table].items():
+            seeds = self.ours.get(name, {})
+            rows[name] = {
+                "title": ROWS[name].title,
+                "paper": dict(zip(STEPS, paper, strict=True)),
+                "ours": {step: {str(seed): miou for seed, miou in seeds[step].items()} for step in seeds},
+            }
+        return {"table": self.table, "rows": rows}
+
+
+def reproduce(
+    study: Study, out: Path, *, seed: int = 0, machine: Machine | None = None, workers: int, console: Console
+) -> Reproduction:
+    """Make the rows of a table that are not made yet.
+
+    Args:
+        study: What is made.
+        out: Gets the box classifier, the labels, and a folder for every row and seed; runs that were killed go on.
+        seed: Of the box classifier.
+        machine: On what training computes; None: on the CPU.
+        workers: Processes that label and score.
+        console: For progress.
+
+    Raises:
+        DataError: If a training image has no true mask where a row needs it, or an image cannot be used.
+        OutputError: If ``out`` cannot be written.
+        SettingsError: If a row is not of the table, or a backbone, its weights or the device cannot be had.
+    """
+    unknown = [name for name in study.rows if name not in TABLES[study.table]]
+    if unknown:
+        raise SettingsError(f"rows: {unknown[0]!r} is not one of {', '.join(TABLES[study.table])}")
+    facts = {
+        "settings": study.recipe.model_dump(mode="json"),
+        "seed": seed,
+        "versions": versions(),
+        "data": content_digest(study.dataset),
+    }
+    shop = Workshop(Steps(out, facts, console), study.recipe, seed, machine or Machine(), workers, "stop", console)
+    labeler = shop.classify(study.dataset)
+    labels = shop.label(study.dataset, labeler)
+    for number in study.seeds:
+        for name in study.rows:
+            _make(shop, study, name, number, labels, labeler)
+    return Reproduction(study.table, _collected(shop.steps, study.table))
+
+
+def _make(shop: Workshop, study: Study, name: str, seed: int, labels: Path, labeler: Path) -> None:
+    row = ROWS[name]
+    network = shop.segment(
+        _folder(name, seed),
+        study.recipe.segment.model_copy(update={"loss": row.loss}),
+        study.dataset,
+        None if row.source == "masks" else labels,
+        labeler,
+        masks=_masks(row, study),
+        seed=seed,
+    )
+    shop.score(f"score {_folder(name, seed)}", network, study.validation)
+
+
+def _folder(name: str, seed: int) -> str:
+    return f"{name}-{seed}"
+
+
+def _masks(row: Row, study: Study) -> dict[str, Path]:
+    """The true masks that a row may see, by image id."""
+    if row.source == "labels":
+        return {}
+    wanted = set(study.masked) if row.source == "both" else {record.image_id for record in study.dataset}
+    masks = {}
+    for record in study.dataset:
+        if record.image_id in wanted:
+            if record.semantic_path is None:
+                raise DataError(f"{record.path}: image {record.image_id} has no true mask; it needs one for this row")
+            masks[record.image_id] = record.semantic_path
+    return masks
+
+
+def share_of(dataset: BoxDataset, share: float, seed: int) -> list[str]:
+    """Ids of a random share (0..1) of a data set's images."""
+    chosen = np.random.default_rng(seed_of(seed, "masks")).permutation(len(dataset))[: round(share * len(dataset))]
+    return [dataset[int(index)].image_id for index in sorted(chosen)]
+
+
+def _collected(steps: Steps, table: str) -> dict[str, dict[str, dict[int, float]]]:
+    """What all finished rows of a folder got."""
+    ours: dict[str, dict[str, dict[int, float]]] = {}
+    for step, facts in steps.finished():
+        name, _, seed = step.removeprefix("score ").rpartition("-")
+        if step.startswith("score ") and name in TABLES[table]:
+            for when in STEPS:
+                ours.setdefault(name, {}).setdefault(when, {})[int(seed)] = facts[when]["miou"]
+    return ours
+
+
+def reproduction_table(result: Reproduction) -> Iterator[Table]:
+    """The table for a terminal: mIoU on the validation images, the paper's beside ours."""
+    table = Table("trained on", title=f"{result.table}: mIoU, %", title_justify="left")
+    for heading in ("paper", "paper, CRF", "ours", "ours, CRF", "seeds"):
+        table.add_column(heading, justify="right")
+    for name, paper in TABLES[result.table].items():
+        ours = result.ours.get(name, {})
+        figures = [_spread(list(ours.get(when, {}).values())) for when in STEPS]
+        table.add_row(ROWS[name].title, *map(shown, paper), *figures, str(len(ours.get("plain", {}))))
+    yield table
+
+
+def _spread(values: list[float]) -> str:
+    """Mean, and the standard deviation of three or more."""
+    if not values:
+        return "-"
+    mean = f"{statistics.mean(values):.1f}"
+    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 2 else mean

@@ -1,0 +1,129 @@
+"""`bana run`: from images with boxes to a trained network that needs no boxes, its scores and a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bana.classify.run import versions
+from bana.data.faults import OnError
+from bana.data.files import write_bytes
+from bana.data.records import BoxDataset
+from bana.data.sources import file_digest
+from bana.pipeline.picture import run_picture
+from bana.pipeline.stages import Workshop, has_truth
+from bana.pipeline.steps import Steps, content_digest
+from bana.segment.recipe import Recipe
+from bana.segment.run import Machine
+from bana.segment.segmenter_file import FILE_NAME
+
+PICTURE = "run.png"
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """What a run gave.
+
+    Attributes:
+        out: The run folder.
+        dataset: The images that were learnt.
+        skipped: Names of the steps that were unchanged.
+        seconds: Of every step, in the session that finished it.
+        labels: Scores of the labels as plain values; None where not every image has a true mask.
+        network: Scores of the network as plain values, under ``plain`` and ``crf``; None as before.
+        scored: The images that the network was scored on: ``validation``, ``training`` or None.
+    """
+
+    out: Path
+    dataset: BoxDataset
+    skipped: frozenset[str]
+    seconds: dict[str, float]
+    labels: dict[str, Any] | None
+    network: dict[str, Any] | None
+    scored: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run for JSON."""
+        return {
+            "images": len(self.dataset),
+            "skipped": sorted(self.skipped),
+            "seconds": self.seconds,
+            "labels": self.labels,
+            "network": self.network,
+            "scored_on": self.scored,
+            "network_file": str(self.out / "segment" / FILE_NAME),
+            "picture": str(self.out / PICTURE),
+        }
+
+
+def run_pipeline(
+    dataset: BoxDataset,
+    validation: BoxDataset | None,
+    recipe: Recipe,
+    out: Path,
+    *,
+    seed: int = 0,
+    machine: Machine | None = None,
+    workers: int,
+    on_error: OnError = "stop",
+    console: Console,
+) -> PipelineRun:
+    """Classify, label, segment and evaluate, each only where its inputs or settings have changed.
+
+    Args:
+        dataset: Images with boxes.
+        validation: Images with true masks to score the network on; None: those of ``dataset``, if they have masks.
+        recipe: Settings of all stages.
+        out: The run folder: ``run.json`` (settings, versions, seed, data, metrics), ``timings.json``, ``run.png``, and
+            a folder for every stage.
+        seed: Of everything random.
+        machine: On what training computes; None: on the CPU.
+        workers: Processes that label and score.
+        on_error: ``skip`` leaves out images that cannot be used.
+        console: For progress.
+
+    Raises:
+        DataError: If an image cannot be used (``stop``), or the folder's ``run.json`` is damaged.
+        OutputError: If ``out`` cannot be written.
+        SettingsError: If a backbone, its weights or the device cannot be had.
+    """
+    facts = {
+        "settings": recipe.model_dump(mode="json"),
+        "seed": seed,
+        "versions": versions(),
+        "data": {
+            "root": str(dataset.root),
+            "split": dataset.split,
+            "images": len(dataset),
+            "classes": list(dataset.classes),
+            "content": content_digest(dataset),
+        },
+    }
+    steps = Steps(out, facts, console)
+    shop = Workshop(steps, recipe, seed, machine or Machine(), workers, on_error, console)
+    labeler = shop.classify(dataset)
+    labels = shop.label(dataset, labeler)
+    validated = validation if validation is not None and has_truth(validation) else None
+    network = shop.segment("segment", recipe.segment, dataset, labels, labeler, validation=validated)
+    label_scores = shop.score_labels(labels, dataset) if has_truth(dataset) else None
+    scored = validated or (dataset if label_scores is not None else None)
+    network_scores = None if scored is None else shop.score("evaluate", network, scored)
+    steps.note(metrics={"labels": label_scores, "network": network_scores})
+    steps.do(
+        "picture",
+        [file_digest(network / FILE_NAME), facts["data"]],
+        lambda _: write_bytes(out / PICTURE, _png(dataset, labels, network, recipe)),
+        lambda _: (out / PICTURE).is_file(),
+    )
+    where = None if scored is None else "training" if validated is None else "validation"
+    return PipelineRun(out, dataset, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where)
+
+
+def _png(dataset: BoxDataset, labels: Path, network: Path, recipe: Recipe) -> bytes:
+    file = BytesIO()
+    run_picture(dataset, labels, network, recipe.predict).save(file, format="PNG")
+    return file.getvalue()

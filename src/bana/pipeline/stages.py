@@ -1,0 +1,178 @@
+"""The stages as steps of a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bana.classify.labeler_file import FILE_NAME as LABELER
+from bana.classify.run import train_classifier
+from bana.data.faults import OnError
+from bana.data.label_folder import MANIFEST as LABELS_MANIFEST
+from bana.data.label_folder import LabelFolder
+from bana.data.records import BoxDataset, ImageRecord
+from bana.data.sources import file_digest
+from bana.evaluate import evaluate_labels
+from bana.evaluate.scores import LabellingScores
+from bana.label.run import label_dataset
+from bana.pipeline.steps import Steps, content_digest
+from bana.segment.recipe import Recipe
+from bana.segment.run import Machine, Training, train_segmenter
+from bana.segment.scoring import score_segmenter
+from bana.segment.segmenter_file import FILE_NAME as SEGMENTER
+from bana.segment.settings import SegmentSettings
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What all steps of a run share.
+
+    Attributes:
+        steps: Of the run folder.
+        recipe: Settings of the stages.
+        seed: Of everything random.
+        machine: On what training computes.
+        workers: Processes that label and score.
+        on_error: What to do about images that cannot be used.
+        console: For progress.
+    """
+
+    steps: Steps
+    recipe: Recipe
+    seed: int
+    machine: Machine
+    workers: int
+    on_error: OnError
+    console: Console
+
+    def classify(self, dataset: BoxDataset) -> Path:
+        """Train the box classifier; returns its folder."""
+
+        def work(folder: Path) -> None:
+            train_classifier(
+                dataset,
+                self.recipe.classify,
+                self.recipe.label.model_dump(mode="json"),
+                folder,
+                seed=self.seed,
+                resume=True,
+                workers=self.machine.workers,
+                checkpoint_seconds=self.machine.checkpoint_seconds,
+                device=self.machine.device,
+                on_error=self.on_error,
+                console=self.console,
+            )
+
+        depends = [content_digest(dataset), self.recipe.classify.model_dump(mode="json"), self.seed]
+        self.steps.do("classify", depends, work, lambda folder: (folder / LABELER).is_file())
+        return self.steps.out / "classify"
+
+    def label(self, dataset: BoxDataset, labeler: Path) -> Path:
+        """Label the images; returns the folder."""
+
+        def work(folder: Path) -> dict[str, Any]:
+            run = label_dataset(
+                dataset,
+                labeler,
+                folder,
+                settings=self.recipe.label,
+                workers=self.workers,
+                on_error=self.on_error,
+                console=self.console,
+            )
+            return {"images": run.images, "boxes": run.boxes, "left_out": len(run.rejected)}
+
+        def is_there(folder: Path) -> bool:
+            if not (folder / LABELS_MANIFEST).is_file():
+                return False
+            labels = LabelFolder(folder)
+            return self.on_error == "skip" or all(labels.has(record.image_id) for record in dataset)
+
+        depends = [content_digest(dataset), file_digest(labeler / LABELER), self.recipe.label.model_dump(mode="json")]
+        self.steps.do("labels", depends, work, is_there)
+        return self.steps.out / "labels"
+
+    def segment(
+        self,
+        name: str,
+        settings: SegmentSettings,
+        dataset: BoxDataset,
+        labels: Path | None,
+        labeler: Path,
+        *,
+        validation: BoxDataset | None = None,
+        masks: Mapping[str, Path] | None = None,
+        seed: int | None = None,
+    ) -> Path:
+        """Train a segmentation network in the folder ``name``; returns that folder."""
+        masks = masks or {}
+        seed = self.seed if seed is None else seed
+        training = Training(dataset, labels, masks, labeler, validation, seed=seed)
+
+        def work(folder: Path) -> None:
+            train_segmenter(
+                training,
+                settings,
+                folder,
+                machine=self.machine,
+                resume=True,
+                on_error=self.on_error,
+                console=self.console,
+            )
+
+        depends = [
+            content_digest(dataset),
+            settings.model_dump(mode="json"),
+            None if labels is None else LabelFolder(labels).labelling,
+            {image_id: file_digest(path) for image_id, path in masks.items()},
+            file_digest(labeler / LABELER),
+            None if validation is None else content_digest(validation),
+            seed,
+        ]
+        self.steps.do(name, depends, work, lambda folder: (folder / SEGMENTER).is_file())
+        return self.steps.out / name
+
+    def score_labels(self, labels: Path, dataset: BoxDataset) -> dict[str, Any]:
+        """Score the labels of images that have true masks; returns what ``bana evaluate --json`` prints."""
+
+        def work(_: Path) -> dict[str, Any]:
+            return evaluate_labels(labels, dataset, boundary=False).as_dict()
+
+        depends = [content_digest(dataset), LabelFolder(labels).labelling]
+        return self.steps.do("evaluate labels", depends, work, lambda _: True)
+
+    def score(self, name: str, segmenter: Path, dataset: BoxDataset) -> dict[str, Any]:
+        """Score a network on images with true masks; returns scores of ``plain`` and ``crf`` as plain values."""
+
+        def work(_: Path) -> dict[str, Any]:
+            scores: dict[str, LabellingScores] = score_segmenter(
+                segmenter,
+                dataset,
+                settings=self.recipe.predict,
+                device=self.machine.device,
+                workers=self.workers,
+                console=self.console,
+            )
+            classes = ("background", *dataset.classes)
+            return {step: each.as_dict(classes) for step, each in scores.items()}
+
+        depends = [
+            content_digest(dataset),
+            file_digest(segmenter / SEGMENTER),
+            self.recipe.predict.model_dump(mode="json"),
+        ]
+        return self.steps.do(name, depends, work, lambda _: True)
+
+
+def has_truth(dataset: BoxDataset) -> bool:
+    """Whether every image of a data set has a true mask, or no object."""
+    return all(_has_mask(record) for record in dataset)
+
+
+def _has_mask(record: ImageRecord) -> bool:
+    known = record.semantic_path is not None or record.instance_path is not None or not len(record)
+    return known or any(segmentation is not None for segmentation in record.segmentations)

@@ -1,0 +1,70 @@
+"""The picture of a training run's confidence maps, from the files that it left."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from bana.data.files import write_bytes
+from bana.data.images import open_record_image
+from bana.data.label_maps import read_label_map
+from bana.data.records import FloatArray, ImageRecord
+from bana.report.confidence_sheet import ConfidenceRow, confidence_sheet
+from bana.segment.run import Training, targets_of
+from bana.segment.samples import Targets
+from bana.segment.validation import CONFIDENCE
+
+PICTURE = "sigma.png"
+
+
+def draw_confidence(training: Training, run: Path) -> Path | None:
+    """Draw ``sigma.png`` in a run folder of stage 3.
+
+    Args:
+        training: What the run learnt from.
+        run: The folder, with confidence maps in ``sigma``.
+
+    Returns:
+        The picture; None where the run has no confidence maps.
+
+    Raises:
+        DataError: If an image, its labels or a confidence map is damaged.
+        OutputError: If the picture cannot be written.
+    """
+    folder = run / CONFIDENCE
+    targets = targets_of(training)
+    drawn = [record for record in training.dataset if (folder / record.image_id).is_dir()]
+    if not drawn:
+        return None
+    sheet = confidence_sheet(
+        [_row(record, targets, folder / record.image_id) for record in drawn],
+        training.dataset.classes,
+        title="What the network trusts",
+        subtitle="Labels, where the two labellings differ, and the confidence in them (Eq. 12) after so many epochs",
+    )
+    file = BytesIO()
+    sheet.save(file, format="PNG")
+    write_bytes(run / PICTURE, file.getvalue())
+    return run / PICTURE
+
+
+def _row(record: ImageRecord, targets: Targets, maps: Path) -> ConfidenceRow:
+    y_crf, y_ret = targets.of(record)
+    present = np.unique(y_crf)
+    return ConfidenceRow(
+        image=open_record_image(record),
+        class_ids=present[(present > 0) & (present != targets.class_table.ignore_index)].astype(np.int64),
+        labels=y_crf,
+        unreliable=y_crf != y_ret,
+        sigma=dict(sorted(_sigma(record, path) for path in maps.glob("epoch-*.png"))),
+        caption=record.image_id,
+    )
+
+
+def _sigma(record: ImageRecord, path: Path) -> tuple[int, FloatArray]:
+    """The number of epochs and the confidence (H, W) of a file that Watch wrote."""
+    epoch = int(re.sub(r"\D", "", path.stem))
+    return epoch, (read_label_map(path, record.width, record.height) / np.float32(255)).astype(np.float32)

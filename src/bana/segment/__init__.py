@@ -1,0 +1,1 @@
+"""Stage 3 (paper 3.3): a segmentation network trained on pseudo labels that contain noise."""

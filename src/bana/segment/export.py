@@ -1,0 +1,298 @@
+"""Exporting a segmenter to a file that runs without bana: ONNX or TorchScript, checked before it is written."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor, nn
+
+from bana._version import __version__
+from bana.data.files import atomic_file
+from bana.errors import BanaError, OutputError, SettingsError
+from bana.segment.model import SegmentationNetwork, upsampled
+from bana.segment.segmenter_file import SegmenterFacts, load_segmenter, segmenter_path
+
+Format = Literal["onnx", "torchscript"]
+"""What a segmenter can be exported to."""
+
+INPUT_NAME = "images"
+OUTPUT_NAME = "probabilities"
+EXTRA_FILE = "bana.json"
+"""The file inside a TorchScript archive that holds the facts which ONNX has as metadata."""
+
+TOLERANCE = 1e-4
+"""Greatest difference of a probability between the exported file and the network that counts as the same."""
+
+OPSET = 17
+"""Of ONNX: not the newest, so that older runtimes read the file; nothing that the networks do needs a newer one."""
+
+ONNX_LIMIT = 2**31 - 2**20
+"""Bytes of weights that fit in one ONNX file, which protobuf limits to 2 GB, graph included."""
+
+_Run = Callable[[Tensor], Tensor]
+"""A loaded file: images to probabilities."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was exported.
+
+    Attributes:
+        path: The file.
+        format: ``onnx`` or ``torchscript``.
+        bytes: Its size.
+        difference: Greatest absolute difference of a probability between the file and the network, over all ``sizes``.
+        sizes: The (N, H, W) at which both were run.
+        opset: Of ONNX; None for TorchScript.
+    """
+
+    path: Path
+    format: Format
+    bytes: int
+    difference: float
+    sizes: tuple[tuple[int, int, int], ...]
+    opset: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for JSON."""
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "bytes": self.bytes,
+            "difference": self.difference,
+            "sizes": [list(size) for size in self.sizes],
+            "opset": self.opset,
+        }
+
+
+class PixelProbabilities(nn.Module):
+    """A segmentation network up to the probabilities of every pixel: what is exported.
+
+    Args:
+        network: The trained network; it is switched to inference, and no longer gets gradients.
+        temperature: Factor on its cosines.
+    """
+
+    def __init__(self, network: SegmentationNetwork, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Probabilities (N, L + 1, H, W) of images (N, 3, H, W) of RGB in 0..255, the background's first."""
+        cosine = upsampled(self.network(images), (images.shape[2], images.shape[3]))
+        return (self.temperature * cosine).softmax(1)
+
+
+def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
+    """Write a segmenter as one file that runs without bana.
+
+    The file takes ``images``, float32 (N, 3, H, W) of RGB in 0..255, which it normalises itself, and gives
+    ``probabilities``, float32 (N, L + 1, H, W), which sum to 1 at every pixel; the channel's number is the class id, 0
+    the background. It is the network at one scale, without flips and without the CRF. N, H and W are free: any size
+    runs that the backbone takes (bana's own take every size, some of timm's have a least one). Features line up best
+    with the image's corners where H - 1 and W - 1 are multiples of ``backbone.info.multiple`` (``multiple`` in the
+    facts below); ``Segmenter`` scales every image to such a size.
+
+    The facts (``classes`` and ``temperature`` as JSON, ``multiple``, ``input``, ``output``, ``bana_version``) are in
+    ONNX's ``metadata_props``, or in TorchScript's extra file ``bana.json``.
+
+    Before it gets its name, the file is loaded and run on aligned and other sizes, and its probabilities are compared
+    with the network's: none may differ by more than TOLERANCE. An older file at ``out`` stays if anything fails.
+
+    Args:
+        file_or_run: A ``segmenter.safetensors``, or the folder that holds it.
+        to: ``onnx`` (needs the packages onnx and onnxruntime) or ``torchscript``.
+        out: The file to write. Its folder is created.
+
+    Raises:
+        LabelerError: If there is no segmenter, or it is damaged or of another kind.
+        SettingsError: If ``to`` is not known, its packages are not installed, it cannot hold this network, or the
+            exported file does not do what the network does.
+        OutputError: If the file cannot be written, or ``out`` is the segmenter itself.
+    """
+    if to not in _WAYS:
+        raise SettingsError(f"to: {to!r} is not known; choose {' or '.join(get_args(Format))}")
+    way = _WAYS[to]
+    for package in way.packages:
+        _needed(package)
+    if out.resolve() == segmenter_path(file_or_run).resolve():
+        raise OutputError(f"{out}: is the segmenter itself; choose another --out")
+    network, facts = load_segmenter(file_or_run)
+    module = PixelProbabilities(network, facts.segment.temperature)
+    multiple = network.backbone.info.multiple
+    # No side of the check's is the example's: one that the exporter took for a constant would go unseen.
+    example = torch.zeros(2, 3, 3 * multiple + 1, 4 * multiple + 1)
+    sizes = ((1, 2 * multiple + 1, 2 * multiple + 1), (2, 3 * multiple - 2, 2 * multiple + 7))
+    # The file is opened first: a place that cannot be written to is told before the work.
+    with atomic_file(out) as file, torch.inference_mode(False), torch.no_grad(), _quiet():
+        with _one_line(f"{file_or_run}: cannot be exported to {to}"):
+            content = way.make(module, example, _metadata(facts, multiple))
+        with _one_line(f"{file_or_run}: the exported {to} does not run"):
+            difference = _difference(module, way.load(content), sizes)
+        if not difference <= TOLERANCE:  # NaN is refused too
+            raise SettingsError(
+                f"{file_or_run}: the exported {to} differs from the network by {difference:.2g} in a probability, more "
+                f"than {TOLERANCE:g}; try {_other(to)}, or train with another backbone"
+            )
+        file.write(content)
+    return ExportReport(out, to, len(content), difference, sizes, way.opset)
+
+
+def _metadata(facts: SegmenterFacts, multiple: int) -> dict[str, str]:
+    """What whoever runs the file must know, by name."""
+    return {
+        "classes": json.dumps(facts.classes),
+        "temperature": json.dumps(facts.segment.temperature),
+        "multiple": str(multiple),
+        "input": f"{INPUT_NAME}: float32 (N, 3, H, W) of RGB in 0..255, normalised inside; any size, best where H - 1 "
+        f"and W - 1 are multiples of {multiple}",
+        "output": f"{OUTPUT_NAME}: float32 (N, {len(facts.classes) + 1}, H, W) that sum to 1 at every pixel; channel 0 "
+        "is the background, channel i + 1 is classes[i]",
+        "bana_version": __version__,
+    }
+
+
+def _difference(module: nn.Module, run: _Run, sizes: Sequence[tuple[int, int, int]]) -> float:
+    """Greatest absolute difference of a loaded file from the module, on random images of sizes (N, H, W)."""
+    generator = torch.Generator().manual_seed(0)
+    differences = []
+    for number, height, width in sizes:
+        images = 255 * torch.rand(number, 3, height, width, generator=generator)
+        expected, found = module(images), run(images)
+        if found.shape != expected.shape or found.dtype != expected.dtype:
+            raise ValueError(f"gives {found.dtype} {tuple(found.shape)} for images {tuple(images.shape)}")
+        differences.append((found - expected).abs().max())
+    return float(torch.stack(differences).max())
+
+
+def _onnx(module: PixelProbabilities, example: Tensor, metadata: dict[str, str]) -> bytes:
+    if sum(each.numel() * each.element_size() for each in module.state_dict().values()) > ONNX_LIMIT:
+        raise SettingsError("to: one onnx file holds at most 2 GB of weights, and these are more; choose torchscript")
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d) and layer.weight is None:
+            # The exporter writes factors of 1 itself, but only where it could follow the number of channels so far.
+            layer.weight = nn.Parameter(torch.ones(layer.num_features), requires_grad=False)
+            layer.bias = nn.Parameter(torch.zeros(layer.num_features), requires_grad=False)
+    onnx = _needed("onnx")
+    buffer = BytesIO()
+    free = {0: "N", 2: "H", 3: "W"}
+    # Not torch.export (dynamo=True): it derives every map's size as a formula in H and W, which with the paddings and
+    # strides of these networks took it half a minute (vgg16) and over four minutes (lite0, not awaited; torch 2.14).
+    # Tracing takes a second or three, and leaves the sizes as free.
+    torch.onnx.export(
+        module,
+        (example,),
+        buffer,  # type: ignore[arg-type]  # a file object is taken where dynamo is off
+        input_names=[INPUT_NAME],
+        output_names=[OUTPUT_NAME],
+        dynamic_axes={INPUT_NAME: free, OUTPUT_NAME: free},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    model = onnx.load_model_from_string(buffer.getvalue())
+    onnx.helper.set_model_props(model, metadata)
+    channels = module.network.class_weights.shape[0]
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = channels  # the exporter leaves a made-up name
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _load_onnx(content: bytes) -> _Run:
+    onnxruntime = _needed("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run([OUTPUT_NAME], {INPUT_NAME: images.numpy()})[0])
+
+
+def _torchscript(module: PixelProbabilities, example: Tensor, metadata: dict[str, str]) -> bytes:
+    # Traced, not scripted: timm's networks do not all script, and the sizes stay free.
+    traced = torch.jit.trace(module, (example,), check_trace=False)  # type: ignore[no-untyped-call]
+    buffer = BytesIO()
+    torch.jit.save(traced, buffer, _extra_files={EXTRA_FILE: json.dumps(metadata)})
+    return buffer.getvalue()
+
+
+def _load_torchscript(content: bytes) -> _Run:
+    run: _Run = torch.jit.load(BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
+    return run
+
+
+class _Way(NamedTuple):
+    """How a format is made of a module, example images and metadata, and loaded; the packages and the opset for it."""
+
+    make: Callable[[PixelProbabilities, Tensor, dict[str, str]], bytes]
+    load: Callable[[bytes], _Run]
+    packages: tuple[str, ...] = ()
+    opset: int | None = None
+
+
+_WAYS: dict[str, _Way] = {
+    "onnx": _Way(_onnx, _load_onnx, ("onnx", "onnxruntime"), OPSET),
+    "torchscript": _Way(_torchscript, _load_torchscript),
+}
+
+
+def _other(to: str) -> str:
+    return next(name for name in _WAYS if name != to)
+
+
+def _needed(package: str) -> Any:
+    """A package of the extra ``onnx``."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise SettingsError(f"to: onnx needs the package {package}; pip install 'bana[onnx]'") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the user what torch says on the way.
+
+    It warns that TorchScript is deprecated, and that tracing takes branches as it finds them (whether they fit other
+    sizes is what the check finds out). Where ONNX has no such operation, it prints the whole graph, thousands of lines,
+    from C++ to standard output, where our commands promise JSON and nothing else; that cannot be switched off.
+    """
+    try:
+        sys.stdout.flush()
+        stdout = os.dup(1)
+    except (OSError, AttributeError):  # there is none, as in a service
+        stdout = None
+    try:
+        if stdout is not None:
+            with Path(os.devnull).open("wb") as nothing:
+                os.dup2(nothing.fileno(), 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if stdout is not None:
+            os.dup2(stdout, 1)
+            os.close(stdout)
+
+
+@contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    """Turn whatever the exporter or the runtime raises, often pages long, to one line."""
+    try:
+        yield
+    except BanaError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
+        raise SettingsError(f"{what} ({reason[:200]}); try another format, or train with another backbone") from error

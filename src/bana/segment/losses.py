@@ -1,0 +1,321 @@
+"""Losses on pixel labels that contain noise (paper 3.3, Eq. 10 to 14; Table 3).
+
+Two maps label the same pixels. S is where they agree, ~S where they differ; a pixel that either of them ignores is in
+neither. The losses share Eq. 10 on S and differ in what they make of ~S. H is softmax(temperature * cosine).
+
+All of them take cosines (N, C, H, W) in [-1, 1] between features and classifier weights, at the resolution of the
+labels (upsample them first), and labels (N, H, W) int64 in 0..C-1 or ``ignore_index``. They compute in float32, or in
+float64 if the cosines are, and return a scalar of that type; the gradient has the type of the cosines. Without a
+pixel to count a term is 0, and so is its gradient.
+
+On a GPU a loss with ~S waits for the device once, to learn how many pixels that has.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bana.errors import SettingsError
+from bana.segment.filling_rate import best_pixels
+from bana.segment.noise_aware import label_terms, working_type
+
+_LEAST_TOTAL = 1e-30
+"""Stands for a sum of confidences that is 0; a surprise divided by it still fits in float32."""
+
+
+def confidence_map(cosine: Tensor, labels: Tensor, *, gamma: float = 7.0, ignore_index: int = 255) -> Tensor:
+    """How likely each label is to be correct (Eq. 11 and 12): (D_c* / max_c D_c) ** gamma with D_c = 1 + cosine_c.
+
+    Args:
+        cosine: (N, C, H, W) in [-1, 1].
+        labels: (N, H, W) int64, c*.
+        gamma: damping, at least 1; the greater it is, the nearer to 0 is a class that is not the best one.
+        ignore_index: label of the pixels that do not count.
+
+    Returns:
+        (N, H, W) in [0, 1]: 1 where c* is the best class, 0 on ignored pixels.
+
+    Raises:
+        SettingsError: shapes or types do not fit, or gamma is below 1.
+    """
+    _check(cosine, labels=labels)
+    _check_numbers(gamma=gamma)
+    counted = labels != ignore_index
+    of_label = cosine.gather(1, labels.where(counted, 0).unsqueeze(1)).squeeze(1)
+    return _confidence(of_label, cosine.amax(1), gamma).where(counted, 0)
+
+
+def agreed_labels(y_crf: Tensor, y_ret: Tensor, ignore_index: int = 255) -> Tensor:
+    """The labels of S: where two maps agree their label, elsewhere ``ignore_index``.
+
+    Args:
+        y_crf: (N, H, W), any integer type.
+        y_ret: (N, H, W).
+        ignore_index: label of the pixels that do not count.
+
+    Returns:
+        (N, H, W), the type of y_crf.
+
+    Raises:
+        SettingsError: the maps differ in shape.
+    """
+    _check_pair(y_crf, y_ret)
+    return y_crf.where(y_crf == y_ret, ignore_index)
+
+
+def differing(y_crf: Tensor, y_ret: Tensor, ignore_index: int = 255) -> Tensor:
+    """Where ~S is: two maps differ and neither ignores the pixel.
+
+    Args:
+        y_crf: (N, H, W), any integer type.
+        y_ret: (N, H, W).
+        ignore_index: label of the pixels that do not count.
+
+    Returns:
+        (N, H, W) bool.
+
+    Raises:
+        SettingsError: the maps differ in shape.
+    """
+    _check_pair(y_crf, y_ret)
+    return (y_crf != y_ret) & (y_crf != ignore_index) & (y_ret != ignore_index)
+
+
+def partial_cross_entropy(
+    cosine: Tensor, labels: Tensor, *, temperature: float = 20.0, ignore_index: int = 255
+) -> Tensor:
+    """Mean of -log H_label over the labelled pixels (Eq. 10).
+
+    With ``agreed_labels`` this is the baseline of Table 3, which ignores ~S.
+
+    Args:
+        cosine: (N, C, H, W) in [-1, 1].
+        labels: (N, H, W) int64.
+        temperature: factor on the cosines before the softmax.
+        ignore_index: label of the pixels that do not count.
+
+    Raises:
+        SettingsError: shapes or types do not fit, or the temperature is not positive.
+    """
+    _check(cosine, labels=labels)
+    _check_numbers(temperature)
+    return _mean_surprise(_log_h(cosine, labels, temperature, ignore_index), labels != ignore_index)
+
+
+def noise_aware_loss(
+    cosine: Tensor,
+    y_crf: Tensor,
+    y_ret: Tensor,
+    *,
+    temperature: float = 20.0,
+    gamma: float = 7.0,
+    lam: float = 0.1,
+    ignore_index: int = 255,
+    detach_confidence: bool = False,
+) -> Tensor:
+    """NAL (Eq. 14): Eq. 10 on S, plus lam times the mean of -log H_c* on ~S, weighted by confidence (Eq. 11 to 13).
+
+    Args:
+        cosine: (N, C, H, W) in [-1, 1].
+        y_crf: (N, H, W) int64, also c* on ~S.
+        y_ret: (N, H, W) int64.
+        temperature: factor on the cosines before the softmax.
+        gamma: damping of the confidence, at least 1.
+        lam: weight of ~S.
+        ignore_index: label of the pixels that do not count.
+        detach_confidence: take the confidence as a constant; else it has a gradient of its own.
+
+    Raises:
+        SettingsError: shapes or types do not fit, or a number is out of range.
+    """
+    _check(cosine, y_crf=y_crf, y_ret=y_ret)
+    _check_numbers(temperature, gamma=gamma, lam=lam)
+    places = differing(y_crf, y_ret, ignore_index).nonzero()
+    target = y_crf.where(y_crf != ignore_index, 0)
+    log_h, of_target, of_best = label_terms(cosine, target, places, temperature=temperature)
+    confidence = _confidence(of_target, of_best, gamma)
+    if detach_confidence:
+        confidence = confidence.detach()
+    surprise = -log_h[places.unbind(1)]
+    on_differing = (confidence * surprise).sum() / confidence.sum().clamp(min=_LEAST_TOTAL)
+    agreed = agreed_labels(y_crf, y_ret, ignore_index) != ignore_index
+    return _mean_surprise(log_h, agreed) + lam * on_differing
+
+
+def entropy_regularized_loss(
+    cosine: Tensor,
+    y_crf: Tensor,
+    y_ret: Tensor,
+    *,
+    temperature: float = 20.0,
+    lam: float = 0.1,
+    ignore_index: int = 255,
+) -> Tensor:
+    """Eq. 10 on S, plus lam times the mean entropy of the prediction, -sum_c H_c log H_c, on ~S.
+
+    Grandvalet and Bengio, "Semi-supervised learning by entropy minimization", 2005; a row of Table 3.
+
+    Args:
+        cosine: (N, C, H, W) in [-1, 1].
+        y_crf: (N, H, W) int64.
+        y_ret: (N, H, W) int64.
+        temperature: factor on the cosines before the softmax.
+        lam: weight of ~S.
+        ignore_index: label of the pixels that do not count.
+
+    Raises:
+        SettingsError: shapes or types do not fit, or a number is out of range.
+    """
+    on_agreed, log_h, _ = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index)
+    return on_agreed + lam * _mean(_entropy(log_h))
+
+
+def bootstrapping_loss(
+    cosine: Tensor,
+    y_crf: Tensor,
+    y_ret: Tensor,
+    *,
+    hard: bool,
+    beta: float | None = None,
+    temperature: float = 20.0,
+    lam: float = 0.1,
+    ignore_index: int = 255,
+) -> Tensor:
+    """Eq. 10 on S, plus lam times the mean cross-entropy to beta * Y_crf + (1 - beta) * prediction on ~S.
+
+    The prediction is H itself, through which gradients flow (soft), or one-hot at its best class (hard). Reed et al.,
+    "Training deep neural networks on noisy labels with bootstrapping", 2015, Eq. 6 and 7; a row of Table 3.
+
+    Args:
+        cosine: (N, C, H, W) in [-1, 1].
+        y_crf: (N, H, W) int64, also the noisy label on ~S.
+        y_ret: (N, H, W) int64.
+        hard: which of the two.
+        beta: trust in the label, 0 to 1; if None, Reed's 0.8 (hard) or 0.95 (soft).
+        temperature: factor on the cosines before the softmax.
+        lam: weight of ~S.
+        ignore_index: label of the pixels that do not count.
+
+    Raises:
+        SettingsError: shapes or types do not fit, or a number is out of range.
+    """
+    beta = (0.8 if hard else 0.95) if beta is None else beta
+    if not 0 <= beta <= 1:
+        raise SettingsError(f"beta is {beta:g}: it must be from 0 to 1")
+    on_agreed, log_h, target = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index)
+    from_label = F.nll_loss(log_h, target, reduction="none")
+    from_prediction = -log_h.max(1).values if hard else _entropy(log_h)
+    return on_agreed + lam * _mean(beta * from_label + (1 - beta) * from_prediction)
+
+
+def filling_rate_loss(
+    cosine: Tensor,
+    labels: Tensor,
+    box_labels: Tensor,
+    filling_rates: Tensor,
+    *,
+    temperature: float = 20.0,
+    ignore_index: int = 255,
+) -> Tensor:
+    """Eq. 10 on the background and on the best pixels of every class, as many as its filling rate promises.
+
+    In each image, of the pixels labelled c >= 1 those with the highest H_c are kept, at most
+    round(filling_rates[c] * pixels in boxes of c); the others are ignored. The choice itself has no gradient. After
+    Song et al., "Box-driven class-wise region masking and filling rate guided loss", CVPR 2019, fed with our labels.
+
+    Args:
+        cosine: (N, C, H, W) in [-1, 1].
+        labels: (N, H, W) int64.
+        box_labels: (N, H, W) int64, class of the front box that covers each pixel, 0 outside all boxes.
+        filling_rates: (C,) in 0..1, mean over a class's boxes of the share that is the object; entry 0 is not used.
+        temperature: factor on the cosines before the softmax.
+        ignore_index: label of the pixels that do not count, in both maps.
+
+    Raises:
+        SettingsError: shapes or types do not fit, or the temperature is not positive.
+    """
+    _check(cosine, labels=labels, box_labels=box_labels)
+    _check_numbers(temperature)
+    classes = cosine.shape[1]
+    if filling_rates.shape != (classes,):
+        raise SettingsError(f"the filling rates are {tuple(filling_rates.shape)}: one for each class is ({classes},)")
+    with torch.no_grad():
+        score = _log_h(cosine, labels, temperature, ignore_index)
+    kept = best_pixels(score, labels, box_labels, filling_rates.to(cosine.device), ignore_index)
+    chosen = labels.where(kept, ignore_index)
+    return partial_cross_entropy(cosine, chosen, temperature=temperature, ignore_index=ignore_index)
+
+
+def _split(
+    cosine: Tensor, y_crf: Tensor, y_ret: Tensor, temperature: float, lam: float, ignore_index: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Eq. 10 on S, and of the pixels of ~S log H (M, C) and Y_crf (M,)."""
+    _check(cosine, y_crf=y_crf, y_ret=y_ret)
+    _check_numbers(temperature, lam=lam)
+    image, row, column = places = differing(y_crf, y_ret, ignore_index).nonzero(as_tuple=True)
+    rows = cosine[image, :, row, column].to(working_type(cosine))
+    agreed = agreed_labels(y_crf, y_ret, ignore_index)
+    on_agreed = partial_cross_entropy(cosine, agreed, temperature=temperature, ignore_index=ignore_index)
+    return on_agreed, F.log_softmax(temperature * rows, 1), y_crf[places]
+
+
+def _log_h(cosine: Tensor, labels: Tensor, temperature: float, ignore_index: int) -> Tensor:
+    """Log H of every pixel's label (N, H, W), of any class where it is ignored."""
+    nowhere = labels.new_empty(0, labels.dim())
+    return label_terms(cosine, labels.where(labels != ignore_index, 0), nowhere, temperature=temperature).log_h
+
+
+def _mean_surprise(log_h: Tensor, counted: Tensor) -> Tensor:
+    """Mean of -log H (N, H, W) over the pixels that count, 0 if there is none."""
+    return -log_h.where(counted, 0).sum() / counted.sum().clamp(min=1)
+
+
+def _confidence(of_label: Tensor, of_best: Tensor, gamma: float) -> Tensor:
+    """Eq. 12, given the cosines of c* and of the best class."""
+    exact = working_type(of_label)
+    least = torch.finfo(exact).eps  # rounding takes a cosine below -1, and 0 / 0 and 0 ** (gamma - 1) have no gradient
+    distances = ((1 + cosine.to(exact)).clamp(min=least) for cosine in (of_label, of_best))
+    return torch.div(*distances).pow(gamma)
+
+
+def _entropy(log_h: Tensor) -> Tensor:
+    """Entropy of each row of log-probabilities (M, C)."""
+    return -(log_h.exp() * log_h).sum(1)
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Mean of (M,), 0 if M is 0."""
+    return values.sum() / max(len(values), 1)
+
+
+def _check(cosine: Tensor, **labels: Tensor) -> None:
+    """Shapes and types only: to look at values would make a GPU wait."""
+    if cosine.dim() != 4 or cosine.numel() == 0 or not cosine.is_floating_point():
+        raise SettingsError(f"the cosines are {_described(cosine)}: they must be floating numbers (N, C, H, W)")
+    expected = (len(cosine), *cosine.shape[2:])
+    for name, numbers in labels.items():
+        if numbers.shape != expected or numbers.dtype != torch.int64:
+            raise SettingsError(
+                f"{name} is {_described(numbers)}: cosines {tuple(cosine.shape)} need int64 labels {expected}; "
+                "upsample the cosines to the labels, not the other way round"
+            )
+
+
+def _check_pair(y_crf: Tensor, y_ret: Tensor) -> None:
+    if y_crf.shape != y_ret.shape:
+        raise SettingsError(f"y_crf is {_described(y_crf)} and y_ret {_described(y_ret)}: they must be of one shape")
+
+
+def _check_numbers(temperature: float = 1.0, *, gamma: float = 1.0, lam: float = 0.0) -> None:
+    if not temperature > 0:
+        raise SettingsError(f"the temperature is {temperature:g}: it must be above 0")
+    if not gamma >= 1:
+        raise SettingsError(f"gamma is {gamma:g}: it must be 1 or more")
+    if not lam >= 0:
+        raise SettingsError(f"lam is {lam:g}: it must be 0 or more")
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

@@ -1,0 +1,42 @@
+"""The segmentation network: a backbone, a head, and a classifier by cosines."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bana.nn.backbones import Backbone
+from bana.nn.network import Network
+
+
+class SegmentationNetwork(Network):
+    """Images to cosines of the background and L classes with every cell's feature.
+
+    DeepLab-V1 is the backbone ``vgg16`` without a head; DeepLab-V2 is ``resnet101`` with an ASPP head.
+
+    Args:
+        backbone: Its parameters are trained where they have ``requires_grad``; batch statistics stay frozen.
+        head: From the backbone's depths to the features phi; None: phi is the backbone's last map.
+        width: Channels of phi.
+        classes: L.
+
+    Attributes:
+        class_weights: W: (L + 1, width), the background's first.
+    """
+
+    def __init__(self, backbone: Backbone, head: nn.Module | None, width: int, classes: int) -> None:
+        super().__init__(backbone, head)
+        self.class_weights = nn.Parameter(torch.randn(classes + 1, width) * 0.01)
+        self.to(memory_format=torch.channels_last)  # a third faster on a CPU
+        self.train()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Cosines (N, L + 1, h, w) in [-1, 1] of images (N, 3, H, W) of RGB in 0..255: phi . W_c / (|phi| |W_c|)."""
+        features = F.normalize(self.features(images), dim=1)
+        return F.conv2d(features, F.normalize(self.class_weights, dim=1)[:, :, None, None])
+
+
+def upsampled(cosine: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cosines (N, C, h, w) at label size (H, W), corners on corners."""
+    return F.interpolate(cosine, size, mode="bilinear", align_corners=True)

@@ -1,0 +1,18 @@
+"""A recipe: the settings of all stages, as a preset holds them."""
+
+from __future__ import annotations
+
+from bana.classify.settings import ClassifySettings
+from bana.label.settings import LabelSettings
+from bana.presets import Settings
+from bana.segment.segmenter import PredictSettings
+from bana.segment.settings import SegmentSettings
+
+
+class Recipe(Settings):
+    """Settings of stages 1 to 3, and of prediction."""
+
+    classify: ClassifySettings = ClassifySettings()
+    label: LabelSettings = LabelSettings()
+    segment: SegmentSettings = SegmentSettings()
+    predict: PredictSettings = PredictSettings()

@@ -1,0 +1,228 @@
+"""Training stage 3 on labels, into a run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from bana.classify.labeler_file import labeler_path
+from bana.classify.run import CALIBRATION_IMAGES, REJECTED, versions
+from bana.data.faults import FaultLog, OnError
+from bana.data.files import write_json, write_text
+from bana.data.images import open_record_image
+from bana.data.label_folder import LabelFolder
+from bana.data.records import BoxDataset, ImageRecord, Rejected
+from bana.data.strict_json import json_lines
+from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
+from bana.engine.memory import keep_freed_memory
+from bana.engine.seeds import seed_of
+from bana.errors import DataError, OutputError, SettingsError
+from bana.nn.network import on_device
+from bana.segment.model import SegmentationNetwork
+from bana.segment.samples import LabelledCrops, Targets, collate
+from bana.segment.segmenter_file import FILE_NAME, SegmenterFacts, build_segmenter, save_segmenter, start_from_labeler
+from bana.segment.settings import SegmentSettings
+from bana.segment.stage import SegmentStage
+from bana.segment.validation import Watch
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run of stage 3 learns from, and how it runs.
+
+    Attributes:
+        dataset: Images; those without labels or mask are left out.
+        labels: A folder that ``bana label`` wrote; None: only images with a true mask are learnt.
+        masks: True masks by image id, which stand in the place of labels.
+        labeler: A labeler file or run to start from, where the settings ask for one.
+        validation: Images with true masks to score after every epoch; None: none.
+        pictures: How many images get confidence maps.
+        seed: Of everything random.
+    """
+
+    dataset: BoxDataset
+    labels: Path | None
+    masks: Mapping[str, Path]
+    labeler: Path | None = None
+    validation: BoxDataset | None = None
+    pictures: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """On what a run computes; nothing here changes what it is a run of.
+
+    Attributes:
+        device: ``cpu``, ``cuda``, ``cuda:1``, ...
+        workers: Processes that prepare samples.
+        checkpoint_seconds: Least time between checkpoints.
+        tensorboard: Log for TensorBoard too.
+    """
+
+    device: str = "cpu"
+    workers: int = 0
+    checkpoint_seconds: float = 10.0
+    tensorboard: bool = False
+
+
+def train_segmenter(
+    training: Training,
+    settings: SegmentSettings,
+    out: Path,
+    *,
+    machine: Machine | None = None,
+    resume: bool = False,
+    on_error: OnError = "stop",
+    console: Console,
+) -> Path:
+    """Train a segmentation network and write a segmenter file.
+
+    Args:
+        training: What is learnt.
+        settings: Of the network and its training.
+        out: The run folder: ``settings.json``, ``log.jsonl``, ``checkpoint.safetensors``, ``segmenter.safetensors``;
+            with validation ``best.safetensors``, and with pictures ``sigma``.
+        machine: On what it computes; None: on the CPU.
+        resume: Go on with the run in ``out``; a folder with a run is refused otherwise.
+        on_error: ``skip`` leaves out images that cannot be opened, and notes them in ``rejected.jsonl``.
+        console: For progress.
+
+    Returns:
+        The segmenter file, with the weights after the last step.
+
+    Raises:
+        DataError: If an image or its labels cannot be used (``stop``), none has labels, or classes differ.
+        LabelerError: If the checkpoint in ``out`` is of another run, or the labeler cannot be read.
+        OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
+        SettingsError: If the backbone, its weights or the device cannot be had.
+    """
+    machine = machine or Machine()
+    if (out / CHECKPOINT).exists() and not resume:
+        raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+    dataset, seed = training.dataset, training.seed
+    targets = targets_of(training)
+    records, rejected = _usable(dataset, targets, on_error)
+    identity = _identity(training, targets, settings, records)
+    check_same_run(out / CHECKPOINT, identity)
+    write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
+    if not records:
+        raise DataError(f"{dataset.root}: no image with labels is left to train on; see {out / REJECTED}")
+    write_json(out / "settings.json", identity | {"versions": versions()}, indent=2)
+    keep_freed_memory()
+    crops = LabelledCrops(records, targets, settings, seed)
+    model = _network(training, settings, crops, len(records), machine.device)
+    rates = _filling_rates(targets, records) if settings.loss == "filling_rate" else None
+    stage = SegmentStage(model, settings, dataset.class_table.ignore_index, rates)
+    chosen = np.random.default_rng(seed_of(seed, "pictures")).permutation(len(records))[: training.pictures]
+    pictures = [records[index] for index in sorted(chosen)]
+    watch = Watch(model, out, settings.gamma, settings.epochs, targets, pictures, training.validation)
+    loop = Loop(
+        settings.epochs,
+        settings.batch_size,
+        seed,
+        machine.workers,
+        machine.checkpoint_seconds,
+        machine.device,
+        settings.precision,
+        machine.tensorboard,
+    )
+    began = time.monotonic()
+    train(stage, crops, len(records), collate, loop, out, identity, console, watch)
+    console.print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
+    file = out / FILE_NAME
+    save_segmenter(file, model, SegmenterFacts(dataset.classes, settings, {**identity, "versions": versions()}))
+    return file
+
+
+def targets_of(training: Training) -> Targets:
+    """Where a run's labels come from. Raises DataError if its parts have different classes."""
+    folder = None
+    if training.labels is not None:
+        folder = LabelFolder(training.labels)
+        folder.check_classes(training.dataset)
+    if training.validation is not None and training.validation.classes != training.dataset.classes:
+        raise DataError(f"{training.validation.root}: its classes are not those of the images to train on")
+    return Targets(training.dataset.class_table, folder, training.masks)
+
+
+def _usable(
+    dataset: BoxDataset, targets: Targets, on_error: OnError
+) -> tuple[Sequence[ImageRecord], Sequence[Rejected]]:
+    """The images with labels that open fully together with these, and those left out."""
+    faults = FaultLog(on_error)
+    records = []
+    for record in dataset:
+        with faults.of(record.image_id):
+            if not targets.has(record):
+                raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
+            open_record_image(record)
+            targets.of(record)
+            records.append(record)
+    return records, (*dataset.rejected, *faults.rejected())
+
+
+def _identity(
+    training: Training, targets: Targets, settings: SegmentSettings, records: Sequence[ImageRecord]
+) -> dict[str, Any]:
+    """All that the run depends on, as plain values."""
+    labeler = training.labeler if settings.start == "labeler" else None
+    if settings.start == "labeler" and labeler is None:
+        raise SettingsError("start: labeler: no labeler is given; name one, or choose start: backbone")
+    masked = [record.image_id for record in records if record.image_id in training.masks]
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "data": training.dataset.fingerprint(),
+        "images": len(records),
+        "labels": None if targets.labels is None else targets.labels.labelling,
+        "masks": _digest(training.masks[image_id] for image_id in masked),
+        "masked_images": len(masked),
+        "labeler": None if labeler is None else _digest([labeler_path(labeler)]),
+        "validation": None if training.validation is None else training.validation.fingerprint(),
+        "seed": training.seed,
+    }
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _network(
+    training: Training, settings: SegmentSettings, crops: LabelledCrops, count: int, device: str
+) -> SegmentationNetwork:
+    """The network before the first step."""
+    model = build_segmenter(settings, len(training.dataset.classes), seed_of(training.seed, "weights"))
+    if settings.start == "labeler" and training.labeler is not None:
+        start_from_labeler(model, training.dataset.classes, settings, training.labeler)
+    elif settings.head == "fuse":
+        chosen = np.random.default_rng(seed_of(training.seed, "calibration")).permutation(count)[:CALIBRATION_IMAGES]
+        model.calibrate(collate([crops[(0, int(index))] for index in chosen]).images)
+    return on_device(model, device)
+
+
+def _filling_rates(targets: Targets, records: Sequence[ImageRecord]) -> Tensor:
+    """(L + 1,): the mean filling rate of every class's boxes in the labels; 1 for classes without boxes."""
+    if targets.labels is None:
+        raise SettingsError("loss: filling_rate needs the filling rates of labels; give --labels")
+    classes = len(targets.class_table) + 1
+    total, count = np.zeros(classes), np.zeros(classes)
+    for record in records:
+        if targets.labels.has(record.image_id):
+            for box in targets.labels.boxes(record):
+                if box.status != "rejected":
+                    total[box.class_id] += box.filling_rate
+                    count[box.class_id] += 1
+    rates = np.where(count > 0, total / np.maximum(count, 1), 1.0)
+    return torch.from_numpy(rates).float()

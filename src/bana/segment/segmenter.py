@@ -1,0 +1,175 @@
+"""From an image, without boxes, to the class of every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from bana.data.label_maps import LabelMap
+from bana.data.records import ClassTable, FloatArray
+from bana.label.settings import CRFSettings
+from bana.nn.images import network_input
+from bana.nn.network import on_device
+from bana.nn.training import Positive
+from bana.presets import Settings
+from bana.segment.model import SegmentationNetwork, upsampled
+from bana.segment.segmenter_file import load_segmenter
+from bana.segment.tiles import blended, zeros
+
+_LEAST_PROBABILITY = 0.01
+"""A class that nowhere in the image reaches it is left out of the CRF, whose time grows with the classes."""
+
+
+class PredictSettings(Settings):
+    """How an image is segmented; the defaults are DeepLab's.
+
+    Attributes:
+        scales: Factors on the image's size; the cosines at all of them are averaged.
+        flip: Whether the mirrored image takes part too.
+        crf: The fully connected CRF on the image, or None.
+        tile: Longest side, in pixels, of what the network sees at once; larger images go through it in tiles.
+        overlap: Pixels that neighbouring tiles share, over which one fades into the other; at most half a tile.
+    """
+
+    scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 0.75, 1.0, 1.5)
+    flip: bool = True
+    crf: CRFSettings | None = CRFSettings(bilateral_sxy=121, bilateral_srgb=5)
+    tile: Annotated[int, Field(ge=64)] = 1536
+    overlap: Annotated[int, Field(ge=0)] = 256
+
+    @model_validator(mode="after")
+    def _check_overlap(self) -> Self:
+        if 2 * self.overlap > self.tile:
+            raise ValueError("overlap: must not exceed half of tile")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The segmentation of an image.
+
+    Attributes:
+        labels: uint8 (H, W) class ids, or uint16 for more than 254 classes.
+        probabilities: float32 (L + 1, H, W), which sum to 1 at every pixel.
+        plain: The probabilities before the CRF; the same array where there is none.
+    """
+
+    labels: LabelMap
+    probabilities: FloatArray
+    plain: FloatArray
+
+
+class Segmenter:
+    """Segments images.
+
+    ``Segmenter.load(run)`` makes one; calling it with an image gives a Prediction.
+
+    Args:
+        network: The trained network; it is switched to inference.
+        classes: The L names of its classes.
+        temperature: Factor on its cosines.
+        settings: Of prediction.
+        threads: Of the CRF; None: all cores.
+
+    Attributes:
+        network: As given.
+        class_table: The classes.
+        settings: As given.
+    """
+
+    def __init__(
+        self,
+        network: SegmentationNetwork,
+        classes: Sequence[str],
+        temperature: float,
+        settings: PredictSettings | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.network = network.eval()
+        self.class_table = ClassTable(tuple(classes))
+        self.settings = settings or PredictSettings()
+        self._temperature = temperature
+        self._crf = None if self.settings.crf is None else self.settings.crf.build(threads)
+
+    @classmethod
+    def load(
+        cls,
+        file_or_run: str | PathLike[str],
+        settings: PredictSettings | None = None,
+        threads: int | None = None,
+        device: str = "cpu",
+    ) -> Segmenter:
+        """Load a segmenter file, or the one in a run folder of ``bana segment``.
+
+        Args:
+            file_or_run: A ``segmenter.safetensors``, or the folder that holds it.
+            settings: Of prediction; None: DeepLab's.
+            threads: Of the CRF; None: all cores.
+            device: Where the network runs.
+
+        Raises:
+            LabelerError: If there is none, or it is damaged or of another kind.
+        """
+        network, facts = load_segmenter(Path(file_or_run))
+        return cls(on_device(network, device), facts.classes, facts.segment.temperature, settings, threads)
+
+    def __call__(self, image: npt.NDArray[np.uint8]) -> Prediction:
+        """Segment an image, uint8 (H, W, 3)."""
+        plain = self.probabilities(image)
+        refined = plain if self._crf is None else self._refined(image, plain)
+        return Prediction(refined.argmax(0).astype(self.class_table.label_dtype), refined, plain)
+
+    def probabilities(self, image: npt.NDArray[np.uint8]) -> FloatArray:
+        """float32 (L + 1, H, W): the network's probabilities, without the CRF, of an image uint8 (H, W, 3).
+
+        Those of an image beyond the memory are in a temporary file, as np.memmap.
+        """
+        settings = self.settings
+        if max(image.shape[:2]) <= settings.tile:
+            return self._tile(image)
+        channels = len(self.class_table) + 1
+        return blended(image, channels, self._tile, tile=settings.tile, overlap=settings.overlap)
+
+    def _tile(self, image: npt.NDArray[np.uint8]) -> FloatArray:
+        cosine = mean_cosine(self.network, image, self.settings.scales, flip=self.settings.flip)
+        probabilities: FloatArray = (self._temperature * cosine).softmax(1)[0].cpu().numpy()
+        return probabilities
+
+    def _refined(self, image: npt.NDArray[np.uint8], probabilities: FloatArray) -> FloatArray:
+        assert self._crf is not None
+        present = np.flatnonzero([each.max() >= _LEAST_PROBABILITY for each in probabilities])
+        refined: FloatArray = zeros(probabilities.shape)
+        few: FloatArray = zeros((len(present), *image.shape[:2]))
+        for row, channel in enumerate(present):
+            few[row] = probabilities[channel]
+        few /= few.sum(axis=0)
+        self._crf.tiled(image, probabilities=few, out=few)
+        for row, channel in enumerate(present):
+            refined[channel] = few[row]
+        return refined
+
+
+@torch.inference_mode()
+def mean_cosine(
+    network: SegmentationNetwork, image: npt.NDArray[np.uint8], scales: Sequence[float] = (1.0,), *, flip: bool = False
+) -> Tensor:
+    """Cosines (1, C, H, W) of an image uint8 (H, W, 3), averaged over scales and, with ``flip``, its mirror image."""
+    size = (image.shape[0], image.shape[1])
+    total = torch.zeros(())
+    for scale in scales:
+        pixels = network_input(image, round(max(size) * scale), network.backbone.info.multiple)
+        pixels = pixels.to(network.class_weights.device)
+        cosine = network(torch.cat([pixels, pixels.flip(3)]) if flip else pixels)
+        if flip:
+            cosine = (cosine[:1] + cosine[1:].flip(3)) / 2
+        total = total.to(cosine.device) + upsampled(cosine.float(), size)
+    return total / len(scales)

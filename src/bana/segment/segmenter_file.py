@@ -1,0 +1,142 @@
+"""The segmenter file: what stage 3 leaves, and all that prediction needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bana.classify.labeler_file import load_classifier
+from bana.errors import LabelerError, SettingsError
+from bana.nn.backbones import Backbone, create_backbone
+from bana.nn.heads import ASPP, FusingHead
+from bana.nn.network_file import fill_network, read_network, save_network
+from bana.presets import parse_settings
+from bana.segment.model import SegmentationNetwork
+from bana.segment.settings import SegmentSettings
+
+FILE_NAME = "segmenter.safetensors"
+_KIND = "segmenter"
+
+
+@dataclass(frozen=True)
+class SegmenterFacts:
+    """What a segmenter file says of itself.
+
+    Attributes:
+        classes: L names.
+        segment: How it was trained.
+        training: Facts of the training run, as plain values.
+    """
+
+    classes: tuple[str, ...]
+    segment: SegmentSettings
+    training: dict[str, Any]
+
+
+def build_segmenter(
+    settings: SegmentSettings, classes: int, seed: int, weights: str | None = None
+) -> SegmentationNetwork:
+    """A new network, the same one for the same seed.
+
+    Args:
+        settings: Backbone and head.
+        classes: L.
+        seed: Of the new layers.
+        weights: Backbone weights instead of those that the settings name.
+
+    Raises:
+        SettingsError: If the backbone or its weights cannot be had.
+    """
+    # The caller's random numbers stay as they are, and a caller's inference mode is none of the network's.
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        torch.manual_seed(seed)
+        backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
+        backbone.check_crop(settings.crop, settings.backbone)
+        backbone.train_only(settings.train_backbone)
+        head = _head(settings, backbone)
+        width = backbone.info.channels[-1] if head is None else settings.head_width
+        return SegmentationNetwork(backbone, head, width, classes)
+
+
+def _head(settings: SegmentSettings, backbone: Backbone) -> nn.Module | None:
+    if settings.head == "none":
+        return None
+    kind = ASPP if settings.head == "aspp" else FusingHead
+    return kind(backbone.info.channels, settings.head_width)
+
+
+@torch.no_grad()
+def start_from_labeler(
+    model: SegmentationNetwork, classes: tuple[str, ...], settings: SegmentSettings, labeler: Path
+) -> None:
+    """Give a network the layers of a trained box classifier, and the weights of the classes that it knows by name.
+
+    Raises:
+        LabelerError: If the labeler is missing or damaged.
+        SettingsError: If it has another backbone, trained other layers of it, or has another head.
+    """
+    classifier, facts = load_classifier(labeler)
+    theirs = facts.classify
+    if theirs.backbone != settings.backbone or settings.train_backbone not in {"all", theirs.train_backbone}:
+        raise SettingsError(
+            f"{labeler}: has the backbone {theirs.backbone} with {theirs.train_backbone} layers trained, but the "
+            f"settings ask for {settings.backbone} and {settings.train_backbone}; choose those, or start: backbone"
+        )
+    state = classifier.state_dict()
+    weights = state.pop("classifier.weight")
+    own = model.state_dict()
+    wrong = [
+        name for name in own if name != "class_weights" and (name not in state or state[name].shape != own[name].shape)
+    ]
+    if wrong:
+        raise SettingsError(
+            f"{labeler}: its head is {theirs.head_width} channels wide; set head and head_width alike ({wrong[0]} "
+            "differs), or start: backbone"
+        )
+    model.load_state_dict(state | {"class_weights": own["class_weights"]})
+    known = {name: number for number, name in enumerate(("", *facts.classes))}
+    for number, name in enumerate(("", *classes)):
+        if name in known:
+            model.class_weights[number] = weights[known[name]]
+
+
+def save_segmenter(path: Path, model: SegmentationNetwork, facts: SegmenterFacts) -> None:
+    """Write a segmenter file. Raises OutputError if it cannot be written."""
+    metadata = {
+        "classes": list(facts.classes),
+        "segment": facts.segment.model_dump(mode="json"),
+        "training": facts.training,
+    }
+    save_network(path, model, _KIND, metadata)
+
+
+def load_segmenter(file_or_run: Path) -> tuple[SegmentationNetwork, SegmenterFacts]:
+    """Read a segmenter file, or the one in a run folder.
+
+    Raises:
+        LabelerError: If it is missing, damaged, of another kind, or was trained on other backbone weights.
+        SettingsError: If its backbone's weights cannot be had.
+    """
+    file = segmenter_path(file_or_run)
+    tensors, metadata = read_network(file, _KIND, "bana segment")
+    try:
+        settings = parse_settings(metadata["segment"], SegmentSettings, str(file))
+        facts = SegmenterFacts(tuple(metadata["classes"]), settings, metadata["training"])
+    except (KeyError, TypeError, SettingsError) as error:
+        raise LabelerError(f"{file}: of another version of bana ({error}); train again, or install that one") from error
+    weights = "random" if settings.train_backbone == "all" else None
+    model = build_segmenter(settings, len(facts.classes), seed=0, weights=weights)
+    fill_network(model, tensors, metadata, file)
+    return model.eval(), facts
+
+
+def segmenter_path(file_or_run: Path) -> Path:
+    """The segmenter file itself, or the one in a run folder of ``bana segment`` or ``bana run``."""
+    if not file_or_run.is_dir():
+        return file_or_run
+    whole = file_or_run / "segment" / FILE_NAME
+    return whole if whole.is_file() else file_or_run / FILE_NAME

@@ -1,0 +1,56 @@
+"""The settings of stage 3; the defaults are the paper's (poly schedule, gamma 7, lambda 0.1, temperature 20)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+
+from bana.engine.loop import Precision
+from bana.nn.training import Count, NotNegative, Positive, TrainingSettings
+
+Loss = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
+"""What is learnt from the labels: the noise-aware loss; cross-entropy on S, on all of Y_crf or of Y_ret; on S with
+entropy regularisation or bootstrapping elsewhere; the filling-rate guided loss of BCM on Y_crf."""
+
+LOSSES: tuple[Loss, ...] = get_args(Loss)
+
+
+class SegmentSettings(TrainingSettings):
+    """How a segmentation network is built and trained: TrainingSettings, and these.
+
+    Attributes:
+        head: On the backbone: ``none`` (VGG-16 has fc6 and fc7), ``aspp`` (DeepLab-V2's dilated branches on the last
+            map) or ``fuse`` (all depths of the backbone, cell by cell).
+        head_width: Channels of the head's result; for ``none`` it has no meaning.
+        start: Where training begins: ``backbone`` (its weights, a new head) or ``labeler`` (all layers of a box
+            classifier of the same backbone).
+        loss: See Loss.
+        temperature: Factor on the cosines before the softmax.
+        gamma: Damping of the confidence (Eq. 12).
+        lam: Weight of the pixels on which the labels differ (Eq. 14), also of the other losses that have such a term.
+        detach_confidence: Whether gradients stop at the confidence.
+        precision: ``float32``, ``bfloat16`` or ``float16``: of the steps' computations.
+        jitter: As in TrainingSettings; DeepLab has none.
+        schedule: As in TrainingSettings; DeepLab's is ``poly``.
+        epochs: As in TrainingSettings; the paper's are 45 for DeepLab-V1 and 20 for V2.
+    """
+
+    head: Literal["none", "aspp", "fuse"] = "none"
+    head_width: Count = 256
+    start: Literal["backbone", "labeler"] = "backbone"
+    loss: Loss = "nal"
+    temperature: Positive = 20.0
+    gamma: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 7.0
+    lam: NotNegative = 0.1
+    detach_confidence: bool = False
+    precision: Precision = "float32"
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    schedule: Literal["step", "poly"] = "poly"
+    epochs: Count = 45
+
+    @model_validator(mode="after")
+    def _check_start(self) -> Self:
+        if self.start == "labeler" and self.head == "aspp":
+            raise ValueError("start: a labeler has no aspp head; choose backbone, or another head")
+        return self

@@ -1,0 +1,105 @@
+"""Stage 3's training step."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from bana.nn.training import build_optimizer
+from bana.segment.losses import (
+    agreed_labels,
+    bootstrapping_loss,
+    confidence_map,
+    differing,
+    entropy_regularized_loss,
+    filling_rate_loss,
+    noise_aware_loss,
+    partial_cross_entropy,
+)
+from bana.segment.model import SegmentationNetwork, upsampled
+from bana.segment.samples import Batch
+from bana.segment.settings import SegmentSettings
+
+
+class SegmentStage:
+    """Model, optimiser, loss and schedule of stage 3.
+
+    Args:
+        model: The network.
+        settings: Of its training.
+        ignore_index: The label of pixels that count for nothing.
+        filling_rates: (L + 1,) share of a class's box that its object fills, 0..1; for the loss that needs it.
+    """
+
+    def __init__(
+        self,
+        model: SegmentationNetwork,
+        settings: SegmentSettings,
+        ignore_index: int,
+        filling_rates: Tensor | None = None,
+    ) -> None:
+        self.model = model
+        self.settings = settings
+        self.optimizer = build_optimizer(model, settings)
+        self._ignore_index = ignore_index
+        self._filling_rates = filling_rates
+
+    def rate(self, progress: float) -> float:
+        """The factor on the learning rates after a share ``progress`` of the run."""
+        return self.settings.rate_factor(progress)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The loss that the settings name, the share of ~S among labelled pixels, and the mean sigma there."""
+        size = (batch.y_crf.shape[1], batch.y_crf.shape[2])
+        cosine = upsampled(self.model(batch.images).float(), size)
+        loss = self._loss(cosine, batch)
+        differ = differing(batch.y_crf, batch.y_ret, self._ignore_index)
+        labelled = (batch.y_crf != self._ignore_index).sum().clamp(min=1)
+        metrics = {"loss": loss.item(), "differ": (differ.sum() / labelled).item()}
+        if differ.any():
+            rows = cosine.detach().permute(0, 2, 3, 1)[differ].T[None, :, :, None]  # (1, C, M, 1): those pixels alone
+            sigma = confidence_map(rows, batch.y_crf[differ][None, :, None], gamma=self.settings.gamma)
+            metrics["sigma"] = sigma.mean().item()
+        return loss, metrics
+
+    def _loss(self, cosine: Tensor, batch: Batch) -> Tensor:
+        settings, ignore = self.settings, self._ignore_index
+        y_crf, y_ret, temperature = batch.y_crf, batch.y_ret, settings.temperature
+        match settings.loss:
+            case "nal":
+                return noise_aware_loss(
+                    cosine,
+                    y_crf,
+                    y_ret,
+                    temperature=temperature,
+                    gamma=settings.gamma,
+                    lam=settings.lam,
+                    ignore_index=ignore,
+                    detach_confidence=settings.detach_confidence,
+                )
+            case "agreed" | "y_crf" | "y_ret":
+                labels = {"agreed": agreed_labels(y_crf, y_ret, ignore), "y_crf": y_crf, "y_ret": y_ret}[settings.loss]
+                return partial_cross_entropy(cosine, labels, temperature=temperature, ignore_index=ignore)
+            case "entropy":
+                return entropy_regularized_loss(
+                    cosine, y_crf, y_ret, temperature=temperature, lam=settings.lam, ignore_index=ignore
+                )
+            case "bootstrap_soft" | "bootstrap_hard":
+                return bootstrapping_loss(
+                    cosine,
+                    y_crf,
+                    y_ret,
+                    hard=settings.loss == "bootstrap_hard",
+                    temperature=temperature,
+                    lam=settings.lam,
+                    ignore_index=ignore,
+                )
+            case "filling_rate":
+                assert self._filling_rates is not None
+                return filling_rate_loss(
+                    cosine,
+                    y_crf,
+                    batch.boxes,
+                    self._filling_rates.to(cosine.device),
+                    temperature=temperature,
+                    ignore_index=ignore,
+                )

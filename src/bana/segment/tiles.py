@@ -1,0 +1,86 @@
+"""Images too large for one pass of a network: overlapping tiles that fade into each other."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bana.data.records import FloatArray
+from bana.errors import SettingsError
+
+_IN_MEMORY = 2**31
+"""Bytes; a larger result is kept in a file that vanishes with it."""
+
+
+def blended(
+    image: npt.NDArray[np.uint8],
+    channels: int,
+    predict: Callable[[npt.NDArray[np.uint8]], FloatArray],
+    *,
+    tile: int,
+    overlap: int,
+) -> FloatArray:
+    """What ``predict`` gives of an image's tiles, as one map.
+
+    Where tiles overlap, the weight of one falls linearly to 0 at its border while that of its neighbour rises, and they
+    sum to 1: so there are no seams, and what a network sees wrongly at a tile's border hardly counts.
+
+    Args:
+        image: uint8 (H, W, 3).
+        channels: C.
+        predict: Gives float32 (C, h, w) of a tile uint8 (h, w, 3).
+        tile: Longest side of a tile in pixels, overlap included.
+        overlap: Pixels that neighbours share, at most half a tile.
+
+    Returns:
+        float32 (C, H, W).
+
+    Raises:
+        SettingsError: If the overlap is greater than half a tile.
+    """
+    height, width = image.shape[:2]
+    total: FloatArray = zeros((channels, height, width))
+    for (rows, down), (columns, across) in product(windows(height, tile, overlap), list(windows(width, tile, overlap))):
+        part = predict(np.ascontiguousarray(image[rows, columns]))
+        total[:, rows, columns] += part * (down[:, None] * across)
+    return total
+
+
+def windows(length: int, tile: int, overlap: int) -> Iterator[tuple[slice, FloatArray]]:
+    """The tiles of one axis: their pixels, and the weight of each pixel; the weights of a pixel sum to 1.
+
+    Args:
+        length: Of the axis, pixels.
+        tile: As of blended.
+        overlap: As of blended; tiles are moved together where that many fit with more.
+
+    Raises:
+        SettingsError: If the overlap is greater than half a tile.
+    """
+    if not 0 <= 2 * overlap <= tile:
+        raise SettingsError(f"overlap {overlap} is more than half of tile {tile}; choose a smaller one")
+    count = max(-(-(length - overlap) // (tile - overlap)), 1)
+    side = min(length, -(-(length + (count - 1) * overlap) // count))
+    starts = [number * (length - side) // max(count - 1, 1) for number in range(count)]
+    for number, start in enumerate(starts):
+        weights = np.ones(side, dtype=np.float32)
+        if number:
+            ramp = starts[number - 1] + side - start
+            weights[:ramp] = (np.arange(ramp) + 0.5) / max(ramp, 1)
+        if number + 1 < count:
+            ramp = start + side - starts[number + 1]
+            weights[side - ramp :] *= 1 - (np.arange(ramp) + 0.5) / max(ramp, 1)
+        yield slice(start, start + side), weights
+
+
+def zeros(shape: tuple[int, ...]) -> Any:
+    """A float32 array of zeros, in memory if it is not too large, else in a temporary file."""
+    if 4 * int(np.prod(shape)) <= _IN_MEMORY:
+        return np.zeros(shape, dtype=np.float32)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype=np.float32, shape=shape, mode="w+")

@@ -1,0 +1,183 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from bana.data.images import open_record_image
+from bana.data.reading import read_dataset
+from bana.data.records import ClassTable
+from bana.errors import LabelerError, SettingsError
+from bana.label.settings import CRFSettings
+from bana.nn.images import network_input
+from bana.presets import parse_settings
+from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine
+from bana.segment.tiles import blended, windows, zeros
+
+ONE_PASS = {"scales": (1.0,), "flip": False, "crf": None}
+
+
+@pytest.fixture(scope="module")
+def record(shapes_voc):
+    return next(record for record in read_dataset(shapes_voc) if record.image_id == "b")
+
+
+@pytest.fixture(scope="module")
+def image(record):
+    return open_record_image(record)
+
+
+def load(run, **settings):
+    return Segmenter.load(run, PredictSettings(**settings), threads=1)
+
+
+def test_what_a_prediction_is(tiny_segment_run, image, shapes_voc):
+    segmenter = load(tiny_segment_run)
+    prediction = segmenter(image)
+    assert segmenter.class_table == ClassTable(read_dataset(shapes_voc).classes)
+    assert prediction.labels.shape == image.shape[:2]
+    assert prediction.labels.dtype == np.uint8
+    for probabilities in (prediction.probabilities, prediction.plain):
+        assert probabilities.shape == (4, *image.shape[:2])
+        assert probabilities.dtype == np.float32
+        assert np.allclose(probabilities.sum(0), 1, atol=1e-4)
+    assert (prediction.labels == prediction.probabilities.argmax(0)).all()
+    assert not np.array_equal(prediction.probabilities, prediction.plain)
+
+
+def test_it_finds_what_it_has_learnt(tiny_segment_run, tiny_labels, record, image):
+    from bana.data.label_folder import LabelFolder
+
+    labels = LabelFolder(tiny_labels).label_map("y_crf", record)
+    predicted = load(tiny_segment_run)(image).labels
+    assert (predicted == labels).mean() > 0.8
+
+
+def test_it_is_deterministic(tiny_segment_run, image):
+    first, second = (load(tiny_segment_run)(image).probabilities for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_scales_and_mirror_images_are_averaged(tiny_segment_run, image):
+    network = load(tiny_segment_run).network
+    each = []
+    for scale in (0.75, 1.5):
+        for turned in (image, image[:, ::-1]):
+            pixels = network_input(np.ascontiguousarray(turned), round(max(image.shape) * scale), 32)
+            with torch.inference_mode():
+                cosine = torch.nn.functional.interpolate(
+                    network(pixels), image.shape[:2], mode="bilinear", align_corners=True
+                )
+            each.append(cosine if turned is image else cosine.flip(3))
+    mean = mean_cosine(network, image, (0.75, 1.5), flip=True)
+    assert (mean - torch.stack(each).mean(0)).abs().max() < 1e-4
+
+
+def test_a_mirrored_image_gives_the_mirrored_prediction(tiny_segment_run, image):
+    segmenter = load(tiny_segment_run, scales=(1.0,), crf=None)
+    turned = segmenter(np.ascontiguousarray(image[:, ::-1])).probabilities[:, :, ::-1]
+    assert np.allclose(turned, segmenter(image).probabilities, atol=1e-4)
+
+
+def test_without_a_crf_nothing_is_refined(tiny_segment_run, image):
+    prediction = load(tiny_segment_run, crf=None)(image)
+    assert prediction.probabilities is prediction.plain
+
+
+def test_classes_that_are_nowhere_take_no_part_in_the_crf(tiny_segment_run, image):
+    segmenter = load(tiny_segment_run)
+    prediction = segmenter(image)
+    whole = CRFSettings(bilateral_sxy=121, bilateral_srgb=5).build(1)(image, probabilities=prediction.plain)
+    assert (whole.argmax(0) == prediction.labels).mean() > 0.999
+    absent = prediction.plain.max(axis=(1, 2)) < 0.01
+    assert (prediction.probabilities[absent] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("length", "tile", "overlap"), [(10, 16, 4), (16, 16, 8), (17, 16, 8), (100, 16, 4), (999, 64, 0)]
+)
+def test_windows_cover_an_axis_and_sum_to_one(length, tile, overlap):
+    total = np.zeros(length)
+    found = list(windows(length, tile, overlap))
+    for place, weights in found:
+        assert place.stop - place.start == len(weights) <= tile
+        assert (weights > 0).all()
+        total[place] += weights
+    assert np.allclose(total, 1)
+    for (first, _), (second, _) in pairwise(found):
+        assert first.stop - second.start >= overlap
+        assert second.start > first.start
+
+
+def test_more_overlap_than_half_a_tile_is_refused():
+    with pytest.raises(SettingsError, match="overlap 9 is more than half of tile 16"):
+        list(windows(100, 16, 9))
+    with pytest.raises(SettingsError, match="overlap"):
+        parse_settings({"tile": 64, "overlap": 33}, PredictSettings, "options")
+
+
+def test_what_depends_on_pixels_alone_is_the_same_in_tiles():
+    image = np.random.default_rng(0).integers(0, 256, (70, 131, 3), dtype=np.uint8)
+
+    def pixelwise(part):
+        return part.transpose(2, 0, 1).astype(np.float32) / 255
+
+    assert np.allclose(blended(image, 3, pixelwise, tile=32, overlap=8), pixelwise(image), atol=1e-6)
+
+
+def test_a_large_map_is_kept_in_a_file(monkeypatch):
+    monkeypatch.setattr("bana.segment.tiles._IN_MEMORY", 1000)
+    large = zeros((4, 20, 30))
+    assert isinstance(large, np.memmap)
+    assert large.shape == (4, 20, 30)
+    large[1, 2, 3] = 5
+    assert large.sum() == 5
+
+
+@pytest.fixture(scope="module")
+def scene(shapes_voc):
+    """Four photographs side by side and twice below each other, 160 x 384."""
+    images = [open_record_image(record)[:64, :64] for record in read_dataset(shapes_voc)]
+    row = np.concatenate([*images, *images[:2]][:6], axis=1)
+    return np.concatenate([row, row[:, ::-1], row[:32]], axis=0)
+
+
+def test_a_large_image_is_predicted_in_tiles_without_seams(tiny_segment_run, scene):
+    whole = load(tiny_segment_run, **ONE_PASS)(scene).probabilities
+    tiled = load(tiny_segment_run, **ONE_PASS, tile=128, overlap=64)
+    parts = tiled(scene).probabilities
+    assert np.allclose(parts.sum(0), 1, atol=1e-4)
+    assert (parts.argmax(0) == whole.argmax(0)).mean() > 0.9
+    # A seam would be a step between neighbours where a tile begins or ends that the whole image does not have.
+    for axis, length in ((1, scene.shape[0]), (2, scene.shape[1])):
+        steps = np.abs(np.diff(parts, axis=axis)).mean(axis=tuple({0, 1, 2} - {axis}))
+        whole_steps = np.abs(np.diff(whole, axis=axis)).mean(axis=tuple({0, 1, 2} - {axis}))
+        borders = sorted(
+            {edge for place, _ in windows(length, 128, 64) for edge in (place.start, place.stop)} - {0, length}
+        )
+        at_borders = steps[[edge - 1 for edge in borders]]
+        assert at_borders.max() <= max(steps.max() * 0.75, 2 * whole_steps.mean())
+
+
+def test_tiles_without_overlap_would_have_seams(tiny_segment_run, scene):
+    """The check of the test before can fail."""
+    parts = load(tiny_segment_run, **ONE_PASS, tile=128, overlap=0)(scene).probabilities
+    steps = np.abs(np.diff(parts, axis=2)).mean(axis=(0, 1))
+    borders = [place.start for place, _ in windows(scene.shape[1], 128, 0)][1:]
+    assert steps[[edge - 1 for edge in borders]].max() > steps.mean() * 2
+
+
+def test_the_file_may_be_given_itself(tiny_segment_run):
+    assert Segmenter.load(tiny_segment_run / "segmenter.safetensors").class_table.names == ("disk", "square", "cross")
+
+
+def test_a_labeler_is_no_segmenter(tiny_run):
+    with pytest.raises(LabelerError, match="not a segmenter; choose a segmenter"):
+        Segmenter.load(tiny_run / "labeler.safetensors")
+
+
+def test_a_device_that_is_not_there(tiny_segment_run):
+    if torch.cuda.is_available():
+        pytest.skip("has a GPU")
+    with pytest.raises(SettingsError, match="device 'cuda' cannot be used"):
+        Segmenter.load(tiny_segment_run, device="cuda")
