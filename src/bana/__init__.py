@@ -14,8 +14,19 @@ if TYPE_CHECKING:
     from bana.data.records import BoxDataset, ImageRecord
     from bana.label.labeler import Labeler
     from bana.label.pseudo_labels import PseudoLabels
+    from bana.segment.segmenter import Prediction, Segmenter
 
-__all__ = ["BanaError", "BoxDataset", "ImageRecord", "Labeler", "PseudoLabels", "__version__", "read_dataset"]
+__all__ = [
+    "BanaError",
+    "BoxDataset",
+    "ImageRecord",
+    "Labeler",
+    "Prediction",
+    "PseudoLabels",
+    "Segmenter",
+    "__version__",
+    "read_dataset",
+]
 
 _HOMES = {
     "read_dataset": "bana.data.reading",
@@ -23,6 +34,8 @@ _HOMES = {
     "ImageRecord": "bana.data.records",
     "Labeler": "bana.label.labeler",
     "PseudoLabels": "bana.label.pseudo_labels",
+    "Segmenter": "bana.segment.segmenter",
+    "Prediction": "bana.segment.segmenter",
 }
 
 

@@ -33,8 +33,10 @@ class SegmentationNetwork(Network):
 
     def forward(self, images: Tensor) -> Tensor:
         """Cosines (N, L + 1, h, w) in [-1, 1] of images (N, 3, H, W) of RGB in 0..255: phi . W_c / (|phi| |W_c|)."""
-        features = F.normalize(self.features(images), dim=1)
-        return F.conv2d(features, F.normalize(self.class_weights, dim=1)[:, :, None, None])
+        features = self.features(images).float()
+        with torch.autocast(features.device.type, enabled=False):  # times 20, bfloat16 would be wrong by a tenth
+            weights = F.normalize(self.class_weights, dim=1)
+            return F.conv2d(F.normalize(features, dim=1), weights[:, :, None, None])
 
 
 def upsampled(cosine: Tensor, size: tuple[int, int]) -> Tensor:

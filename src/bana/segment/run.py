@@ -21,6 +21,7 @@ from bana.data.files import write_json, write_text
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset, ImageRecord, Rejected
+from bana.data.sources import file_digest
 from bana.data.strict_json import json_lines
 from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
 from bana.engine.memory import keep_freed_memory
@@ -195,7 +196,7 @@ def _identity(
 def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes())
+        digest.update(file_digest(path).encode())
     return digest.hexdigest()
 
 

@@ -171,5 +171,5 @@ def mean_cosine(
         cosine = network(torch.cat([pixels, pixels.flip(3)]) if flip else pixels)
         if flip:
             cosine = (cosine[:1] + cosine[1:].flip(3)) / 2
-        total = total.to(cosine.device) + upsampled(cosine.float(), size)
+        total = total.to(cosine.device) + upsampled(cosine, size)
     return total / len(scales)

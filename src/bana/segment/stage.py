@@ -50,7 +50,7 @@ class SegmentStage:
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The loss that the settings name, the share of ~S among labelled pixels, and the mean sigma there."""
         size = (batch.y_crf.shape[1], batch.y_crf.shape[2])
-        cosine = upsampled(self.model(batch.images).float(), size)
+        cosine = upsampled(self.model(batch.images), size)
         loss = self._loss(cosine, batch)
         differ = differing(batch.y_crf, batch.y_ret, self._ignore_index)
         labelled = (batch.y_crf != self._ignore_index).sum().clamp(min=1)
