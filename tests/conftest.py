@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from shapes_data import write_shapes
+from shapes_data import IMAGES, true_mask, write_shapes
 
 
 @pytest.fixture(scope="session")
@@ -60,30 +61,36 @@ def tiny_run(shapes_voc, tiny_settings, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_labels(shapes_voc, tiny_run, tmp_path_factory) -> Path:
-    """A label folder of the tiny data set."""
+    """A label folder of the tiny data set, with its true masks for Y_crf and those moved by two pixels for Y_ret."""
+    from bana.data.label_maps import write_label_map
     from bana.data.reading import read_dataset
     from bana.label.run import label_dataset
 
     out = tmp_path_factory.mktemp("tiny") / "labels"
     label_dataset(read_dataset(shapes_voc), tiny_run, out, workers=1, console=Console(file=io.StringIO()))
+    for name, (size, shapes) in IMAGES.items():
+        truth = true_mask(size, shapes)
+        write_label_map(out / "y_crf" / f"{name}.png", truth)
+        write_label_map(out / "y_ret" / f"{name}.png", np.roll(truth, 2, axis=1))
     return out
 
 
 @pytest.fixture(scope="session")
 def tiny_segment_settings():
-    """Stage 3 in seconds, from the tiny box classifier."""
+    """Stage 3 in seconds: the embedded backbone as it is; what is drawn is so small that it is enlarged."""
     from bana.segment.settings import SegmentSettings
 
     return SegmentSettings(
         backbone="lite0",
         train_backbone="none",
         head="fuse",
-        head_width=16,
-        start="labeler",
-        crop=65,
+        head_width=32,
+        crop=129,
+        scale=(1.5, 2.0),
+        jitter=0.5,
         optimizer="adamw",
-        rate_new=0.01,
-        epochs=8,
+        rate_new=0.005,
+        epochs=25,
         batch_size=4,
     )
 

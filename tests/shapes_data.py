@@ -30,15 +30,30 @@ def draw(size: tuple[int, int], shapes: Sequence[Shape], seed: int) -> np.ndarra
     rows, columns = np.mgrid[:height, :width] + 0.5
     image = np.empty((height, width, 3))
     image[:] = (90, 120, 80) + 20 * np.sin(rows / 5 + columns / 9)[:, :, None]
-    for name, (x0, y0, x1, y1) in shapes:
-        across, down = (columns - x0) / (x1 - x0) * 2 - 1, (rows - y0) / (y1 - y0) * 2 - 1
-        inside = np.maximum(abs(across), abs(down)) < 1
-        if name == "disk":
-            inside &= across**2 + down**2 < 1
-        elif name == "cross":
-            inside &= np.minimum(abs(across), abs(down)) < 0.4
-        image[inside] = COLOURS[name]
+    for name, box in shapes:
+        image[inside_of(name, box, size)] = COLOURS[name]
     return np.clip(image + generator.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
+
+
+def true_mask(size: tuple[int, int], shapes: Sequence[Shape]) -> np.ndarray:
+    """The class of every pixel, uint8 (H, W); shapes are in front of those before them, as they are drawn."""
+    mask = np.zeros(size[::-1], dtype=np.uint8)
+    for name, box in shapes:
+        mask[inside_of(name, box, size)] = CLASSES.index(name) + 1
+    return mask
+
+
+def inside_of(name: str, box: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
+    """The pixels of a shape, bool (H, W)."""
+    x0, y0, x1, y1 = box
+    rows, columns = np.mgrid[: size[1], : size[0]] + 0.5
+    across, down = (columns - x0) / (x1 - x0) * 2 - 1, (rows - y0) / (y1 - y0) * 2 - 1
+    inside = np.maximum(abs(across), abs(down)) < 1
+    if name == "disk":
+        inside &= across**2 + down**2 < 1
+    elif name == "cross":
+        inside &= np.minimum(abs(across), abs(down)) < 0.4
+    return inside
 
 
 def annotation(size: tuple[int, int], shapes: Sequence[Shape], filename: str) -> str:

@@ -11,15 +11,18 @@ import yaml
 from PIL import Image
 
 from bad_data import refused
+from bana.classify.labeler_file import load_classifier
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.reading import read_dataset
 from bana.engine.checkpoint import load_metadata, load_tensors
 from bana.engine.loop import BEST, CHECKPOINT, LOG, Loop
+from bana.presets import parse_settings
 from bana.segment import stage as stage_module
 from bana.segment.segmenter import mean_cosine
-from bana.segment.segmenter_file import FILE_NAME, load_segmenter
+from bana.segment.segmenter_file import FILE_NAME, build_segmenter, load_segmenter, start_from_labeler
+from bana.segment.settings import SegmentSettings
 from shapes_data import CLASSES, IMAGES
 
 RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
@@ -93,7 +96,7 @@ def test_confidence_is_one_where_the_label_is_the_best_class(tiny_segment_run, t
     assert len(drawn) == 2
     for folder in drawn:
         record = records[folder.name]
-        sigma = np.asarray(Image.open(folder / "epoch-008.png"))
+        sigma = np.asarray(Image.open(folder / "epoch-025.png"))
         best = mean_cosine(network, open_record_image(record)).argmax(1)[0].numpy()
         right = best == LabelFolder(tiny_labels).label_map("y_crf", record)
         assert (sigma[right] == 255).mean() > 0.99
@@ -162,7 +165,7 @@ def test_a_validation_split_is_scored_on_every_epoch_and_the_best_is_kept(segmen
     assert best["score"] == max(miou for _, miou in scored)
     assert best["epoch"] == max(scored, key=lambda each: each[1])[0]
     tensors, _ = load_tensors(tmp_path / "run" / BEST)
-    assert tensors["class_weights"].shape == (4, 16)
+    assert tensors["class_weights"].shape == (4, 32)
 
 
 def test_without_labels_masks_are_all_that_is_learnt(segment, masked, tmp_path):
@@ -216,7 +219,6 @@ def test_an_image_without_labels(segment, shapes_voc, tiny_labels, tmp_path):
         (["--val-split", "val"], "val"),
         (["--epochs", "0"], "options: epochs: Input should be greater than or equal to 1"),
         (["--masks", "nowhere"], "nowhere: holds no masks (<image>.png); check the path"),
-        (["--labeler", "nowhere"], "nowhere: cannot be read (No such file or directory); restore the file"),
         (["--preset", "vgg17"], "preset 'vgg17' is not known; choose one of lite0, resnet101, vgg16"),
     ],
 )
@@ -249,12 +251,32 @@ def test_labels_of_other_classes(segment, shapes_voc, tiny_labels, tmp_path):
     refused(segment(shapes_voc, tmp_path / "run", labels=labels), "class 2 is 'cross' there and 'square' here")
 
 
-def test_the_preset_must_fit_the_labeler(segment, preset, shapes_voc, tmp_path):
-    wide = tmp_path / "wide.yaml"
+def test_starting_from_a_labeler(segment, preset, tiny_run, shapes_voc, tmp_path):
+    started = tmp_path / "started.yaml"
     content = yaml.safe_load(preset.read_text())
-    content["segment"]["head_width"] = 32
-    wide.write_text(yaml.safe_dump(content))
-    refused(segment(shapes_voc, tmp_path / "run", "--preset", wide), "its head is 16 channels wide")
-    content["segment"]["train_backbone"] = "late"
-    wide.write_text(yaml.safe_dump(content))
-    refused(segment(shapes_voc, tmp_path / "run", "--preset", wide), "has the backbone lite0 with none layers trained")
+    content["segment"] |= {"start": "labeler", "head_width": 16, "crop": 65}
+    started.write_text(yaml.safe_dump(content))
+    assert segment(shapes_voc, tmp_path / "run", "--preset", started, "--pictures", 0).status == 0
+    facts = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert facts["labeler"] is not None
+    settings = parse_settings(content["segment"], SegmentSettings, "preset")
+    network, (labeler, _) = build_segmenter(settings, 3, seed=0), load_classifier(tiny_run)
+    start_from_labeler(network, ("square", "star", "disk"), settings, tiny_run)
+    own, theirs = network.state_dict(), labeler.state_dict()
+    assert all(torch.equal(own[name], theirs[name]) for name in theirs if name != "classifier.weight")
+    weights = labeler.class_weights[[0, 2, 1]]
+    assert torch.equal(network.class_weights[[0, 1, 3]], weights)
+    assert not torch.equal(network.class_weights[2], labeler.class_weights[3])
+
+
+def test_the_preset_must_fit_the_labeler(segment, preset, shapes_voc, tmp_path):
+    changed = tmp_path / "changed.yaml"
+    content = yaml.safe_load(preset.read_text())
+    content["segment"]["start"] = "labeler"
+    changed.write_text(yaml.safe_dump(content))
+    refused(segment(shapes_voc, tmp_path / "run", "--preset", changed), "its head is 16 channels wide")
+    content["segment"] |= {"head_width": 16, "train_backbone": "late"}
+    changed.write_text(yaml.safe_dump(content))
+    refused(
+        segment(shapes_voc, tmp_path / "run", "--preset", changed), "has the backbone lite0 with none layers trained"
+    )

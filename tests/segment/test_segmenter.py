@@ -14,7 +14,10 @@ from bana.presets import parse_settings
 from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine
 from bana.segment.tiles import blended, windows, zeros
 
-ONE_PASS = {"scales": (1.0,), "flip": False, "crf": None}
+SCALE = 1.75
+"""At about which the tiny network has learnt."""
+
+ONE_PASS = {"scales": (SCALE,), "flip": False, "crf": None}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def image(record):
 
 
 def load(run, **settings):
-    return Segmenter.load(run, PredictSettings(**settings), threads=1)
+    return Segmenter.load(run, PredictSettings(**{"scales": (SCALE,), **settings}), threads=1)
 
 
 def test_what_a_prediction_is(tiny_segment_run, image, shapes_voc):
@@ -50,6 +53,7 @@ def test_it_finds_what_it_has_learnt(tiny_segment_run, tiny_labels, record, imag
 
     labels = LabelFolder(tiny_labels).label_map("y_crf", record)
     predicted = load(tiny_segment_run)(image).labels
+    assert (predicted == labels)[labels > 0].mean() > 0.4
     assert (predicted == labels).mean() > 0.8
 
 
@@ -74,7 +78,7 @@ def test_scales_and_mirror_images_are_averaged(tiny_segment_run, image):
 
 
 def test_a_mirrored_image_gives_the_mirrored_prediction(tiny_segment_run, image):
-    segmenter = load(tiny_segment_run, scales=(1.0,), crf=None)
+    segmenter = load(tiny_segment_run, crf=None)
     turned = segmenter(np.ascontiguousarray(image[:, ::-1])).probabilities[:, :, ::-1]
     assert np.allclose(turned, segmenter(image).probabilities, atol=1e-4)
 
@@ -94,7 +98,7 @@ def test_classes_that_are_nowhere_take_no_part_in_the_crf(tiny_segment_run, imag
 
 
 @pytest.mark.parametrize(
-    ("length", "tile", "overlap"), [(10, 16, 4), (16, 16, 8), (17, 16, 8), (100, 16, 4), (999, 64, 0)]
+    ("length", "tile", "overlap"), [(10, 16, 4), (16, 16, 8), (17, 16, 8), (100, 16, 4), (999, 64, 0), (384, 160, 80)]
 )
 def test_windows_cover_an_axis_and_sum_to_one(length, tile, overlap):
     total = np.zeros(length)
@@ -142,29 +146,22 @@ def scene(shapes_voc):
     return np.concatenate([row, row[:, ::-1], row[:32]], axis=0)
 
 
+def steps_at_tiles(probabilities, whole, overlap):
+    """How much a difference to the whole prediction jumps where tiles begin or end, by the mean of all jumps."""
+    steps = np.abs(np.diff(probabilities - whole, axis=2)).mean(axis=(0, 1))
+    width = probabilities.shape[2]
+    edges = {edge for place, _ in windows(width, 160, overlap) for edge in (place.start, place.stop)} - {0, width}
+    return steps[[edge - 1 for edge in sorted(edges)]] / steps.mean()
+
+
 def test_a_large_image_is_predicted_in_tiles_without_seams(tiny_segment_run, scene):
     whole = load(tiny_segment_run, **ONE_PASS)(scene).probabilities
-    tiled = load(tiny_segment_run, **ONE_PASS, tile=128, overlap=64)
-    parts = tiled(scene).probabilities
+    parts = load(tiny_segment_run, **ONE_PASS, tile=160, overlap=80)(scene).probabilities
     assert np.allclose(parts.sum(0), 1, atol=1e-4)
     assert (parts.argmax(0) == whole.argmax(0)).mean() > 0.9
-    # A seam would be a step between neighbours where a tile begins or ends that the whole image does not have.
-    for axis, length in ((1, scene.shape[0]), (2, scene.shape[1])):
-        steps = np.abs(np.diff(parts, axis=axis)).mean(axis=tuple({0, 1, 2} - {axis}))
-        whole_steps = np.abs(np.diff(whole, axis=axis)).mean(axis=tuple({0, 1, 2} - {axis}))
-        borders = sorted(
-            {edge for place, _ in windows(length, 128, 64) for edge in (place.start, place.stop)} - {0, length}
-        )
-        at_borders = steps[[edge - 1 for edge in borders]]
-        assert at_borders.max() <= max(steps.max() * 0.75, 2 * whole_steps.mean())
-
-
-def test_tiles_without_overlap_would_have_seams(tiny_segment_run, scene):
-    """The check of the test before can fail."""
-    parts = load(tiny_segment_run, **ONE_PASS, tile=128, overlap=0)(scene).probabilities
-    steps = np.abs(np.diff(parts, axis=2)).mean(axis=(0, 1))
-    borders = [place.start for place, _ in windows(scene.shape[1], 128, 0)][1:]
-    assert steps[[edge - 1 for edge in borders]].max() > steps.mean() * 2
+    assert steps_at_tiles(parts, whole, 80).max() < 2
+    hard = load(tiny_segment_run, **ONE_PASS, tile=160, overlap=0)(scene).probabilities
+    assert steps_at_tiles(hard, whole, 0).max() > 4  # without overlap there are seams, and the check sees them
 
 
 def test_the_file_may_be_given_itself(tiny_segment_run):

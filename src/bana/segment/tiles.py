@@ -64,18 +64,19 @@ def windows(length: int, tile: int, overlap: int) -> Iterator[tuple[slice, Float
     """
     if not 0 <= 2 * overlap <= tile:
         raise SettingsError(f"overlap {overlap} is more than half of tile {tile}; choose a smaller one")
-    count = max(-(-(length - overlap) // (tile - overlap)), 1)
-    side = min(length, -(-(length + (count - 1) * overlap) // count))
+    side = min(length, tile)
+    count = -(-(length - overlap) // (tile - overlap)) if length > tile else 1
     starts = [number * (length - side) // max(count - 1, 1) for number in range(count)]
-    for number, start in enumerate(starts):
-        weights = np.ones(side, dtype=np.float32)
-        if number:
-            ramp = starts[number - 1] + side - start
-            weights[:ramp] = (np.arange(ramp) + 0.5) / max(ramp, 1)
-        if number + 1 < count:
-            ramp = start + side - starts[number + 1]
-            weights[side - ramp :] *= 1 - (np.arange(ramp) + 0.5) / max(ramp, 1)
-        yield slice(start, start + side), weights
+    rising = np.minimum((np.arange(side) + 0.5) / max(overlap, 1), 1)
+    raw = [
+        (rising if number else 1) * (rising[::-1] if number + 1 < count else np.ones(side)) for number in range(count)
+    ]
+    total = np.zeros(length)
+    for start, weights in zip(starts, raw, strict=True):
+        total[start : start + side] += weights
+    for start, weights in zip(starts, raw, strict=True):
+        place = slice(start, start + side)
+        yield place, (weights / total[place]).astype(np.float32)
 
 
 def zeros(shape: tuple[int, ...]) -> Any:

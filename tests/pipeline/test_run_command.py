@@ -1,0 +1,176 @@
+"""`bana run` and `bana reproduce` as a user meets them."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from PIL import Image
+
+from bad_data import refused
+from bana.data.label_maps import write_label_map
+from bana.segment import stage as stage_module
+from shapes_data import IMAGES, true_mask
+
+STEPS = ["classify", "evaluate", "evaluate labels", "labels", "picture", "segment"]
+
+
+@pytest.fixture(scope="session")
+def preset(tiny_settings, tiny_segment_settings, tmp_path_factory):
+    """A recipe of two epochs a stage."""
+    recipe = {
+        "classify": tiny_settings.model_dump(mode="json") | {"epochs": 2},
+        "label": {"image_side": 129},
+        "segment": tiny_segment_settings.model_dump(mode="json") | {"epochs": 2},
+        "predict": {"scales": [1.0], "flip": False},
+    }
+    file = tmp_path_factory.mktemp("presets") / "tiny.yaml"
+    file.write_text(yaml.safe_dump(recipe))
+    return file
+
+
+@pytest.fixture(scope="session")
+def data(shapes_voc, tmp_path_factory):
+    """The tiny data set with true masks."""
+    root = tmp_path_factory.mktemp("true") / "voc"
+    shutil.copytree(shapes_voc, root)
+    for name, (size, shapes) in IMAGES.items():
+        write_label_map(root / "SegmentationClass" / f"{name}.png", true_mask(size, shapes))
+    shutil.copy(root / "ImageSets/Main/train.txt", root / "ImageSets/Main/val.txt")
+    return root
+
+
+@pytest.fixture
+def run(bana, preset):
+    def command(data, out, *more):
+        return bana("run", data, "--out", out, "--preset", preset, "--workers", 1, *more)
+
+    return command
+
+
+def contents(folder):
+    """The files by name; those that hold times or speeds are left out."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in {"timings.json", "log.jsonl"}
+    }
+
+
+def test_from_boxes_to_a_network_and_again(run, data, tmp_path):
+    answer = run(data, tmp_path / "run", "--split", "train", "--json")
+    assert answer.status == 0, answer.err
+    result = json.loads(answer.out)
+    assert (result["images"], result["skipped"], result["scored_on"]) == (len(IMAGES), [], "training")
+    assert sorted(result["seconds"]) == STEPS
+    assert 0 < result["network"]["crf"]["miou"] <= 100
+    assert 0 < result["labels"]["y_crf"]["miou"] <= 100
+    with Image.open(result["picture"]) as picture:
+        assert picture.width == 1600
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert {"settings", "seed", "versions", "data", "metrics", "steps"} <= facts.keys()
+    assert facts["metrics"]["network"] == result["network"]
+    assert facts["data"]["images"] == len(IMAGES)
+    before = contents(tmp_path / "run")
+    again = run(data, tmp_path / "run", "--split", "train")
+    assert again.status == 0
+    assert contents(tmp_path / "run") == before
+    assert again.out.count("unchanged") == 6
+    assert "network, without boxes" in again.out
+
+
+def test_only_what_depends_on_a_change_is_done_anew(run, preset, data, tmp_path):
+    assert run(data, tmp_path / "run", "--split", "train").status == 0
+    other = tmp_path / "other.yaml"
+    recipe = yaml.safe_load(preset.read_text())
+    recipe["segment"]["lam"] = 0.5
+    other.write_text(yaml.safe_dump(recipe))
+    answer = run(data, tmp_path / "run", "--split", "train", "--preset", other, "--json")
+    assert json.loads(answer.out)["skipped"] == ["classify", "evaluate labels", "labels"]
+    answer = run(data, tmp_path / "run", "--split", "train", "--val-split", "val", "--preset", other, "--json")
+    assert json.loads(answer.out)["scored_on"] == "validation"
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_run_that_was_cut_ends_as_a_whole_one(run, data, tmp_path, monkeypatch, step):
+    assert run(data, tmp_path / "whole", "--split", "train").status == 0
+    true_loss, calls = stage_module.SegmentStage.loss, []
+
+    def cut_loss(self, batch):
+        calls.append(None)
+        if len(calls) == step:
+            raise KeyboardInterrupt
+        return true_loss(self, batch)
+
+    monkeypatch.setattr(stage_module.SegmentStage, "loss", cut_loss)
+    assert run(data, tmp_path / "cut", "--split", "train").status == 130
+    assert not (tmp_path / "cut" / "run.png").exists()
+    assert run(data, tmp_path / "cut", "--split", "train").status == 0
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
+def test_a_network_of_a_run_is_found(bana, run, data, tmp_path):
+    assert run(data, tmp_path / "run", "--split", "train").status == 0
+    photo = data / "JPEGImages/a.jpg"
+    assert bana("predict", tmp_path / "run", photo, "--out", tmp_path / "masks", "--workers", 1).status == 0
+    assert (tmp_path / "masks/labels/a.png").is_file()
+    labelled = bana("label", data, "--split", "train", "--labeler", tmp_path / "run", "--out", tmp_path / "labels")
+    assert labelled.status == 0
+
+
+def test_without_true_masks_there_are_no_scores(run, shapes_voc, tmp_path):
+    answer = run(shapes_voc, tmp_path / "run")
+    assert answer.status == 0
+    assert "No scores" in answer.out
+    assert (tmp_path / "run" / "run.png").is_file()
+
+
+def test_what_is_not_there(run, tmp_path):
+    refused(run(tmp_path / "nowhere", tmp_path / "run"), "nowhere: no such file or folder; check the path")
+
+
+def reproduced(bana, preset, data, out, *more):
+    answer = bana("reproduce", "table3", data, "--out", out, "--preset", preset, "--split", "train", *more)
+    assert answer.status == 0, answer.err
+    return answer.out
+
+
+def test_a_table_is_made_row_by_row(bana, preset, data, tmp_path):
+    one = ("--workers", 1)
+    first = json.loads(reproduced(bana, preset, data, tmp_path, "--rows", "agreed,masks", "--json", *one))
+    assert {name for name, row in first["rows"].items() if row["ours"]} == {"agreed", "masks"}
+    assert first["rows"]["nal"]["paper"] == {"plain": 62.4, "crf": 68.1}
+    made = contents(tmp_path)
+    more = json.loads(reproduced(bana, preset, data, tmp_path, "--rows", "agreed,nal", "--seeds", 2, "--json", *one))
+    assert {name: sorted(row["ours"]["crf"]) for name, row in more["rows"].items() if row["ours"]} == {
+        "masks": ["0"],
+        "agreed": ["0", "1"],
+        "nal": ["0", "1"],
+    }
+    again = contents(tmp_path)
+    assert all(again[name] == made[name] for name in made if name != "run.json")
+    text = reproduced(bana, preset, data, tmp_path, "--rows", "agreed", *one)
+    assert "true masks (the ceiling)" in text
+    assert "67.5" in text
+
+
+def test_some_true_masks(bana, preset, data, tmp_path):
+    answer = bana(
+        "reproduce", "table4", data, "--out", tmp_path, "--preset", preset, "--split", "train", "--workers", 1,
+        "--rows", "semi", "--mask-share", 0.34, "--json",
+    )  # fmt: skip
+    assert answer.status == 0, answer.err
+    assert json.loads((tmp_path / "semi-0" / "settings.json").read_text())["masked_images"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["table9"], "table 'table9' is not known; choose one of table3, table4, table5"),
+        (["table3", "--rows", "nal,magic"], "rows: 'magic' is not one of masks, y_crf"),
+    ],
+)
+def test_tables_and_rows_that_are_not_known(bana, preset, data, tmp_path, arguments, message):
+    table, *more = arguments
+    answer = bana("reproduce", table, data, "--out", tmp_path, "--preset", preset, "--split", "train", *more)
+    refused(answer, message)

@@ -1,0 +1,104 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from bana.errors import DataError
+from bana.pipeline.steps import MANIFEST, TIMINGS, Steps, content_digest
+
+
+class Work:
+    """A step's work that counts its calls, and may be killed after it has written something."""
+
+    def __init__(self, killed=False):
+        self.calls, self.killed, self.found = 0, killed, None
+
+    def __call__(self, folder):
+        self.calls += 1
+        folder.mkdir(exist_ok=True)
+        self.found = sorted(path.name for path in folder.iterdir())
+        (folder / f"part{self.calls}").write_text("x")
+        if self.killed:
+            self.killed = False
+            raise KeyboardInterrupt
+        (folder / "result").write_text("done")
+        return {"calls": self.calls}
+
+
+def steps(out, **facts):
+    return Steps(out, facts, Console(file=io.StringIO()))
+
+
+def do(out, work, depends, name="train", **facts):
+    return steps(out, **facts).do(name, depends, work, lambda folder: (folder / "result").is_file())
+
+
+def test_a_step_is_done_once_and_skipped_after(tmp_path):
+    work = Work()
+    for _ in range(3):
+        assert do(tmp_path, work, {"rate": 0.1}) == {"calls": 1}
+    assert work.calls == 1
+    again = steps(tmp_path)
+    again.do("train", {"rate": 0.1}, work, lambda folder: True)
+    assert again.skipped == {"train"}
+    assert again.seconds["train"] >= 0
+    assert list(again.finished()) == [("train", {"calls": 1})]
+
+
+def test_with_other_inputs_it_is_done_anew_in_an_empty_folder(tmp_path):
+    work = Work()
+    do(tmp_path, work, [1])
+    do(tmp_path, work, [2])
+    assert (work.calls, work.found) == (2, [])
+
+
+def test_a_killed_step_goes_on_in_its_folder(tmp_path):
+    work = Work(killed=True)
+    with pytest.raises(KeyboardInterrupt):
+        do(tmp_path, work, [1])
+    do(tmp_path, work, [1])
+    assert (work.calls, work.found) == (2, ["part1"])
+
+
+def test_a_step_that_was_killed_with_other_inputs_begins_anew(tmp_path):
+    work = Work(killed=True)
+    with pytest.raises(KeyboardInterrupt):
+        do(tmp_path, work, [1])
+    do(tmp_path, work, [2])
+    assert (work.calls, work.found) == (2, [])
+
+
+def test_a_step_whose_result_is_gone_is_done_again(tmp_path):
+    work = Work()
+    do(tmp_path, work, [1])
+    (tmp_path / "train" / "result").unlink()
+    do(tmp_path, work, [1])
+    assert work.calls == 2
+
+
+def test_what_the_folder_says_of_itself(tmp_path):
+    do(tmp_path, Work(), [1], seed=3)
+    steps(tmp_path, seed=3).note(metrics={"miou": 50.0})
+    content = json.loads((tmp_path / MANIFEST).read_text())
+    assert content["seed"] == 3
+    assert content["metrics"] == {"miou": 50.0}
+    assert content["steps"]["train"]["done"] is True
+    assert "train" in json.loads((tmp_path / TIMINGS).read_text())
+
+
+def test_a_damaged_manifest(tmp_path):
+    (tmp_path / MANIFEST).write_text("{")
+    with pytest.raises(DataError, match="is not JSON"):
+        steps(tmp_path)
+
+
+def test_the_digest_of_a_data_set_sees_its_files(tmp_path):
+    from bana.data.reading import read_dataset
+    from shapes_data import write_shapes
+
+    first = content_digest(read_dataset(write_shapes(tmp_path / "voc")))
+    assert content_digest(read_dataset(tmp_path / "voc")) == first
+    photo = tmp_path / "voc/JPEGImages/a.jpg"
+    photo.write_bytes(photo.read_bytes() + b"\0")
+    assert content_digest(read_dataset(tmp_path / "voc")) != first

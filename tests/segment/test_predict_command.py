@@ -1,0 +1,186 @@
+"""`bana predict` as a user meets it, and `bana evaluate` on what it leaves."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bad_data import refused
+from bana.data.images import open_image
+from bana.data.label_maps import read_label_map, write_label_map
+from bana.segment.segmenter import PredictSettings, Segmenter
+from shapes_data import CLASSES, IMAGES
+
+QUICK = ("--scales", "1.75", "--workers", 1)
+
+
+@pytest.fixture
+def predict(bana, tiny_segment_run):
+    def command(images, out, *more):
+        images = [images] if not isinstance(images, list) else images
+        return bana("predict", tiny_segment_run, *images, "--out", out, *QUICK, *more)
+
+    return command
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
+def test_a_folder_of_images(predict, shapes_voc, tiny_segment_run, tmp_path):
+    answer = predict(shapes_voc / "JPEGImages", tmp_path / "out")
+    assert answer.status == 0, answer.err
+    assert answer.out.startswith(f"{tmp_path / 'out'}: {len(IMAGES)} pictures, {len(IMAGES)} segmented now in ")
+    names = {f"labels/{name}.png" for name in IMAGES} | {f"entries/{name}.json" for name in IMAGES}
+    assert files(tmp_path / "out") == names | {"predictions.json", "rejected.jsonl"}
+    segmenter = Segmenter.load(tiny_segment_run, PredictSettings(scales=(1.75,)), threads=1)
+    for name, ((width, height), _) in IMAGES.items():
+        labels = read_label_map(tmp_path / "out" / "labels" / f"{name}.png", width, height)
+        expected = segmenter(open_image(shapes_voc / "JPEGImages" / f"{name}.jpg")).labels
+        assert (labels == expected).mean() > 0.999
+    facts = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert tuple(facts["classes"]) == CLASSES
+    assert facts["settings"]["scales"] == [1.75]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_there_and_intact_is_kept(predict, shapes_voc, tmp_path, workers):
+    photos = tmp_path / "photos"
+    shutil.copytree(shapes_voc / "JPEGImages", photos)
+    out = tmp_path / "out"
+    assert predict(photos, out, "--workers", workers).status == 0
+    whole = contents(out)
+    (out / "labels" / "a.png").unlink()
+    (out / "labels" / "b.png").write_bytes(b"damaged")
+    shutil.copy(photos / "c.jpg", photos / "d.jpg")  # another photograph of the same name
+    answer = json.loads(predict(photos, out, "--json").out)
+    assert (answer["images"], answer["predicted"]) == (6, 3)
+    again = contents(out)
+    assert {name for name in whole if whole[name] != again[name]} == {"labels/d.png", "entries/d.json"}
+    assert json.loads(predict(photos, out, "--json").out)["predicted"] == 0
+
+
+def test_predictions_of_other_settings_are_not_mixed(predict, shapes_voc, tmp_path):
+    photo = shapes_voc / "JPEGImages" / "a.jpg"
+    assert predict(photo, tmp_path / "out").status == 0
+    before = contents(tmp_path / "out")
+    refused(predict(photo, tmp_path / "out", "--no-crf"), "holds predictions of another segmenter or settings")
+    assert contents(tmp_path / "out") == before
+
+
+def test_overlays_and_probabilities(predict, shapes_voc, tmp_path):
+    photo = shapes_voc / "JPEGImages" / "b.jpg"
+    assert predict(photo, tmp_path / "out", "--overlays", "--probabilities").status == 0
+    with np.load(tmp_path / "out" / "probabilities" / "b.npz") as stored:
+        probabilities = stored["probabilities"]
+    assert probabilities.shape == (4, 96, 80)
+    assert probabilities.dtype == np.float16
+    assert np.allclose(probabilities.astype(np.float32).sum(0), 1, atol=0.01)
+    labels = read_label_map(tmp_path / "out" / "labels" / "b.png", 80, 96)
+    assert (probabilities.argmax(0) == labels).mean() > 0.99
+    with Image.open(tmp_path / "out" / "overlays" / "b.jpg") as overlay:
+        assert overlay.size == (80, 96)
+        shown = np.asarray(overlay).astype(int)
+    changed = np.abs(shown - open_image(photo)).max(2) > 40
+    assert changed[labels > 0].mean() > 0.5
+    assert changed[labels == 0].mean() < 0.2
+
+
+def test_a_split_of_a_data_set_a_list_and_a_pattern(predict, shapes_voc, tmp_path):
+    assert predict(shapes_voc, tmp_path / "split", "--split", "train").status == 0
+    listed = tmp_path / "some.txt"
+    listed.write_text("".join(f"{shapes_voc / 'JPEGImages' / name}.jpg\n" for name in "ab"))
+    assert predict(listed, tmp_path / "list").status == 0
+    assert predict(str(shapes_voc / "JPEGImages" / "[ab].jpg"), tmp_path / "pattern").status == 0
+    maps = {name: {file for file in files(tmp_path / name) if file.startswith("labels")} for name in ("split", "list")}
+    assert maps["split"] == {f"labels/{name}.png" for name in IMAGES}
+    assert maps["list"] == {"labels/a.png", "labels/b.png"}
+    assert contents(tmp_path / "list") == contents(tmp_path / "pattern")
+
+
+def test_the_frames_of_a_video(predict, shapes_voc, tmp_path):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for name in "ab":
+            pixels = np.ascontiguousarray(open_image(shapes_voc / "JPEGImages" / f"{name}.jpg")[:64, :64])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    assert predict(tmp_path / "clip.mp4", tmp_path / "out", "--overlays").status == 0
+    made = {name for name in files(tmp_path / "out") if name.startswith(("labels", "overlays"))}
+    frames = ("clip/000001", "clip/000002")
+    assert made == {f"labels/{name}.png" for name in frames} | {f"overlays/{name}.jpg" for name in frames}
+
+
+def test_a_damaged_image_stops_or_is_left_out(predict, shapes_voc, tmp_path):
+    photos = tmp_path / "photos"
+    shutil.copytree(shapes_voc / "JPEGImages", photos)
+    (photos / "c.jpg").write_bytes((photos / "c.jpg").read_bytes()[:700])
+    refused(predict(photos, tmp_path / "stop"), "c.jpg")
+    answer = predict(photos, tmp_path / "skip", "--on-error", "skip")
+    assert answer.status == 1
+    assert json.loads((tmp_path / "skip" / "rejected.jsonl").read_text())["image_id"] == "c"
+    assert {name for name in files(tmp_path / "skip") if name.startswith("labels")} == {
+        f"labels/{name}.png" for name in IMAGES if name != "c"
+    }
+
+
+def test_predictions_are_scored(bana, predict, shapes_voc, tmp_path):
+    data, out = tmp_path / "voc", tmp_path / "out"
+    shutil.copytree(shapes_voc, data)
+    assert predict(data, out, "--split", "train").status == 0
+    for name in IMAGES:
+        shutil.copy(out / "labels" / f"{name}.png", data)
+        (data / "SegmentationClass").mkdir(exist_ok=True)
+        shutil.move(data / f"{name}.png", data / "SegmentationClass" / f"{name}.png")
+    scores = json.loads(bana("evaluate", out, data, "--split", "train", "--json").out)
+    assert (scores["images"], scores["prediction"]["miou"]) == (len(IMAGES), 100.0)
+    assert scores["prediction"]["boundary_iou"] == 100.0
+    half = read_label_map(data / "SegmentationClass" / "a.png", 96, 72)
+    half[:36] = 3
+    write_label_map(data / "SegmentationClass" / "a.png", half)
+    scores = json.loads(bana("evaluate", out, data, "--split", "train", "--no-boundary", "--json").out)
+    assert scores["prediction"]["miou"] < 100
+    assert scores["prediction"]["boundary_iou"] is None
+    assert "prediction" in bana("evaluate", out, data, "--split", "train").out
+    (out / "labels" / "e.png").unlink()
+    refused(bana("evaluate", out, data, "--split", "train"), "no prediction of 1 of 6 images, the first: e")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--scales", "0"], "options: scales.0: Input should be greater than 0"),
+        (["--scales", "one"], "options: scales.0: Input should be a valid number"),
+        (["--on-error", "shrug"], "on_error: 'shrug' is not known"),
+    ],
+)
+def test_bad_options(predict, shapes_voc, tmp_path, options, message):
+    refused(predict(shapes_voc / "JPEGImages", tmp_path / "out", *options), message)
+
+
+def test_bad_runs_and_images(bana, predict, tiny_run, tmp_path):
+    refused(predict(tmp_path / "nowhere", tmp_path / "out"), "nowhere")
+    refused(bana("predict", tiny_run, tmp_path, "--out", tmp_path / "out"), "")
+    refused(bana("predict", tmp_path / "none", tiny_run / "log.jsonl", "--out", tmp_path / "out"), "log.jsonl")
+    refused(bana("export", tmp_path / "none", "--to", "onnx"), "none: no such file; check the path")
+
+
+def test_export(bana, tiny_segment_run, shapes_voc, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    answer = bana("export", tiny_segment_run, "--to", "onnx", "--out", tmp_path / "net.onnx", "--json")
+    assert answer.status == 0, answer.err
+    assert json.loads(answer.out)["difference"] < 1e-4
+    image = open_image(shapes_voc / "JPEGImages" / "b.jpg")
+    given = image.transpose(2, 0, 1)[None].astype(np.float32)
+    (probabilities,) = runtime.InferenceSession(tmp_path / "net.onnx").run(None, {"images": given})
+    assert probabilities.shape == (1, 4, 96, 80)
+    plain = Segmenter.load(tiny_segment_run, PredictSettings(scales=(1.0,), flip=False, crf=None))(image)
+    assert (probabilities[0].argmax(0) == plain.labels).mean() > 0.9
