@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from bad_data import refused
-from bana.classify.labeler_file import load_classifier
+from bana.classify.labeler_file import load_classifier, start_from_labeler
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import read_label_map, write_label_map
@@ -21,7 +21,7 @@ from bana.engine.loop import BEST, CHECKPOINT, LOG, Loop
 from bana.presets import parse_settings
 from bana.segment import stage as stage_module
 from bana.segment.segmenter import mean_cosine
-from bana.segment.segmenter_file import FILE_NAME, build_segmenter, load_segmenter, start_from_labeler
+from bana.segment.segmenter_file import FILE_NAME, build_segmenter, load_segmenter
 from bana.segment.settings import SegmentSettings
 from shapes_data import CLASSES, IMAGES
 
@@ -219,7 +219,7 @@ def test_an_image_without_labels(segment, shapes_voc, tiny_labels, tmp_path):
         (["--val-split", "val"], "val"),
         (["--epochs", "0"], "options: epochs: Input should be greater than or equal to 1"),
         (["--masks", "nowhere"], "nowhere: holds no masks (<image>.png); check the path"),
-        (["--preset", "vgg17"], "preset 'vgg17' is not known; choose one of lite0, resnet101, vgg16"),
+        (["--preset", "vgg17"], "preset 'vgg17' is not known; choose one of lite0, resnet101, small, vgg16"),
     ],
 )
 def test_bad_options(segment, shapes_voc, tmp_path, options, message):

@@ -13,7 +13,9 @@ from bana.classify.model import BoxClassifier
 from bana.classify.settings import ClassifySettings
 from bana.errors import LabelerError, SettingsError
 from bana.nn.backbones import create_backbone
+from bana.nn.network import Network
 from bana.nn.network_file import fill_network, read_network, read_network_facts, save_network
+from bana.nn.training import TrainingSettings
 from bana.presets import parse_settings
 
 FILE_NAME = "labeler.safetensors"
@@ -99,6 +101,45 @@ def _facts(file: Path, metadata: dict[str, Any]) -> LabelerFacts:
         return LabelerFacts(tuple(metadata["classes"]), settings, metadata["label"], metadata["training"])
     except (KeyError, TypeError, SettingsError) as error:
         raise LabelerError(f"{file}: of another version of bana ({error}); train again, or install that one") from error
+
+
+@torch.no_grad()
+def start_from_labeler(network: Network, classes: tuple[str, ...], settings: TrainingSettings, labeler: Path) -> None:
+    """Give a network the layers of a trained box classifier, and the weights of the classes that it knows by name.
+
+    Args:
+        network: A BoxClassifier or a SegmentationNetwork.
+        classes: The L names of its classes.
+        settings: That it was built from.
+        labeler: A labeler file or run folder.
+
+    Raises:
+        LabelerError: If the labeler is missing or damaged.
+        SettingsError: If it has another backbone, trained other layers of it, or has another head.
+    """
+    classifier, facts = load_classifier(labeler)
+    theirs = facts.classify
+    if theirs.backbone != settings.backbone or settings.train_backbone not in {"all", theirs.train_backbone}:
+        raise SettingsError(
+            f"{labeler}: has the backbone {theirs.backbone} with {theirs.train_backbone} layers trained, but the "
+            f"settings ask for {settings.backbone} and {settings.train_backbone}; choose those, or start: backbone"
+        )
+    state, own = (
+        {name: value for name, value in each.state_dict().items() if name.startswith(("backbone.", "head."))}
+        for each in (classifier, network)
+    )
+    shapes = {name: value.shape for name, value in state.items()}
+    wrong = [name for name in own if shapes.get(name) != own[name].shape]
+    if wrong:
+        raise SettingsError(
+            f"{labeler}: its head is {theirs.head_width} channels wide; set head and head_width alike ({wrong[0]} "
+            "differs), or start: backbone"
+        )
+    network.load_state_dict(state, strict=False)
+    known = {name: number for number, name in enumerate(("", *facts.classes))}
+    for number, name in enumerate(("", *classes)):
+        if name in known:
+            network.class_weights[number] = classifier.class_weights[known[name]]
 
 
 def labeler_path(file_or_run: Path) -> Path:

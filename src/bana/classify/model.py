@@ -27,7 +27,7 @@ class BoxClassifier(Network):
         self.train()
 
     @property
-    def class_weights(self) -> Tensor:
+    def class_weights(self) -> Tensor:  # type: ignore[override]
         """w: (L + 1, C), the background's first."""
         return self.classifier.weight
 

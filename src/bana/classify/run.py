@@ -14,7 +14,14 @@ import torch
 from rich.console import Console
 
 from bana._version import __version__
-from bana.classify.labeler_file import FILE_NAME, LabelerFacts, build_classifier, save_labeler
+from bana.classify.labeler_file import (
+    FILE_NAME,
+    LabelerFacts,
+    build_classifier,
+    labeler_path,
+    save_labeler,
+    start_from_labeler,
+)
 from bana.classify.model import BoxClassifier
 from bana.classify.samples import BoxCrops, collate
 from bana.classify.settings import ClassifySettings
@@ -24,12 +31,14 @@ from bana.data.files import write_json, write_text
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset, ImageRecord, Rejected
+from bana.data.sources import file_digest
 from bana.data.strict_json import json_lines
 from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
 from bana.engine.memory import keep_freed_memory
 from bana.engine.seeds import seed_of
-from bana.errors import DataError, OutputError
+from bana.errors import DataError, OutputError, SettingsError
 from bana.nn.network import on_device
+from bana.nn.training import TrainingSettings
 
 REJECTED = "rejected.jsonl"
 """The file of a run folder that names the images left out, one JSON object a line."""
@@ -45,6 +54,7 @@ def train_classifier(
     out: Path,
     *,
     labels: Path | None = None,
+    labeler: Path | None = None,
     seed: int = 0,
     resume: bool = False,
     workers: int = 0,
@@ -61,6 +71,7 @@ def train_classifier(
         label_settings: Of labelling, stored in the labeler file as they are.
         out: The run folder: ``settings.json``, ``log.jsonl``, ``checkpoint.safetensors``, ``labeler.safetensors``.
         labels: A label folder of these images: pixels on which its labels agree are learnt as well (a second round).
+        labeler: A labeler file or run to start from, where the settings ask for one.
         seed: Of everything random.
         resume: Go on with the run in ``out``; a folder with a run is refused otherwise.
         workers: Processes that prepare samples.
@@ -88,6 +99,7 @@ def train_classifier(
         "images": len(records),
         "seed": seed,
         "labels": None,
+        "labeler": digest_of_start(settings, labeler),
     }
     folder = None
     if labels is not None:
@@ -101,7 +113,9 @@ def train_classifier(
     write_json(out / "settings.json", identity | {"label": label_settings, "versions": versions()}, indent=2)
     keep_freed_memory()
     crops = BoxCrops(records, settings, seed, folder)
-    if not (out / CHECKPOINT).exists():
+    if settings.start == "labeler" and labeler is not None:
+        start_from_labeler(model, dataset.classes, settings, labeler)
+    elif not (out / CHECKPOINT).exists():
         _calibrate(model, crops, len(records), seed)
     model = on_device(model, device)
     loop = Loop(settings.epochs, settings.batch_size, seed, workers, checkpoint_seconds, device)
@@ -122,6 +136,20 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
+
+
+def digest_of_start(settings: TrainingSettings, labeler: Path | None) -> str | None:
+    """The digest of the labeler file that a run starts from; None where it starts from the backbone's weights.
+
+    Raises:
+        DataError: If the file cannot be read.
+        SettingsError: If the settings ask for a labeler and there is none.
+    """
+    if settings.start == "backbone":
+        return None
+    if labeler is None:
+        raise SettingsError("start: labeler: no labeler is given; name one, or choose start: backbone")
+    return file_digest(labeler_path(labeler))
 
 
 def _openable(dataset: BoxDataset, on_error: OnError) -> tuple[Sequence[ImageRecord], Sequence[Rejected]]:

@@ -17,11 +17,14 @@ def classify(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     split: str | None = typer.Option(None, help="Part of the data set, such as train."),
-    preset: str = typer.Option("lite0", help="lite0, resnet101, vgg16, or a YAML file."),
+    preset: str = typer.Option("lite0", help="lite0, small, resnet101, vgg16, or a YAML file."),
     pooling: str | None = typer.Option(None, help="bap, or gap for the comparison; the preset's if left out."),
     epochs: int | None = typer.Option(None, help="Passes over the images; the preset's if left out."),
     labels: Annotated[
         Path | None, typer.Option(help="Labels of these images, whose agreed pixels are learnt as well.")
+    ] = None,
+    labeler: Annotated[
+        Path | None, typer.Option(help="Run to start from, if the preset asks for one; bana's own labeler if left out.")
     ] = None,
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     seed: int = typer.Option(0, help="Of everything random."),
@@ -31,6 +34,7 @@ def classify(
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
 ) -> None:
     """Train a box classifier (stage 1). The run folder then serves as --labeler."""
+    from bana.classify.labeler_file import pretrained_path
     from bana.classify.run import REJECTED, train_classifier
     from bana.data.reading import read_dataset
     from bana.presets import load_preset, parse_settings
@@ -45,6 +49,7 @@ def classify(
         recipe.label.model_dump(mode="json"),
         out,
         labels=labels,
+        labeler=labeler or pretrained_path(),
         seed=seed,
         resume=resume,
         workers=workers,
@@ -110,7 +115,7 @@ def segment(
         Path | None, typer.Option(help="Folder of bana label; left out if every image has a true mask in --masks.")
     ] = None,
     split: str | None = typer.Option(None, help="Part of the data set, such as train."),
-    preset: str = typer.Option("lite0", help="lite0, resnet101, vgg16, or a YAML file."),
+    preset: str = typer.Option("lite0", help="lite0, small, resnet101, vgg16, or a YAML file."),
     loss: str | None = typer.Option(
         None,
         help="nal, agreed, y_crf, y_ret, entropy, bootstrap_soft, bootstrap_hard or filling_rate; else the preset's.",

@@ -46,7 +46,9 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder of the run; what is there and unchanged is kept.")],
     split: str | None = typer.Option(None, help="Part of the data set to learn from, such as train."),
     val_split: str | None = typer.Option(None, help="Part with true masks to score the network on."),
-    preset: str = typer.Option("lite0", help="lite0, resnet101, vgg16, or a YAML file."),
+    preset: str | None = typer.Option(
+        None, help="lite0, small, resnet101, vgg16, or a YAML file; lite0 if left out, small for the demo."
+    ),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     seed: int = typer.Option(0, help="Of everything random."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
@@ -64,11 +66,11 @@ def run(
     from bana.segment.run import Machine
 
     if str(data) == "demo" and not data.exists():
-        data, format = FOLDER, "coco"
+        data, format, preset = FOLDER, "coco", preset or "small"
     result = run_pipeline(
         read_dataset(data, split, format, cast("OnError", on_error)),
         None if val_split is None else read_dataset(data, val_split, format, cast("OnError", on_error)),
-        load_preset(preset, Recipe),
+        load_preset(preset or "lite0", Recipe),
         out,
         seed=seed,
         machine=Machine(chosen_device(device)),

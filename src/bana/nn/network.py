@@ -23,7 +23,10 @@ class Network(nn.Module):
     Attributes:
         backbone: As given.
         head: As given.
+        class_weights: (L + 1, C), the background's first; a subclass has it.
     """
+
+    class_weights: Tensor
 
     def __init__(self, backbone: Backbone, head: nn.Module | None) -> None:
         super().__init__()

@@ -23,6 +23,8 @@ class TrainingSettings(Settings):
         backbone_weights: ``default``, ``random`` or a file.
         train_backbone: Which of its layers are trained: ``all``, ``late`` (those after its finest map) or ``none``.
             Unless all are, the others are not saved either.
+        start: Where training begins: ``backbone`` (its weights, a new head) or ``labeler`` (all layers of a trained box
+            classifier of the same backbone and head).
         crop: Side of the random crop in pixels; a multiple of the backbone's stride plus 1.
         scale: Least and greatest factor of random scaling.
         jitter: Strength of random brightness, contrast and saturation, 0..1.
@@ -38,6 +40,7 @@ class TrainingSettings(Settings):
     backbone: str = "lite0"
     backbone_weights: str = "default"
     train_backbone: Trained = "all"
+    start: Literal["backbone", "labeler"] = "backbone"
     crop: Annotated[int, Field(ge=33)] = 321
     scale: tuple[Positive, Positive] = (0.5, 1.5)
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.5

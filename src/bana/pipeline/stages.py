@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from bana.classify.labeler_file import FILE_NAME as LABELER
-from bana.classify.run import train_classifier
+from bana.classify.labeler_file import pretrained_path
+from bana.classify.run import digest_of_start, train_classifier
 from bana.data.faults import OnError
 from bana.data.label_folder import MANIFEST as LABELS_MANIFEST
 from bana.data.label_folder import LabelFolder
@@ -50,7 +51,7 @@ class Workshop:
     console: Console
 
     def classify(self, dataset: BoxDataset) -> Path:
-        """Train the box classifier; returns its folder."""
+        """Train the box classifier, from bana's own labeler if the recipe starts from one; returns its folder."""
 
         def work(folder: Path) -> None:
             train_classifier(
@@ -58,6 +59,7 @@ class Workshop:
                 self.recipe.classify,
                 self.recipe.label.model_dump(mode="json"),
                 folder,
+                labeler=pretrained_path(),
                 seed=self.seed,
                 resume=True,
                 workers=self.machine.workers,
@@ -67,7 +69,8 @@ class Workshop:
                 console=self.console,
             )
 
-        depends = [content_digest(dataset), self.recipe.classify.model_dump(mode="json"), self.seed]
+        start = digest_of_start(self.recipe.classify, pretrained_path())
+        depends = [content_digest(dataset), self.recipe.classify.model_dump(mode="json"), start, self.seed]
         self.steps.do("classify", depends, work, lambda folder: (folder / LABELER).is_file())
         return self.steps.out / "classify"
 

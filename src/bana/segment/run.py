@@ -14,8 +14,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from bana.classify.labeler_file import labeler_path
-from bana.classify.run import CALIBRATION_IMAGES, REJECTED, versions
+from bana.classify.labeler_file import start_from_labeler
+from bana.classify.run import CALIBRATION_IMAGES, REJECTED, digest_of_start, versions
 from bana.data.faults import FaultLog, OnError
 from bana.data.files import write_json, write_text
 from bana.data.images import open_record_image
@@ -30,7 +30,7 @@ from bana.errors import DataError, OutputError, SettingsError
 from bana.nn.network import on_device
 from bana.segment.model import SegmentationNetwork
 from bana.segment.samples import LabelledCrops, Targets, collate
-from bana.segment.segmenter_file import FILE_NAME, SegmenterFacts, build_segmenter, save_segmenter, start_from_labeler
+from bana.segment.segmenter_file import FILE_NAME, SegmenterFacts, build_segmenter, save_segmenter
 from bana.segment.settings import SegmentSettings
 from bana.segment.stage import SegmentStage
 from bana.segment.validation import Watch
@@ -176,9 +176,6 @@ def _identity(
     training: Training, targets: Targets, settings: SegmentSettings, records: Sequence[ImageRecord]
 ) -> dict[str, Any]:
     """All that the run depends on, as plain values."""
-    labeler = training.labeler if settings.start == "labeler" else None
-    if settings.start == "labeler" and labeler is None:
-        raise SettingsError("start: labeler: no labeler is given; name one, or choose start: backbone")
     masked = [record.image_id for record in records if record.image_id in training.masks]
     return {
         "settings": settings.model_dump(mode="json"),
@@ -187,7 +184,7 @@ def _identity(
         "labels": None if targets.labels is None else targets.labels.labelling,
         "masks": _digest(training.masks[image_id] for image_id in masked),
         "masked_images": len(masked),
-        "labeler": None if labeler is None else _digest([labeler_path(labeler)]),
+        "labeler": digest_of_start(settings, training.labeler),
         "validation": None if training.validation is None else training.validation.fingerprint(),
         "seed": training.seed,
     }

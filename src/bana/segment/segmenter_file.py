@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from bana.classify.labeler_file import load_classifier
 from bana.errors import LabelerError, SettingsError
 from bana.nn.backbones import Backbone, create_backbone
 from bana.nn.heads import ASPP, FusingHead
@@ -67,41 +66,6 @@ def _head(settings: SegmentSettings, backbone: Backbone) -> nn.Module | None:
         return None
     kind = ASPP if settings.head == "aspp" else FusingHead
     return kind(backbone.info.channels, settings.head_width)
-
-
-@torch.no_grad()
-def start_from_labeler(
-    model: SegmentationNetwork, classes: tuple[str, ...], settings: SegmentSettings, labeler: Path
-) -> None:
-    """Give a network the layers of a trained box classifier, and the weights of the classes that it knows by name.
-
-    Raises:
-        LabelerError: If the labeler is missing or damaged.
-        SettingsError: If it has another backbone, trained other layers of it, or has another head.
-    """
-    classifier, facts = load_classifier(labeler)
-    theirs = facts.classify
-    if theirs.backbone != settings.backbone or settings.train_backbone not in {"all", theirs.train_backbone}:
-        raise SettingsError(
-            f"{labeler}: has the backbone {theirs.backbone} with {theirs.train_backbone} layers trained, but the "
-            f"settings ask for {settings.backbone} and {settings.train_backbone}; choose those, or start: backbone"
-        )
-    state = classifier.state_dict()
-    weights = state.pop("classifier.weight")
-    own = model.state_dict()
-    wrong = [
-        name for name in own if name != "class_weights" and (name not in state or state[name].shape != own[name].shape)
-    ]
-    if wrong:
-        raise SettingsError(
-            f"{labeler}: its head is {theirs.head_width} channels wide; set head and head_width alike ({wrong[0]} "
-            "differs), or start: backbone"
-        )
-    model.load_state_dict(state | {"class_weights": own["class_weights"]})
-    known = {name: number for number, name in enumerate(("", *facts.classes))}
-    for number, name in enumerate(("", *classes)):
-        if name in known:
-            model.class_weights[number] = weights[known[name]]
 
 
 def save_segmenter(path: Path, model: SegmentationNetwork, facts: SegmenterFacts) -> None:

@@ -23,8 +23,6 @@ class SegmentSettings(TrainingSettings):
         head: On the backbone: ``none`` (VGG-16 has fc6 and fc7), ``aspp`` (DeepLab-V2's dilated branches on the last
             map) or ``fuse`` (all depths of the backbone, cell by cell).
         head_width: Channels of the head's result; for ``none`` it has no meaning.
-        start: Where training begins: ``backbone`` (its weights, a new head) or ``labeler`` (all layers of a box
-            classifier of the same backbone).
         loss: See Loss.
         temperature: Factor on the cosines before the softmax.
         gamma: Damping of the confidence (Eq. 12).
@@ -38,7 +36,6 @@ class SegmentSettings(TrainingSettings):
 
     head: Literal["none", "aspp", "fuse"] = "none"
     head_width: Count = 256
-    start: Literal["backbone", "labeler"] = "backbone"
     loss: Loss = "nal"
     temperature: Positive = 20.0
     gamma: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 7.0
