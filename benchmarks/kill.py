@@ -1,6 +1,7 @@
-"""Kill ``bana classify`` and ``bana label`` with SIGKILL at random moments, resume, and compare with undisturbed runs.
+"""Kill ``bana classify``, ``label`` or ``run`` with SIGKILL at random moments, resume, compare with undisturbed runs.
 
     python benchmarks/kill.py DATA --split train --kills 10 --epochs 2
+    python benchmarks/kill.py demo --commands run --kills 10
 
 Moments are drawn evenly between a run's first file and its end. A trial passes if the resumed run ends with the bytes
 of the undisturbed one, and no temporary file has a final name. Exit status 1 if any trial fails.
@@ -20,7 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMED = {"log.jsonl"}
+TIMED = {"log.jsonl", "timings.json"}
 """Files that hold speeds, which differ from run to run."""
 
 
@@ -30,7 +31,7 @@ class Command:
 
     Attributes:
         name: What the table calls it.
-        arguments: Without ``--out``.
+        arguments: Without the command and ``--out``.
         resume: What to add to go on.
         first: The file in the output folder that says that work has begun.
     """
@@ -43,7 +44,7 @@ class Command:
     def start(self, out: Path, *, resume: bool = False) -> subprocess.Popen[bytes]:
         """Start it in a process group of its own."""
         more = self.resume if resume else []
-        command = [sys.executable, "-m", "bana", *self.arguments, "--out", str(out), *more]
+        command = [sys.executable, "-m", "bana", self.name, *self.arguments, "--out", str(out), *more]
         return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def finish(self, process: subprocess.Popen[bytes]) -> None:
@@ -114,20 +115,28 @@ def main() -> None:
     parser.add_argument("--split")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--preset", default="lite0")
-    parser.add_argument("--workers", type=int, default=2, help="of bana label")
+    parser.add_argument("--preset", help="that of the command if left out")
+    parser.add_argument("--commands", default="classify,label", help="of classify, label (after classify) and run")
+    parser.add_argument("--workers", type=int, default=2, help="of bana label and bana run")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
     data = [options.data, *(["--split", options.split] if options.split else [])]
+    preset = ["--preset", options.preset] if options.preset else []
+    workers = ["--workers", str(options.workers)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        training = ["classify", *data, "--preset", options.preset, "--epochs", str(options.epochs)]
-        classify = Command("classify", training, ["--resume"], "settings.json")
-        passed = trials(classify, folder / "classify", options.kills, options.seed)
-        labelling = ["label", *data, "--labeler", str(folder / "classify/whole"), "--workers", str(options.workers)]
-        label = Command("label", labelling, [], "labels.json")
-        passed &= trials(label, folder / "label", options.kills, options.seed)
-    raise SystemExit(0 if passed else 1)
+        labeler = ["--labeler", str(folder / "classify/whole")]
+        commands = {
+            "classify": Command(
+                "classify", [*data, *preset, "--epochs", str(options.epochs)], ["--resume"], "settings.json"
+            ),
+            "label": Command("label", [*data, *labeler, *workers], [], "labels.json"),
+            "run": Command("run", [*data, *preset, *workers], [], "run.json"),
+        }
+        passed = [
+            trials(commands[each], folder / each, options.kills, options.seed) for each in options.commands.split(",")
+        ]
+    raise SystemExit(0 if all(passed) else 1)
 
 
 if __name__ == "__main__":
