@@ -1,10 +1,11 @@
 """Kill ``bana classify``, ``label`` or ``run`` with SIGKILL at random moments, resume, compare with undisturbed runs.
 
     python benchmarks/kill.py DATA --split train --kills 10 --epochs 2
-    python benchmarks/kill.py demo --commands run --kills 10
+    python benchmarks/kill.py demo --commands run --kills 10 --one-run
 
-Moments are drawn evenly between a run's first file and its end. A trial passes if the resumed run ends with the bytes
-of the undisturbed one, and no temporary file has a final name. Exit status 1 if any trial fails.
+Moments are drawn evenly between a run's first file and its end, each for a run of its own; with --one-run a single run
+is killed again and again, each time after at most twice its share of the whole time. A trial passes if the resumed run
+ends with the bytes of the undisturbed one, and no temporary file has a final name. Exit status 1 if any trial fails.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +111,36 @@ def trials(command: Command, folder: Path, kills: int, seed: int) -> bool:
     return passed
 
 
+def one_run(command: Command, folder: Path, kills: int, seed: int) -> bool:
+    """Kill one run so many times, resuming it each time; prints a line each."""
+    whole, seconds = undisturbed(command, folder / "whole")
+    print(f"{command.name}: {len(whole)} files in {seconds:.1f} s undisturbed")
+    print(f"{'kill':>6} {'after s':>8} {'files then':>11}")
+    moments = random.Random(f"{seed} {command.name}")
+    out = folder / "killed"
+    for kill in range(1, kills + 1):
+        process = command.start(out, resume=kill > 1)
+        if kill == 1:
+            command.wait_for_first(process, out)
+        after = moments.uniform(0, 2 * seconds / kills)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(after)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        print(f"{kill:>6} {after:>8.1f} {len(finals(out)):>11}", flush=True)
+    command.finish(command.start(out, resume=True))
+    resumed = finals(out)
+    passed = resumed == whole and all(not name.endswith(".part") for name in resumed)
+    print("identical" if passed else f"NOT identical: {sorted(differing(resumed, whole))}", flush=True)
+    return passed
+
+
+def differing(first: dict[str, bytes], second: dict[str, bytes]) -> set[str]:
+    """Names of the files that are not the same in both."""
+    return {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", help="images with boxes")
@@ -117,6 +149,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--preset", help="that of the command if left out")
     parser.add_argument("--commands", default="classify,label", help="of classify, label (after classify) and run")
+    parser.add_argument("--one-run", action="store_true", help="kill one run again and again")
     parser.add_argument("--workers", type=int, default=2, help="of bana label and bana run")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
@@ -133,8 +166,9 @@ def main() -> None:
             "label": Command("label", [*data, *labeler, *workers], [], "labels.json"),
             "run": Command("run", [*data, *preset, *workers], [], "run.json"),
         }
+        way = one_run if options.one_run else trials
         passed = [
-            trials(commands[each], folder / each, options.kills, options.seed) for each in options.commands.split(",")
+            way(commands[each], folder / each, options.kills, options.seed) for each in options.commands.split(",")
         ]
     raise SystemExit(0 if all(passed) else 1)
 

@@ -10,8 +10,8 @@ from torch import nn, optim
 from torch.utils.data import Dataset
 
 from bana.engine import loop as loop_module
-from bana.engine.checkpoint import load_tensors
-from bana.engine.loop import BEST, CHECKPOINT, LOG, Loop, Validated, train
+from bana.engine.checkpoint import load_tensors, save_tensors
+from bana.engine.loop import CHECKPOINT, LOG, Loop, Validated, train
 from bana.engine.seeds import epoch_order
 from bana.errors import LabelerError, OutputError
 
@@ -224,6 +224,9 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_checkpoint(tmp_path, monkey
     assert same(parameters(fit(Fit(), tmp_path)), parameters(fit(Fit(), tmp_path / "whole")))
 
 
+BEST = "best.safetensors"
+
+
 class Scores:
     """An after_epoch that gives scores from a list, and writes down when it was asked."""
 
@@ -239,7 +242,19 @@ class Scores:
 
 def fit_with_scores(stage, out, scores):
     watch = Scores(stage, scores)
-    train(stage, Numbers(), COUNT, torch.stack, LOOP, out, IDENTITY, Console(file=io.StringIO()), watch)
+    console = Console(file=io.StringIO())
+    train(
+        stage,
+        Numbers(),
+        COUNT,
+        torch.stack,
+        LOOP,
+        out,
+        IDENTITY,
+        console,
+        after_epoch=watch,
+        keep_best=lambda: save_tensors(out / BEST, stage.model.own_state(), {"epoch": watch.asked[-1]}),
+    )
     return watch
 
 
@@ -250,7 +265,7 @@ def test_after_every_epoch_the_score_is_logged_and_the_best_weights_are_kept(tmp
     scored = [(entry["step"], entry["epoch"], entry["miou"]) for entry in log_of(tmp_path) if "miou" in entry]
     assert scored == [(2, 1, 10.0), (5, 2, 30.0), (8, 3, 20.0)]
     tensors, facts = load_tensors(tmp_path / BEST)
-    assert (facts["epoch"], facts["score"]) == (2, 30.0)
+    assert facts == {"epoch": 2}
     assert not same(tensors, parameters(stage))
 
 
@@ -280,6 +295,21 @@ def test_the_weights_stay_float32_whatever_the_steps_compute_in(tmp_path):
     for name, value in parameters(half).items():
         assert value.dtype == torch.float32
         assert 0 < (value - parameters(whole)[name]).abs().max() < 0.1
+
+
+def test_a_score_that_is_no_number_is_never_the_best(tmp_path):
+    fit_with_scores(Fit(), tmp_path, [None, math.nan, 10.0, math.nan])
+    assert load_tensors(tmp_path / BEST)[1] == {"epoch": 2}
+
+
+@pytest.mark.parametrize("fail_at", [3, 5])
+def test_a_run_in_float16_ends_the_same_after_a_resume(tmp_path, fail_at):
+    half = replace(LOOP, precision="float16")
+    whole = fit(Fit(), tmp_path / "whole", half)
+    with pytest.raises(InterruptedRunError):
+        fit(Fit(fail_at=fail_at), tmp_path / "cut", half)
+    assert same(parameters(fit(Fit(), tmp_path / "cut", half)), parameters(whole))
+    assert not same(parameters(whole), parameters(fit(Fit(), tmp_path / "full")))
 
 
 def test_tensorboard_gets_the_numbers_of_the_log(tmp_path):

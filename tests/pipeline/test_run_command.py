@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from PIL import Image
 
 from bad_data import refused
 from bana.data.label_maps import write_label_map
+from bana.engine.loop import Loop
 from bana.segment import stage as stage_module
 from shapes_data import IMAGES, true_mask
 
@@ -103,6 +105,7 @@ def test_a_run_that_was_cut_ends_as_a_whole_one(run, data, tmp_path, monkeypatch
         return true_loss(self, batch)
 
     monkeypatch.setattr(stage_module.SegmentStage, "loss", cut_loss)
+    monkeypatch.setattr("bana.segment.run.Loop", lambda *given: replace(Loop(*given), checkpoint_seconds=0.0))
     assert run(data, tmp_path / "cut", "--split", "train").status == 130
     assert not (tmp_path / "cut" / "run.png").exists()
     assert run(data, tmp_path / "cut", "--split", "train").status == 0
@@ -122,6 +125,39 @@ def test_without_true_masks_there_are_no_scores(run, shapes_voc, tmp_path):
     answer = run(shapes_voc, tmp_path / "run")
     assert answer.status == 0
     assert "No scores" in answer.out
+    assert (tmp_path / "run" / "run.png").is_file()
+
+
+def test_images_that_cannot_be_used_are_left_out(run, data, tmp_path):
+    damaged = tmp_path / "voc"
+    shutil.copytree(data, damaged)
+    photo = damaged / "JPEGImages/c.jpg"
+    photo.write_bytes(photo.read_bytes()[:-1500])
+    refused(run(damaged, tmp_path / "stop", "--split", "train"), "c.jpg")
+    answer = run(damaged, tmp_path / "run", "--split", "train", "--on-error", "skip", "--json")
+    assert answer.status == 1
+    result = json.loads(answer.out)
+    assert (result["images"], result["left_out"]) == (len(IMAGES) - 1, 1)
+    assert result["network"]["crf"]["miou"] > 0
+
+
+def test_validation_without_masks_is_refused_at_once(run, data, tmp_path):
+    other = tmp_path / "voc"
+    shutil.copytree(data, other)
+    shutil.rmtree(other / "SegmentationClass")
+    refused(run(other, tmp_path / "run", "--split", "train", "--val-split", "val"), "image a has no true mask")
+    assert not (tmp_path / "run").exists()
+
+
+def test_folders_of_others_are_left_alone(run, data, tmp_path):
+    (tmp_path / "run" / "labels").mkdir(parents=True)
+    refused(run(data, tmp_path / "run", "--split", "train"), "labels: was not made by this run; choose another --out")
+    assert (tmp_path / "run" / "labels").is_dir()
+
+
+def test_small_objects_have_a_picture_too(run, shapes_voc, tmp_path, monkeypatch):
+    monkeypatch.setattr("bana.report.demo_rows._LEAST_SHARE", 2.0)
+    assert run(shapes_voc, tmp_path / "run").status == 0
     assert (tmp_path / "run" / "run.png").is_file()
 
 
@@ -152,6 +188,18 @@ def test_a_table_is_made_row_by_row(bana, preset, data, tmp_path):
     text = reproduced(bana, preset, data, tmp_path, "--rows", "agreed", *one)
     assert "true masks (the ceiling)" in text
     assert "67.5" in text
+
+
+def test_a_folder_holds_one_recipe(bana, preset, data, tmp_path):
+    reproduced(bana, preset, data, tmp_path / "out", "--rows", "agreed", "--workers", 1)
+    other = tmp_path / "other.yaml"
+    recipe = yaml.safe_load(preset.read_text())
+    recipe["segment"]["gamma"] = 9.0
+    other.write_text(yaml.safe_dump(recipe))
+    answer = bana(
+        "reproduce", "table3", data, "--out", tmp_path / "out", "--preset", other, "--split", "train", "--rows", "nal"
+    )
+    refused(answer, "holds runs with other settings; choose another --out")
 
 
 def test_some_true_masks(bana, preset, data, tmp_path):

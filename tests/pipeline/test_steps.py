@@ -1,11 +1,16 @@
 import io
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from bana.errors import DataError
+from bana.data.reading import read_dataset
+from bana.data.sample import sample_dataset
+from bana.errors import DataError, OutputError
 from bana.pipeline.steps import MANIFEST, TIMINGS, Steps, content_digest
+from shapes_data import write_shapes
 
 
 class Work:
@@ -27,7 +32,7 @@ class Work:
 
 
 def steps(out, **facts):
-    return Steps(out, facts, Console(file=io.StringIO()))
+    return Steps(out, facts, ["train"], Console(file=io.StringIO()))
 
 
 def do(out, work, depends, name="train", **facts):
@@ -93,10 +98,38 @@ def test_a_damaged_manifest(tmp_path):
         steps(tmp_path)
 
 
-def test_the_digest_of_a_data_set_sees_its_files(tmp_path):
-    from bana.data.reading import read_dataset
-    from shapes_data import write_shapes
+@pytest.mark.parametrize("states", [[], None, {"train": 3}, {"train": {"done": True, "key": "a"}}])
+def test_a_manifest_of_another_kind(tmp_path, states):
+    (tmp_path / MANIFEST).write_text(json.dumps({"steps": states}))
+    with pytest.raises(DataError, match=r"steps|damaged"):
+        steps(tmp_path)
 
+
+def test_a_folder_that_no_run_has_made_is_left_alone(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "mine").write_text("x")
+    with pytest.raises(OutputError, match="train: was not made by this run; choose another --out"):
+        steps(tmp_path)
+    assert (tmp_path / "train" / "mine").read_text() == "x"
+
+
+def test_metrics_of_other_settings_do_not_stay(tmp_path):
+    steps(tmp_path, seed=1).note(metrics={"miou": 50.0})
+    do(tmp_path, Work(), [1], seed=2)
+    assert "metrics" not in json.loads((tmp_path / MANIFEST).read_text())
+
+
+def test_the_digest_of_a_data_set_sees_masks_in_its_annotations():
+    dataset = sample_dataset()
+    first = dataset.records[0]
+    changed = replace(first, segmentations=(None,) * len(first))
+    other = replace(dataset, records=(changed, *dataset.records[1:]))
+    assert content_digest(dataset) != content_digest(other)
+    gone = replace(dataset, records=(replace(first, path=Path("nowhere.jpg")), *dataset.records[1:]))
+    assert content_digest(gone) != content_digest(dataset)
+
+
+def test_the_digest_of_a_data_set_sees_its_files(tmp_path):
     first = content_digest(read_dataset(write_shapes(tmp_path / "voc")))
     assert content_digest(read_dataset(tmp_path / "voc")) == first
     photo = tmp_path / "voc/JPEGImages/a.jpg"

@@ -92,6 +92,13 @@ def test_overlays_and_probabilities(predict, shapes_voc, tmp_path):
     assert changed[labels == 0].mean() < 0.2
 
 
+def test_what_else_is_wanted_is_made_later(predict, shapes_voc, tmp_path):
+    photo, out = shapes_voc / "JPEGImages" / "a.jpg", tmp_path / "out"
+    for more, made in (([], 1), (["--overlays"], 1), (["--probabilities"], 1), ([], 0), (["--probabilities"], 0)):
+        assert json.loads(predict(photo, out, "--json", *more).out)["predicted"] == made
+    assert {"labels/a.png", "overlays/a.jpg", "probabilities/a.npz"} <= files(out)
+
+
 def test_a_split_of_a_data_set_a_list_and_a_pattern(predict, shapes_voc, tmp_path):
     assert predict(shapes_voc, tmp_path / "split", "--split", "train").status == 0
     listed = tmp_path / "some.txt"
@@ -166,10 +173,14 @@ def test_bad_options(predict, shapes_voc, tmp_path, options, message):
     refused(predict(shapes_voc / "JPEGImages", tmp_path / "out", *options), message)
 
 
-def test_bad_runs_and_images(bana, predict, tiny_run, tmp_path):
+def test_bad_runs_and_images(bana, predict, shapes_voc, tiny_run, tmp_path):
+    photos = shapes_voc / "JPEGImages"
     refused(predict(tmp_path / "nowhere", tmp_path / "out"), "nowhere")
-    refused(bana("predict", tiny_run, tmp_path, "--out", tmp_path / "out"), "")
-    refused(bana("predict", tmp_path / "none", tiny_run / "log.jsonl", "--out", tmp_path / "out"), "log.jsonl")
+    refused(predict(tiny_run / "log.jsonl", tmp_path / "out"), "log.jsonl")
+    refused(predict(photos, photos), "holds the images themselves; choose another --out")
+    refused(predict([shapes_voc, shapes_voc], tmp_path / "out", "--split", "train"), "would be called 'a'")
+    refused(bana("predict", tiny_run / "labeler.safetensors", photos, "--out", tmp_path / "out"), "not a segmenter")
+    refused(bana("predict", tmp_path / "none", photos, "--out", tmp_path / "out"), "none: no such file")
     refused(bana("export", tmp_path / "none", "--to", "onnx"), "none: no such file; check the path")
 
 

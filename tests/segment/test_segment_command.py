@@ -16,13 +16,15 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.reading import read_dataset
-from bana.engine.checkpoint import load_metadata, load_tensors
-from bana.engine.loop import BEST, CHECKPOINT, LOG, Loop
+from bana.engine.checkpoint import load_tensors
+from bana.engine.loop import CHECKPOINT, LOG, Loop
 from bana.presets import parse_settings
 from bana.segment import stage as stage_module
+from bana.segment.run import BEST
 from bana.segment.segmenter import mean_cosine
 from bana.segment.segmenter_file import FILE_NAME, build_segmenter, load_segmenter
 from bana.segment.settings import SegmentSettings
+from bana.segment.validation import network_miou
 from shapes_data import CLASSES, IMAGES
 
 RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
@@ -161,11 +163,8 @@ def test_a_validation_split_is_scored_on_every_epoch_and_the_best_is_kept(segmen
     assert answer.status == 0, answer.err
     scored = [(entry["epoch"], entry["miou"]) for entry in log_of(tmp_path / "run") if "miou" in entry]
     assert [epoch for epoch, _ in scored] == [1, 2, 3]
-    best = load_metadata(tmp_path / "run" / BEST)
-    assert best["score"] == max(miou for _, miou in scored)
-    assert best["epoch"] == max(scored, key=lambda each: each[1])[0]
-    tensors, _ = load_tensors(tmp_path / "run" / BEST)
-    assert tensors["class_weights"].shape == (4, 32)
+    best, _ = load_segmenter(tmp_path / "run" / BEST)
+    assert network_miou(best, read_dataset(masked)) == pytest.approx(max(miou for _, miou in scored), abs=0.5)
 
 
 def test_without_labels_masks_are_all_that_is_learnt(segment, masked, tmp_path):
@@ -216,7 +215,8 @@ def test_an_image_without_labels(segment, shapes_voc, tiny_labels, tmp_path):
     [
         (["--loss", "magic"], "options: loss: Input should be 'nal'"),
         (["--device", "cuda"], "device 'cuda' cannot be used"),
-        (["--val-split", "val"], "val"),
+        (["--val-split", "val"], "split 'val'"),
+        (["--val-split", "train"], "image a has no true mask to score against"),
         (["--epochs", "0"], "options: epochs: Input should be greater than or equal to 1"),
         (["--masks", "nowhere"], "nowhere: holds no masks (<image>.png); check the path"),
         (["--preset", "vgg17"], "preset 'vgg17' is not known; choose one of lite0, resnet101, small, vgg16"),
@@ -227,6 +227,13 @@ def test_bad_options(segment, shapes_voc, tmp_path, options, message):
         pytest.skip("has a GPU")
     refused(segment(shapes_voc, tmp_path / "run", *options), message)
     assert not (tmp_path / "run" / CHECKPOINT).exists()
+
+
+def test_masks_of_other_images(segment, masked, shapes_voc, tmp_path):
+    other = tmp_path / "masks"
+    other.mkdir()
+    shutil.copy(masked / "SegmentationClass" / "a.png", other / "z.png")
+    refused(segment(shapes_voc, tmp_path / "run", "--masks", other), "z.png: is the mask of no image of")
 
 
 def test_without_labels_every_image_needs_a_mask(segment, masked, tmp_path):

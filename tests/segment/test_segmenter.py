@@ -12,6 +12,7 @@ from bana.label.settings import CRFSettings
 from bana.nn.images import network_input
 from bana.presets import parse_settings
 from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine
+from bana.segment.segmenter_file import build_segmenter
 from bana.segment.tiles import blended, windows, zeros
 
 SCALE = 1.75
@@ -95,6 +96,26 @@ def test_classes_that_are_nowhere_take_no_part_in_the_crf(tiny_segment_run, imag
     assert (whole.argmax(0) == prediction.labels).mean() > 0.999
     absent = prediction.plain.max(axis=(1, 2)) < 0.01
     assert (prediction.probabilities[absent] == 0).all()
+
+
+def test_the_crf_of_a_large_image_goes_in_tiles(tiny_segment_run, image, monkeypatch):
+    segmenter = load(tiny_segment_run)
+    whole = segmenter(image)
+    small = CRFSettings(bilateral_sxy=8, bilateral_srgb=5).build(1)
+    expected = small(image, probabilities=whole.plain)
+    monkeypatch.setattr(segmenter, "_crf", small)
+    monkeypatch.setattr(
+        type(small), "tiled", lambda crf, *given, **named: tiled.__func__(crf, *given, tile=72, **named)
+    )
+    assert np.abs(segmenter(image).probabilities - expected).max() < 0.1
+
+
+def test_of_many_classes_the_best_takes_part_however_unlikely_it_is(tiny_segment_settings, image):
+    network = build_segmenter(tiny_segment_settings, classes=150, seed=0)
+    segmenter = Segmenter(network, [f"class {number}" for number in range(150)], 0.1, PredictSettings(scales=(1.0,)), 1)
+    prediction = segmenter(image)
+    assert prediction.plain.max() < 0.01
+    assert np.allclose(prediction.probabilities.sum(0), 1, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import torch
 from bana.classify.model import BoxClassifier
 from bana.classify.settings import ClassifySettings
 from bana.errors import LabelerError, SettingsError
-from bana.nn.backbones import create_backbone
 from bana.nn.network import Network
 from bana.nn.network_file import fill_network, read_network, read_network_facts, save_network
-from bana.nn.training import TrainingSettings
+from bana.nn.training import TrainingSettings, build_backbone, seeded
+from bana.nn.weights import digest
 from bana.presets import parse_settings
 
 FILE_NAME = "labeler.safetensors"
@@ -52,13 +52,8 @@ def build_classifier(settings: ClassifySettings, classes: int, seed: int, weight
     Raises:
         SettingsError: If the backbone or its weights cannot be had.
     """
-    # The caller's random numbers stay as they are, and a caller's inference mode is none of the network's.
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
-        torch.manual_seed(seed)
-        backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
-        backbone.check_crop(settings.crop, settings.backbone)
-        backbone.train_only(settings.train_backbone)
-        return BoxClassifier(backbone, classes, settings.head_width)
+    with seeded(seed):
+        return BoxClassifier(build_backbone(settings, weights), classes, settings.head_width)
 
 
 def save_labeler(path: Path, model: BoxClassifier, facts: LabelerFacts) -> None:
@@ -123,6 +118,11 @@ def start_from_labeler(network: Network, classes: tuple[str, ...], settings: Tra
         raise SettingsError(
             f"{labeler}: has the backbone {theirs.backbone} with {theirs.train_backbone} layers trained, but the "
             f"settings ask for {settings.backbone} and {settings.train_backbone}; choose those, or start: backbone"
+        )
+    if settings.train_backbone != "all" and digest(classifier.given_state()) != digest(network.given_state()):
+        raise SettingsError(
+            f"{labeler}: was trained on other weights of {settings.backbone}; set backbone_weights alike, or start: "
+            "backbone"
         )
     state, own = (
         {name: value for name, value in each.state_dict().items() if name.startswith(("backbone.", "head."))}

@@ -34,7 +34,8 @@ def main() -> None:
         raise SystemExit(2) from None
     except SystemExit as left:
         if left.code == _INTERRUPTED:  # typer turns KeyboardInterrupt into it
-            print("bana: interrupted; to go on, run the same command again (classify: with --resume)", file=sys.stderr)
+            hint = "to go on, run the same command again (classify, segment: with --resume)"
+            print(f"bana: interrupted; {hint}", file=sys.stderr)
         raise
 
 

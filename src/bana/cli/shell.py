@@ -40,6 +40,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processes(wanted: int | None, device: str = "cpu") -> int:
+    """How many processes to use: as many as wanted, else one for each core, or one alone where a GPU works."""
+    return wanted or (cores() if device == "cpu" else 1)
+
+
 def exit_if_rejected(count: int, file: Path) -> None:
     """End with exit status 1 if images were left out, and say which file names them."""
     if count:

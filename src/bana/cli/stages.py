@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bana.cli.shell import chosen_device, console, cores, exit_if_rejected, print_json
+from bana.cli.shell import chosen_device, console, exit_if_rejected, print_json, processes
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
@@ -95,7 +95,7 @@ def label(
         out,
         settings=settings,
         formats=[name for name in formats.split(",") if name != "png"],
-        workers=workers or cores(),
+        workers=processes(workers),
         on_error=cast("OnError", on_error),
         console=console,
     )
@@ -158,7 +158,7 @@ def segment(
         labels,
         {} if masks is None else mask_files(masks),
         labeler or pretrained_path(),
-        None if val_split is None else read_dataset(data, val_split, format),
+        None if val_split is None else read_dataset(data, val_split, format, cast("OnError", on_error)),
         pictures,
         seed,
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bana.cli.shell import chosen_device, console, cores, exit_if_rejected, print_json
+from bana.cli.shell import chosen_device, console, exit_if_rejected, print_json, processes
+from bana.errors import OutputError
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
@@ -22,6 +23,7 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the label maps; what is there and intact is kept.")],
     split: str | None = typer.Option(None, help="Take the images of this part of the data set IMAGES."),
+    format: str | None = typer.Option(None, help="Of that data set; found from what is there if left out."),
     scales: str = typer.Option("0.5,0.75,1,1.5", help="Factors on the images' size, of which the mean is taken."),
     flip: bool = typer.Option(True, help="Whether mirrored images take part too."),
     crf: bool = typer.Option(True, help="Refine with the fully connected CRF."),
@@ -33,7 +35,8 @@ def predict(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Segment images that have no boxes with a trained network."""
-    from bana.data.reading import read_dataset
+    from bana.data.faults import FaultLog
+    from bana.data.reading import read_with
     from bana.data.sources import find_pictures, record_pictures
     from bana.presets import parse_settings
     from bana.report.overlay import overlay_jpeg
@@ -41,18 +44,23 @@ def predict(
     from bana.segment.segmenter import PredictSettings
 
     chosen = {"scales": scales.split(","), "flip": flip, **({} if crf else {"crf": None})}
+    if any(Path(each).resolve() == out.resolve() for each in images):
+        raise OutputError(f"{out}: holds the images themselves; choose another --out")
+    faults = FaultLog(cast("OnError", on_error))
     if split is None:
         pictures = find_pictures(images, out)
     else:
-        pictures = record_pictures(record for each in images for record in read_dataset(each, split))
+        records = [record for each in images for record in read_with(faults, Path(each), split, format)]
+        pictures = record_pictures(records)
+    device = chosen_device(device)
     done = predict_pictures(
         run,
         pictures,
         out,
         settings=parse_settings(chosen, PredictSettings, "options"),
         outputs=Outputs(overlay_jpeg if overlays else None, probabilities),
-        device=chosen_device(device),
-        workers=workers or cores(),
+        device=device,
+        workers=processes(workers, device),
         on_error=cast("OnError", on_error),
         console=console,
     )
@@ -60,7 +68,7 @@ def predict(
         print_json(done.as_dict())
     else:
         print(f"{out}: {done.images} pictures, {done.predicted} segmented now in {done.seconds:.0f} s")
-    exit_if_rejected(len(done.rejected), out / "rejected.jsonl")
+    exit_if_rejected(len(done.rejected) + len(faults.rejected()), out / "rejected.jsonl")
 
 
 def export(

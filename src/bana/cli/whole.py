@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bana.cli.shell import chosen_device, console, cores, print_json, print_tables
+from bana.cli.shell import chosen_device, console, exit_if_rejected, print_json, print_tables, processes
 from bana.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def demo(
     from bana.report.demo import run_demo
     from bana.report.demo_tables import demo_tables
 
-    result = run_demo(out, labeler or pretrained_path(), workers=workers or cores(), console=console)
+    result = run_demo(out, labeler or pretrained_path(), workers=processes(workers), console=console)
     if as_json:
         print_json(result.as_dict())
         return
@@ -67,21 +67,23 @@ def run(
 
     if str(data) == "demo" and not data.exists():
         data, format, preset = FOLDER, "coco", preset or "small"
+    device = chosen_device(device)
     result = run_pipeline(
         read_dataset(data, split, format, cast("OnError", on_error)),
         None if val_split is None else read_dataset(data, val_split, format, cast("OnError", on_error)),
         load_preset(preset or "lite0", Recipe),
         out,
         seed=seed,
-        machine=Machine(chosen_device(device)),
-        workers=workers or cores(),
+        machine=Machine(device),
+        workers=processes(workers, device),
         on_error=cast("OnError", on_error),
         console=console,
     )
     if as_json:
         print_json(result.as_dict())
-        return
-    print_tables(run_tables(result))
+    else:
+        print_tables(run_tables(result))
+    exit_if_rejected(result.left_out, out / "labels" / "rejected.jsonl")
 
 
 def reproduce(
@@ -119,6 +121,7 @@ def reproduce(
             if mask_share is None
             else share_of(dataset, mask_share, seed=0)
         )
+    device = chosen_device(device)
     result = reproduce(
         Study(
             table,
@@ -130,8 +133,8 @@ def reproduce(
             masked,
         ),
         out,
-        machine=Machine(chosen_device(device)),
-        workers=workers or cores(),
+        machine=Machine(device),
+        workers=processes(workers, device),
         console=console,
     )
     if as_json:

@@ -123,6 +123,8 @@ def tiled(
     tiles = list(product(_spans(grid[0], tile, overlap), _spans(grid[1], tile, overlap)))
     _check_places(crf, image, grid)
     out = _checked_out(out, (int(source.shape[0]), *grid))
+    if isinstance(source, np.ndarray) and isinstance(out, np.ndarray) and np.may_share_memory(source, out):
+        raise SettingsError(f"out: is {name} itself, which later tiles still need; give another array")
     for rows, columns in _tracked(tiles, progress):
         place = rows.seen, columns.seen
         fixed_part, ignored_part = (None if mask is None else np.asarray(mask[place]) for mask in masks)

@@ -88,7 +88,7 @@ class LabelFolder:
         )
         raise DataError(
             f"{self.path}: its {len(self.classes)} classes are not the {len(dataset.classes)} of {dataset.root}: class "
-            f"{number} is {labelled!r} there and {true!r} here; evaluate against the data set that was labelled"
+            f"{number} is {labelled!r} there and {true!r} here; take the data set that was labelled"
         )
 
     def has(self, image_id: str) -> bool:

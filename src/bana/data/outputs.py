@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,15 @@ def write_outputs(
     write_bytes(out / entry_path, json.dumps(entry, allow_nan=False).encode())
 
 
-def are_written(out: Path, entry_path: str, digest: str, files: int) -> bool:
-    """Whether an image's files, so many, are all there with the content that was written, made from this input."""
+def are_written(out: Path, entry_path: str, digest: str, wanted: Set[str]) -> bool:
+    """Whether an image's files, the wanted ones among them, are there as they were written, made from this input."""
     try:
         entry = json.loads((out / entry_path).read_bytes())
         return bool(
             entry.pop("entry") == _entry_digest(entry)
             and entry["input"] == digest
             and all(_sha256((out / name).read_bytes()) == value for name, value in entry["files"].items())
-            and len(entry["files"]) == files
+            and wanted <= entry["files"].keys()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

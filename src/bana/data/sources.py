@@ -134,13 +134,14 @@ def find_pictures(inputs: Iterable[str | PathLike[str]], out: Path | None = None
 
 
 def record_pictures(records: Iterable[ImageRecord]) -> Pictures:
-    """The photographs of a data set's records, by image id, in their order."""
-    return Pictures(
-        [
-            Picture(each.image_id, each.path, None, partial(open_record_image, each), partial(file_digest, each.path))
-            for each in records
-        ]
-    )
+    """The photographs of records, by image id, in their order. Raises DataError if two have the same id."""
+    pictures: dict[str, Picture | _Video] = {}
+    for each in records:
+        if each.image_id in pictures:
+            _clash(str(each.path), each.image_id, pictures[each.image_id].path)
+        read, sign = partial(open_record_image, each), partial(file_digest, each.path)
+        pictures[each.image_id] = Picture(each.image_id, each.path, None, read, sign)
+    return Pictures(list(pictures.values()))
 
 
 def file_digest(path: Path) -> str:

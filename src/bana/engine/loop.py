@@ -6,6 +6,7 @@ seed of their own, so a run that was killed and resumed takes the same steps as 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -23,7 +24,6 @@ from bana.engine.seeds import epoch_order, seed_of
 from bana.errors import LabelerError
 
 CHECKPOINT = "checkpoint.safetensors"
-BEST = "best.safetensors"
 LOG = "log.jsonl"
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -130,6 +130,7 @@ def train(
     identity: dict[str, Any],
     console: Console,
     after_epoch: Callable[[int], Validated] | None = None,
+    keep_best: Callable[[], None] | None = None,
 ) -> None:
     """Train a stage's model in place, from its checkpoint in ``out`` if there is one.
 
@@ -142,8 +143,8 @@ def train(
         out: The run's folder; gets ``log.jsonl`` and ``checkpoint.safetensors``.
         identity: What the run depends on (settings, data); a checkpoint of another identity is refused.
         console: Where progress is shown.
-        after_epoch: Called with the number of finished epochs, from 0 on; it may switch the model to inference. The
-            weights with the best score are kept in ``best.safetensors``.
+        after_epoch: Called with the number of finished epochs, from 0 on; it may switch the model to inference.
+        keep_best: Called after an epoch whose score is better than all before, to keep the model as it is then.
 
     Raises:
         LabelerError: If the checkpoint belongs to another run, or the loss becomes infinite or NaN.
@@ -172,9 +173,10 @@ def train(
         validated = after_epoch(epoch)
         if validated.metrics:
             _write(logs, {"step": step, "epoch": epoch, **validated.metrics})
-        if validated.score is not None and (best is None or validated.score > best):
+        if validated.score is not None and validated.score > (-math.inf if best is None else best):
             best = validated.score
-            save_tensors(out / BEST, stage.model.own_state(), {"identity": identity, "epoch": epoch, "score": best})
+            if keep_best is not None:
+                keep_best()
 
     saved = time.monotonic()
     try:

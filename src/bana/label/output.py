@@ -36,7 +36,9 @@ def input_digest(record: ImageRecord, labelling: str) -> str:
 
 def is_done(out: Path, image_id: str, digest: str) -> bool:
     """Whether the image's files are all there with the content that was written, and made from this input."""
-    return are_written(out, _entry_path(image_id), digest, len(LABELLINGS) + 1)
+    return are_written(
+        out, _entry_path(image_id), digest, {f"{each}/{image_id}.png" for each in (*LABELLINGS, CONFIDENCE)}
+    )
 
 
 def write_labels(out: Path, record: ImageRecord, labels: PseudoLabels, digest: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import nn, optim
 
-from bana.nn.backbones import Trained
+from bana.nn.backbones import Backbone, Trained, create_backbone
 from bana.presets import Settings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -63,6 +66,33 @@ class TrainingSettings(Settings):
         if self.schedule == "poly":
             return float((1 - progress) ** 0.9)
         return 1.0 if progress < 2 / 3 else 0.1
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random numbers from this seed within the block; the caller's stay as they are.
+
+    A caller's inference mode is none of the block's either, so that a network built in it can be trained.
+    """
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        torch.manual_seed(seed)
+        yield
+
+
+def build_backbone(settings: TrainingSettings, weights: str | None = None) -> Backbone:
+    """The backbone that the settings name, with gradients for the layers that they train.
+
+    Args:
+        settings: Backbone, its weights, and the crop.
+        weights: Backbone weights instead of those that the settings name.
+
+    Raises:
+        SettingsError: If the backbone or its weights cannot be had, or the crop does not fit it.
+    """
+    backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
+    backbone.check_crop(settings.crop, settings.backbone)
+    backbone.train_only(settings.train_backbone)
+    return backbone
 
 
 def build_optimizer(model: nn.Module, settings: TrainingSettings) -> optim.Optimizer:

@@ -25,7 +25,7 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
 
     Args:
         dataset: The labelled images.
-        labels: Their label folder; images that it does not have are left out.
+        labels: Their label folder.
         network: A segmenter file or run folder.
         settings: Of prediction.
 
@@ -34,15 +34,15 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
         LabelerError: If the network's file is missing or damaged.
     """
     folder = LabelFolder(labels)
-    there = {record.image_id: record for record in dataset if folder.has(record.image_id)}
-    whole = BoxDataset(tuple(there.values()), dataset.class_table, dataset.root, dataset.format, dataset.split)
+    there = {record.image_id: record for record in dataset}
     segmenter = Segmenter.load(network, settings)
-    chosen = choose(candidates(whole, folder), _ROWS)
+    # Where all boxes are small, no photograph is better to look at than another.
+    chosen = choose(candidates(dataset, folder), _ROWS) or tuple(there)[:_ROWS]
     return run_sheet(
         [_row(there[image_id], folder, segmenter) for image_id in chosen],
         dataset.classes,
         title="Boxes in, a network out",
-        subtitle=f"{len(chosen)} of {len(whole)} photographs that it learnt from, the surest labels first",
+        subtitle=f"{len(chosen)} of {len(dataset)} photographs that it learnt from, the surest labels first",
         footer="Labels are made from the boxes. The network sees the photograph alone.",
     )
 

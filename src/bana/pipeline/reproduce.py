@@ -13,15 +13,18 @@ from rich.console import Console
 from rich.table import Table
 
 from bana.classify.run import versions
+from bana.data.label_maps import write_label_map
+from bana.data.masks import required_truth
 from bana.data.records import BoxDataset
+from bana.data.strict_json import read_json_object
 from bana.engine.seeds import seed_of
-from bana.errors import DataError, SettingsError
+from bana.errors import OutputError, SettingsError
 from bana.evaluate.tables import shown
 from bana.pipeline.rows import ROWS, TABLES, Row
 from bana.pipeline.stages import Workshop
-from bana.pipeline.steps import Steps, content_digest
+from bana.pipeline.steps import MANIFEST, Steps, content_digest
 from bana.segment.recipe import Recipe
-from bana.segment.run import Machine
+from bana.segment.run import Machine, check_truth
 from bana.segment.scoring import STEPS
 
 
@@ -87,10 +90,11 @@ def reproduce(
         console: For progress.
 
     Raises:
-        DataError: If a training image has no true mask where a row needs it, or an image cannot be used.
-        OutputError: If ``out`` cannot be written.
+        DataError: If an image has no true mask where it needs one, or cannot be used.
+        OutputError: If ``out`` holds runs with another recipe or other images, or cannot be written.
         SettingsError: If a row is not of the table, or a backbone, its weights or the device cannot be had.
     """
+    check_truth(study.validation, study.dataset.classes)
     unknown = [name for name in study.rows if name not in TABLES[study.table]]
     if unknown:
         raise SettingsError(f"rows: {unknown[0]!r} is not one of {', '.join(TABLES[study.table])}")
@@ -100,16 +104,30 @@ def reproduce(
         "versions": versions(),
         "data": content_digest(study.dataset),
     }
-    shop = Workshop(Steps(out, facts, console), study.recipe, seed, machine or Machine(), workers, "stop", console)
+    _check_same_study(out, facts)
+    folders = ["classify", "labels", *(_folder(name, number) for name in study.rows for number in study.seeds)]
+    steps = Steps(out, facts, folders, console)
+    shop = Workshop(steps, study.recipe, seed, machine or Machine(), workers, "stop", console)
+    masks = {name: _masks(ROWS[name], study, out / "truth") for name in study.rows}
     labeler = shop.classify(study.dataset)
     labels = shop.label(study.dataset, labeler)
     for number in study.seeds:
         for name in study.rows:
-            _make(shop, study, name, number, labels, labeler)
+            _make(shop, study, name, number, labels, labeler, masks[name])
     return Reproduction(study.table, _collected(shop.steps, study.table))
 
 
-def _make(shop: Workshop, study: Study, name: str, seed: int, labels: Path, labeler: Path) -> None:
+def _check_same_study(out: Path, facts: dict[str, Any]) -> None:
+    """Refuse a folder with runs of another recipe or other images: its figures would stand in one table with ours."""
+    before = read_json_object(out / MANIFEST) if (out / MANIFEST).exists() else facts
+    changed = [name for name in ("settings", "seed", "data") if before.get(name) != facts[name]]
+    if changed:
+        raise OutputError(f"{out}: holds runs with other {', '.join(changed)}; choose another --out")
+
+
+def _make(
+    shop: Workshop, study: Study, name: str, seed: int, labels: Path, labeler: Path, masks: dict[str, Path]
+) -> None:
     row = ROWS[name]
     network = shop.segment(
         _folder(name, seed),
@@ -117,7 +135,7 @@ def _make(shop: Workshop, study: Study, name: str, seed: int, labels: Path, labe
         study.dataset,
         None if row.source == "masks" else labels,
         labeler,
-        masks=_masks(row, study),
+        masks=masks,
         seed=seed,
     )
     shop.score(f"score {_folder(name, seed)}", network, study.validation)
@@ -127,17 +145,18 @@ def _folder(name: str, seed: int) -> str:
     return f"{name}-{seed}"
 
 
-def _masks(row: Row, study: Study) -> dict[str, Path]:
-    """The true masks that a row may see, by image id."""
+def _masks(row: Row, study: Study, folder: Path) -> dict[str, Path]:
+    """The true masks that a row may see, by image id; those that are in annotation files are written to a folder."""
     if row.source == "labels":
         return {}
     wanted = set(study.masked) if row.source == "both" else {record.image_id for record in study.dataset}
     masks = {}
     for record in study.dataset:
         if record.image_id in wanted:
+            truth = required_truth(record, study.dataset.class_table)
+            masks[record.image_id] = record.semantic_path or folder / f"{record.image_id}.png"
             if record.semantic_path is None:
-                raise DataError(f"{record.path}: image {record.image_id} has no true mask; it needs one for this row")
-            masks[record.image_id] = record.semantic_path
+                write_label_map(masks[record.image_id], truth)
     return masks
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from rich.console import Console
 from bana.classify.run import versions
 from bana.data.faults import OnError
 from bana.data.files import write_bytes
+from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
 from bana.pipeline.picture import run_picture
 from bana.pipeline.stages import Workshop, has_truth
 from bana.pipeline.steps import Steps, content_digest
 from bana.segment.recipe import Recipe
-from bana.segment.run import Machine
+from bana.segment.run import Machine, check_truth
 from bana.segment.segmenter_file import FILE_NAME
 
 PICTURE = "run.png"
@@ -31,8 +32,9 @@ class PipelineRun:
     Attributes:
         out: The run folder.
         dataset: The images that were learnt.
+        left_out: How many could not be used.
         skipped: Names of the steps that were unchanged.
-        seconds: Of every step, in the session that finished it.
+        seconds: Of every step, in the call that finished it.
         labels: Scores of the labels as plain values; None where not every image has a true mask.
         network: Scores of the network as plain values, under ``plain`` and ``crf``; None as before.
         scored: The images that the network was scored on: ``validation``, ``training`` or None.
@@ -40,6 +42,7 @@ class PipelineRun:
 
     out: Path
     dataset: BoxDataset
+    left_out: int
     skipped: frozenset[str]
     seconds: dict[str, float]
     labels: dict[str, Any] | None
@@ -50,6 +53,7 @@ class PipelineRun:
         """The run for JSON."""
         return {
             "images": len(self.dataset),
+            "left_out": self.left_out,
             "skipped": sorted(self.skipped),
             "seconds": self.seconds,
             "labels": self.labels,
@@ -76,7 +80,7 @@ def run_pipeline(
 
     Args:
         dataset: Images with boxes.
-        validation: Images with true masks to score the network on; None: those of ``dataset``, if they have masks.
+        validation: Images with true masks to score the network on; None: those of ``dataset``, if all have masks.
         recipe: Settings of all stages.
         out: The run folder: ``run.json`` (settings, versions, seed, data, metrics), ``timings.json``, ``run.png``, and
             a folder for every stage.
@@ -87,10 +91,13 @@ def run_pipeline(
         console: For progress.
 
     Raises:
-        DataError: If an image cannot be used (``stop``), or the folder's ``run.json`` is damaged.
-        OutputError: If ``out`` cannot be written.
+        DataError: If an image cannot be used (``stop``), a validation image has no true mask, or the folder's
+            ``run.json`` is damaged.
+        OutputError: If ``out`` cannot be written, or holds folders that no run has made.
         SettingsError: If a backbone, its weights or the device cannot be had.
     """
+    if validation is not None:
+        check_truth(validation, dataset.classes)
     facts = {
         "settings": recipe.model_dump(mode="json"),
         "seed": seed,
@@ -103,24 +110,33 @@ def run_pipeline(
             "content": content_digest(dataset),
         },
     }
-    steps = Steps(out, facts, console)
+    steps = Steps(out, facts, ("classify", "labels", "segment"), console)
     shop = Workshop(steps, recipe, seed, machine or Machine(), workers, on_error, console)
     labeler = shop.classify(dataset)
     labels = shop.label(dataset, labeler)
-    validated = validation if validation is not None and has_truth(validation) else None
-    network = shop.segment("segment", recipe.segment, dataset, labels, labeler, validation=validated)
-    label_scores = shop.score_labels(labels, dataset) if has_truth(dataset) else None
-    scored = validated or (dataset if label_scores is not None else None)
+    labelled = _labelled(dataset, labels)
+    network = shop.segment("segment", recipe.segment, labelled, labels, labeler, validation=validation)
+    label_scores = shop.score_labels(labels, labelled) if has_truth(labelled) else None
+    scored = validation or (labelled if label_scores is not None else None)
     network_scores = None if scored is None else shop.score("evaluate", network, scored)
     steps.note(metrics={"labels": label_scores, "network": network_scores})
     steps.do(
         "picture",
-        [file_digest(network / FILE_NAME), facts["data"]],
-        lambda _: write_bytes(out / PICTURE, _png(dataset, labels, network, recipe)),
+        [file_digest(network / FILE_NAME), facts["data"], recipe.predict.model_dump(mode="json")],
+        lambda _: write_bytes(out / PICTURE, _png(labelled, labels, network, recipe)),
         lambda _: (out / PICTURE).is_file(),
     )
-    where = None if scored is None else "training" if validated is None else "validation"
-    return PipelineRun(out, dataset, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where)
+    where = None if scored is None else "training" if validation is None else "validation"
+    left_out = len(dataset) + len(dataset.rejected) - len(labelled)
+    return PipelineRun(
+        out, labelled, left_out, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where
+    )
+
+
+def _labelled(dataset: BoxDataset, labels: Path) -> BoxDataset:
+    """The images that have labels: all, or with ``skip`` those that could be used."""
+    folder = LabelFolder(labels)
+    return replace(dataset, records=tuple(record for record in dataset if folder.has(record.image_id)))
 
 
 def _png(dataset: BoxDataset, labels: Path, network: Path, recipe: Recipe) -> bytes:

@@ -21,6 +21,7 @@ from bana.evaluate import evaluate_labels
 from bana.evaluate.scores import LabellingScores
 from bana.label.run import label_dataset
 from bana.pipeline.steps import Steps, content_digest
+from bana.report.confidence import draw_confidence
 from bana.segment.recipe import Recipe
 from bana.segment.run import Machine, Training, train_segmenter
 from bana.segment.scoring import score_segmenter
@@ -70,7 +71,8 @@ class Workshop:
             )
 
         start = digest_of_start(self.recipe.classify, pretrained_path())
-        depends = [content_digest(dataset), self.recipe.classify.model_dump(mode="json"), start, self.seed]
+        recipe = self.recipe.model_dump(mode="json")
+        depends = [content_digest(dataset), recipe["classify"], recipe["label"], start, self.seed]
         self.steps.do("classify", depends, work, lambda folder: (folder / LABELER).is_file())
         return self.steps.out / "classify"
 
@@ -90,10 +92,10 @@ class Workshop:
             return {"images": run.images, "boxes": run.boxes, "left_out": len(run.rejected)}
 
         def is_there(folder: Path) -> bool:
-            if not (folder / LABELS_MANIFEST).is_file():
-                return False
+            if self.on_error == "skip" or not (folder / LABELS_MANIFEST).is_file():
+                return False  # which images should be there is known by labelling alone; it keeps those that are
             labels = LabelFolder(folder)
-            return self.on_error == "skip" or all(labels.has(record.image_id) for record in dataset)
+            return all(labels.has(record.image_id) for record in dataset)
 
         depends = [content_digest(dataset), file_digest(labeler / LABELER), self.recipe.label.model_dump(mode="json")]
         self.steps.do("labels", depends, work, is_there)
@@ -126,6 +128,7 @@ class Workshop:
                 on_error=self.on_error,
                 console=self.console,
             )
+            draw_confidence(training, folder)
 
         depends = [
             content_digest(dataset),

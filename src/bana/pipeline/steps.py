@@ -6,16 +6,19 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from bana._version import __version__
 from bana.data.files import write_json
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
-from bana.data.strict_json import read_json_object
+from bana.data.strict_json import read_json_object, value_of
+from bana.errors import DataError, OutputError
 
 MANIFEST = "run.json"
 TIMINGS = "timings.json"
@@ -30,26 +33,31 @@ class Steps:
     Args:
         out: The run folder.
         facts: What ``run.json`` says of the whole run: settings, versions, seed, data.
+        folders: Names of the steps' folders.
         console: For a line a step.
 
     Raises:
         DataError: If the folder's manifest is damaged.
-        OutputError: If the folder cannot be written.
+        OutputError: If one of the folders is there and this run has not made it.
     """
 
-    def __init__(self, out: Path, facts: dict[str, Any], console: Console) -> None:
+    def __init__(self, out: Path, facts: dict[str, Any], folders: Sequence[str], console: Console) -> None:
         self.out = out
         self._console = console
-        self._manifest = read_json_object(out / MANIFEST) if (out / MANIFEST).exists() else {}
+        self._manifest, self._states = _read_manifest(out / MANIFEST)
         self._timings = read_json_object(out / TIMINGS) if (out / TIMINGS).exists() else {}
+        self._manifest.pop("metrics", None)  # they are of the settings before
         self._manifest |= facts
-        self._states: dict[str, dict[str, Any]] = self._manifest.setdefault("steps", {})
+        self._visited: list[str] = []
         self.skipped: set[str] = set()
+        for name in folders:
+            if name not in self._states and (out / name).exists():
+                raise OutputError(f"{out / name}: was not made by this run; choose another --out")
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds that each finished step took, in the session that finished it."""
-        return dict(self._timings)
+        """Seconds that each step of this call took, in the session that finished it."""
+        return {name: self._timings[name] for name in self._visited if name in self._timings}
 
     def do(
         self, name: str, depends: Any, work: Callable[[Path], dict[str, Any] | None], is_there: Callable[[Path], bool]
@@ -66,13 +74,16 @@ class Steps:
         Returns:
             What ``work`` returned, now or when it was done.
         """
-        key = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+        key = hashlib.sha256(json.dumps([__version__, depends], sort_keys=True).encode()).hexdigest()
+        self._visited.append(name)
         folder, state = self.out / name, self._states.get(name, {})
         if state.get("key") == key and state.get("done") and is_there(folder):
             self._console.print(f"{name}: unchanged", highlight=False)
             self.skipped.add(name)
             return dict(state["facts"])
-        if state.get("key") != key and folder.exists():
+        if state and state.get("key") != key and folder.exists():
+            self._states[name] = {"done": False}  # a kill must not leave half a folder under the old key
+            self._save()
             shutil.rmtree(folder)
         self._states[name] = {"key": key, "done": False}
         self._save()
@@ -100,11 +111,29 @@ class Steps:
         write_json(self.out / MANIFEST, self._manifest, indent=2)
 
 
+@lru_cache(maxsize=4)
 def content_digest(dataset: BoxDataset) -> str:
-    """A hex digest of a data set with the content of its image files and label maps."""
+    """A hex digest of a data set with its masks and the content of its image files and label maps.
+
+    What cannot be read is digested as such; the step that needs it says so.
+    """
     digest = hashlib.sha256(dataset.fingerprint().encode())
     for record in dataset:
+        digest.update(json.dumps(record.segmentations).encode())
         for path in (record.path, record.semantic_path, record.instance_path):
-            if path is not None:
-                digest.update(file_digest(path).encode())
+            try:
+                digest.update(b"-" if path is None else file_digest(path).encode())
+            except DataError:
+                digest.update(b"unreadable")
     return digest.hexdigest()
+
+
+def _read_manifest(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """A manifest, and in it the states of steps, by name; both empty where there is none."""
+    manifest = read_json_object(path) if path.exists() else {}
+    states = value_of({"steps": {}, **manifest}, "steps", dict, str(path))
+    for name, state in states.items():
+        if not isinstance(state, dict) or (state.get("done") and not isinstance(state.get("facts"), dict)):
+            raise DataError(f"{path}: step {name!r} is damaged; remove the file, or choose another --out")
+    manifest["steps"] = states
+    return manifest, states

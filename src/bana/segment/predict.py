@@ -46,10 +46,14 @@ class Outputs:
     draw: Draw | None = None
     probabilities: bool = False
 
-    @property
-    def files(self) -> int:
-        """How many files that makes."""
-        return 1 + (self.draw is not None) + self.probabilities
+    def files(self, name: str) -> set[str]:
+        """The paths, in the output folder, of the files of a picture."""
+        files = {f"{LABELS}/{name}.png"}
+        if self.draw is not None:
+            files.add(f"{OVERLAYS}/{name}.jpg")
+        if self.probabilities:
+            files.add(f"{PROBABILITIES}/{name}.npz")
+        return files
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ class _Prepared:
             item = None
             with faults.of(picture.name):
                 digest = hashlib.sha256((self.digest + picture.digest()).encode()).hexdigest()
-                if are_written(self.out, _entry_path(picture.name), digest, self.outputs.files):
+                if are_written(self.out, _entry_path(picture.name), digest, self.outputs.files(picture.name)):
                     done.there += 1
                 else:
                     pixels = None if picture.frame is None else picture.pixels()

@@ -20,6 +20,7 @@ from bana.data.faults import FaultLog, OnError
 from bana.data.files import write_json, write_text
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
+from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord, Rejected
 from bana.data.sources import file_digest
 from bana.data.strict_json import json_lines
@@ -33,7 +34,10 @@ from bana.segment.samples import LabelledCrops, Targets, collate
 from bana.segment.segmenter_file import FILE_NAME, SegmenterFacts, build_segmenter, save_segmenter
 from bana.segment.settings import SegmentSettings
 from bana.segment.stage import SegmentStage
-from bana.segment.validation import Watch
+from bana.segment.validation import CONFIDENCE, Watch
+
+BEST = "best.safetensors"
+"""The segmenter file with the weights of the epoch whose score was best."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ def train_segmenter(
         The segmenter file, with the weights after the last step.
 
     Raises:
-        DataError: If an image or its labels cannot be used (``stop``), none has labels, or classes differ.
+        DataError: If an image or its labels cannot be used (``stop``), none has labels, a validation image has no true
+            mask, or classes differ.
         LabelerError: If the checkpoint in ``out`` is of another run, or the labeler cannot be read.
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
@@ -112,8 +117,11 @@ def train_segmenter(
         raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
     dataset, seed = training.dataset, training.seed
     targets = targets_of(training)
+    if training.validation is not None:
+        check_truth(training.validation, dataset.classes)
     records, rejected = _usable(dataset, targets, on_error)
-    identity = _identity(training, targets, settings, records)
+    pictures = _chosen(records, training)
+    identity = _identity(training, targets, settings, records) | {"pictures": [each.image_id for each in pictures]}
     check_same_run(out / CHECKPOINT, identity)
     write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
     if not records:
@@ -124,8 +132,9 @@ def train_segmenter(
     model = _network(training, settings, crops, len(records), machine.device)
     rates = _filling_rates(targets, records) if settings.loss == "filling_rate" else None
     stage = SegmentStage(model, settings, dataset.class_table.ignore_index, rates)
-    chosen = np.random.default_rng(seed_of(seed, "pictures")).permutation(len(records))[: training.pictures]
-    pictures = [records[index] for index in sorted(chosen)]
+    if not (out / CHECKPOINT).exists():
+        for stale in (out / CONFIDENCE).rglob("epoch-*.png"):  # of a run that was killed before its first checkpoint
+            stale.unlink()
     watch = Watch(model, out, settings.gamma, settings.epochs, targets, pictures, training.validation)
     loop = Loop(
         settings.epochs,
@@ -137,22 +146,51 @@ def train_segmenter(
         settings.precision,
         machine.tensorboard,
     )
+    facts = SegmenterFacts(dataset.classes, settings, {**identity, "versions": versions()})
     began = time.monotonic()
-    train(stage, crops, len(records), collate, loop, out, identity, console, watch)
+    train(
+        stage,
+        crops,
+        len(records),
+        collate,
+        loop,
+        out,
+        identity,
+        console,
+        after_epoch=watch,
+        keep_best=lambda: save_segmenter(out / BEST, model, facts),
+    )
     console.print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
     file = out / FILE_NAME
-    save_segmenter(file, model, SegmenterFacts(dataset.classes, settings, {**identity, "versions": versions()}))
+    save_segmenter(file, model, facts)
     return file
 
 
+def check_truth(validation: BoxDataset, classes: tuple[str, ...]) -> None:
+    """Raise DataError if images cannot be scored: other classes, or a true mask that is missing or damaged."""
+    if validation.classes != classes:
+        raise DataError(f"{validation.root}: split {validation.split!r} has other classes than the images to train on")
+    for record in validation:
+        required_truth(record, validation.class_table)
+
+
+def _chosen(records: Sequence[ImageRecord], training: Training) -> list[ImageRecord]:
+    """The images whose confidence maps are drawn."""
+    order = np.random.default_rng(seed_of(training.seed, "pictures")).permutation(len(records))
+    return [records[index] for index in sorted(order[: training.pictures])]
+
+
 def targets_of(training: Training) -> Targets:
-    """Where a run's labels come from. Raises DataError if its parts have different classes."""
+    """Where a run's labels come from. Raises DataError if classes differ, or no mask is of an image."""
     folder = None
     if training.labels is not None:
         folder = LabelFolder(training.labels)
         folder.check_classes(training.dataset)
-    if training.validation is not None and training.validation.classes != training.dataset.classes:
-        raise DataError(f"{training.validation.root}: its classes are not those of the images to train on")
+    if training.masks and not any(record.image_id in training.masks for record in training.dataset):
+        first = next(iter(training.masks.values()))
+        raise DataError(
+            f"{first}: is the mask of no image of {training.dataset.root}, nor is any other; name it <image>.png"
+        )
     return Targets(training.dataset.class_table, folder, training.masks)
 
 
@@ -176,25 +214,25 @@ def _identity(
     training: Training, targets: Targets, settings: SegmentSettings, records: Sequence[ImageRecord]
 ) -> dict[str, Any]:
     """All that the run depends on, as plain values."""
-    masked = [record.image_id for record in records if record.image_id in training.masks]
+    masks = {
+        record.image_id: training.masks[record.image_id] for record in records if record.image_id in training.masks
+    }
     return {
         "settings": settings.model_dump(mode="json"),
         "data": training.dataset.fingerprint(),
         "images": len(records),
+        "image_ids": _digest(record.image_id for record in records),
         "labels": None if targets.labels is None else targets.labels.labelling,
-        "masks": _digest(training.masks[image_id] for image_id in masked),
-        "masked_images": len(masked),
+        "masks": _digest(f"{image_id} {file_digest(path)}" for image_id, path in masks.items()),
+        "masked_images": len(masks),
         "labeler": digest_of_start(settings, training.labeler),
         "validation": None if training.validation is None else training.validation.fingerprint(),
         "seed": training.seed,
     }
 
 
-def _digest(paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(file_digest(path).encode())
-    return digest.hexdigest()
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _network(

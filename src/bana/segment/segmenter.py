@@ -146,15 +146,16 @@ class Segmenter:
 
     def _refined(self, image: npt.NDArray[np.uint8], probabilities: FloatArray) -> FloatArray:
         assert self._crf is not None
-        present = np.flatnonzero([each.max() >= _LEAST_PROBABILITY for each in probabilities])
-        refined: FloatArray = zeros(probabilities.shape)
-        few: FloatArray = zeros((len(present), *image.shape[:2]))
+        likely = np.flatnonzero([each.max() >= _LEAST_PROBABILITY for each in probabilities])
+        present = np.union1d(likely, np.unique(probabilities.argmax(0)))  # of many classes the best may be below it
+        few, out = (zeros((len(present), *image.shape[:2])) for _ in range(2))
         for row, channel in enumerate(present):
             few[row] = probabilities[channel]
         few /= few.sum(axis=0)
-        self._crf.tiled(image, probabilities=few, out=few)
+        self._crf.tiled(image, probabilities=few, out=out)
+        refined: FloatArray = zeros(probabilities.shape)
         for row, channel in enumerate(present):
-            refined[channel] = few[row]
+            refined[channel] = out[row]
         return refined
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from bana.errors import LabelerError, SettingsError
-from bana.nn.backbones import Backbone, create_backbone
+from bana.nn.backbones import Backbone
 from bana.nn.heads import ASPP, FusingHead
 from bana.nn.network_file import fill_network, read_network, save_network
+from bana.nn.training import build_backbone, seeded
 from bana.presets import parse_settings
 from bana.segment.model import SegmentationNetwork
 from bana.segment.settings import SegmentSettings
@@ -50,12 +50,8 @@ def build_segmenter(
     Raises:
         SettingsError: If the backbone or its weights cannot be had.
     """
-    # The caller's random numbers stay as they are, and a caller's inference mode is none of the network's.
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
-        torch.manual_seed(seed)
-        backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
-        backbone.check_crop(settings.crop, settings.backbone)
-        backbone.train_only(settings.train_backbone)
+    with seeded(seed):
+        backbone = build_backbone(settings, weights)
         head = _head(settings, backbone)
         width = backbone.info.channels[-1] if head is None else settings.head_width
         return SegmentationNetwork(backbone, head, width, classes)

@@ -57,7 +57,8 @@ class SegmentStage:
         metrics = {"loss": loss.item(), "differ": (differ.sum() / labelled).item()}
         if differ.any():
             rows = cosine.detach().permute(0, 2, 3, 1)[differ].T[None, :, :, None]  # (1, C, M, 1): those pixels alone
-            sigma = confidence_map(rows, batch.y_crf[differ][None, :, None], gamma=self.settings.gamma)
+            labels = batch.y_crf[differ][None, :, None]
+            sigma = confidence_map(rows, labels, gamma=self.settings.gamma, ignore_index=self._ignore_index)
             metrics["sigma"] = sigma.mean().item()
         return loss, metrics
 
