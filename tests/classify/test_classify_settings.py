@@ -72,7 +72,8 @@ def test_the_defaults_are_the_papers_recipe():
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_shipped_preset_is_valid(name):
-    assert load_preset(name, Recipe).classify.backbone == name
+    recipe = load_preset(name, Recipe)
+    assert recipe.classify.backbone == recipe.segment.backbone == {"small": "lite0"}.get(name, name)
 
 
 def test_a_preset_of_ones_own(tmp_path):

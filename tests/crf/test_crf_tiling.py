@@ -221,3 +221,11 @@ def test_a_tile_far_from_the_origin_is_as_one_near_it():
     np.testing.assert_allclose(
         ours, near, atol=1e-3
     )  # 4e-5 on average, from places that float32 rounds at 10,000 sigma
+
+
+def test_marginals_may_not_overwrite_what_later_tiles_read():
+    probabilities = np.full((2, 20, 20), 0.5, dtype=np.float32)
+    with pytest.raises(SettingsError, match="out: is probabilities itself, which later tiles still need"):
+        DenseCRF(bilateral_sxy=1).tiled(
+            np.zeros((20, 20, 3), np.uint8), probabilities=probabilities, tile=12, overlap=2, out=probabilities
+        )

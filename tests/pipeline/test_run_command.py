@@ -1,5 +1,6 @@
 """`bana run` and `bana reproduce` as a user meets them."""
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -7,11 +8,16 @@ from dataclasses import replace
 import pytest
 import yaml
 from PIL import Image
+from rich.console import Console
 
 from bad_data import refused
 from bana.data.label_maps import write_label_map
+from bana.data.reading import read_dataset
 from bana.engine.loop import Loop
+from bana.pipeline.run import run_pipeline
+from bana.presets import load_preset
 from bana.segment import stage as stage_module
+from bana.segment.recipe import Recipe
 from shapes_data import IMAGES, true_mask
 
 STEPS = ["classify", "evaluate", "evaluate labels", "labels", "picture", "segment"]
@@ -93,9 +99,17 @@ def test_only_what_depends_on_a_change_is_done_anew(run, preset, data, tmp_path)
     assert json.loads(answer.out)["scored_on"] == "validation"
 
 
+@pytest.fixture(scope="module")
+def whole_run(preset, data, tmp_path_factory):
+    """The folder of a run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    dataset, recipe = read_dataset(data, "train"), load_preset(str(preset), Recipe)
+    run_pipeline(dataset, None, recipe, out, workers=1, console=Console(file=io.StringIO()))
+    return out
+
+
 @pytest.mark.parametrize("step", [1, 3])
-def test_a_run_that_was_cut_ends_as_a_whole_one(run, data, tmp_path, monkeypatch, step):
-    assert run(data, tmp_path / "whole", "--split", "train").status == 0
+def test_a_run_that_was_cut_ends_as_a_whole_one(run, data, whole_run, tmp_path, monkeypatch, step):
     true_loss, calls = stage_module.SegmentStage.loss, []
 
     def cut_loss(self, batch):
@@ -109,15 +123,15 @@ def test_a_run_that_was_cut_ends_as_a_whole_one(run, data, tmp_path, monkeypatch
     assert run(data, tmp_path / "cut", "--split", "train").status == 130
     assert not (tmp_path / "cut" / "run.png").exists()
     assert run(data, tmp_path / "cut", "--split", "train").status == 0
-    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "cut") == contents(whole_run)
 
 
-def test_a_network_of_a_run_is_found(bana, run, data, tmp_path):
-    assert run(data, tmp_path / "run", "--split", "train").status == 0
+def test_a_network_of_a_run_is_found(bana, whole_run, data, tmp_path):
     photo = data / "JPEGImages/a.jpg"
-    assert bana("predict", tmp_path / "run", photo, "--out", tmp_path / "masks", "--workers", 1).status == 0
+    assert bana("predict", whole_run, photo, "--out", tmp_path / "masks", "--workers", 1).status == 0
     assert (tmp_path / "masks/labels/a.png").is_file()
-    labelled = bana("label", data, "--split", "train", "--labeler", tmp_path / "run", "--out", tmp_path / "labels")
+    labels = tmp_path / "labels"
+    labelled = bana("label", data, "--split", "train", "--labeler", whole_run, "--out", labels, "--workers", 1)
     assert labelled.status == 0
 
 

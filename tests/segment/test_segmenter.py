@@ -1,4 +1,6 @@
+from functools import partial
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -103,10 +105,7 @@ def test_the_crf_of_a_large_image_goes_in_tiles(tiny_segment_run, image, monkeyp
     whole = segmenter(image)
     small = CRFSettings(bilateral_sxy=8, bilateral_srgb=5).build(1)
     expected = small(image, probabilities=whole.plain)
-    monkeypatch.setattr(segmenter, "_crf", small)
-    monkeypatch.setattr(
-        type(small), "tiled", lambda crf, *given, **named: tiled.__func__(crf, *given, tile=72, **named)
-    )
+    monkeypatch.setattr(segmenter, "_crf", SimpleNamespace(tiled=partial(small.tiled, tile=72)))
     assert np.abs(segmenter(image).probabilities - expected).max() < 0.1
 
 

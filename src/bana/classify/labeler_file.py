@@ -80,7 +80,7 @@ def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
     settings = facts.classify
     weights = "random" if settings.train_backbone == "all" else None
     model = build_classifier(settings, len(facts.classes), seed=0, weights=weights)
-    fill_network(model, tensors, metadata, file)
+    fill_network(model, tensors, metadata, file, settings.backbone)
     return model.eval(), facts
 
 

@@ -50,14 +50,16 @@ def read_network_facts(path: Path, kind: str, command: str) -> dict[str, Any]:
     return facts
 
 
-def fill_network(network: Network, tensors: dict[str, Tensor], facts: dict[str, Any], path: Path) -> None:
-    """Put a file's tensors into a network that was built from its facts.
+def fill_network(
+    network: Network, tensors: dict[str, Tensor], facts: dict[str, Any], path: Path, backbone: str
+) -> None:
+    """Put a file's tensors into a network that was built from its facts, with the backbone of that name.
 
     Raises:
         LabelerError: If the tensors are of another network, or were trained on other backbone weights.
     """
     if digest(network.given_state()) != facts.get("backbone_digest"):
-        raise LabelerError(f"{path}: trained on other weights of its backbone; install those, or train again")
+        raise LabelerError(f"{path}: trained on other weights of {backbone}; install those, or train again")
     network.load_own_state(tensors, str(path))
 
 

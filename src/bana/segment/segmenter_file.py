@@ -90,7 +90,7 @@ def load_segmenter(file_or_run: Path) -> tuple[SegmentationNetwork, SegmenterFac
         raise LabelerError(f"{file}: of another version of bana ({error}); train again, or install that one") from error
     weights = "random" if settings.train_backbone == "all" else None
     model = build_segmenter(settings, len(facts.classes), seed=0, weights=weights)
-    fill_network(model, tensors, metadata, file)
+    fill_network(model, tensors, metadata, file, settings.backbone)
     return model.eval(), facts
 
 
