@@ -15,6 +15,7 @@ from bana.classify.labeler_file import (
     load_classifier,
     load_facts,
     save_labeler,
+    start_from_labeler,
 )
 from bana.data.images import open_record_image
 from bana.engine.checkpoint import load_tensors, save_tensors
@@ -217,3 +218,18 @@ def test_a_pickle_is_not_executed(tmp_path):
 def test_the_file_holds_no_pickle(tiny_run):
     with safe_open(tiny_run / FILE_NAME, "pt") as file:
         assert json.loads(file.metadata()["bana"])["kind"] == "labeler"
+
+
+def test_a_labeler_of_other_backbone_weights_is_no_start(tiny_settings, tmp_path):
+    other = tiny_settings.model_copy(update={"backbone_weights": "random"})
+    labeler = build_classifier(other, 3, seed=1)
+    given = tiny_settings.model_copy(update={"backbone_weights": str(tmp_path / "network.pt")})
+    torch.save(labeler.backbone.network.state_dict(), tmp_path / "network.pt")
+    labeler = build_classifier(given, 3, seed=1)
+    save_labeler(tmp_path / "l.safetensors", labeler, LabelerFacts(CLASSES, given, {}, {}))
+    network = build_classifier(tiny_settings, 3, seed=1)
+    with pytest.raises(SettingsError, match="was trained on other weights of lite0; set backbone_weights alike"):
+        start_from_labeler(network, CLASSES, tiny_settings, tmp_path / "l.safetensors")
+    same = build_classifier(given, 3, seed=2)
+    start_from_labeler(same, CLASSES, given, tmp_path / "l.safetensors")
+    assert torch.allclose(same.class_weights, labeler.class_weights, atol=1e-3)
