@@ -13,7 +13,7 @@ from bana.classify.model import BoxClassifier
 from bana.classify.settings import ClassifySettings
 from bana.errors import LabelerError, SettingsError
 from bana.nn.network import Network
-from bana.nn.network_file import fill_network, read_network, read_network_facts, save_network
+from bana.nn.network_file import fill_network, network_path, read_network, read_network_facts, save_network
 from bana.nn.training import TrainingSettings, build_backbone, seeded
 from bana.nn.weights import digest
 from bana.presets import parse_settings
@@ -144,10 +144,7 @@ def start_from_labeler(network: Network, classes: tuple[str, ...], settings: Tra
 
 def labeler_path(file_or_run: Path) -> Path:
     """The labeler file itself, or the one in a run folder of ``bana classify`` or ``bana run``."""
-    if not file_or_run.is_dir():
-        return file_or_run
-    whole = file_or_run / "classify" / FILE_NAME
-    return whole if whole.is_file() else file_or_run / FILE_NAME
+    return network_path(file_or_run, "classify", FILE_NAME)
 
 
 def pretrained_path() -> Path:

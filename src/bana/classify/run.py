@@ -33,7 +33,7 @@ from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset, ImageRecord, Rejected
 from bana.data.sources import file_digest
 from bana.data.strict_json import json_lines
-from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
+from bana.engine.loop import CHECKPOINT, Loop, SampleKey, check_same_run, train
 from bana.engine.memory import keep_freed_memory
 from bana.engine.seeds import seed_of
 from bana.errors import DataError, OutputError, SettingsError
@@ -165,5 +165,10 @@ def _openable(dataset: BoxDataset, on_error: OnError) -> tuple[Sequence[ImageRec
 
 
 def _calibrate(model: BoxClassifier, crops: BoxCrops, count: int, seed: int) -> None:
+    model.calibrate(collate([crops[key] for key in calibration_keys(count, seed)]).images)
+
+
+def calibration_keys(count: int, seed: int) -> list[SampleKey]:
+    """Which crops of ``count`` images the statistics of the backbone's features are taken from."""
     chosen = np.random.default_rng(seed_of(seed, "calibration")).permutation(count)[:CALIBRATION_IMAGES]
-    model.calibrate(collate([crops[(0, int(index))] for index in chosen]).images)
+    return [(0, int(index)) for index in chosen]

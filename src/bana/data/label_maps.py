@@ -32,15 +32,18 @@ def label_map_png(labels: LabelMap) -> bytes:
     image = Image.fromarray(labels)
     if labels.dtype == np.uint8:
         image.putpalette(voc_palette().tobytes())
-    file = BytesIO()
-    image.save(file, format="PNG")
-    return file.getvalue()
+    return png(image)
 
 
 def gray_png(values: npt.NDArray[np.floating]) -> bytes:
     """Values (H, W) in 0..1 as an 8-bit grayscale PNG file."""
+    return png(Image.fromarray(np.rint(values * 255).astype(np.uint8)))
+
+
+def png(image: Image.Image) -> bytes:
+    """An image as a PNG file."""
     file = BytesIO()
-    Image.fromarray(np.rint(values * 255).astype(np.uint8)).save(file, format="PNG")
+    image.save(file, format="PNG")
     return file.getvalue()
 
 

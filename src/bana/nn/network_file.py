@@ -63,6 +63,14 @@ def fill_network(
     network.load_own_state(tensors, str(path))
 
 
+def network_path(file_or_run: Path, stage: str, name: str) -> Path:
+    """A network's file itself, or the one of that name in the run folder of its stage or of ``bana run``."""
+    if not file_or_run.is_dir():
+        return file_or_run
+    whole = file_or_run / stage / name
+    return whole if whole.is_file() else file_or_run / name
+
+
 def _check_kind(path: Path, facts: dict[str, Any], kind: str, command: str) -> None:
     if facts.get("kind") != kind:
         raise LabelerError(f"{path}: not a {kind}; choose a {kind}.safetensors that `{command}` wrote")

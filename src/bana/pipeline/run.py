@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from bana.classify.run import versions
 from bana.data.faults import OnError
 from bana.data.files import write_bytes
 from bana.data.label_folder import LabelFolder
+from bana.data.label_maps import png
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
 from bana.pipeline.picture import run_picture
@@ -123,7 +123,7 @@ def run_pipeline(
     steps.do(
         "picture",
         [file_digest(network / FILE_NAME), facts["data"], recipe.predict.model_dump(mode="json")],
-        lambda _: write_bytes(out / PICTURE, _png(labelled, labels, network, recipe)),
+        lambda _: write_bytes(out / PICTURE, png(run_picture(labelled, labels, network, recipe.predict))),
         lambda _: (out / PICTURE).is_file(),
     )
     where = None if scored is None else "training" if validation is None else "validation"
@@ -137,9 +137,3 @@ def _labelled(dataset: BoxDataset, labels: Path) -> BoxDataset:
     """The images that have labels: all, or with ``skip`` those that could be used."""
     folder = LabelFolder(labels)
     return replace(dataset, records=tuple(record for record in dataset if folder.has(record.image_id)))
-
-
-def _png(dataset: BoxDataset, labels: Path, network: Path, recipe: Recipe) -> bytes:
-    file = BytesIO()
-    run_picture(dataset, labels, network, recipe.predict).save(file, format="PNG")
-    return file.getvalue()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from bana.data.files import write_bytes
 from bana.data.images import open_record_image
-from bana.data.label_maps import read_label_map
+from bana.data.label_maps import png, read_label_map
 from bana.data.records import FloatArray, ImageRecord
 from bana.report.confidence_sheet import ConfidenceRow, confidence_sheet
 from bana.segment.run import Training, targets_of
@@ -45,9 +44,7 @@ def draw_confidence(training: Training, run: Path) -> Path | None:
         title="What the network trusts",
         subtitle="Labels, where the two labellings differ, and the confidence in them (Eq. 12) after so many epochs",
     )
-    file = BytesIO()
-    sheet.save(file, format="PNG")
-    write_bytes(run / PICTURE, file.getvalue())
+    write_bytes(run / PICTURE, png(sheet))
     return run / PICTURE
 
 

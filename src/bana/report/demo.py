@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from bana.data.files import write_bytes
 from bana.data.label_folder import LabelFolder
+from bana.data.label_maps import png
 from bana.data.records import BoxDataset
 from bana.data.sample import FOLDER, sample_dataset
 from bana.evaluate import LabelScores, evaluate_labels
@@ -108,8 +108,6 @@ def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Dem
         subtitle=f"{len(chosen)} of {len(dataset)} photographs, from the surest labels to the least sure",
         footer=_FOOTER,
     )
-    file = BytesIO()
-    picture.save(file, format="PNG")
-    write_bytes(out / PICTURE, file.getvalue())
+    write_bytes(out / PICTURE, png(picture))
     write_bytes(out / "ATTRIBUTION.md", (FOLDER / "ATTRIBUTION.md").read_bytes())
     return demo

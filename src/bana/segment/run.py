@@ -15,7 +15,7 @@ from rich.console import Console
 from torch import Tensor
 
 from bana.classify.labeler_file import start_from_labeler
-from bana.classify.run import CALIBRATION_IMAGES, REJECTED, digest_of_start, versions
+from bana.classify.run import REJECTED, calibration_keys, digest_of_start, versions
 from bana.data.faults import FaultLog, OnError
 from bana.data.files import write_json, write_text
 from bana.data.images import open_record_image
@@ -243,8 +243,7 @@ def _network(
     if settings.start == "labeler" and training.labeler is not None:
         start_from_labeler(model, training.dataset.classes, settings, training.labeler)
     elif settings.head == "fuse":
-        chosen = np.random.default_rng(seed_of(training.seed, "calibration")).permutation(count)[:CALIBRATION_IMAGES]
-        model.calibrate(collate([crops[(0, int(index))] for index in chosen]).images)
+        model.calibrate(collate([crops[key] for key in calibration_keys(count, training.seed)]).images)
     return on_device(model, device)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from bana.errors import LabelerError, SettingsError
 from bana.nn.backbones import Backbone
 from bana.nn.heads import ASPP, FusingHead
-from bana.nn.network_file import fill_network, read_network, save_network
+from bana.nn.network_file import fill_network, network_path, read_network, save_network
 from bana.nn.training import build_backbone, seeded
 from bana.presets import parse_settings
 from bana.segment.model import SegmentationNetwork
@@ -96,7 +96,4 @@ def load_segmenter(file_or_run: Path) -> tuple[SegmentationNetwork, SegmenterFac
 
 def segmenter_path(file_or_run: Path) -> Path:
     """The segmenter file itself, or the one in a run folder of ``bana segment`` or ``bana run``."""
-    if not file_or_run.is_dir():
-        return file_or_run
-    whole = file_or_run / "segment" / FILE_NAME
-    return whole if whole.is_file() else file_or_run / FILE_NAME
+    return network_path(file_or_run, "segment", FILE_NAME)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from PIL import Image
 
 from bana.data.classes import CLASS_FILE
 from bana.data.files import write_json, write_text
+from bana.data.label_maps import png
 from bana.data.masks import instance_truth
 from bana.data.outlines import trace
 from bana.data.records import BoolArray, ClassTable, FloatArray, ImageRecord
@@ -87,10 +87,8 @@ def _mask_shapes(mask: BoolArray, group: int) -> list[dict[str, Any]]:
     outlines = trace(mask)
     if outlines.holes:
         left, top, right, bottom = (int(edge) for edge in _bounds(mask))
-        png = io.BytesIO()
-        Image.fromarray(mask[top:bottom, left:right]).save(png, format="PNG")
         points = [[left, top], [right - 1, bottom - 1]]
-        text = base64.b64encode(png.getvalue()).decode("ascii")
+        text = base64.b64encode(png(Image.fromarray(mask[top:bottom, left:right]))).decode("ascii")
         return [{"shape_type": "mask", "points": points, "group_id": None, "mask": text}]
     group_id = group if len(outlines.parts) > 1 else None
     return [
