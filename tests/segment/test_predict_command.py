@@ -159,6 +159,10 @@ def test_predictions_are_scored(bana, predict, shapes_voc, tmp_path):
     assert "prediction" in bana("evaluate", out, data, "--split", "train").out
     (out / "labels" / "e.png").unlink()
     refused(bana("evaluate", out, data, "--split", "train"), "no prediction of 1 of 6 images, the first: e")
+    manifest = out / "predictions.json"
+    manifest.write_text(manifest.read_text().replace(CLASSES[1], "unicorn"))
+    message = f"class 2 is 'unicorn' there and {CLASSES[1]!r} here; predict with a network of these classes"
+    refused(bana("evaluate", out, data, "--split", "train"), message)
 
 
 @pytest.mark.parametrize(

@@ -78,18 +78,7 @@ class LabelFolder:
 
     def check_classes(self, dataset: BoxDataset) -> None:
         """Raise DataError if the folder has other classes than the data set; names the first that differs."""
-        if self.classes == dataset.classes:
-            return
-        ours, theirs = (*self.classes, "(no more)"), (*dataset.classes, "(no more)")
-        number, (labelled, true) = next(
-            (number, names)
-            for number, names in enumerate(zip(ours, theirs, strict=False), start=1)
-            if names[0] != names[1]
-        )
-        raise DataError(
-            f"{self.path}: its {len(self.classes)} classes are not the {len(dataset.classes)} of {dataset.root}: class "
-            f"{number} is {labelled!r} there and {true!r} here; take the data set that was labelled"
-        )
+        dataset.require_classes(self.classes, self.path, "take the data set that was labelled")
 
     def has(self, image_id: str) -> bool:
         """Whether all files of an image are there."""

@@ -41,10 +41,7 @@ class PredictionFolder:
 
     def check(self, dataset: BoxDataset) -> None:
         """Raise DataError if classes differ from the data set's, or one of its images has no prediction."""
-        if self.class_table.names != dataset.classes:
-            raise DataError(
-                f"{self.path}: its classes are not those of {dataset.root}; predict with a network of these"
-            )
+        dataset.require_classes(self.class_table.names, self.path, "predict with a network of these classes")
         missing = [record.image_id for record in dataset if not self._path(record).is_file()]
         if missing:
             raise DataError(

@@ -15,6 +15,8 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from bana.errors import DataError
+
 LEAST_BACKGROUND = 1 / 8
 """Images with a smaller share of background give a classifier nothing to compare with (paper 3.1)."""
 
@@ -147,6 +149,17 @@ class BoxDataset(Sequence[ImageRecord]):
 
     def __iter__(self) -> Iterator[ImageRecord]:
         return iter(self.records)
+
+    def require_classes(self, classes: Sequence[str], owner: Path, remedy: str) -> None:
+        """Raise DataError, ending in ``remedy``, if ``owner`` has other classes; it names the first that differs."""
+        if tuple(classes) == self.classes:
+            return
+        pairs = zip((*classes, "(no more)"), (*self.classes, "(no more)"), strict=False)
+        number, (theirs, ours) = next((number, pair) for number, pair in enumerate(pairs, 1) if pair[0] != pair[1])
+        raise DataError(
+            f"{owner}: its {len(classes)} classes are not the {len(self.classes)} of {self.root}: class {number} is "
+            f"{theirs!r} there and {ours!r} here; {remedy}"
+        )
 
     def fingerprint(self) -> str:
         """A hex digest of what training and labelling depend on: ids, sizes, boxes, classes and flags, in order."""

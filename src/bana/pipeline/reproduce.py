@@ -94,7 +94,7 @@ def reproduce(
         OutputError: If ``out`` holds runs with another recipe or other images, or cannot be written.
         SettingsError: If a row is not of the table, or a backbone, its weights or the device cannot be had.
     """
-    check_truth(study.validation, study.dataset.classes)
+    check_truth(study.validation, study.dataset)
     unknown = [name for name in study.rows if name not in TABLES[study.table]]
     if unknown:
         raise SettingsError(f"rows: {unknown[0]!r} is not one of {', '.join(TABLES[study.table])}")

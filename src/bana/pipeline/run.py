@@ -97,7 +97,7 @@ def run_pipeline(
         SettingsError: If a backbone, its weights or the device cannot be had.
     """
     if validation is not None:
-        check_truth(validation, dataset.classes)
+        check_truth(validation, dataset)
     facts = {
         "settings": recipe.model_dump(mode="json"),
         "seed": seed,

@@ -118,7 +118,7 @@ def train_segmenter(
     dataset, seed = training.dataset, training.seed
     targets = targets_of(training)
     if training.validation is not None:
-        check_truth(training.validation, dataset.classes)
+        check_truth(training.validation, dataset)
     records, rejected = _usable(dataset, targets, on_error)
     pictures = _chosen(records, training)
     identity = _identity(training, targets, settings, records) | {"pictures": [each.image_id for each in pictures]}
@@ -166,10 +166,9 @@ def train_segmenter(
     return file
 
 
-def check_truth(validation: BoxDataset, classes: tuple[str, ...]) -> None:
+def check_truth(validation: BoxDataset, dataset: BoxDataset) -> None:
     """Raise DataError if images cannot be scored: other classes, or a true mask that is missing or damaged."""
-    if validation.classes != classes:
-        raise DataError(f"{validation.root}: split {validation.split!r} has other classes than the images to train on")
+    validation.require_classes(dataset.classes, dataset.root, "score with data of the same classes")
     for record in validation:
         required_truth(record, validation.class_table)
 

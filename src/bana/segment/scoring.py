@@ -13,7 +13,6 @@ from bana.data.label_maps import LabelMap
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.engine.progress import StepProgress
-from bana.errors import DataError
 from bana.evaluate.folder import LabellingEvaluation
 from bana.evaluate.scores import LabellingScores
 from bana.label.pool import each_in_order
@@ -52,8 +51,7 @@ def score_segmenter(
     """
     job = _Job(segmenter_path(segmenter), settings or PredictSettings(), device)
     here = job.prepare()
-    if here.segmenter.class_table.names != dataset.classes:
-        raise DataError(f"{dataset.root}: its classes are not those of {segmenter}; score with data of these")
+    dataset.require_classes(here.segmenter.class_table.names, segmenter, "score with data of these classes")
     table: ClassTable = dataset.class_table
     scored = {step: LabellingEvaluation(table, boundary=False) for step in STEPS}
     progress = StepProgress("scoring", len(dataset), console)
