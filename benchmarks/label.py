@@ -27,6 +27,7 @@ from bana.data.records import BoxDataset
 from bana.label import labeler as labeler_module
 from bana.label import run as run_module
 from bana.label.labeler import BoxClassifier, Labeler
+from bana.label.sources.choose import SourceChoice
 
 PARTS: dict[str, tuple[Any, str]] = {
     "decode": (run_module, "open_record_image"),
@@ -63,7 +64,9 @@ def measured(seconds: dict[str, float]) -> None:
 def label_here(dataset: BoxDataset, labeler: Path) -> float:
     """Label in this process; the seconds that it took."""
     with tempfile.TemporaryDirectory() as out:
-        run = run_module.label_dataset(dataset, labeler, Path(out), workers=1, console=Console(quiet=True))
+        run = run_module.label_dataset(
+            dataset, SourceChoice.of_labeler(labeler), Path(out), workers=1, console=Console(quiet=True)
+        )
     return run.seconds
 
 

@@ -65,9 +65,12 @@ def tiny_labels(shapes_voc, tiny_run, tmp_path_factory) -> Path:
     from bana.data.label_maps import write_label_map
     from bana.data.reading import read_dataset
     from bana.label.run import label_dataset
+    from bana.label.sources.choose import SourceChoice
 
     out = tmp_path_factory.mktemp("tiny") / "labels"
-    label_dataset(read_dataset(shapes_voc), tiny_run, out, workers=1, console=Console(file=io.StringIO()))
+    label_dataset(
+        read_dataset(shapes_voc), SourceChoice.of_labeler(tiny_run), out, workers=1, console=Console(file=io.StringIO())
+    )
     for name, (size, shapes) in IMAGES.items():
         truth = true_mask(size, shapes)
         write_label_map(out / "y_crf" / f"{name}.png", truth)

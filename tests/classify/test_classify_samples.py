@@ -82,6 +82,7 @@ def test_a_box_that_a_crop_hardly_shows_is_neither_classified_nor_background(tmp
         sample = crops[(epoch, 0)]
         assert sample.boxes.shape == (0, 4)
         assert sample.class_ids.shape == (0,)
+        assert sample.image_classes.tolist() == [1]  # of the whole image
         red = (sample.image[0] == 255) & (sample.image[1] == 0)
         assert torch.equal(sample.background[0] == 0, red)
 
@@ -119,6 +120,7 @@ def test_a_batch_numbers_its_images(tmp_path):
     assert batch.images.dtype == torch.float32
     assert batch.boxes[:, 0].tolist() == [0, 0, 2, 2]
     assert batch.class_ids.tolist() == [1, 2, 1, 2]
+    assert batch.image_classes.tolist() == [[0, 1], [0, 2], [2, 1], [2, 2]]
 
 
 def test_background_and_boxes_on_a_feature_map():
@@ -130,6 +132,7 @@ def test_background_and_boxes_on_a_feature_map():
         background=background,
         boxes=torch.tensor([[0, 16.5, 16.5, 40.5, 40.5]]),
         class_ids=torch.tensor([1]),
+        image_classes=torch.tensor([[0, 1]]),
         labels=torch.where(background[:, 0] == 1, 0, UNKNOWN).long(),
     )
     on_map, boxes, labels = on_features(batch, (9, 9))

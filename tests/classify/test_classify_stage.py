@@ -41,6 +41,7 @@ def make_batch(boxes=((0, 10, 10, 50, 50), (1, 5, 20, 60, 60)), class_ids=(1, 2)
         background=background,
         boxes=torch.tensor(boxes).float().view(-1, 5),
         class_ids=torch.tensor(class_ids).long(),
+        image_classes=torch.tensor([(0, 1), (0, 2), (1, 2)]),
         labels=torch.full((2, 65, 65), UNKNOWN),
     )
 
@@ -110,6 +111,21 @@ def test_known_labels_of_pixels_are_learnt_too():
     assert metrics["labels"] == pytest.approx(math.log(3))
     assert loss.item() == pytest.approx(2 * math.log(3))
     assert "labels" not in stage.loss(batch)[1]
+
+
+def test_image_level_training_sees_no_boxes():
+    """The mean feature of each image, and the classes in it: binary cross-entropy by hand, whatever the boxes."""
+    stage, batch = make_stage(pooling="image"), make_batch()
+    loss, metrics = stage.loss(batch)
+    scores = stage.model(batch.images).mean((2, 3)) @ stage.model.class_weights[1:].T
+    probability = torch.sigmoid(scores)
+    expected = -(probability[0, 0].log() + probability[0, 1].log() + (1 - probability[1, 0]).log())
+    expected = (expected - probability[1, 1].log()) / 4
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    right = [probability[0, 0] > 0.5, probability[0, 1] > 0.5, probability[1, 0] <= 0.5, probability[1, 1] > 0.5]
+    assert metrics["accuracy"] == pytest.approx(sum(map(bool, right)) / 4)
+    other = make_batch(boxes=((0, 0, 0, 20, 20),), class_ids=(2,))
+    assert stage.loss(other)[0].item() == loss.item()
 
 
 def test_gradients_reach_the_features_through_the_attention():

@@ -14,6 +14,7 @@ from bana.data.label_folder import LabelFolder
 from bana.engine.loop import LOG
 from bana.errors import DataError
 from bana.label.run import label_dataset
+from bana.label.sources.choose import SourceChoice
 from shapes_data import CLASSES
 
 QUIET = Console(quiet=True)
@@ -22,7 +23,7 @@ QUIET = Console(quiet=True)
 @pytest.fixture(scope="module")
 def labels(shapes_voc, tiny_run, tmp_path_factory):
     out = tmp_path_factory.mktemp("round") / "labels"
-    label_dataset(read_dataset(shapes_voc), tiny_run, out, workers=1, console=QUIET)
+    label_dataset(read_dataset(shapes_voc), SourceChoice.of_labeler(tiny_run), out, workers=1, console=QUIET)
     return out
 
 

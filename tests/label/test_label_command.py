@@ -14,6 +14,7 @@ from rich.console import Console
 from bad_data import BAD_DATA, refused, truncated_image
 from bana import Labeler, read_dataset
 from bana.classify.labeler_file import FILE_NAME
+from bana.classify.run import train_classifier
 from bana.data.images import open_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask
@@ -21,6 +22,7 @@ from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.errors import OutputError
 from bana.label import labeler as labeler_module
 from bana.label.run import label_dataset
+from bana.label.sources.choose import SourceChoice
 from shapes_data import CLASSES, IMAGES, write_shapes
 
 MAPS = ("y_crf", "y_ret", "agreed", "confidence")
@@ -44,7 +46,9 @@ def label(bana, tiny_run):
 def labelled(shapes_voc, tiny_run, tmp_path_factory):
     """The tiny data set, labelled; not to be changed."""
     out = tmp_path_factory.mktemp("labelled") / "out"
-    label_dataset(read_dataset(shapes_voc), tiny_run, out, workers=1, console=Console(quiet=True))
+    label_dataset(
+        read_dataset(shapes_voc), SourceChoice.of_labeler(tiny_run), out, workers=1, console=Console(quiet=True)
+    )
     return out
 
 
@@ -172,7 +176,7 @@ def test_labels_of_another_labeler_are_refused_and_stay(label, shapes_voc, done,
     tensors, metadata = load_tensors(tiny_run / FILE_NAME)
     save_tensors(tmp_path / "other.safetensors", tensors, metadata | {"training": {}})
     before = files(done)
-    refused(label(shapes_voc, done, "--labeler", tmp_path / "other.safetensors"), done, "another labeler")
+    refused(label(shapes_voc, done, "--labeler", tmp_path / "other.safetensors"), done, "another source")
     refused(label(shapes_voc, done, "--u0", "cam"), done, "settings")
     assert files(done) == before
 
@@ -195,7 +199,7 @@ def test_a_damaged_manifest(label, shapes_voc, done, content):
 @pytest.mark.parametrize(("name", "value", "bad"), [("u0", "cam", "both"), ("refinements", 2, -1)])
 def test_a_setting_is_an_option(label, shapes_voc, tmp_path, name, value, bad):
     assert label(shapes_voc, tmp_path / "out", f"--{name}", value).status == 0
-    assert json.loads((tmp_path / "out/labels.json").read_text())["settings"][name] == value
+    assert json.loads((tmp_path / "out/labels.json").read_text())["source"]["settings"][name] == value
     refused(label(shapes_voc, tmp_path / "other", f"--{name}", bad), name)
     assert not (tmp_path / "other").exists()
 
@@ -363,8 +367,39 @@ def test_a_run_that_is_interrupted_says_so(label, shapes_voc, tmp_path, monkeypa
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(labeler_module, "cut_instances", interrupted)
+    monkeypatch.setattr(labeler_module, "assemble", interrupted)
     answer = label(shapes_voc, tmp_path / "out")
     assert answer.status == 130
     assert "interrupted" in answer.err
     assert set(files(tmp_path / "out")) == {"labels.json"}
+
+
+def test_other_sources(label, shapes_voc, tmp_path):
+    """Each writes its own name, settings and files' digests; a folder takes no labels of another."""
+    out = tmp_path / "out"
+    assert label(shapes_voc, out, "--source", "fuse:bap,box").status == 0
+    facts = json.loads((out / "labels.json").read_text())["source"]
+    assert [facts["name"], *(each["name"] for each in facts["of"])] == ["fuse:bap,box", "bap", "box"]
+    assert facts["of"][0]["settings"]["refinements"] == 0
+    box = np.array(Image.open(out / "y_ret/a.png"))
+    x0, y0, x1, y1 = read_dataset(shapes_voc)[0].boxes[0].astype(int)
+    assert (box[y0:y1, x0:x1] != 0).all()
+    assert label(shapes_voc, out, "--source", "fuse:bap,box").status == 0
+    refused(label(shapes_voc, out, "--source", "box"), "of another source")
+    refused(label(shapes_voc, tmp_path / "new", "--source", "magic"), "source 'magic' is not known; choose one of")
+    refused(label(shapes_voc, tmp_path / "new", "--source", "cam"), "trained with --pooling image")
+
+
+def test_image_level_labels(bana, label, shapes_voc, tiny_run, tiny_settings, tmp_path):
+    """`cam` labels with a classifier of its own, named for it alone."""
+    run = tmp_path / "image"
+    settings = tiny_settings.model_copy(update={"pooling": "image", "epochs": 8})
+    train_classifier(read_dataset(shapes_voc), settings, {"image_side": 129}, run, console=Console(quiet=True))
+    out = tmp_path / "out"
+    command = ("label", shapes_voc, "--out", out, "--source", "cam", "--workers", 1)
+    assert bana(*command, "--labeler", tiny_run, "--labeler", f"cam={run}").status == 0
+    record = read_dataset(shapes_voc)[0]
+    labels = np.array(Image.open(out / "y_crf/a.png"))
+    assert set(np.unique(labels)) <= {0, *record.class_ids}
+    assert (labels == 0).any()
+    refused(label(shapes_voc, tmp_path / "other", "--labeler", run), "trained with --pooling bap")

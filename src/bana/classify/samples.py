@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -36,6 +37,7 @@ class Sample:
         background: float32 (1, S, S), 1 on definite background.
         boxes: float32 (K, 4) xyxy in pixel-edge coordinates of the crop.
         class_ids: int64 (K,).
+        image_classes: int64 (P,): the classes of the whole image, each once.
         labels: int64 (S, S): known classes of pixels, UNKNOWN elsewhere.
     """
 
@@ -43,6 +45,7 @@ class Sample:
     background: Tensor
     boxes: Tensor
     class_ids: Tensor
+    image_classes: Tensor
     labels: Tensor
 
 
@@ -55,6 +58,7 @@ class Batch:
         background: float32 (N, 1, S, S).
         boxes: float32 (K, 5): index into the batch, then xyxy in pixel-edge coordinates.
         class_ids: int64 (K,).
+        image_classes: int64 (P, 2): index into the batch, and a class of that whole image.
         labels: int64 (N, S, S), UNKNOWN where no class is known.
     """
 
@@ -62,6 +66,7 @@ class Batch:
     background: Tensor
     boxes: Tensor
     class_ids: Tensor
+    image_classes: Tensor
     labels: Tensor
 
 
@@ -109,6 +114,7 @@ class BoxCrops(Dataset[Sample]):
             background.as_subclass(Tensor)[None].float(),
             shown.as_subclass(Tensor)[kept].float(),
             class_ids[kept],
+            torch.from_numpy(np.unique(record.class_ids[~record.crowd])),
             labels.as_subclass(Tensor).long() - 1,
         )
 
@@ -123,11 +129,13 @@ class BoxCrops(Dataset[Sample]):
 def collate(samples: Sequence[Sample]) -> Batch:
     """Make a batch of samples."""
     boxes = [F.pad(sample.boxes, (1, 0), value=float(number)) for number, sample in enumerate(samples)]
+    present = [F.pad(sample.image_classes[:, None], (1, 0), value=number) for number, sample in enumerate(samples)]
     return Batch(
         images=torch.stack([sample.image for sample in samples]).float(),
         background=torch.stack([sample.background for sample in samples]),
         boxes=torch.cat(boxes),
         class_ids=torch.cat([sample.class_ids for sample in samples]),
+        image_classes=torch.cat(present),
         labels=torch.stack([sample.labels for sample in samples]),
     )
 

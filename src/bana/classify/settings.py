@@ -14,13 +14,14 @@ class ClassifySettings(TrainingSettings):
 
     Attributes:
         head_width: Channels of a head that fuses the backbone's depths; None: features are the backbone's last map.
-        pooling: ``bap`` (Eq. 4) or ``gap`` (Table 1's ablation: A = 0).
+        pooling: ``bap`` (Eq. 4), ``gap`` (Table 1's ablation: A = 0), or ``image``: whole images are classified, boxes
+            only say which classes there are (for the source ``cam``).
         grid_size: N, background queries in each direction (Eq. 1).
         roi_bins: R, bins a box in each direction; each is classified.
     """
 
     head_width: Count | None = None
-    pooling: Literal["bap", "gap"] = "bap"
+    pooling: Literal["bap", "gap", "image"] = "bap"
     grid_size: Count = 4
     roi_bins: Count = 2
 

@@ -27,12 +27,26 @@ class ClassifyStage:
         return self.settings.rate_factor(progress)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Cross-entropy over the boxes' bins r and the background queries q; accuracy of both.
+        """The loss of boxes or, where ``pooling`` is ``image``, of whole images; and what the log says.
 
         Where labels of pixels are known, their cross-entropy is added.
         """
         features = self.model(batch.images)
         background, boxes, labels = on_features(batch, (features.shape[2], features.shape[3]))
+        if self.settings.pooling == "image":
+            loss, metrics = self._image_loss(features, batch)
+        else:
+            loss, metrics = self._box_loss(features, background, boxes, batch)
+        if (labels != UNKNOWN).any():
+            known = F.cross_entropy(self._cell_scores(features), labels, ignore_index=UNKNOWN)
+            loss = loss + known
+            metrics["labels"] = known.item()
+        return loss, metrics
+
+    def _box_loss(
+        self, features: Tensor, background: Tensor, boxes: Tensor, batch: Batch
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Cross-entropy over the boxes' bins r and the background queries q; accuracy of both."""
         queries, valid = background_queries(features, background, self.settings.grid_size)
         attention = self._attention(features, background, queries, valid)
         pooled = background_aware_pool(features, attention, boxes, self.settings.roi_bins)
@@ -51,11 +65,15 @@ class ClassifyStage:
             metrics["accuracy"] = right[:count].mean().item()
         if len(right) > count:
             metrics["background"] = right[count:].mean().item()
-        if (labels != UNKNOWN).any():
-            known = F.cross_entropy(self._cell_scores(features), labels, ignore_index=UNKNOWN)
-            loss = loss + known
-            metrics["labels"] = known.item()
         return loss, metrics
+
+    def _image_loss(self, features: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Binary cross-entropy over the classes of whole images; accuracy over images and classes."""
+        scores = self.model.classifier(features.mean((2, 3)))[:, 1:]
+        truth = torch.zeros_like(scores)
+        truth[batch.image_classes[:, 0], batch.image_classes[:, 1] - 1] = 1.0
+        loss = F.binary_cross_entropy_with_logits(scores, truth)
+        return loss, {"loss": loss.item(), "accuracy": ((scores > 0) == (truth > 0)).float().mean().item()}
 
     def _cell_scores(self, features: Tensor) -> Tensor:
         """Scores of every cell: (N, L + 1, h, w)."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from bana.cli.shell import chosen_device, console, exit_if_rejected, print_json, processes
+from bana.cli.source import LABELER_HELP, SOURCES, chosen_source
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
@@ -18,7 +19,7 @@ def classify(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     split: str | None = typer.Option(None, help="Part of the data set, such as train."),
     preset: str = typer.Option("lite0", help="lite0, small, resnet101, vgg16, or a YAML file."),
-    pooling: str | None = typer.Option(None, help="bap, or gap for the comparison; the preset's if left out."),
+    pooling: str | None = typer.Option(None, help="bap; gap or image for the comparison; the preset's if left out."),
     epochs: int | None = typer.Option(None, help="Passes over the images; the preset's if left out."),
     labels: Annotated[
         Path | None, typer.Option(help="Labels of these images, whose agreed pixels are learnt as well.")
@@ -65,35 +66,29 @@ def label(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
     out: Annotated[Path, typer.Option(help="Folder for the labels; what is there and intact is kept.")],
     split: str | None = typer.Option(None, help="Part of the data set, such as val."),
-    labeler: Annotated[
-        Path | None, typer.Option(help="Run of bana classify, or labeler file; bana's own if left out.")
-    ] = None,
+    source: str = typer.Option("labeler", help=f"{SOURCES}, or fuse:A,B of two of these."),
+    labeler: Annotated[list[str] | None, typer.Option(help=LABELER_HELP)] = None,
+    sam_encoder: Annotated[Path | None, typer.Option(help="ONNX file of the source sam.")] = None,
+    sam_decoder: Annotated[Path | None, typer.Option(help="ONNX file of the source sam.")] = None,
     formats: str = typer.Option(
         "png", help="Of png, coco, yolo, labelme, voc, joined by commas; png is always written."
     ),
     u0: str | None = typer.Option(None, help="Background unary: attention, or cam for the comparison."),
-    refinements: int | None = typer.Option(None, help="Rounds of retrieval and CRF; the labeler's if left out."),
+    refinements: int | None = typer.Option(None, help="Rounds of retrieval and CRF; the source's if left out."),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
-    from bana.classify.labeler_file import load_facts, pretrained_path
     from bana.data.reading import read_dataset
     from bana.label.run import label_dataset
-    from bana.label.settings import LabelSettings
     from bana.label.tables import label_run_lines
-    from bana.presets import parse_settings
 
-    labeler = labeler or pretrained_path()
-    chosen = {name: value for name, value in {"u0": u0, "refinements": refinements}.items() if value is not None}
-    settings = parse_settings(load_facts(labeler).label | chosen, LabelSettings, "options")
     run = label_dataset(
         read_dataset(data, split, format, cast("OnError", on_error)),
-        labeler,
+        chosen_source(source, labeler, sam_encoder, sam_decoder, {"u0": u0, "refinements": refinements}),
         out,
-        settings=settings,
         formats=[name for name in formats.split(",") if name != "png"],
         workers=processes(workers),
         on_error=cast("OnError", on_error),

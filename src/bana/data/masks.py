@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from bana.data.label_maps import LabelMap, read_label_map
 from bana.data.objects import ROUNDING
 from bana.data.outlines import Ring, joined, trace
-from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, Segmentation, pixel_slices
+from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, Segmentation, front_last, pixel_slices
 from bana.data.strict_json import is_number
 from bana.errors import DataError
 
@@ -178,13 +178,6 @@ def instance_map(record: ImageRecord) -> LabelMap | None:
     return _painted(record, masks, np.arange(1, len(record) + 1), np.uint8 if len(record) <= 254 else np.uint16)
 
 
-def front_last(record: ImageRecord) -> list[int]:
-    """The record's objects in painting order: larger boxes first; of two equal ones the first of the file in front."""
-    widths, heights = (record.boxes[:, 2:] - record.boxes[:, :2]).T
-    order: list[int] = np.argsort(widths * heights, kind="stable")[::-1].tolist()
-    return order
-
-
 def _painted(
     record: ImageRecord, masks: Sequence[BoolArray | None], values: IntArray, dtype: type[np.uint8] | type[np.uint16]
 ) -> LabelMap:
@@ -195,7 +188,7 @@ def _painted(
             painted[pixel_slices(box)] = void
         elif crowd:
             painted[mask] = void
-    for index in front_last(record):
+    for index in front_last(record.boxes):
         mask = masks[index]
         if mask is not None and not record.crowd[index]:
             painted[mask] = values[index]

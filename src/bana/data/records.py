@@ -188,6 +188,13 @@ def covered(boxes: npt.ArrayLike, height: int, width: int) -> BoolArray:
     return inside
 
 
+def front_last(boxes: npt.ArrayLike) -> list[int]:
+    """Boxes (K, 4) in painting order: larger ones first; of two equal ones the first of the list in front."""
+    x0, y0, x1, y1 = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).T
+    order: list[int] = np.argsort((x1 - x0) * (y1 - y0), kind="stable")[::-1].tolist()
+    return order
+
+
 def pixel_slices(box: npt.ArrayLike) -> tuple[slice, slice]:
     """The pixels of a box: those whose centre lies in it, and at least one in each direction.
 

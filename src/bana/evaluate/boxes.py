@@ -8,8 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bana.data.label_maps import LabelMap
-from bana.data.masks import front_last
-from bana.data.records import ClassTable, ImageRecord, pixel_slices
+from bana.data.records import ClassTable, ImageRecord, front_last, pixel_slices
 
 
 def box_labels(record: ImageRecord, class_table: ClassTable) -> LabelMap:
@@ -23,7 +22,7 @@ def box_labels(record: ImageRecord, class_table: ClassTable) -> LabelMap:
     labels = np.zeros((record.height, record.width), dtype=class_table.label_dtype)
     for box in record.boxes[record.crowd]:
         labels[pixel_slices(box)] = class_table.ignore_index
-    for index in front_last(record):
+    for index in front_last(record.boxes):
         if not record.crowd[index]:
             labels[pixel_slices(record.boxes[index])] = record.class_ids[index]
     return labels

@@ -16,8 +16,8 @@ from bana.classify.labeler_file import load_classifier, pretrained_path
 from bana.classify.model import BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
 from bana.data.records import ClassTable
+from bana.label.assembly import assemble
 from bana.label.class_transfer import matching_classes
-from bana.label.instances import cut_instances
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
 from bana.label.settings import LabelSettings
@@ -139,13 +139,13 @@ class Labeler:
         confidence = torch.where(scene.outside, 1.0, marginals.gather(0, crf[None])[0])
         retrieved = self._retrieve(view, crf)
         names = np.array(view.labels, dtype=self.class_table.label_dtype)
-        y_crf, y_ret = (_with_ignored(names[index.numpy()], scene, self.class_table) for index in (crf, retrieved))
-        return PseudoLabels(
-            y_crf=y_crf,
-            y_ret=y_ret,
-            confidence=confidence.numpy(),
-            instances=cut_instances(scene, y_crf, y_ret, confidence.numpy(), self._box_classes(scene, features)),
-            ignore_index=self.class_table.ignore_index,
+        return assemble(
+            scene,
+            self.class_table,
+            names[crf.numpy()],
+            names[retrieved.numpy()],
+            confidence.numpy(),
+            predicted_classes=self._box_classes(scene, features),
         )
 
     def _view(self, scene: Scene, features: UpsampledFeatures) -> _View:
@@ -248,11 +248,3 @@ class _View:
 def _labels(marginals: Tensor, view: _View) -> Tensor:
     """Y_crf as indices into the labels: the most probable one of those whose boxes hold the pixel (H, W)."""
     return (marginals * view.allowed).argmax(0)
-
-
-def _with_ignored(
-    labels: npt.NDArray[np.uint8 | np.uint16], scene: Scene, table: ClassTable
-) -> npt.NDArray[np.uint8 | np.uint16]:
-    """Labels with the ignore label where the truth is not known and no object was found."""
-    labels[scene.ignored & (labels == 0)] = table.ignore_index
-    return labels

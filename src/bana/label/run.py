@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from bana.classify.labeler_file import labeler_path
 from bana.data.convert import writer
 from bana.data.faults import FaultLog, OnError
 from bana.data.files import write_json, write_text
@@ -28,7 +27,8 @@ from bana.errors import DataError, OutputError
 from bana.label.labeler import Labeler
 from bana.label.output import input_digest, is_done, write_labels
 from bana.label.pool import each_in_order
-from bana.label.settings import LabelSettings
+from bana.label.sources.choose import SourceChoice
+from bana.label.sources.source import Source
 
 _Item = tuple[ImageRecord, str]
 """A record, and the digest of all that its labels depend on."""
@@ -63,10 +63,9 @@ class LabelRun:
 
 def label_dataset(
     dataset: BoxDataset,
-    labeler: Path,
+    source: SourceChoice,
     out: Path,
     *,
-    settings: LabelSettings | None = None,
     formats: Sequence[str] = (),
     workers: int,
     on_error: OnError = "stop",
@@ -76,10 +75,9 @@ def label_dataset(
 
     Args:
         dataset: Images with boxes.
-        labeler: A labeler file or run folder.
+        source: The way to label.
         out: Gets ``labels.json``, one PNG an image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one JSON
             file an image in ``instances``. Images whose files are there and intact are skipped.
-        settings: Of labelling; None: the labeler's.
         formats: ``coco``, ``yolo``, ``labelme`` or ``voc``: the instances in these formats too, each in a folder of
             that name.
         workers: Processes.
@@ -88,13 +86,14 @@ def label_dataset(
 
     Raises:
         DataError: If an image cannot be used (``stop``), or ``labels.json`` in ``out`` is damaged.
-        LabelerError: If the labeler is missing or damaged.
-        OutputError: If ``out`` holds labels of another labeler, settings or classes, or cannot be written.
+        LabelerError: If a labeler or network is missing or damaged.
+        OutputError: If ``out`` holds labels of another source, settings or classes, or cannot be written.
+        SettingsError: If the source is not known, or needs a file or package that is not there.
     """
     writers = {name: writer(name, images="none") for name in formats}
-    job = _Job(labeler_path(labeler), settings, dataset.classes, out)
+    job = _Job(source, dataset.classes, _labelling(source, dataset), out)
     prepared = job.prepare()  # a faulty labeler is found before any process starts
-    _write_manifest(out, dataset, prepared.labeler, prepared.labelling)
+    _write_manifest(out, dataset, source, job.labelling)
     faults = FaultLog(on_error)
     began = time.monotonic()
     kept, missing = _already_there(dataset, prepared, faults)
@@ -119,7 +118,7 @@ def label_dataset(
         labelled=len(labelled),
         rejected=rejected,
         boxes=sum(len(record) for record in whole),
-        without_weights=prepared.labeler.without_weights(),
+        without_weights=prepared.source.without_weights() if isinstance(prepared.source, Labeler) else (),
         seconds=round(seconds, 3),
         lost={name: dict(report.lost) for name, report in reports.items()},
     )
@@ -159,9 +158,9 @@ def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A labeler for the data set's classes, and the digest of all that its labels depend on but the image."""
+    """A source for the data set's classes, and the digest of all that its labels depend on but the image."""
 
-    labeler: Labeler
+    source: Source
     labelling: str
     out: Path
 
@@ -169,7 +168,7 @@ class _Prepared:
         """Label the record and write its files."""
         record, digest = item
         image = open_record_image(record)
-        labels = self.labeler(image, record.boxes, record.class_ids, crowd=record.crowd, ignored=crowd_pixels(record))
+        labels = self.source(image, record.boxes, record.class_ids, crowd=record.crowd, ignored=crowd_pixels(record))
         write_labels(self.out, record, labels, digest)
 
     def digest(self, record: ImageRecord) -> str:
@@ -184,16 +183,19 @@ class _Prepared:
 class _Job:
     """What a worker process needs to prepare itself."""
 
-    labeler: Path
-    settings: LabelSettings | None
+    source: SourceChoice
     classes: tuple[str, ...]
+    labelling: str
     out: Path
 
     def prepare(self) -> _Prepared:
-        labeler = Labeler.load(self.labeler, self.settings, threads=1).for_classes(self.classes)
-        digest = hashlib.sha256(self.labeler.read_bytes())
-        digest.update(json.dumps([labeler.settings.model_dump(mode="json"), self.classes], sort_keys=True).encode())
-        return _Prepared(labeler, digest.hexdigest(), self.out)
+        return _Prepared(self.source.open(self.classes, threads=1), self.labelling, self.out)
+
+
+def _labelling(source: SourceChoice, dataset: BoxDataset) -> str:
+    """A digest of all that labels depend on but the images."""
+    facts = json.dumps([source.facts(), dataset.classes], sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()
 
 
 def crowd_pixels(record: ImageRecord) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -208,16 +210,16 @@ def crowd_pixels(record: ImageRecord) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return pixels
 
 
-def _write_manifest(out: Path, dataset: BoxDataset, labeler: Labeler, labelling: str) -> None:
+def _write_manifest(out: Path, dataset: BoxDataset, source: SourceChoice, labelling: str) -> None:
     manifest = out / MANIFEST
     content = {
         "classes": list(dataset.classes),
         "ignore_index": dataset.class_table.ignore_index,
-        "settings": labeler.settings.model_dump(mode="json"),
+        "source": source.facts(),
         "labelling": labelling,
     }
     if manifest.exists() and read_json_object(manifest).get("labelling") != labelling:
-        raise OutputError(f"{out}: holds labels of another labeler, settings or classes; choose another --out")
+        raise OutputError(f"{out}: holds labels of another source, settings or classes; choose another --out")
     write_json(manifest, content, indent=2)
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bana.data.records import pixel_slices
+from bana.data.records import front_last, pixel_slices
 from bana.errors import DataError
 
 
@@ -65,6 +65,10 @@ class Scene:
     def of_class(self, class_id: int) -> Tensor:
         """The regions of one class: bool (K_c, H, W)."""
         return self.regions[torch.from_numpy(self.usable & (self.class_ids == class_id))]
+
+    def front_last(self) -> list[int]:
+        """The usable boxes in painting order."""
+        return [number for number in front_last(self.boxes) if self.usable[number]]
 
 
 def _checked_boxes(

@@ -20,6 +20,7 @@ from bana.data.sources import file_digest
 from bana.evaluate import evaluate_labels
 from bana.evaluate.scores import LabellingScores
 from bana.label.run import label_dataset
+from bana.label.sources.choose import SourceChoice
 from bana.pipeline.steps import Steps, content_digest
 from bana.report.confidence import draw_confidence
 from bana.segment.recipe import Recipe
@@ -82,9 +83,8 @@ class Workshop:
         def work(folder: Path) -> dict[str, Any]:
             run = label_dataset(
                 dataset,
-                labeler,
+                SourceChoice(labelers={"": labeler}, options=self.recipe.label.model_dump(mode="json")),
                 folder,
-                settings=self.recipe.label,
                 workers=self.workers,
                 on_error=self.on_error,
                 console=self.console,

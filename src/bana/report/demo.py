@@ -16,6 +16,7 @@ from bana.data.records import BoxDataset
 from bana.data.sample import FOLDER, sample_dataset
 from bana.evaluate import LabelScores, evaluate_labels
 from bana.label.run import LabelRun, label_dataset
+from bana.label.sources.choose import SourceChoice
 from bana.report.contact_sheet import contact_sheet
 from bana.report.demo_rows import candidates, choose, sheet_rows
 
@@ -97,7 +98,7 @@ def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Dem
         OutputError: If ``out`` holds labels of another labeler, or cannot be written.
     """
     dataset = sample_dataset()
-    run = label_dataset(dataset, labeler, out / LABELS, workers=workers, console=console)
+    run = label_dataset(dataset, SourceChoice.of_labeler(labeler), out / LABELS, workers=workers, console=console)
     demo = Demo(dataset, run, evaluate_labels(out / LABELS, dataset, boundary=False), out)
     labels = LabelFolder(out / LABELS)
     chosen = choose(candidates(dataset, labels), _ROWS)

@@ -1,0 +1,1 @@
+"""The ways to label from boxes, one file each, behind one interface."""

@@ -1,0 +1,102 @@
+"""Labels made of other labels: two sources as each other's check, or one part of a source's labels alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bana.data.records import BoolArray
+from bana.label.assembly import assemble
+from bana.label.pseudo_labels import PseudoLabels
+from bana.label.scene import Scene
+from bana.label.sources.source import Image, Source
+
+Part = Literal["y_ret", "agreed"]
+
+
+class Fusion:
+    """``fuse:A,B``: labels of A with those of B beside them.
+
+    Y_crf is A's and takes part in NAL as c*, Y_ret is B's (its Y_crf); where they agree is S. Instances are A's; their
+    agreement is that of A and B.
+
+    Args:
+        first: A, whose labels count where both differ.
+        second: B, of the same classes.
+
+    Attributes:
+        class_table: Of the classes.
+    """
+
+    def __init__(self, first: Source, second: Source) -> None:
+        self.class_table = first.class_table
+        self._first, self._second = first, second
+
+    def __call__(
+        self,
+        image: Image,
+        boxes: npt.ArrayLike,
+        class_ids: npt.ArrayLike,
+        *,
+        crowd: npt.ArrayLike | None = None,
+        ignored: BoolArray | None = None,
+    ) -> PseudoLabels:
+        """Label one image; arguments and errors are those of Labeler."""
+        first, second = (
+            source(image, boxes, class_ids, crowd=crowd, ignored=ignored) for source in (self._first, self._second)
+        )
+        return assemble(
+            Scene(image, boxes, class_ids, crowd, ignored, len(self.class_table)),
+            self.class_table,
+            first.y_crf,
+            second.y_crf,
+            first.confidence,
+            masks=_masks(first),
+            predicted_classes=[instance.predicted_class for instance in first.instances],
+        )
+
+
+class Partial:
+    """One part of a source's labels, for both labels: ``ret`` is bap's Y_ret, ``bap+ret`` and ``sdi`` what agrees.
+
+    Args:
+        source: Whose labels are taken.
+        part: ``y_ret``, whose confidence is Y_crf's where both agree and 0 elsewhere; or ``agreed``, which leaves open,
+            with the ignore label, where Y_crf and Y_ret differ.
+
+    Attributes:
+        class_table: Of the classes.
+    """
+
+    def __init__(self, source: Source, part: Part) -> None:
+        self.class_table = source.class_table
+        self._source, self._part = source, part
+
+    def __call__(
+        self,
+        image: Image,
+        boxes: npt.ArrayLike,
+        class_ids: npt.ArrayLike,
+        *,
+        crowd: npt.ArrayLike | None = None,
+        ignored: BoolArray | None = None,
+    ) -> PseudoLabels:
+        """Label one image; arguments and errors are those of Labeler."""
+        whole = self._source(image, boxes, class_ids, crowd=crowd, ignored=ignored)
+        labels = whole.y_ret if self._part == "y_ret" else whole.agreed
+        return assemble(
+            Scene(image, boxes, class_ids, crowd, ignored, len(self.class_table)),
+            self.class_table,
+            labels,
+            labels.copy(),
+            whole.confidence * whole.agreement,
+            predicted_classes=[instance.predicted_class for instance in whole.instances],
+        )
+
+
+def _masks(labels: PseudoLabels) -> BoolArray:
+    """The masks of all boxes: bool (K, H, W)."""
+    nothing = np.zeros((0, *labels.y_crf.shape), dtype=bool)
+    return np.concatenate([nothing, *(instance.mask[None] for instance in labels.instances)])

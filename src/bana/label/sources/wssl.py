@@ -1,0 +1,78 @@
+"""``wssl``: Bbox-Seg of WSSL (Papandreou et al., 2015), a CRF between the boxes' centres and what is outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bana.data.records import BoolArray, ClassTable, FloatArray, pixel_slices
+from bana.label.assembly import assemble
+from bana.label.pseudo_labels import PseudoLabels
+from bana.label.scene import Scene
+from bana.label.settings import CRFSettings
+from bana.label.sources.source import Image
+
+CENTRE_SHARE = 0.2
+"""Share of a box's area, around its centre, that is held to be the object."""
+
+
+class BoxSegmentation:
+    """Labels by a fully connected CRF that knows the centre of every box and everything outside.
+
+    The pixels between may be background, or any class whose box holds them, all equally likely before the CRF.
+
+    Args:
+        classes: The L class names.
+        crf: Its parameters, which WSSL chooses on images with true masks (``bana tune``).
+        threads: Of the CRF; None: all cores.
+
+    Attributes:
+        class_table: Of the classes.
+    """
+
+    def __init__(self, classes: Sequence[str], crf: CRFSettings, threads: int | None) -> None:
+        self.class_table = ClassTable(tuple(classes))
+        self._crf = crf.build(threads)
+
+    def __call__(
+        self,
+        image: Image,
+        boxes: npt.ArrayLike,
+        class_ids: npt.ArrayLike,
+        *,
+        crowd: npt.ArrayLike | None = None,
+        ignored: BoolArray | None = None,
+    ) -> PseudoLabels:
+        """Label one image; arguments and errors are those of Labeler."""
+        scene = Scene(image, boxes, class_ids, crowd, ignored, len(self.class_table))
+        present = [0, *np.unique(scene.class_ids[scene.usable]).tolist()]
+        allowed = np.stack([np.ones(scene.size, bool), *(scene.of_class(each).any(0).numpy() for each in present[1:])])
+        probabilities, fixed = _start(scene, present, allowed)
+        marginals = self._crf(image, probabilities=probabilities, fixed=fixed) * allowed
+        chosen = marginals.argmax(0)
+        labels = np.array(present, dtype=self.class_table.label_dtype)[chosen]
+        confidence = np.take_along_axis(marginals, chosen[None], 0)[0]
+        return assemble(scene, self.class_table, labels, labels.copy(), confidence)
+
+
+def _start(scene: Scene, present: Sequence[int], allowed: BoolArray) -> tuple[FloatArray, BoolArray]:
+    """What the CRF starts from, float32 (V, H, W), and which pixels it may not change, bool (H, W)."""
+    probabilities = (allowed / allowed.sum(0)).astype(np.float32)
+    fixed = scene.outside.numpy().copy()
+    for number in scene.front_last():
+        centre = pixel_slices(_centre(scene.boxes[number], scene.size))
+        probabilities[:, *centre] = 0.0
+        probabilities[(present.index(int(scene.class_ids[number])), *centre)] = 1.0
+        fixed[centre] = True
+    return probabilities, fixed
+
+
+def _centre(box: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """The rectangle of CENTRE_SHARE of a box's area around its centre; boxes are cut at the image's edge first."""
+    clipped = np.clip(box, 0, np.array([size[1], size[0], size[1], size[0]], dtype=np.float32))
+    low, high = clipped[:2], clipped[2:]
+    half = (high - low) * np.sqrt(CENTRE_SHARE) / 2
+    middle = (low + high) / 2
+    return np.concatenate([middle - half, middle + half]).astype(np.float32)
