@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bana.errors import BanaError, DataError, SettingsError
-from bana.evaluate import ConfusionMatrix, foreground_iou, foreground_miou, iou_per_class, mean_iou
+from bana.evaluate import (
+    ConfusionMatrix,
+    foreground_iou,
+    foreground_miou,
+    iou_per_class,
+    mean_iou,
+    mean_iou_of_all,
+)
 from reference.evaluate_loops import confusion_by_pixel, iou_by_class
 
 LABELS = st.sampled_from([0, 1, 2, 3, 255])
@@ -166,3 +173,15 @@ def test_parts_of_a_data_set_add_up_to_the_whole(pairs, cut):
     total = parts[0] + parts[1]
     assert np.array_equal(total.counts, whole.counts)
     assert total.left_out_pixels == whole.left_out_pixels
+
+
+def test_left_out_pixels_counted_as_wrong():
+    """Class 1: two of four pixels right, one left open, one called 0; the void pixel counts for nothing."""
+    confusion = ConfusionMatrix(2)
+    confusion.update(np.array([1, 1, 255, 0, 0, 255]), np.array([1, 1, 1, 1, 0, 255]))
+    assert confusion.left_out_counts.tolist() == [0, 1]
+    assert mean_iou(confusion) == pytest.approx(100 * (2 / 3 + 1 / 2) / 2)
+    assert mean_iou_of_all(confusion) == pytest.approx(100 * (2 / 4 + 1 / 2) / 2)
+    whole = ConfusionMatrix(2)
+    whole.update(np.array([1, 0, 0]), np.array([1, 1, 0]))
+    assert mean_iou_of_all(whole) == mean_iou(whole)

@@ -11,14 +11,13 @@ from PIL import Image
 from rich.console import Console
 
 from bad_data import refused
-from bana.data.label_maps import write_label_map
 from bana.data.reading import read_dataset
 from bana.engine.loop import Loop
 from bana.pipeline.run import run_pipeline
 from bana.presets import load_preset
 from bana.segment import stage as stage_module
 from bana.segment.recipe import Recipe
-from shapes_data import IMAGES, true_mask
+from shapes_data import IMAGES
 
 STEPS = ["classify", "evaluate", "evaluate labels", "labels", "picture", "segment"]
 
@@ -35,17 +34,6 @@ def preset(tiny_settings, tiny_segment_settings, tmp_path_factory):
     file = tmp_path_factory.mktemp("presets") / "tiny.yaml"
     file.write_text(yaml.safe_dump(recipe))
     return file
-
-
-@pytest.fixture(scope="session")
-def data(shapes_voc, tmp_path_factory):
-    """The tiny data set with true masks."""
-    root = tmp_path_factory.mktemp("true") / "voc"
-    shutil.copytree(shapes_voc, root)
-    for name, (size, shapes) in IMAGES.items():
-        write_label_map(root / "SegmentationClass" / f"{name}.png", true_mask(size, shapes))
-    shutil.copy(root / "ImageSets/Main/train.txt", root / "ImageSets/Main/val.txt")
-    return root
 
 
 @pytest.fixture

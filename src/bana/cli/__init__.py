@@ -11,7 +11,7 @@ import sys
 import typer
 
 from bana import __version__
-from bana.cli import data, stages, use, whole
+from bana.cli import comparing, data, stages, tuning, use, whole
 from bana.errors import BanaError
 
 app = typer.Typer(
@@ -59,10 +59,12 @@ for command in (
     data.convert,
     stages.classify,
     stages.label,
+    tuning.tune,
     stages.segment,
     use.predict,
     data.evaluate,
     use.export,
+    comparing.compare,
     whole.reproduce,
 ):
     app.command()(command)

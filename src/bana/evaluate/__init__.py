@@ -1,7 +1,14 @@
 """Scores of labels and predictions against true masks. Knows no stage: it reads arrays, files and data sets."""
 
 from bana.evaluate.boundary import BoundaryIoU
-from bana.evaluate.confusion import ConfusionMatrix, foreground_iou, foreground_miou, iou_per_class, mean_iou
+from bana.evaluate.confusion import (
+    ConfusionMatrix,
+    foreground_iou,
+    foreground_miou,
+    iou_per_class,
+    mean_iou,
+    mean_iou_of_all,
+)
 from bana.evaluate.folder import evaluate_labels
 from bana.evaluate.instances import MaskAP, MaskApScores, ScoredMask, TrueMask
 from bana.evaluate.predictions import PredictionScores, evaluate_predictions
@@ -23,4 +30,5 @@ __all__ = [
     "foreground_miou",
     "iou_per_class",
     "mean_iou",
+    "mean_iou_of_all",
 ]

@@ -13,7 +13,14 @@ from bana.data.records import BoxDataset, ClassTable, ImageRecord, covered
 from bana.errors import DataError
 from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.boxes import BoxAccuracy, box_labels
-from bana.evaluate.confusion import ConfusionMatrix, foreground_iou, foreground_miou, iou_per_class, mean_iou
+from bana.evaluate.confusion import (
+    ConfusionMatrix,
+    foreground_iou,
+    foreground_miou,
+    iou_per_class,
+    mean_iou,
+    mean_iou_of_all,
+)
 from bana.evaluate.instances import MaskAP, ScoredMask, TrueMask
 from bana.evaluate.scores import LabellingScores, LabelScores
 
@@ -82,6 +89,7 @@ class LabellingEvaluation:
         boundary = self._boundary
         return LabellingScores(
             miou=mean_iou(self._confusion),
+            miou_of_all=mean_iou_of_all(self._confusion),
             per_class=tuple(iou_per_class(self._confusion).tolist()),
             boundary_iou=None if boundary is None else boundary.mean(),
             boundary_per_class=None if boundary is None else tuple(boundary.per_class().tolist()),

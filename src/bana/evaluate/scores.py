@@ -16,6 +16,7 @@ class LabellingScores:
 
     Attributes:
         miou: Mean of ``per_class`` without NaN.
+        miou_of_all: The same where pixels that the labelling leaves open count as wrong.
         per_class: IoU of background and the L classes; NaN for those absent from truth and labelling.
         boundary_iou: Mean of ``boundary_per_class`` without NaN; None where it was not computed.
         boundary_per_class: Boundary IoU of the same classes; None where it was not computed.
@@ -25,6 +26,7 @@ class LabellingScores:
     """
 
     miou: float
+    miou_of_all: float
     per_class: tuple[float, ...]
     boundary_iou: float | None
     boundary_per_class: tuple[float, ...] | None
@@ -37,6 +39,7 @@ class LabellingScores:
         boundary = self.boundary_per_class
         return {
             "miou": _number(self.miou),
+            "miou_of_all": _number(self.miou_of_all),
             "boundary_iou": _number(self.boundary_iou),
             "foreground_iou": _number(self.foreground_iou),
             "foreground_miou": _number(self.foreground_miou),
@@ -83,26 +86,25 @@ class LabelScores:
         return {
             "images": self.images,
             **{name: scores.as_dict(self.classes) for name, scores in self.labellings.items()},
-            "instances": self._instances(),
+            "instances": None if self.instances is None else mask_ap_as_dict(self.instances, self.classes),
             "instances_missing": self.instances_missing or None,
             "boxes": {
                 "accuracy": _number(self.box_accuracy),
-                "per_class": self._by_name(self.box_accuracy_per_class),
+                "per_class": _by_name(self.classes, self.box_accuracy_per_class),
             },
             "absent_classes": list(self.absent_classes),
         }
 
-    def _instances(self) -> dict[str, Any] | None:
-        if self.instances is None:
-            return None
-        names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
-        return {
-            **{name: _number(getattr(self.instances, name)) for name in names},
-            "per_class": self._by_name(self.instances.per_class),
-        }
 
-    def _by_name(self, values: Mapping[int, float]) -> dict[str, float | None]:
-        return {self.classes[class_id]: _number(value) for class_id, value in values.items()}
+def mask_ap_as_dict(scores: MaskApScores, classes: Sequence[str]) -> dict[str, Any]:
+    """Mask AP as JSON takes it; ``classes`` are the names by class id, background's first."""
+    names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+    figures = {name: _number(getattr(scores, name)) for name in names}
+    return {**figures, "per_class": _by_name(classes, scores.per_class)}
+
+
+def _by_name(classes: Sequence[str], values: Mapping[int, float]) -> dict[str, float | None]:
+    return {classes[class_id]: _number(value) for class_id, value in values.items()}
 
 
 def _named(classes: Sequence[str], values: Sequence[float]) -> dict[str, float | None]:

@@ -98,16 +98,21 @@ class Labeler:
         Classes whose name the classifier knows (or a synonym of it) are labelled with its weights, all others through
         1 - A (paper 4.2, VOC-to-COCO).
         """
-        other = Labeler(self.model, self._trained_classes, self.settings, self._roi_bins, self._threads)
+        other = self.with_settings(self.settings)
         other.class_table = ClassTable(tuple(names))
         other._trained_ids = matching_classes(names, self._trained_classes)
+        return other
+
+    def with_settings(self, settings: LabelSettings) -> Labeler:
+        """The same labeler, for the same classes, with other settings."""
+        other = Labeler(self.model, self._trained_classes, settings, self._roi_bins, self._threads)
+        other.class_table, other._trained_ids = self.class_table, self._trained_ids
         return other
 
     def without_weights(self) -> tuple[str, ...]:
         """The classes that the classifier does not know and that are labelled through 1 - A."""
         return tuple(name for name, known in zip(self.classes, self._trained_ids, strict=True) if known is None)
 
-    @torch.inference_mode()
     def __call__(
         self,
         image: npt.NDArray[np.uint8],
@@ -131,8 +136,34 @@ class Labeler:
             DataError: If an argument has another shape, type or range.
         """
         scene = Scene(image, boxes, class_ids, crowd, ignored, len(self.classes))
-        pixels = network_input(image, self.settings.image_side, self.model.backbone.info.multiple)
-        features = self.model(pixels)
+        return self._label(image, scene, self.features(image))
+
+    @torch.inference_mode()
+    def features(self, image: npt.NDArray[np.uint8]) -> Tensor:
+        """What the network makes of an image, uint8 (H, W, 3): float32 (1, C, h, w).
+
+        Of the settings it depends on ``image_side`` alone.
+        """
+        features: Tensor = self.model(network_input(image, self.settings.image_side, self.model.backbone.info.multiple))
+        return features
+
+    def from_features(
+        self,
+        features: Tensor,
+        image: npt.NDArray[np.uint8],
+        boxes: npt.ArrayLike,
+        class_ids: npt.ArrayLike,
+        *,
+        crowd: npt.ArrayLike | None = None,
+        ignored: npt.NDArray[np.bool_] | None = None,
+    ) -> PseudoLabels:
+        """Label one image whose ``features`` are known; the other arguments and errors are those of a call."""
+        scene = Scene(image, boxes, class_ids, crowd, ignored, len(self.classes))
+        return self._label(image, scene, features)
+
+    @torch.inference_mode()
+    def _label(self, image: npt.NDArray[np.uint8], scene: Scene, features: Tensor) -> PseudoLabels:
+        """Label one image from its checked boxes and its features (1, C, h, w)."""
         view = self._view(scene, UpsampledFeatures(features[0], scene.size))
         marginals = self._marginals(image, view)
         crf = _labels(marginals, view)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from bana.data.masks import decode_mask
 from bana.data.records import BoxDataset, ImageRecord, Rejected, pixel_slices
 from bana.data.strict_json import json_lines, read_json_object
 from bana.data.writing import WriteReport
+from bana.engine.memory import peak_memory, reset_peak
 from bana.engine.progress import StepProgress
 from bana.errors import DataError, OutputError
 from bana.label.labeler import Labeler
@@ -45,6 +47,8 @@ class LabelRun:
         boxes: In all labelled images of this run and earlier ones.
         without_weights: Classes that were labelled through 1 - A.
         seconds: Wall time of the labelling.
+        seconds_per_image: Mean time that one process spent on an image; None where none was labelled.
+        peak_memory: The most bytes that one process had resident while it labelled; None where none was.
         lost: For each further format what it cannot hold, and of how many objects.
     """
 
@@ -54,6 +58,8 @@ class LabelRun:
     boxes: int
     without_weights: tuple[str, ...]
     seconds: float
+    seconds_per_image: float | None
+    peak_memory: int | None
     lost: dict[str, dict[str, int]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -97,12 +103,12 @@ def label_dataset(
     faults = FaultLog(on_error)
     began = time.monotonic()
     kept, missing = _already_there(dataset, prepared, faults)
-    labelled = []
+    labelled, costs = [], []
     progress = StepProgress("labelling", len(missing), console)
     try:
         for number, ((record, _), result) in enumerate(each_in_order(job, missing, workers, prepared)):
             with faults.of(record.image_id):
-                result()
+                costs.append(result())
                 labelled.append(record)
             progress.update(number, 1, {})
     finally:
@@ -120,6 +126,8 @@ def label_dataset(
         boxes=sum(len(record) for record in whole),
         without_weights=prepared.source.without_weights() if isinstance(prepared.source, Labeler) else (),
         seconds=round(seconds, 3),
+        seconds_per_image=round(fmean(cost.seconds for cost in costs), 4) if costs else None,
+        peak_memory=max((cost.peak_memory for cost in costs), default=None),
         lost={name: dict(report.lost) for name, report in reports.items()},
     )
 
@@ -157,6 +165,14 @@ def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
 
 
 @dataclass(frozen=True)
+class _Cost:
+    """What labelling an image took: seconds, and the most bytes that the process had resident so far."""
+
+    seconds: float
+    peak_memory: int
+
+
+@dataclass(frozen=True)
 class _Prepared:
     """A source for the data set's classes, and the digest of all that its labels depend on but the image."""
 
@@ -164,12 +180,14 @@ class _Prepared:
     labelling: str
     out: Path
 
-    def __call__(self, item: _Item) -> None:
+    def __call__(self, item: _Item) -> _Cost:
         """Label the record and write its files."""
         record, digest = item
+        began = time.perf_counter()
         image = open_record_image(record)
         labels = self.source(image, record.boxes, record.class_ids, crowd=record.crowd, ignored=crowd_pixels(record))
         write_labels(self.out, record, labels, digest)
+        return _Cost(time.perf_counter() - began, peak_memory())
 
     def digest(self, record: ImageRecord) -> str:
         """The digest of all that the record's labels depend on. Raises DataError if its image cannot be read."""
@@ -189,6 +207,7 @@ class _Job:
     out: Path
 
     def prepare(self) -> _Prepared:
+        reset_peak()
         return _Prepared(self.source.open(self.classes, threads=1), self.labelling, self.out)
 
 

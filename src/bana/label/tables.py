@@ -1,11 +1,16 @@
-"""What a person reads of a labelling run."""
+"""What a person reads of a labelling run, and of a search for its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.table import Table
+
+from bana.classify.labeler_file import FILE_NAME
+from bana.evaluate.tables import shown
 from bana.label.run import LabelRun
+from bana.label.tune import TuneRun
 
 
 def label_run_lines(run: LabelRun, out: Path) -> Iterator[str]:
@@ -20,3 +25,31 @@ def label_run_lines(run: LabelRun, out: Path) -> Iterator[str]:
     for name, losses in run.lost.items():
         for what, count in losses.items():
             yield f"{name} cannot hold {what}: lost of {count}"
+
+
+def tune_table(run: TuneRun, out: Path) -> Table:
+    """The settings before and after a search."""
+    before, after = run.before, run.after
+    table = Table("setting", title=f"{out}: {run.trials} trials", title_justify="left")
+    for heading in ("labeler's own", "best"):
+        table.add_column(heading, justify="right")
+    table.add_column("tried")
+    for parameter in run.search.parameters:
+        name = parameter.name
+        table.add_row(name, f"{before.values[name]:g}", f"{after.values[name]:g}", parameter.shown(run.search.method))
+    return table
+
+
+def tune_lines(run: TuneRun, out: Path) -> Iterator[str]:
+    """What a search gained, and where its labeler is."""
+    before, after = run.before, run.after
+    searched = f"searched on {len(run.facts['searched_images'])} images: {shown(before.searched)}"
+    yield f"mIoU of Y_crf, {searched} -> {shown(after.searched)}; {_gain(run)}"
+    yield f"Labeler: {out / FILE_NAME}"
+
+
+def _gain(run: TuneRun) -> str:
+    if run.after.unseen is None:
+        return "no other images tell how much of that holds on images it did not see; for that, give fewer --images"
+    unseen = f"{shown(run.before.unseen)} -> {shown(run.after.unseen)}"
+    return f"on {len(run.facts['unseen_images'])} images it did not see: {unseen}"

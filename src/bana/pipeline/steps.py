@@ -36,6 +36,10 @@ class Steps:
         folders: Names of the steps' folders.
         console: For a line a step.
 
+    Attributes:
+        out: As given.
+        console: As given.
+
     Raises:
         DataError: If the folder's manifest is damaged.
         OutputError: If one of the folders is there and this run has not made it.
@@ -43,7 +47,7 @@ class Steps:
 
     def __init__(self, out: Path, facts: dict[str, Any], folders: Sequence[str], console: Console) -> None:
         self.out = out
-        self._console = console
+        self.console = console
         self._manifest, self._states = _read_manifest(out / MANIFEST)
         self._timings = read_json_object(out / TIMINGS) if (out / TIMINGS).exists() else {}
         self._manifest.pop("metrics", None)  # they are of the settings before
@@ -78,7 +82,7 @@ class Steps:
         self._visited.append(name)
         folder, state = self.out / name, self._states.get(name, {})
         if state.get("key") == key and state.get("done") and is_there(folder):
-            self._console.print(f"{name}: unchanged", highlight=False)
+            self.console.print(f"{name}: unchanged", highlight=False)
             self.skipped.add(name)
             return dict(state["facts"])
         if state and state.get("key") != key and folder.exists():
@@ -87,7 +91,7 @@ class Steps:
             shutil.rmtree(folder)
         self._states[name] = {"key": key, "done": False}
         self._save()
-        self._console.print(f"{name}: begun", highlight=False)
+        self.console.print(f"{name}: begun", highlight=False)
         began = time.monotonic()
         facts = work(folder) or {}
         self._timings[name] = round(time.monotonic() - began, 3)

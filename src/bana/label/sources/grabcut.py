@@ -11,8 +11,8 @@ from bana.label.sources.source import Image, optional
 ITERATIONS = 5
 """Rounds of colour models and graph cut."""
 
-LEAST_IOU = 0.5
-"""A segment whose IoU with its box is smaller has gone wrong, and the box is taken (Simple Does It, rule C2)."""
+LEAST_SHARE = 0.1
+"""A segment that fills a smaller share of its box has gone wrong, and the box is taken."""
 
 
 class GrabCut:
@@ -48,4 +48,4 @@ class GrabCut:
         except cv.error:
             return inside  # fewer pixels inside or outside than colour models have components
         mask: BoolArray = trimap == cv.GC_PR_FGD
-        return mask if mask.sum() >= LEAST_IOU * inside.sum() else inside
+        return mask if mask.sum() >= LEAST_SHARE * inside.sum() else inside

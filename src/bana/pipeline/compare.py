@@ -1,0 +1,238 @@
+"""`bana compare`: all ways to label on one data set with true masks (the paper's Table 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from bana.classify.run import versions
+from bana.data.label_folder import MANIFEST as LABELS_MANIFEST
+from bana.data.label_folder import LabelFolder, LabelledBox
+from bana.data.label_maps import LabelMap
+from bana.data.masks import decode_mask, encode_mask, required_truth
+from bana.data.records import BoxDataset, ImageRecord
+from bana.engine.progress import StepProgress
+from bana.engine.seeds import seed_of
+from bana.errors import DataError, SettingsError
+from bana.evaluate.filling_rates import FillingRates, class_masks
+from bana.evaluate.folder import InstanceEvaluation, LabellingEvaluation
+from bana.evaluate.scores import mask_ap_as_dict
+from bana.label.run import label_dataset
+from bana.label.sources.choose import SourceChoice
+from bana.pipeline.steps import Steps, content_digest
+from bana.pipeline.ways import Way, way_of
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison gave.
+
+    Attributes:
+        dataset: The images that were compared on.
+        ways: By name, in order.
+        scores: By name, plain values: ``miou``, ``miou_of_all``, ``boundary_iou``, ``left_out``, ..., ``instances``
+            (mask AP or None) and ``filling_rates``.
+        costs: By source: ``seconds_per_image`` and ``peak_memory`` (bytes) of one process, or None where not measured.
+        true_filling_rates: Of the true objects, by class name.
+        unavailable: Sources that were asked for by ``all`` and cannot be had, and why.
+    """
+
+    dataset: BoxDataset
+    ways: Mapping[str, Way]
+    scores: Mapping[str, Mapping[str, Any]]
+    costs: Mapping[str, Mapping[str, Any]]
+    true_filling_rates: Mapping[str, Sequence[float]]
+    unavailable: Mapping[str, str]
+
+    def cost(self, name: str, of: str) -> float | None:
+        """``seconds_per_image`` summed over a way's sources, or the greater ``peak_memory``; None if not measured."""
+        values = [self.costs[source][of] for source in self.ways[name].sources]
+        if None in values:
+            return None
+        return float(max(values) if of == "peak_memory" else sum(values))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison for JSON."""
+        rows = {
+            name: {
+                "title": way.title,
+                "paper": {"train": way.paper[0], "val": way.paper[1]},
+                **self.scores[name],
+                "seconds_per_image": self.cost(name, "seconds_per_image"),
+                "peak_memory": self.cost(name, "peak_memory"),
+            }
+            for name, way in self.ways.items()
+        }
+        return {
+            "images": len(self.dataset),
+            "rows": rows,
+            "true_filling_rates": dict(self.true_filling_rates),
+            "unavailable": dict(self.unavailable),
+        }
+
+
+def sampled(dataset: BoxDataset, count: int, seed: int) -> BoxDataset:
+    """So many images of a data set, chosen at random, in its order; all where it has no more."""
+    order = np.random.default_rng(seed_of(seed, "sample")).permutation(len(dataset))[:count]
+    return replace(dataset, records=tuple(dataset[int(index)] for index in sorted(order)))
+
+
+def with_truth(dataset: BoxDataset, masks: Mapping[str, Path]) -> BoxDataset:
+    """A data set with other true masks, label maps by image id. Raises DataError if an image has none."""
+    missing = [record.image_id for record in dataset if record.image_id not in masks]
+    if missing:
+        raise DataError(
+            f"{dataset.root}: {len(missing)} images have no true mask, the first: {missing[0]}; add {missing[0]}.png"
+        )
+    records = [
+        replace(each, semantic_path=masks[each.image_id], instance_path=None, segmentations=(None,) * len(each))
+        for each in dataset
+    ]
+    return replace(dataset, records=tuple(records))
+
+
+def available(names: Sequence[str], choice: SourceChoice, classes: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Which of the names can be had, and why the others cannot."""
+    possible, reasons = [], {}
+    for name in names:
+        try:
+            for source in way_of(name).sources:
+                part = replace(choice, name=source)
+                part.facts()
+                part.open(classes, threads=1)
+            possible.append(name)
+        except SettingsError as error:
+            reasons[name] = str(error)
+    return possible, reasons
+
+
+def compare_ways(
+    dataset: BoxDataset,
+    names: Sequence[str],
+    choice: SourceChoice,
+    out: Path,
+    *,
+    unavailable: Mapping[str, str] | None = None,
+    workers: int,
+    console: Console,
+) -> Comparison:
+    """Label with every source and score every way, each only where it is not done yet.
+
+    Args:
+        dataset: Images with boxes and true masks, which only score.
+        names: Sources, or ``fuse:A,B``.
+        choice: Files and options of the sources; its name does not count.
+        out: Gets a label folder a source, ``run.json`` and ``timings.json``.
+        unavailable: Sources that cannot be had, and why, for the result.
+        workers: Processes that label.
+        console: For progress.
+
+    Raises:
+        DataError: If an image has no true mask, or cannot be used.
+        LabelerError: If a labeler or network is missing or damaged.
+        OutputError: If ``out`` cannot be written, or holds folders that no comparison has made.
+        SettingsError: If a source is not known, or needs a file or package that is not there.
+    """
+    ways = {name: way_of(name) for name in names}
+    sources = dict.fromkeys(source for way in ways.values() for source in way.sources)
+    facts = {"versions": versions(), "images": len(dataset), "data": content_digest(dataset)}
+    steps = Steps(out, facts, [_folder(source) for source in sources], console)
+    truth = _true_rates(steps, dataset)  # a mask that is missing is found before hours of labelling
+    costs = {source: _labelled(steps, dataset, replace(choice, name=source), workers) for source in sources}
+    folders = {source: LabelFolder(out / _folder(source)) for source in sources}
+    scores = {}
+    for name, way in ways.items():
+        scores[name] = _scored(steps, name, way, [folders[each] for each in way.sources], dataset)
+    return Comparison(dataset, ways, scores, costs, truth, unavailable or {})
+
+
+def labels_of(way: Way, folders: Sequence[LabelFolder], record: ImageRecord) -> LabelMap:
+    """The labels of an image by one way: (H, W), the ignore label where it leaves a pixel open."""
+    if len(folders) == 1:
+        return folders[0].label_map(way.part, record)
+    first, second = (folder.label_map("y_crf", record) for folder in folders)
+    return np.where(first == second, first, np.iinfo(first.dtype).max)
+
+
+def folders_of(way: Way, out: Path) -> list[LabelFolder]:
+    """The label folders of a way, in a comparison's folder."""
+    return [LabelFolder(out / _folder(source)) for source in way.sources]
+
+
+def _folder(source: str) -> str:
+    return f"labels-{source}"
+
+
+def _labelled(steps: Steps, dataset: BoxDataset, choice: SourceChoice, workers: int) -> dict[str, Any]:
+    """Label the images with one source; what it cost."""
+
+    def work(folder: Path) -> dict[str, Any]:
+        run = label_dataset(dataset, choice, folder, workers=workers, console=steps.console)
+        return {"seconds_per_image": run.seconds_per_image, "peak_memory": run.peak_memory}
+
+    def is_there(folder: Path) -> bool:
+        return (folder / LABELS_MANIFEST).is_file() and all(LabelFolder(folder).has(each.image_id) for each in dataset)
+
+    return steps.do(_folder(choice.name), [content_digest(dataset), choice.facts()], work, is_there)
+
+
+def _true_rates(steps: Steps, dataset: BoxDataset) -> dict[str, list[float]]:
+    def work(_: Path) -> dict[str, Any]:
+        rates = FillingRates()
+        for record in dataset:
+            rates.update_truth(record, dataset.class_table)
+        return _by_name(rates, dataset)
+
+    return steps.do("true filling rates", [content_digest(dataset)], work, lambda _: True)
+
+
+def _scored(steps: Steps, name: str, way: Way, folders: Sequence[LabelFolder], dataset: BoxDataset) -> dict[str, Any]:
+    depends = [content_digest(dataset), way.part, [folder.labelling for folder in folders]]
+    return steps.do(f"score {name}", depends, lambda _: score_way(way, folders, dataset, steps.console), lambda _: True)
+
+
+def score_way(way: Way, folders: Sequence[LabelFolder], dataset: BoxDataset, console: Console) -> dict[str, Any]:
+    """Scores of one way against the true masks, as plain values.
+
+    Masks of boxes are those that the source gave; where a way is a part of labels, these, cut by the boxes.
+    """
+    table = dataset.class_table
+    evaluation = LabellingEvaluation(table, boundary=way.part != "agreed")
+    instances, rates = InstanceEvaluation(), FillingRates()
+    progress = StepProgress("scoring", len(dataset), console)
+    try:
+        for number, record in enumerate(dataset):
+            labels = labels_of(way, folders, record)
+            evaluation.update(labels, required_truth(record, table))
+            if way.uses_boxes:
+                boxes = folders[0].boxes(record)
+                if way.part != "y_crf":
+                    boxes = tuple(map(_with_mask, boxes, class_masks(record, labels)))
+                instances.update(boxes, record)
+                rates.update(record, [decode_mask(box.mask, record.height, record.width) for box in boxes])
+            progress.update(number, 1, {})
+    finally:
+        progress.close()
+    has_ap, classes = way.uses_boxes and not instances.missing, ("background", *dataset.classes)
+    return {
+        **evaluation.scores().as_dict(classes),
+        "instances": mask_ap_as_dict(instances.ap.scores(), classes) if has_ap else None,
+        "filling_rates": _by_name(rates, dataset),
+    }
+
+
+def _with_mask(box: LabelledBox, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> LabelledBox:
+    status = box.status if box.status == "rejected" else "ok" if mask.any() else "empty"
+    return replace(box, mask=encode_mask(mask), status=status)
+
+
+def _by_name(rates: FillingRates, dataset: BoxDataset) -> dict[str, list[float]]:
+    return {
+        dataset.classes[class_id - 1]: [round(rate, 4) for rate in rates.rates[class_id]]
+        for class_id in sorted(rates.rates)
+    }

@@ -1,0 +1,154 @@
+"""`bana compare` as a user meets it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bad_data import refused
+from bana import read_dataset
+from bana.data.label_folder import LabelFolder
+from bana.data.label_maps import read_label_map, write_label_map
+from bana.errors import SettingsError
+from bana.evaluate import ConfusionMatrix, evaluate_labels, mean_iou
+from bana.pipeline import compare as compare_module
+from bana.pipeline.ways import ALL, names_in, way_of
+from shapes_data import CLASSES, IMAGES
+
+SOURCES = "box,wssl,ret,bap+ret,fuse:labeler,box"
+
+
+@pytest.fixture
+def compare(bana, tiny_run):
+    def command(data, out, *more):
+        return bana("compare", data, "--split", "train", "--out", out, "--labeler", tiny_run, "--workers", 1, *more)
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def compared(data, tiny_run, tmp_path_factory):
+    """A finished comparison; not to be changed."""
+    from rich.console import Console
+
+    from bana.label.sources.choose import SourceChoice
+
+    out = tmp_path_factory.mktemp("compared") / "out"
+    result = compare_module.compare_ways(
+        read_dataset(data, "train"),
+        names_in(SOURCES),
+        SourceChoice.of_labeler(tiny_run),
+        out,
+        workers=1,
+        console=Console(quiet=True),
+    )
+    return out, result
+
+
+def test_figures_are_those_of_label_and_evaluate(compared, data):
+    """Each way against `bana evaluate` of its folder, or counted by hand from the label maps."""
+    out, result = compared
+    dataset = read_dataset(data, "train")
+    whole = evaluate_labels(out / "labels-wssl", dataset).as_dict()
+    assert result.scores["wssl"]["miou"] == whole["y_crf"]["miou"]
+    assert result.scores["wssl"]["boundary_iou"] == whole["y_crf"]["boundary_iou"]
+    assert result.scores["wssl"]["instances"] == whole["instances"]
+    parts = evaluate_labels(out / "labels-bap", dataset).as_dict()
+    assert result.scores["ret"]["miou"] == parts["y_ret"]["miou"]
+    assert result.scores["bap+ret"]["miou"] == parts["agreed"]["miou"]
+    assert result.scores["bap+ret"]["left_out"] == parts["agreed"]["left_out"] > 0
+    assert result.scores["bap+ret"]["miou_of_all"] < parts["agreed"]["miou"]
+    pair = result.scores["fuse:labeler,box"]
+    first, second = (LabelFolder(out / f"labels-{name}") for name in ("labeler", "box"))
+    confusion, union = ConfusionMatrix(len(CLASSES) + 1), []
+    for record in dataset:
+        a, b = first.label_map("y_crf", record), second.label_map("y_crf", record)
+        truth = read_label_map(record.semantic_path, record.width, record.height)
+        confusion.update(np.where(a == b, a, 255).astype(np.uint8), truth)
+        union.append(((a != b) & (truth != 255)).sum() / (truth != 255).sum())
+    assert pair["miou"] == pytest.approx(mean_iou(confusion))
+    assert pair["left_out"] == pytest.approx(confusion.left_out)
+    assert max(union) > 0
+
+
+def test_filling_rates(compared, data):
+    _, result = compared
+    assert set(np.concatenate(list(result.scores["box"]["filling_rates"].values()))) == {1.0}
+    true = result.true_filling_rates
+    record = read_dataset(data, "train")[0]
+    numbers = np.array(Image.open(record.instance_path))
+    x0, y0, x1, y1 = record.boxes[0].astype(int)
+    expected = (numbers[y0:y1, x0:x1] == 1).mean()
+    assert true[CLASSES[int(record.class_ids[0]) - 1]][0] == pytest.approx(expected, abs=1e-4)
+    assert sum(map(len, true.values())) == sum(len(record) for record in read_dataset(data, "train"))
+
+
+def test_a_comparison_and_again(compare, data, tmp_path):
+    out = tmp_path / "out"
+    answer = compare(data, out, "--sources", SOURCES)
+    assert answer.status == 0, answer.err
+    for name in names_in(SOURCES):
+        assert f"│ {name} " in answer.out
+        assert f"--out one --sources {name}\n" in answer.out
+    assert Image.open(out / "compare.png").width > 1000
+    again = compare(data, out, "--sources", SOURCES, "--json")
+    assert "begun" not in again.err
+    rows = json.loads(again.out)["rows"]
+    assert set(rows) == set(names_in(SOURCES))
+    assert rows["box"]["seconds_per_image"] > 0
+    assert rows["box"]["peak_memory"] > 10_000_000
+    assert rows["box"]["paper"] == {"train": 65.4, "val": 62.2}
+    more = compare(data, out, "--sources", "box,bap")
+    assert more.err.count("begun") == 1  # only the score of bap is new
+    shutil.rmtree(out / "labels-box")
+    assert compare(data, out, "--sources", "box").err.count("begun") == 1
+
+
+def test_a_comparison_that_was_cut_goes_on(compare, compared, data, tmp_path, monkeypatch):
+    whole, _ = compared
+    out = tmp_path / "out"
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compare_module, "score_way", cut)
+        assert compare(data, out, "--sources", SOURCES).status == 130
+    answer = compare(data, out, "--sources", SOURCES)
+    assert "labels-wssl: unchanged" in answer.err
+    for path in sorted((whole / "labels-wssl").rglob("*.png")):
+        assert (out / "labels-wssl" / path.relative_to(whole / "labels-wssl")).read_bytes() == path.read_bytes()
+
+
+def test_all_leaves_out_what_cannot_be_had(compare, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("bana.pipeline.ways.ALL", ("box", "gap", "sam"))
+    answer = compare(data, tmp_path / "out")
+    assert answer.status == 0, answer.err
+    assert "source gap: needs a classifier that was trained with --pooling gap" in " ".join(answer.out.split())
+    assert "source sam: needs --sam-encoder" in " ".join(answer.out.split())
+    assert "│ gap " not in answer.out
+    assert set(ALL) >= {"box", "grabcut", "wssl", "mcg", "sdi", "gap", "bap", "ret", "cam", "sam"}
+
+
+def test_other_masks_and_a_sample(compare, data, tmp_path):
+    masks = tmp_path / "masks"
+    for name, ((width, height), _) in IMAGES.items():
+        write_label_map(masks / f"{name}.png", np.zeros((height, width), np.uint8))
+    answer = compare(data, tmp_path / "out", "--sources", "box", "--truth", masks, "--sample", 3, "--json")
+    result = json.loads(answer.out)
+    assert result["images"] == 3
+    assert result["rows"]["box"]["per_class"][CLASSES[0]] in (0.0, None)
+    (masks / "b.png").unlink()
+    message = "1 images have no true mask, the first: b; add b.png"
+    refused(compare(data, tmp_path / "other", "--sources", "box", "--truth", masks), message)
+
+
+def test_names():
+    assert names_in("box,fuse:a,b,ret") == ["box", "fuse:a,b", "ret"]
+    assert way_of("sdi").sources == ("mcg", "grabcut")
+    assert way_of("fuse:sam,wssl").sources == ("sam", "wssl")
+    for name, message in (("magic", "'magic' is not known"), ("fuse:sdi,box", "label every pixel themselves")):
+        with pytest.raises(SettingsError, match=message):
+            way_of(name)

@@ -1,0 +1,58 @@
+"""Ways to label side by side, and the violins of their filling rates."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bana.errors import SettingsError
+from bana.report.comparison_sheet import COLUMN, ComparisonRow, comparison_sheet
+from bana.report.violins import filling_rate_violins
+
+CLASSES = ("cat", "dog")
+TOP = 196
+
+
+def row(**labels):
+    return ComparisonRow(
+        image=np.full((50, 100, 3), (90, 120, 60), np.uint8),
+        boxes=np.array([[10, 10, 60, 40]], np.float32),
+        class_ids=np.array([2]),
+        labels={name: np.full((50, 100), value, np.uint8) for name, value in labels.items()},
+        caption="photo",
+    )
+
+
+def columns(sheet, count):
+    pixels = np.asarray(sheet).astype(int)
+    lefts = [40 + number * (COLUMN + 12) for number in range(count)]
+    return [pixels[TOP + 5 : TOP + 120, left + 5 : left + COLUMN - 5] for left in lefts]
+
+
+def test_a_column_a_way():
+    sheet = comparison_sheet([row(truth=2, box=0, half=255)], CLASSES, title="Ways")
+    assert sheet.width == 80 + 4 * COLUMN + 3 * 12
+    _, truth, box, half = columns(sheet, 4)
+    colour = [np.ptp(panel, axis=-1).mean() for panel in (truth, box, half)]
+    assert colour[0] > 60 > 10 > max(colour[1:])  # labels are coloured, background and open pixels are not
+    assert box.std() < 5 < half.std()  # what is left open is hatched
+
+
+def test_rows_of_other_ways_are_refused():
+    for rows in ([], [row(truth=1, box=1), row(truth=1, sam=1)]):
+        with pytest.raises(SettingsError, match="at least one image, and the labels of the same ways"):
+            comparison_sheet(rows, CLASSES, title="Ways")
+
+
+def test_violins():
+    rng = np.random.default_rng(0)
+    rates = {way: {"cat": rng.random(20).tolist(), "dog": rng.random(3).tolist()} for way in ("truth", "box", "sam")}
+    picture = Image.open(io.BytesIO(filling_rate_violins(rates, title="Filling rates")))
+    assert picture.format == "PNG"
+    one = np.asarray(picture.convert("RGB"))
+    assert (one < 250).any(-1).mean() > 0.02
+    rates["box"]["cat"] = [1.0] * 20  # no spread: still drawn
+    assert Image.open(io.BytesIO(filling_rate_violins(rates, title="Filling rates"))).size == picture.size
+    with pytest.raises(SettingsError, match="no class has 5 boxes"):
+        filling_rate_violins({"truth": {"dog": [0.5]}, "box": {"dog": [1.0]}}, title="")
