@@ -21,13 +21,14 @@ from bana.label.class_transfer import matching_classes
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
 from bana.label.settings import LabelSettings
+from bana.label.source import Image, Source
 from bana.label.unaries import background_unary, label_probabilities, object_unary
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.images import network_input
 from bana.presets import parse_settings
 
 
-class Labeler:
+class Labeler(Source):
     """Labels images from their boxes.
 
     ``Labeler.load(file)`` or ``Labeler.pretrained()`` makes one; calling it with an image, boxes and class ids gives
@@ -113,30 +114,9 @@ class Labeler:
         """The classes that the classifier does not know and that are labelled through 1 - A."""
         return tuple(name for name, known in zip(self.classes, self._trained_ids, strict=True) if known is None)
 
-    def __call__(
-        self,
-        image: npt.NDArray[np.uint8],
-        boxes: npt.ArrayLike,
-        class_ids: npt.ArrayLike,
-        *,
-        crowd: npt.ArrayLike | None = None,
-        ignored: npt.NDArray[np.bool_] | None = None,
-    ) -> PseudoLabels:
-        """Label one image.
-
-        Args:
-            image: uint8 (H, W, 3), RGB.
-            boxes: (K, 4) xyxy in pixel-edge coordinates of the image; K may be 0.
-            class_ids: (K,), each in 1..L of ``classes``.
-            crowd: bool (K,): boxes of crowd regions, which are not labelled.
-            ignored: bool (H, W): pixels that are neither known object nor known background. Where no object is found
-                on them they get the ignore label.
-
-        Raises:
-            DataError: If an argument has another shape, type or range.
-        """
-        scene = Scene(image, boxes, class_ids, crowd, ignored, len(self.classes))
-        return self._label(image, scene, self.features(image))
+    def label_scene(self, image: Image, scene: Scene) -> PseudoLabels:
+        """Label one image, uint8 (H, W, 3), whose boxes are checked."""
+        return self.from_features(self.features(image), image, scene)
 
     @torch.inference_mode()
     def features(self, image: npt.NDArray[np.uint8]) -> Tensor:
@@ -147,23 +127,9 @@ class Labeler:
         features: Tensor = self.model(network_input(image, self.settings.image_side, self.model.backbone.info.multiple))
         return features
 
-    def from_features(
-        self,
-        features: Tensor,
-        image: npt.NDArray[np.uint8],
-        boxes: npt.ArrayLike,
-        class_ids: npt.ArrayLike,
-        *,
-        crowd: npt.ArrayLike | None = None,
-        ignored: npt.NDArray[np.bool_] | None = None,
-    ) -> PseudoLabels:
-        """Label one image whose ``features`` are known; the other arguments and errors are those of a call."""
-        scene = Scene(image, boxes, class_ids, crowd, ignored, len(self.classes))
-        return self._label(image, scene, features)
-
     @torch.inference_mode()
-    def _label(self, image: npt.NDArray[np.uint8], scene: Scene, features: Tensor) -> PseudoLabels:
-        """Label one image from its checked boxes and its features (1, C, h, w)."""
+    def from_features(self, features: Tensor, image: Image, scene: Scene) -> PseudoLabels:
+        """Label one image from its checked boxes and its ``features`` (1, C, h, w)."""
         view = self._view(scene, UpsampledFeatures(features[0], scene.size))
         marginals = self._marginals(image, view)
         crf = _labels(marginals, view)

@@ -29,8 +29,8 @@ from bana.errors import DataError, OutputError
 from bana.label.labeler import Labeler
 from bana.label.output import input_digest, is_done, write_labels
 from bana.label.pool import each_in_order
+from bana.label.source import Source
 from bana.label.sources.choose import SourceChoice
-from bana.label.sources.source import Source
 
 _Item = tuple[ImageRecord, str]
 """A record, and the digest of all that its labels depend on."""

@@ -21,6 +21,7 @@ from bana.label.labeler import Labeler
 from bana.label.output import input_digest
 from bana.label.pool import each_in_order
 from bana.label.run import crowd_pixels
+from bana.label.scene import Scene
 from bana.label.settings import LabelSettings
 
 _Item = tuple[ImageRecord, LabelSettings]
@@ -96,14 +97,9 @@ class _Prepared:
         """Label the record and count its pixels against the truth."""
         record, settings = item
         image = open_record_image(record)
-        labels = self.labeler.with_settings(settings).from_features(
-            self._features(record, image),
-            image,
-            record.boxes,
-            record.class_ids,
-            crowd=record.crowd,
-            ignored=crowd_pixels(record),
-        )
+        classes = len(self.labeler.classes)
+        scene = Scene(image, record.boxes, record.class_ids, record.crowd, crowd_pixels(record), classes)
+        labels = self.labeler.with_settings(settings).from_features(self._features(record, image), image, scene)
         confusion = self.nothing()
         confusion.update(labels.y_crf, required_truth(record, self.labeler.class_table))
         return confusion

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bana.data.records import BoolArray
 from bana.label.scene import Scene
-from bana.label.sources.source import Image
+from bana.label.source import Image
 
 
 def box_masks(image: Image, scene: Scene) -> tuple[BoolArray, None]:

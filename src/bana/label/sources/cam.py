@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bana.classify.model import BoxClassifier
-from bana.data.records import BoolArray, ClassTable
+from bana.data.records import ClassTable
 from bana.errors import SettingsError
 from bana.label.assembly import assemble
 from bana.label.class_transfer import matching_classes
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
 from bana.label.settings import LabelSettings
-from bana.label.sources.source import Image
+from bana.label.source import Image, Source
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.images import network_input
 
@@ -26,7 +26,7 @@ BACKGROUND_POWER = 4.0
 """The background's score is (1 - the greatest CAM) to this power, as in AffinityNet (Ahn and Kwak, 2018)."""
 
 
-class ImageLevel:
+class ImageLevel(Source):
     """Labels from the classes of an image alone: boxes say which classes there are, and nothing else.
 
     CAMs of these classes, each divided by its maximum over the image, and the background's score are what the CRF
@@ -65,17 +65,8 @@ class ImageLevel:
             )
 
     @torch.inference_mode()
-    def __call__(
-        self,
-        image: Image,
-        boxes: npt.ArrayLike,
-        class_ids: npt.ArrayLike,
-        *,
-        crowd: npt.ArrayLike | None = None,
-        ignored: BoolArray | None = None,
-    ) -> PseudoLabels:
-        """Label one image; arguments and errors are those of Labeler."""
-        scene = Scene(image, boxes, class_ids, crowd, ignored, len(self.class_table))
+    def label_scene(self, image: Image, scene: Scene) -> PseudoLabels:
+        """Both labels are the same; the confidence is the CRF's marginal."""
         present = np.unique(scene.class_ids[scene.usable]).tolist()
         marginals = self._crf(image, probabilities=self._scores(image, scene.size, present))
         chosen = marginals.argmax(0)

@@ -12,13 +12,14 @@ from bana.data.sources import file_digest
 from bana.errors import SettingsError
 from bana.label.labeler import Labeler
 from bana.label.settings import CRFSettings, LabelSettings
+from bana.label.source import Source
 from bana.label.sources.box import box_masks
 from bana.label.sources.cam import ImageLevel
 from bana.label.sources.fuse import Fusion, Part, Partial
 from bana.label.sources.grabcut import GrabCut
+from bana.label.sources.masks import MaskSource
 from bana.label.sources.mcg import BestSegment
 from bana.label.sources.sam import PromptableSegmenter
-from bana.label.sources.source import MaskSource, Source
 from bana.label.sources.wssl import BoxSegmentation
 from bana.presets import parse_settings
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from bana.data.records import BoolArray
 from bana.label.assembly import assemble
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
-from bana.label.sources.source import Image, Source
+from bana.label.source import Image, Source
 
 Part = Literal["y_ret", "agreed"]
 
 
-class Fusion:
+class Fusion(Source):
     """``fuse:A,B``: labels of A with those of B beside them.
 
     Y_crf is A's and takes part in NAL as c*, Y_ret is B's (its Y_crf); where they agree is S. Instances are A's; their
@@ -34,21 +33,11 @@ class Fusion:
         self.class_table = first.class_table
         self._first, self._second = first, second
 
-    def __call__(
-        self,
-        image: Image,
-        boxes: npt.ArrayLike,
-        class_ids: npt.ArrayLike,
-        *,
-        crowd: npt.ArrayLike | None = None,
-        ignored: BoolArray | None = None,
-    ) -> PseudoLabels:
-        """Label one image; arguments and errors are those of Labeler."""
-        first, second = (
-            source(image, boxes, class_ids, crowd=crowd, ignored=ignored) for source in (self._first, self._second)
-        )
+    def label_scene(self, image: Image, scene: Scene) -> PseudoLabels:
+        """Label one image with both."""
+        first, second = (source.label_scene(image, scene) for source in (self._first, self._second))
         return assemble(
-            Scene(image, boxes, class_ids, crowd, ignored, len(self.class_table)),
+            scene,
             self.class_table,
             first.y_crf,
             second.y_crf,
@@ -58,7 +47,7 @@ class Fusion:
         )
 
 
-class Partial:
+class Partial(Source):
     """One part of a source's labels, for both labels: ``ret`` is bap's Y_ret, ``bap+ret`` and ``sdi`` what agrees.
 
     Args:
@@ -74,20 +63,12 @@ class Partial:
         self.class_table = source.class_table
         self._source, self._part = source, part
 
-    def __call__(
-        self,
-        image: Image,
-        boxes: npt.ArrayLike,
-        class_ids: npt.ArrayLike,
-        *,
-        crowd: npt.ArrayLike | None = None,
-        ignored: BoolArray | None = None,
-    ) -> PseudoLabels:
-        """Label one image; arguments and errors are those of Labeler."""
-        whole = self._source(image, boxes, class_ids, crowd=crowd, ignored=ignored)
+    def label_scene(self, image: Image, scene: Scene) -> PseudoLabels:
+        """Label one image and take the part."""
+        whole = self._source.label_scene(image, scene)
         labels = whole.y_ret if self._part == "y_ret" else whole.agreed
         return assemble(
-            Scene(image, boxes, class_ids, crowd, ignored, len(self.class_table)),
+            scene,
             self.class_table,
             labels,
             labels.copy(),

@@ -6,7 +6,8 @@ import numpy as np
 
 from bana.data.records import BoolArray
 from bana.label.scene import Scene
-from bana.label.sources.source import Image, optional
+from bana.label.source import Image
+from bana.label.sources.masks import optional
 
 ITERATIONS = 5
 """Rounds of colour models and graph cut."""

@@ -11,7 +11,8 @@ from PIL import ImageFilter
 
 from bana.data.records import BoolArray
 from bana.label.scene import Scene
-from bana.label.sources.source import Image, optional
+from bana.label.source import Image
+from bana.label.sources.masks import optional
 
 BLURS = (1.0, 2.0)
 """Standard deviations, in pixels, of the Gaussians that images are smoothed with before colours are compared."""

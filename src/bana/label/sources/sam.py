@@ -28,7 +28,8 @@ from torch import Tensor
 from bana.data.records import BoolArray, FloatArray
 from bana.errors import LabelerError
 from bana.label.scene import Scene
-from bana.label.sources.source import Image, optional
+from bana.label.source import Image
+from bana.label.sources.masks import optional
 
 MEAN = (123.675, 116.28, 103.53)
 """ImageNet's mean of RGB in 0..255, which SAM's encoders were trained with."""

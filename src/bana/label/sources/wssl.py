@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from bana.data.records import BoolArray, ClassTable, FloatArray, pixel_slices
 from bana.label.assembly import assemble
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
 from bana.label.settings import CRFSettings
-from bana.label.sources.source import Image
+from bana.label.source import Image, Source
 
 CENTRE_SHARE = 0.2
 """Share of a box's area, around its centre, that is held to be the object."""
 
 
-class BoxSegmentation:
+class BoxSegmentation(Source):
     """Labels by a fully connected CRF that knows the centre of every box and everything outside.
 
     The pixels between may be background, or any class whose box holds them, all equally likely before the CRF.
@@ -36,17 +35,8 @@ class BoxSegmentation:
         self.class_table = ClassTable(tuple(classes))
         self._crf = crf.build(threads)
 
-    def __call__(
-        self,
-        image: Image,
-        boxes: npt.ArrayLike,
-        class_ids: npt.ArrayLike,
-        *,
-        crowd: npt.ArrayLike | None = None,
-        ignored: BoolArray | None = None,
-    ) -> PseudoLabels:
-        """Label one image; arguments and errors are those of Labeler."""
-        scene = Scene(image, boxes, class_ids, crowd, ignored, len(self.class_table))
+    def label_scene(self, image: Image, scene: Scene) -> PseudoLabels:
+        """Both labels are the same; the confidence is the CRF's marginal."""
         present = [0, *np.unique(scene.class_ids[scene.usable]).tolist()]
         allowed = np.stack([np.ones(scene.size, bool), *(scene.of_class(each).any(0).numpy() for each in present[1:])])
         probabilities, fixed = _start(scene, present, allowed)

@@ -1,48 +1,26 @@
-"""What all ways to label have in common."""
+"""What sources share that make one mask a box, and what those share that need another package."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bana.data.records import BoolArray, ClassTable, FloatArray
 from bana.errors import SettingsError
 from bana.label.assembly import assemble
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
-
-Image = npt.NDArray[np.uint8]
-"""uint8 (H, W, 3), RGB."""
-
-
-class Source(Protocol):
-    """A way to label images from their boxes; a Labeler is one."""
-
-    class_table: ClassTable
-    """The classes that ``class_ids`` refer to."""
-
-    def __call__(
-        self,
-        image: Image,
-        boxes: npt.ArrayLike,
-        class_ids: npt.ArrayLike,
-        *,
-        crowd: npt.ArrayLike | None = None,
-        ignored: BoolArray | None = None,
-    ) -> PseudoLabels:
-        """Label one image; arguments and errors are those of Labeler."""
-
+from bana.label.source import Image, Source
 
 MaskMaker = Callable[[Image, Scene], tuple[BoolArray, FloatArray | None]]
 """Gives bool (K, H, W), the object in every box, and the confidence float32 (H, W) in 0..1 of the labels that follow
 from these masks, or None where it knows of no doubt. Masks of boxes that are not usable are not looked at."""
 
 
-class MaskSource:
+class MaskSource(Source):
     """Labels from one mask a box.
 
     Args:
@@ -57,17 +35,8 @@ class MaskSource:
         self.class_table = ClassTable(tuple(classes))
         self._masks_of = masks_of
 
-    def __call__(
-        self,
-        image: Image,
-        boxes: npt.ArrayLike,
-        class_ids: npt.ArrayLike,
-        *,
-        crowd: npt.ArrayLike | None = None,
-        ignored: BoolArray | None = None,
-    ) -> PseudoLabels:
-        """Label one image: smaller boxes are in front where masks overlap; both labels are the same."""
-        scene = Scene(image, boxes, class_ids, crowd, ignored, len(self.class_table))
+    def label_scene(self, image: Image, scene: Scene) -> PseudoLabels:
+        """Smaller boxes are in front where masks overlap; both labels are the same."""
         masks, confidence = self._masks_of(image, scene)
         masks = masks & scene.regions.numpy()
         labels = np.zeros(scene.size, dtype=self.class_table.label_dtype)
