@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from importlib import import_module
 from itertools import takewhile
 from os import PathLike
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,7 +22,8 @@ from bana.data.classes import read_lines
 from bana.data.images import SUFFIXES, open_image, open_record_image
 from bana.data.paths import inside, list_images, normal, without_suffix
 from bana.data.records import ImageRecord
-from bana.errors import DataError, SettingsError
+from bana.errors import DataError
+from bana.extras import needed
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 """File name endings (lower case) that are taken for videos."""
@@ -246,7 +245,7 @@ class _Video:
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self.path = path
-        self._av = _pyav(path)
+        self._av = needed("av", "video", str(path))
         self._damage = (self._av.FFmpegError, OSError, ValueError)
 
     @cached_property
@@ -292,10 +291,3 @@ class _Video:
         raise DataError(
             f"{self.path}: frame {number} cannot be decoded ({reason}); replace the video or convert it to H.264 (.mp4)"
         ) from fault
-
-
-def _pyav(path: Path) -> ModuleType:
-    try:
-        return import_module("av")
-    except ImportError as error:
-        raise SettingsError(f"{path}: reading a video needs PyAV; pip install 'bana[video]'") from error

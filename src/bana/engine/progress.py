@@ -15,7 +15,8 @@ from rich.live import Live
 from rich.text import Text
 
 from bana.data.files import write_text
-from bana.errors import OutputError, SettingsError
+from bana.errors import OutputError
+from bana.extras import needed
 
 _LINE_SECONDS = 15.0
 
@@ -69,10 +70,9 @@ class TensorBoardLog:
     """
 
     def __init__(self, folder: Path, first_step: int) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise SettingsError("tensorboard is not installed; pip install 'bana[tensorboard]'") from error
+        needed("tensorboard", "tensorboard", "--tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
         self._writer: Any = SummaryWriter(str(folder), purge_step=first_step)
 
     def write(self, entry: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import sys
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from bana._version import __version__
 from bana.data.files import atomic_file
 from bana.errors import BanaError, OutputError, SettingsError
+from bana.extras import needed
 from bana.segment.model import SegmentationNetwork, upsampled
 from bana.segment.segmenter_file import SegmenterFacts, load_segmenter, segmenter_path
 
@@ -127,7 +127,7 @@ def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
         raise SettingsError(f"to: {to!r} is not known; choose {' or '.join(get_args(Format))}")
     way = _WAYS[to]
     for package in way.packages:
-        _needed(package)
+        needed(package, "onnx", f"to: {to}")
     if out.resolve() == segmenter_path(file_or_run).resolve():
         raise OutputError(f"{out}: is the segmenter itself; choose another --out")
     network, facts = load_segmenter(file_or_run)
@@ -186,7 +186,7 @@ def _onnx(module: PixelProbabilities, example: Tensor, metadata: dict[str, str])
             # The exporter writes factors of 1 itself, but only where it could follow the number of channels so far.
             layer.weight = nn.Parameter(torch.ones(layer.num_features), requires_grad=False)
             layer.bias = nn.Parameter(torch.zeros(layer.num_features), requires_grad=False)
-    onnx = _needed("onnx")
+    onnx = needed("onnx", "onnx", "to: onnx")
     buffer = BytesIO()
     free = {0: "N", 2: "H", 3: "W"}
     # Not torch.export (dynamo=True): it derives every map's size as a formula in H and W, which with the paddings and
@@ -211,7 +211,7 @@ def _onnx(module: PixelProbabilities, example: Tensor, metadata: dict[str, str])
 
 
 def _load_onnx(content: bytes) -> _Run:
-    onnxruntime = _needed("onnxruntime")
+    onnxruntime = needed("onnxruntime", "onnx", "to: onnx")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     options.intra_op_num_threads = torch.get_num_threads()
@@ -249,14 +249,6 @@ _WAYS: dict[str, _Way] = {
 
 def _other(to: str) -> str:
     return next(name for name in _WAYS if name != to)
-
-
-def _needed(package: str) -> Any:
-    """A package of the extra ``onnx``."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise SettingsError(f"to: onnx needs the package {package}; pip install 'bana[onnx]'") from error
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bana.data.records import BoolArray
+from bana.extras import needed
 from bana.label.scene import Scene
 from bana.label.source import Image
-from bana.label.sources.masks import optional
 
 ITERATIONS = 5
 """Rounds of colour models and graph cut."""
@@ -27,7 +27,7 @@ class GrabCut:
     """
 
     def __init__(self) -> None:
-        self._cv = optional("cv2", "grabcut", "grabcut")
+        self._cv = needed("cv2", "grabcut", "source grabcut")
 
     def __call__(self, image: Image, scene: Scene) -> tuple[BoolArray, None]:
         """Masks of all boxes, bool (K, H, W), and no doubt."""

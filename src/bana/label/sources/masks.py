@@ -1,15 +1,12 @@
-"""What sources share that make one mask a box, and what those share that need another package."""
+"""What sources share that make one mask a box."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 
 from bana.data.records import BoolArray, ClassTable, FloatArray
-from bana.errors import SettingsError
 from bana.label.assembly import assemble
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
@@ -45,11 +42,3 @@ class MaskSource(Source):
         if confidence is None:
             confidence = np.ones(scene.size, dtype=np.float32)
         return assemble(scene, self.class_table, labels, labels.copy(), confidence, masks=masks)
-
-
-def optional(package: str, source: str, extra: str) -> Any:
-    """A package that only some sources need. Raises SettingsError, naming the extra, if it is not installed."""
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise SettingsError(f"source {source}: needs the package {package}; pip install 'bana[{extra}]'") from error

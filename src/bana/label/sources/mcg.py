@@ -10,9 +10,9 @@ from PIL import Image as PillowImage
 from PIL import ImageFilter
 
 from bana.data.records import BoolArray
+from bana.extras import needed
 from bana.label.scene import Scene
 from bana.label.source import Image
-from bana.label.sources.masks import optional
 
 BLURS = (1.0, 2.0)
 """Standard deviations, in pixels, of the Gaussians that images are smoothed with before colours are compared."""
@@ -34,7 +34,7 @@ class BestSegment:
     """
 
     def __init__(self) -> None:
-        self._hg = optional("higra", "mcg", "mcg")
+        self._hg = needed("higra", "mcg", "source mcg")
 
     def __call__(self, image: Image, scene: Scene) -> tuple[BoolArray, None]:
         """Masks of all boxes, bool (K, H, W), and no doubt."""

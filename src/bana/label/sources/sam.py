@@ -27,9 +27,9 @@ from torch import Tensor
 
 from bana.data.records import BoolArray, FloatArray
 from bana.errors import LabelerError
+from bana.extras import needed
 from bana.label.scene import Scene
 from bana.label.source import Image
-from bana.label.sources.masks import optional
 
 MEAN = (123.675, 116.28, 103.53)
 """ImageNet's mean of RGB in 0..255, which SAM's encoders were trained with."""
@@ -65,7 +65,7 @@ class PromptableSegmenter:
     """
 
     def __init__(self, encoder: Path, decoder: Path, threads: int | None) -> None:
-        runtime = optional("onnxruntime", "sam", "sam")
+        runtime = needed("onnxruntime", "sam", "source sam")
         self._encoder, self._decoder = (_session(runtime, file, threads) for file in (encoder, decoder))
         self._wanted = {each.name: each for each in self._decoder.get_inputs()}
         pictures = self._encoder.get_inputs()
