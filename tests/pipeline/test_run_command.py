@@ -146,7 +146,8 @@ def test_images_that_cannot_be_used_are_left_out(run, data, tmp_path):
 def test_validation_without_masks_is_refused_at_once(run, data, tmp_path):
     other = tmp_path / "voc"
     shutil.copytree(data, other)
-    shutil.rmtree(other / "SegmentationClass")
+    for folder in ("SegmentationClass", "SegmentationObject"):
+        shutil.rmtree(other / folder)
     refused(run(other, tmp_path / "run", "--split", "train", "--val-split", "val"), "image a has no true mask")
     assert not (tmp_path / "run").exists()
 
