@@ -51,7 +51,7 @@ def filling_rate_violins(
         drawn: Any = axes.violinplot(values, showmedians=True, showextrema=False, widths=0.85)
         for index, body in enumerate(drawn["bodies"]):
             body.set(facecolor=colours[(index - 1) % len(colours)] if index else _INK, alpha=0.75)
-        drawn["cmedians"].set(color="white", linewidth=1.2)
+        drawn["cmedians"].set(color=["white", *[_INK] * (len(ways) - 1)], linewidth=1.2)
         axes.axhline(sorted(truth[name])[len(truth[name]) // 2], color=_INK, linewidth=0.6, linestyle=":")
         axes.set(ylim=(0, 1.02), title=f"{name} ({len(truth[name])})", xticks=range(1, len(ways) + 1))
         axes.title.set_fontsize(9)
