@@ -150,5 +150,5 @@ def test_three_real_steps_at_full_batch_and_crop(preset, batch, tmp_path):
         losses.append(metrics["loss"])
     after = stage.model.state_dict()
     assert all(torch.isfinite(value).all() for value in after.values())
-    assert losses[1] < losses[0]  # the first step follows the gradient alone; then momentum takes a random network on
+    assert losses[2] < losses[0]
     assert all(not torch.equal(before[name], after[name]) for name, _ in stage.model.named_parameters())

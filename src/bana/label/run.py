@@ -97,9 +97,10 @@ def label_dataset(
         SettingsError: If the source is not known, or needs a file or package that is not there.
     """
     writers = {name: writer(name, images="none") for name in formats}
-    job = _Job(source, dataset.classes, _labelling(source, dataset), out)
+    facts = source.facts()
+    job = _Job(source, dataset.classes, _labelling(facts, dataset), out)
     prepared = job.prepare()  # a faulty labeler is found before any process starts
-    _write_manifest(out, dataset, source, job.labelling)
+    _write_manifest(out, dataset, facts, job.labelling)
     faults = FaultLog(on_error)
     began = time.monotonic()
     kept, missing = _already_there(dataset, prepared, faults)
@@ -211,10 +212,9 @@ class _Job:
         return _Prepared(self.source.open(self.classes, threads=1), self.labelling, self.out)
 
 
-def _labelling(source: SourceChoice, dataset: BoxDataset) -> str:
+def _labelling(source: dict[str, Any], dataset: BoxDataset) -> str:
     """A digest of all that labels depend on but the images."""
-    facts = json.dumps([source.facts(), dataset.classes], sort_keys=True)
-    return hashlib.sha256(facts.encode()).hexdigest()
+    return hashlib.sha256(json.dumps([source, dataset.classes], sort_keys=True).encode()).hexdigest()
 
 
 def crowd_pixels(record: ImageRecord) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -229,12 +229,12 @@ def crowd_pixels(record: ImageRecord) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return pixels
 
 
-def _write_manifest(out: Path, dataset: BoxDataset, source: SourceChoice, labelling: str) -> None:
+def _write_manifest(out: Path, dataset: BoxDataset, source: dict[str, Any], labelling: str) -> None:
     manifest = out / MANIFEST
     content = {
         "classes": list(dataset.classes),
         "ignore_index": dataset.class_table.ignore_index,
-        "source": source.facts(),
+        "source": source,
         "labelling": labelling,
     }
     if manifest.exists() and read_json_object(manifest).get("labelling") != labelling:

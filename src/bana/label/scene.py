@@ -25,6 +25,7 @@ class Scene:
     Attributes:
         size: (H, W).
         boxes: float32 (K, 4).
+        inside: float32 (K, 4), the boxes cut at the image's edges.
         class_ids: int64 (K,).
         usable: bool (K,): no crowd, and some area inside the image.
         regions: bool (K, H, W): the pixels of every usable box, nothing for the others.
@@ -55,7 +56,7 @@ class Scene:
                 f"crowd: has shape {is_crowd.shape} and ignored {self.ignored.shape}; "
                 f"give {self.class_ids.shape} and {self.size}"
             )
-        inside = _clipped(self.boxes, self.size)
+        self.inside = inside = _clipped(self.boxes, self.size)
         self.usable = ~is_crowd & (inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])
         self.regions = torch.zeros(len(inside), *self.size, dtype=torch.bool)
         for number in np.flatnonzero(self.usable):

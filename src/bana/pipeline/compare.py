@@ -211,10 +211,13 @@ def score_way(way: Way, folders: Sequence[LabelFolder], dataset: BoxDataset, con
             evaluation.update(labels, required_truth(record, table))
             if way.uses_boxes:
                 boxes = folders[0].boxes(record)
-                if way.part != "y_crf":
-                    boxes = tuple(map(_with_mask, boxes, class_masks(record, labels)))
+                if way.part == "y_crf":
+                    masks = [decode_mask(box.mask, record.height, record.width) for box in boxes]
+                else:
+                    masks = class_masks(record, labels)
+                    boxes = tuple(map(_with_mask, boxes, masks))
                 instances.update(boxes, record)
-                rates.update(record, [decode_mask(box.mask, record.height, record.width) for box in boxes])
+                rates.update(record, masks)
             progress.update(number, 1, {})
     finally:
         progress.close()

@@ -52,17 +52,16 @@ def _start(scene: Scene, present: Sequence[int], allowed: BoolArray) -> tuple[Fl
     probabilities = (allowed / allowed.sum(0)).astype(np.float32)
     fixed = scene.outside.numpy().copy()
     for number in scene.front_last():
-        centre = pixel_slices(_centre(scene.boxes[number], scene.size))
+        centre = pixel_slices(_centre(scene.inside[number]))
         probabilities[:, *centre] = 0.0
         probabilities[(present.index(int(scene.class_ids[number])), *centre)] = 1.0
         fixed[centre] = True
     return probabilities, fixed
 
 
-def _centre(box: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """The rectangle of CENTRE_SHARE of a box's area around its centre; boxes are cut at the image's edge first."""
-    clipped = np.clip(box, 0, np.array([size[1], size[0], size[1], size[0]], dtype=np.float32))
-    low, high = clipped[:2], clipped[2:]
+def _centre(box: FloatArray) -> FloatArray:
+    """The rectangle of CENTRE_SHARE of a box's area around its centre."""
+    low, high = box[:2], box[2:]
     half = (high - low) * np.sqrt(CENTRE_SHARE) / 2
     middle = (low + high) / 2
     return np.concatenate([middle - half, middle + half]).astype(np.float32)
