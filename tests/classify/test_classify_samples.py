@@ -45,6 +45,14 @@ def test_a_sample_depends_on_epoch_and_index_alone(tmp_path):
     assert not torch.equal(first.image, BoxCrops([record], settings, seed=4)[(1, 0)].image)
 
 
+@pytest.mark.parametrize(("side", "width"), [(None, 40), (60, 20), (240, 80)])
+def test_images_are_taken_to_have_a_side(tmp_path, side, width):
+    record = record_of(tmp_path, painted(90, 120, (30, 20, 70, 60)), [(30, 20, 70, 60)])
+    settings = SETTINGS.model_copy(update={"image_side": side, "crop": 257})
+    (box,) = BoxCrops([record], settings, seed=0)[(0, 0)].boxes
+    assert (box[2] - box[0], box[3] - box[1]) == (width, width)
+
+
 @pytest.mark.parametrize("scale", [(1, 1), (0.5, 1.5)])
 def test_boxes_follow_flips_scales_and_crops(tmp_path, scale):
     """What is red in the crop is what the box frames, in many draws."""

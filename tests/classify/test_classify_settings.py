@@ -67,7 +67,10 @@ def test_the_defaults_are_the_papers_recipe():
     assert (settings.batch_size, settings.crop, settings.epochs, settings.scale) == (20, 321, 15, (0.5, 1.5))
     assert (settings.rate_pretrained, settings.rate_new, settings.weight_decay) == (1e-3, 1e-2, 5e-4)
     assert (settings.grid_size, settings.roi_bins, settings.pooling) == (4, 2, "bap")
-    assert (LabelSettings().attention_threshold, LabelSettings().refinements) == (0.99, 0)
+    assert settings.image_side is None
+    labelling = LabelSettings()
+    assert (labelling.attention_threshold, labelling.refinements) == (0.99, 0)
+    assert (labelling.image_side, labelling.low_level, labelling.tightness) == (None, 0, 0)
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -8,6 +8,8 @@ from bana.crf import DenseCRF, PreparedCRF
 from bana.data.images import open_image
 from bana.data.records import pixel_slices
 from bana.errors import DataError
+from bana.label.depths import with_finest
+from bana.label.tightness import reached_share
 from bana.nn.images import network_input
 from reference import bap_loops, retrieval_naive, unaries_naive, upsampled_naive
 from shapes_data import CLASSES, IMAGES, draw
@@ -109,6 +111,47 @@ def test_a_refinement_is_a_crf_over_the_slow_retrieval(labeler, name, rounds):
     for unary, label in zip(similar[1:], classes[1:], strict=True):
         unary[~region(size, [b for b, c in zip(boxes, class_ids, strict=True) if c == label])] = -np.inf
     assert (after == crf_labels(image, boxes, class_ids, similar)).mean() >= 0.999
+
+
+@pytest.mark.parametrize("name", ["b", "e"])
+def test_the_finest_map_takes_part_in_attention_and_retrieval_but_not_in_cams(labeler, name):
+    image, boxes, class_ids = photo(name)
+    size, classes = image.shape[:2], [0, *sorted(set(class_ids))]
+    finer = with_options(labeler, low_level=1.5)
+    labels = finer(image, boxes, class_ids)
+    with torch.no_grad():
+        pixels = network_input(image, labeler.settings.image_side, 32)
+        features = with_finest(labeler.model(pixels), labeler.model.backbone(pixels)[0], 1.5)[0]
+        weights = F.pad(labeler.model.class_weights, (0, len(features) - 16))
+        unaries = [unaries_naive.background(background_map(features, size, boxes).tolist(), boxes, 0.99)]
+        for label in classes[1:]:
+            own = [box for box, class_id in zip(boxes, class_ids, strict=True) if class_id == label]
+            cam = upsampled_naive.dot(features, size, weights[label][None]).relu()[0].tolist()
+            unaries.append(unaries_naive.of_class(cam, own, per_box=True))
+    assert (labels.y_crf == crf_labels(image, boxes, class_ids, unaries)).mean() >= 0.999
+    found = retrieval_naive.prototypes(features, size, torch.from_numpy(labels.y_crf), classes)
+    prototypes = [weights[c].detach() if vector is None else vector for c, vector in zip(classes, found, strict=True)]
+    regions = [
+        torch.from_numpy(region(size, [b for b, c in zip(boxes, class_ids, strict=True) if c == label]))
+        for label in classes[1:]
+    ]
+    expected = retrieval_naive.retrieved(features, size, prototypes, classes, regions).numpy()
+    assert (labels.y_ret == expected).mean() >= 0.999
+    plain = labeler(image, boxes, class_ids)
+    assert [each.predicted_class for each in labels.instances] == [each.predicted_class for each in plain.instances]
+
+
+def test_objects_reach_into_their_boxes(labeler):
+    """A box twice as large as its disk: what is raised brings the class to the rows and columns without it."""
+    image, boxes, class_ids = photo("a")
+    x0, y0, x1, y1 = boxes[0]
+    wide = [(x0, y0, min(2 * x1 - x0, image.shape[1]), min(2 * y1 - y0, image.shape[0]))]
+    loose, tight = (with_options(labeler, tightness=share)(image, wide, class_ids) for share in (0.0, 1.0))
+    place = pixel_slices(wide[0])
+    shares = [reached_share(labels.y_crf[place] == class_ids[0]) for labels in (loose, tight)]
+    assert shares[1] > shares[0]
+    satisfied = with_options(labeler, tightness=shares[0])(image, wide, class_ids)
+    np.testing.assert_array_equal(satisfied.y_crf, loose.y_crf)
 
 
 @pytest.mark.parametrize("name", ["b", "d", "e"])

@@ -105,7 +105,7 @@ class BoxCrops(Dataset[Sample]):
         masks = tv_tensors.Mask(torch.stack([outside.int(), self._known_labels(record) + 1]))  # 0: padding, not known
         objects = torch.from_numpy(record.boxes[~record.crowd])
         boxes = tv_tensors.BoundingBoxes(objects, format="XYXY", canvas_size=(record.height, record.width))
-        scaled = randomly_scaled(self._settings.scale, image, masks, boxes)
+        scaled = randomly_scaled(self._settings.scale_of(record.height, record.width), image, masks, boxes)
         crop, (background, labels), shown = self._transform(*scaled)
         class_ids = torch.from_numpy(record.class_ids[~record.crowd])
         kept = _areas(shown) >= LEAST_VISIBLE * _areas(scaled[2])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bana.classify.labeler_file import load_classifier, pretrained_path
@@ -18,10 +19,12 @@ from bana.classify.pooling import background_attention, background_aware_pool, b
 from bana.data.records import ClassTable
 from bana.label.assembly import assemble
 from bana.label.class_transfer import matching_classes
+from bana.label.depths import with_finest
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
 from bana.label.settings import LabelSettings
 from bana.label.source import Image, Source
+from bana.label.tightness import ROUNDS, raised_unaries
 from bana.label.unaries import background_unary, label_probabilities, object_unary
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.images import network_input
@@ -122,10 +125,11 @@ class Labeler(Source):
     def features(self, image: npt.NDArray[np.uint8]) -> Tensor:
         """What the network makes of an image, uint8 (H, W, 3): float32 (1, C, h, w).
 
-        Of the settings it depends on ``image_side`` alone.
+        Of the settings it depends on ``image_side`` and ``low_level`` alone.
         """
-        features: Tensor = self.model(network_input(image, self.settings.image_side, self.model.backbone.info.multiple))
-        return features
+        pixels = network_input(image, self.settings.image_side, self.model.backbone.info.multiple)
+        depths = self.model.depths(pixels)
+        return with_finest(self.model.fused(depths), depths[0], self.settings.low_level)
 
     @torch.inference_mode()
     def from_features(self, features: Tensor, image: Image, scene: Scene) -> PseudoLabels:
@@ -150,9 +154,11 @@ class Labeler(Source):
         cosine = features.upsampled_cosine if self.settings.similarity_at == "feature" else features.cosine
         labels = [0, *sorted({int(label) for label in scene.class_ids[scene.usable]})]
         everywhere = torch.ones_like(scene.outside)
+        weights = self.model.class_weights
         return _View(
             scene=scene,
             features=features,
+            weights=F.pad(weights, (0, len(features.features) - weights.shape[1])),
             cosine=cosine,
             labels=labels,
             allowed=torch.stack([everywhere, *(scene.of_class(label).any(0) for label in labels[1:])]),
@@ -165,7 +171,7 @@ class Labeler(Source):
         if settings.u0 == "attention":
             background = background_unary(view.attention, scene.outside, settings.attention_threshold)
         else:
-            activation = view.features.dot(self.model.class_weights[:1])[0].relu()
+            activation = view.features.dot(view.weights[:1])[0].relu()
             inside = (~scene.outside)[None]
             background = torch.where(scene.outside, 1.0, object_unary(activation, inside, per_box=True))
         objects = [
@@ -179,18 +185,33 @@ class Labeler(Source):
         trained = self._trained_ids[label - 1]
         if trained is None:
             return 1.0 - view.attention
-        return view.features.dot(self.model.class_weights[trained][None])[0].relu()
+        return view.features.dot(view.weights[trained][None])[0].relu()
 
     def _marginals(self, image: npt.NDArray[np.uint8], view: _View) -> Tensor:
         """What the CRF makes of the unaries: the probability of every label at every pixel, (V, H, W)."""
         outside = view.scene.outside
+        unaries = self._unaries(view)
         with self._crf.prepare(image, fixed=outside.numpy()) as crf:
-            marginals: Tensor = crf(probabilities=label_probabilities(self._unaries(view), outside))
+            marginals: Tensor = crf(probabilities=label_probabilities(unaries, outside))
             for _ in range(self.settings.refinements):
-                similar = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale
-                similar = similar.masked_fill(~view.allowed, -torch.inf)
-                marginals = crf(probabilities=label_probabilities(similar, outside))
+                unaries = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale
+                unaries = unaries.masked_fill(~view.allowed, -torch.inf)
+                marginals = crf(probabilities=label_probabilities(unaries, outside))
+            for _ in range(ROUNDS):
+                raised = self._raised(view, _labels(marginals, view))
+                if raised is None:
+                    break
+                unaries = unaries + raised
+                marginals = crf(probabilities=label_probabilities(unaries, outside))
         return marginals
+
+    def _raised(self, view: _View, labels: Tensor) -> Tensor | None:
+        """What the unaries are raised by where objects do not reach into their boxes (V, H, W); None if all do."""
+        scene = view.scene
+        boxes, ids = scene.inside[scene.usable], scene.class_ids[scene.usable]
+        classes = np.searchsorted(view.labels, ids)
+        raised = raised_unaries(labels.numpy(), boxes, classes, len(view.labels), self.settings.tightness)
+        return None if raised is None else torch.from_numpy(raised)
 
     def _retrieve(self, view: _View, crf: Tensor) -> Tensor:
         """Y_ret as indices into the labels: the class whose prototype is most similar."""
@@ -210,7 +231,7 @@ class Labeler(Source):
         """The prototype of a class that vanished from Y_crf: its weights, or its boxes' features weighted by 1 - A."""
         trained = 0 if label == 0 else self._trained_ids[label - 1]
         if trained is not None:
-            return self.model.class_weights[trained]
+            return view.weights[trained]
         weight = (1.0 - view.attention) * view.scene.of_class(label).any(0)
         return view.features.sum(weight[None])[0] / weight.sum().clamp(min=1e-12)
 
@@ -218,10 +239,11 @@ class Labeler(Source):
         """The class of every box by the classifier: 0 background, None if it is not one of ``classes``."""
         if not len(scene.boxes):
             return []
+        features = features[:, : self.model.class_weights.shape[1]]  # f alone, as the classifier was trained
         size = (features.shape[2], features.shape[3])
-        outside = torch.nn.functional.interpolate(scene.outside[None, None].float(), size, mode="nearest-exact")
+        outside = F.interpolate(scene.outside[None, None].float(), size, mode="nearest-exact")
         attention = background_attention(features, *background_queries(features, outside, grid_size=1))
-        boxes = torch.nn.functional.pad(feature_boxes(torch.from_numpy(scene.boxes), scene.size, size), (1, 0))
+        boxes = F.pad(feature_boxes(torch.from_numpy(scene.boxes), scene.size, size), (1, 0))
         pooled = background_aware_pool(features, attention, boxes, self._roi_bins).mean((2, 3))
         targets: dict[int, int] = {0: 0}
         for label, trained in enumerate(self._trained_ids, start=1):
@@ -232,10 +254,15 @@ class Labeler(Source):
 
 @dataclass(frozen=True)
 class _View:
-    """One image as both kinds of label see it; ``labels`` are those in the image, background first."""
+    """One image as both kinds of label see it.
+
+    ``labels`` are those in the image, background first; ``weights`` those of all trained classes, with as many channels
+    as the features: 0 for what the classifier does not see.
+    """
 
     scene: Scene
     features: UpsampledFeatures
+    weights: Tensor
     cosine: Callable[[Tensor], Tensor]
     labels: list[int]
     allowed: Tensor

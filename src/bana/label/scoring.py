@@ -57,8 +57,8 @@ class Bench:
         """How well settings label the records, for one of the settings after the other.
 
         Args:
-            tried: Settings with the ``image_side`` that the labeler was saved with. Let the first of all be alone: two
-                processes that need the features of an image at the same time would make them twice.
+            tried: Settings with the ``image_side`` and ``low_level`` that the labeler was saved with. Let the first of
+                all be alone: two processes that need the features of an image at the same time would make them twice.
             records: Images with true masks.
             labelled: Called after every image.
 

@@ -44,10 +44,14 @@ class LabelSettings(Settings):
         similarity_at: Cosines are taken at ``image`` resolution (as if features were upsampled) or at ``feature``
             resolution and then upsampled.
         image_side: Longer side, in pixels, to which images are scaled for the network; None: as they are.
+        low_level: Weight of the backbone's finest map beside f wherever features are compared (``with_finest``); 1
+            counts as much as f, 0 is the paper's way.
         crf: The fully connected CRF.
         refinements: How often Y_crf is made anew, with retrieval by its own prototypes (Eq. 8 and 9) as unaries. 0 is
             the paper's way.
         refinement_scale: What the cosines are multiplied by for that: greater trusts them more, and colours less.
+        tightness: Least share of a box's rows and columns, 0..1, that its object shall reach into; where it does not,
+            its class is raised in the empty ones and the CRF runs again. 0 is the paper's way.
     """
 
     u0: Literal["attention", "cam"] = "attention"
@@ -55,9 +59,11 @@ class LabelSettings(Settings):
     cam_norm: Literal["box", "class"] = "box"
     similarity_at: Literal["image", "feature"] = "image"
     image_side: Annotated[int, Field(ge=33, le=8192)] | None = None
+    low_level: Annotated[float, Field(ge=0, le=100)] = 0.0
     crf: CRFSettings = CRFSettings()
     refinements: Annotated[int, Field(ge=0, le=10)] = 0
     refinement_scale: Annotated[float, Field(gt=0, le=100)] = 4.0
+    tightness: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def with_options(self, **options: Any) -> LabelSettings:
         """The same settings with some changed, checked again."""

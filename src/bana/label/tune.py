@@ -100,7 +100,7 @@ def tune_labeler(
     """Search the settings with which a labeler labels best, and write the labeler that has them.
 
     The network sees every image once, whatever the trials: its features are kept in ``out``/cache, C x h x w numbers of
-    4 bytes an image (3 MB at 500 x 375 for bana's own labeler). A trial costs what labelling costs without the network;
+    4 bytes an image (7 MB at 4 : 3 for bana's own labeler). A trial costs what labelling costs without the network;
     its mIoU is that of one confusion matrix over all images. A run that was interrupted goes on where it was. Once all
     is done the cache can be deleted; with it, a call with more ``trials`` goes on from here.
 

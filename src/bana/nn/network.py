@@ -35,7 +35,15 @@ class Network(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Features (N, C, h, w) of images (N, 3, H, W) of RGB in 0..255."""
-        depths = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        return self.fused(self.depths(images))
+
+    def depths(self, images: Tensor) -> list[Tensor]:
+        """The backbone's maps of images (N, 3, H, W) of RGB in 0..255, finest first."""
+        maps: list[Tensor] = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        return maps
+
+    def fused(self, depths: list[Tensor]) -> Tensor:
+        """Features (N, C, h, w) from the backbone's maps."""
         features: Tensor = self.head(depths) if self.head is not None else depths[-1]
         return features.contiguous()
 

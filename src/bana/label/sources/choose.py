@@ -28,8 +28,8 @@ DEFAULT = "labeler"
 
 _FUSE = "fuse:"
 
-_RECIPE = {"refinements": 0}
-_WITHOUT_U0 = {"refinements": 0, "u0": "cam"}
+_RECIPE = {"image_side": None, "low_level": 0.0, "refinements": 0, "tightness": 0.0}
+_WITHOUT_U0 = _RECIPE | {"u0": "cam"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ _CLASSIFIERS = {
     "bap": _Classifier(_RECIPE),
     "bap-cam": _Classifier(_WITHOUT_U0),
     "gap": _Classifier(_WITHOUT_U0, ("gap",)),
-    "cam": _Classifier(_RECIPE, ("image",)),
+    "cam": _Classifier({}, ("image",)),
 }
 
 _PARTS: dict[str, tuple[str, Part]] = {
