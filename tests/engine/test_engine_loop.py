@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from bana.engine import loop as loop_module
 from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.engine.loop import CHECKPOINT, LOG, Loop, Validated, train
-from bana.engine.seeds import epoch_order
+from bana.engine.seeds import shuffled
 from bana.errors import LabelerError, OutputError
 
 COUNT = 10
@@ -192,7 +192,7 @@ def test_an_epoch_visits_every_sample_once():
     for epoch in range(3):
         keys = [key for batch in batches[3 * epoch : 3 * epoch + 3] for key in batch]
         assert [key[0] for key in keys] == [epoch] * COUNT
-        assert [key[1] for key in keys] == epoch_order(COUNT, 5, epoch).tolist()
+        assert [key[1] for key in keys] == shuffled(COUNT, 5, "order", epoch)
     assert list(LOOP.batches(COUNT, 4)) == batches[4:]
 
 

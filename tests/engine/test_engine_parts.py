@@ -10,7 +10,7 @@ from torch import nn, optim
 from bana.engine import progress
 from bana.engine.checkpoint import load_metadata, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from bana.engine.progress import JsonLog, StepProgress
-from bana.engine.seeds import epoch_order, seed_of
+from bana.engine.seeds import seed_of, shuffled
 from bana.errors import LabelerError, OutputError
 
 
@@ -23,12 +23,12 @@ def test_seeds_depend_on_every_part_and_fit_torch():
 
 
 def test_the_order_is_a_permutation_of_its_own_for_every_epoch_and_seed():
-    orders = [epoch_order(50, seed, epoch).tolist() for seed in range(2) for epoch in range(2)]
+    orders = [shuffled(50, seed, "order", epoch) for seed in range(2) for epoch in range(2)]
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({tuple(order) for order in orders}) == 4
-    assert epoch_order(50, 0, 0).tolist() == orders[0]
+    assert shuffled(50, 0, "order", 0) == orders[0]
     np.random.seed(3)  # noqa: NPY002 - the global generator has no say
-    assert epoch_order(50, 0, 0).tolist() == orders[0]
+    assert shuffled(50, 0, "order", 0) == orders[0]
 
 
 def test_tensors_and_metadata_come_back(tmp_path):

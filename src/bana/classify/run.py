@@ -35,7 +35,7 @@ from bana.data.sources import file_digest
 from bana.data.strict_json import json_lines
 from bana.engine.loop import CHECKPOINT, Loop, SampleKey, check_same_run, train
 from bana.engine.memory import keep_freed_memory
-from bana.engine.seeds import seed_of
+from bana.engine.seeds import seed_of, shuffled
 from bana.errors import DataError, OutputError, SettingsError
 from bana.nn.network import on_device
 from bana.nn.training import TrainingSettings
@@ -170,5 +170,4 @@ def _calibrate(model: BoxClassifier, crops: BoxCrops, count: int, seed: int) -> 
 
 def calibration_keys(count: int, seed: int) -> list[SampleKey]:
     """Which crops of ``count`` images the statistics of the backbone's features are taken from."""
-    chosen = np.random.default_rng(seed_of(seed, "calibration")).permutation(count)[:CALIBRATION_IMAGES]
-    return [(0, int(index)) for index in chosen]
+    return [(0, index) for index in shuffled(count, seed, "calibration")[:CALIBRATION_IMAGES]]

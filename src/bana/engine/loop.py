@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from bana.engine.checkpoint import load_metadata, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from bana.engine.progress import JsonLog, Log, StepProgress, TensorBoardLog
-from bana.engine.seeds import epoch_order, seed_of
+from bana.engine.seeds import seed_of, shuffled
 from bana.errors import LabelerError
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -105,10 +105,10 @@ class Loop:
         """The keys of every batch from ``first_step`` on."""
         step = 0
         for epoch in range(self.epochs):
-            order = epoch_order(samples, self.seed, epoch)
+            order = shuffled(samples, self.seed, "order", epoch)
             for begin in range(0, samples, self.batch_size):
                 if step >= first_step:
-                    yield [(epoch, int(index)) for index in order[begin : begin + self.batch_size]]
+                    yield [(epoch, index) for index in order[begin : begin + self.batch_size]]
                 step += 1
 
     def steps(self, samples: int) -> int:

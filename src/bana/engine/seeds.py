@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import numpy.typing as npt
 
 
 def seed_of(*parts: int | str) -> int:
@@ -14,6 +13,7 @@ def seed_of(*parts: int | str) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """The order in which an epoch visits ``count`` samples."""
-    return np.random.default_rng(seed_of(seed, "order", epoch)).permutation(count)
+def shuffled(count: int, *parts: int | str) -> list[int]:
+    """The numbers 0 to ``count`` - 1 in a random order, from the run's seed and the names or numbers of its purpose."""
+    order: list[int] = np.random.default_rng(seed_of(*parts)).permutation(count).tolist()
+    return order

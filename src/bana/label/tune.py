@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 from rich.console import Console
 
 from bana.classify.labeler_file import FILE_NAME, labeler_path, load_classifier, save_labeler
@@ -20,7 +19,7 @@ from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.strict_json import read_json_object
 from bana.engine.progress import JsonLog, StepProgress
-from bana.engine.seeds import seed_of
+from bana.engine.seeds import shuffled
 from bana.errors import DataError, OutputError, SettingsError
 from bana.label.output import input_digest
 from bana.label.scoring import Bench
@@ -160,9 +159,9 @@ def chosen_records(
         raise DataError(
             f"{dataset.root}: has {len(dataset)} image to search on; give a split of at least {_LEAST_IMAGES}"
         )
-    order = np.random.default_rng(seed_of(seed, "tune")).permutation(len(dataset))
+    order = shuffled(len(dataset), seed, "tune")
     parts = (order[:images], order[images : 2 * images])
-    searched, unseen = (tuple(dataset[int(number)] for number in np.sort(part)) for part in parts)
+    searched, unseen = (tuple(dataset[number] for number in sorted(part)) for part in parts)
     return searched, unseen
 
 

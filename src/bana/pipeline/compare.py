@@ -17,7 +17,7 @@ from bana.data.label_maps import LabelMap
 from bana.data.masks import decode_mask, encode_mask, required_truth
 from bana.data.records import BoxDataset, ImageRecord
 from bana.engine.progress import StepProgress
-from bana.engine.seeds import seed_of
+from bana.engine.seeds import shuffled
 from bana.errors import DataError, SettingsError
 from bana.evaluate.filling_rates import FillingRates, class_masks
 from bana.evaluate.folder import InstanceEvaluation, LabellingEvaluation
@@ -78,8 +78,8 @@ class Comparison:
 
 def sampled(dataset: BoxDataset, count: int, seed: int) -> BoxDataset:
     """So many images of a data set, chosen at random, in its order; all where it has no more."""
-    order = np.random.default_rng(seed_of(seed, "sample")).permutation(len(dataset))[:count]
-    return replace(dataset, records=tuple(dataset[int(index)] for index in sorted(order)))
+    chosen = shuffled(len(dataset), seed, "sample")[:count]
+    return replace(dataset, records=tuple(dataset[index] for index in sorted(chosen)))
 
 
 def with_truth(dataset: BoxDataset, masks: Mapping[str, Path]) -> BoxDataset:

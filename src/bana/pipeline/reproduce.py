@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -17,7 +16,7 @@ from bana.data.label_maps import write_label_map
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset
 from bana.data.strict_json import read_json_object
-from bana.engine.seeds import seed_of
+from bana.engine.seeds import shuffled
 from bana.errors import OutputError, SettingsError
 from bana.evaluate.tables import shown
 from bana.pipeline.rows import ROWS, TABLES, Row
@@ -162,8 +161,8 @@ def _masks(row: Row, study: Study, folder: Path) -> dict[str, Path]:
 
 def share_of(dataset: BoxDataset, share: float, seed: int) -> list[str]:
     """Ids of a random share (0..1) of a data set's images."""
-    chosen = np.random.default_rng(seed_of(seed, "masks")).permutation(len(dataset))[: round(share * len(dataset))]
-    return [dataset[int(index)].image_id for index in sorted(chosen)]
+    chosen = shuffled(len(dataset), seed, "masks")[: round(share * len(dataset))]
+    return [dataset[index].image_id for index in sorted(chosen)]
 
 
 def _collected(steps: Steps, table: str) -> dict[str, dict[str, dict[int, float]]]:

@@ -26,7 +26,7 @@ from bana.data.sources import file_digest
 from bana.data.strict_json import json_lines
 from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
 from bana.engine.memory import keep_freed_memory
-from bana.engine.seeds import seed_of
+from bana.engine.seeds import seed_of, shuffled
 from bana.errors import DataError, OutputError, SettingsError
 from bana.nn.network import on_device
 from bana.segment.model import SegmentationNetwork
@@ -175,8 +175,8 @@ def check_truth(validation: BoxDataset, dataset: BoxDataset) -> None:
 
 def _chosen(records: Sequence[ImageRecord], training: Training) -> list[ImageRecord]:
     """The images whose confidence maps are drawn."""
-    order = np.random.default_rng(seed_of(training.seed, "pictures")).permutation(len(records))
-    return [records[index] for index in sorted(order[: training.pictures])]
+    chosen = shuffled(len(records), training.seed, "pictures")[: training.pictures]
+    return [records[index] for index in sorted(chosen)]
 
 
 def targets_of(training: Training) -> Targets:
