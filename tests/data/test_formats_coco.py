@@ -1,4 +1,10 @@
+import gc
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +15,8 @@ from bana.data.faults import FaultLog
 from bana.data.formats import coco
 from bana.data.masks import decode_mask, encode_mask
 from bana.errors import DataError
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "coco_reader.py"
 
 
 def changed(**changes):
@@ -205,3 +213,71 @@ def test_random_masks_survive(tmp_path):
     mask = blob(3)
     record = read_dataset(write_coco(tmp_path, changed(annotations__0__segmentation=encode_mask(mask))))[0]
     np.testing.assert_array_equal(decode_mask(record.segmentations[0], *mask.shape), mask)
+
+
+@pytest.mark.parametrize(
+    ("polygon", "message"),
+    [
+        ([10, 5, 30, 5, 30, True], "a polygon must be a list of numbers"),
+        ([10, 5, 30, 5, 30, 10**400], "a polygon must be a list of numbers"),
+        ([10, 5, 30, 5, 30], "a polygon has 5 numbers"),
+        ([10, 5, 30, 5, 30, 42], "a polygon lies outside the 60x40 image"),
+        ([10, 5, 62, 5, 30, 25], "a polygon lies outside the 60x40 image"),
+        ([-2, 5, 30, 5, 30, 25], "a polygon lies outside the 60x40 image"),
+    ],
+)
+def test_one_bad_polygon_among_good_ones_is_named(tmp_path, polygon, message):
+    good = [[10, 5, 30, 5, 30, 25]]
+    content = changed(annotations__0__segmentation=good, annotations__1__segmentation=[*good, polygon])
+    with pytest.raises(DataError, match=rf"instances\.json: annotation 71: {message}"):
+        read_dataset(write_coco(tmp_path, content))
+
+
+def test_polygons_are_clipped_whatever_else_the_image_has(tmp_path):
+    good, sticking_out = [[0, 0, 60, 0, 60, 40]], [[-0.5, 5, 60.75, 5, 30, 40.5]]
+    content = changed(annotations__0__segmentation=good, annotations__1__segmentation=sticking_out)
+    assert read_dataset(write_coco(tmp_path, content))[0].segmentations == (good, [[0, 5, 60, 5, 30, 40]])
+
+
+@pytest.mark.parametrize("order", [("images", "annotations", "categories"), ("categories", "annotations", "images")])
+def test_keys_in_any_order_and_keys_of_others_are_welcome(tmp_path, order):
+    content = changed(annotations__0__counts=[2400], annotations__0__size=[40, 60], images__0__extra={"id": "x"})
+    write_coco(tmp_path, {"info": {"segmentation": [1]}} | {key: content[key] for key in order})
+    record = read_dataset(tmp_path)[0]
+    assert (record.class_ids.tolist(), record.object_ids, record.segmentations) == ([1, 2], (70, 71), (None, None))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_every_encoding_of_json_is_read(tmp_path, encoding):
+    write_coco(tmp_path, changed(categories__0__name="hünd"))
+    text = json.dumps(changed(categories__0__name="hünd"), ensure_ascii=False)
+    (tmp_path / "instances.json").write_bytes(text.encode(encoding))
+    assert coco.read(tmp_path / "instances.json", None, FaultLog()).classes == ("cat", "hünd")
+
+
+def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path):
+    write_coco(tmp_path, changed(categories=...))
+    for enabled in (False, True):
+        (gc.enable if enabled else gc.disable)()
+        try:
+            with pytest.raises(DataError):
+                read_dataset(tmp_path)
+            assert gc.isenabled() == enabled
+        finally:
+            gc.enable()
+
+
+@pytest.mark.slow
+def test_a_file_of_the_size_of_coco_fits_in_memory(tmp_path):
+    """By the program that measures it at length (see benchmarks/coco_reader.py)."""
+    run = subprocess.run(
+        [sys.executable, SCRIPT],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    assert run.returncode == 0, run.stderr
+    found = re.fullmatch(r"\d+ MB, 118287 images, 860001 objects: .* peak (\d+) MB\n", run.stdout)
+    assert found, run.stdout
+    assert int(found[1]) < 3000

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -12,15 +12,35 @@ from pycocotools import mask as coco_mask
 from bana.data.label_maps import LabelMap, read_label_map
 from bana.data.objects import ROUNDING
 from bana.data.outlines import Ring, joined, trace
-from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, Segmentation, front_last, pixel_slices
+from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, front_last, pixel_slices
+from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.data.strict_json import is_number
 from bana.errors import DataError
+
+_FLOAT = 8
+"""Bytes of a packed coordinate."""
+
+_RLE_DIGITS = 7
+"""The most base-32 digits of a run length, or difference of two, of 32 bits."""
 
 
 def encode_mask(mask: BoolArray) -> dict[str, Any]:
     """Compress a bool (H, W) mask to COCO's RLE, ``{"size": [H, W], "counts": str}``."""
     rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def compressed_rle(rle: dict[str, Any]) -> dict[str, Any]:
+    """An RLE with its list of run lengths as a string; one that is compressed already, or not sound, as it is."""
+    size, runs = rle.get("size"), rle.get("counts")
+    if not isinstance(size, list) or list(map(type, size)) != [int, int] or not isinstance(runs, list):
+        return rle
+    height, width = size
+    # Runs are packed as 32-bit numbers; an image of more pixels is refused later.
+    if set(map(type, runs)) != {int} or min(runs) < 0 or sum(runs) != height * width or height * width >= 2**32:
+        return rle
+    packed = coco_mask.frPyObjects({"size": size, "counts": runs}, height, width)
+    return rle | {"counts": packed["counts"].decode("ascii")}
 
 
 def decode_mask(segmentation: Segmentation, height: int, width: int) -> BoolArray:
@@ -55,6 +75,21 @@ def checked_segmentation(segmentation: Any, width: int, height: int, place: str)
     raise DataError(f"{place}: segmentation is a {type(segmentation).__name__}; give RLE or a list of polygons")
 
 
+def are_sound(polygons: Iterable[PackedPolygons], width: int, height: int) -> bool:
+    """Whether checked_segmentation would take each of many polygons and change none: asked of all of an image at once.
+
+    Almost all images are so, and it takes a third of the time of asking object by object.
+    """
+    rings = [ring for each in polygons for ring in each]
+    if not all(len(ring) >= 6 * _FLOAT and len(ring) % (2 * _FLOAT) == 0 for ring in rings):
+        return False
+    numbers = np.frombuffer(b"".join(rings))
+    if not len(numbers):
+        return True
+    xs, ys = numbers[::2], numbers[1::2]
+    return bool(numbers.min() >= 0 and xs.max() <= width and ys.max() <= height)  # False for NaN
+
+
 def polygons_of(mask: BoolArray) -> list[list[float]]:
     """One polygon around each part of a mask; its holes are lost, all else is kept to the pixel."""
     return [_flat(ring) for ring in trace(mask).parts]
@@ -84,10 +119,11 @@ def instance_truth(record: ImageRecord) -> list[BoolArray | None] | None:
     Raises:
         DataError: If the record's instance map is damaged or does not have the image's size.
     """
-    if any(segmentation is not None for segmentation in record.segmentations):
+    segmentations = record.segmentations
+    if any(segmentation is not None for segmentation in segmentations):
         return [
             None if segmentation is None else decode_mask(segmentation, record.height, record.width)
-            for segmentation in record.segmentations
+            for segmentation in segmentations
         ]
     if record.instance_path is None or not len(record):
         return None
@@ -232,28 +268,26 @@ def _checked_rle(rle: dict[str, Any], width: int, height: int, place: str) -> di
     # pycocotools leaves the pixels after the last run uninitialised.
     if sum(runs) != height * width or min(runs) < 0:
         raise DataError(f"{place}: RLE counts do not add up to the image's {width}x{height} pixels; restore the mask")
-    if isinstance(counts, str):
-        return {"size": [height, width], "counts": counts}
-    packed = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
-    return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
+    return compressed_rle({"size": [height, width], "counts": counts if isinstance(counts, str) else runs})
 
 
 def _run_lengths(counts: str) -> list[int]:
-    """The runs of a compressed RLE: base-32 digits, least first, each from the third run on less the run two before.
+    """The runs of a compressed RLE: base-32 digits, least first, each from the fourth run on less the run two before.
 
-    A string that is cut or has other characters gives [-1], which no mask has.
+    A string that is cut, has other characters or more digits in a number than 32 bits need gives [-1], which no mask
+    has.
     """
-    runs: list[int] = []
-    value = shift = 0
-    for character in counts:
-        digit = ord(character) - 48
-        if not 0 <= digit < 64:
-            return [-1]
-        value |= (digit & 31) << shift
-        shift += 5
-        if digit < 32:
-            if digit & 16:
-                value -= 1 << shift
-            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-            value = shift = 0
-    return runs if not shift and runs else [-1]
+    digits = np.frombuffer(counts.encode("utf-8", "surrogatepass"), dtype=np.uint8).astype(np.int64) - 48
+    if not len(digits) or digits.min() < 0 or digits.max() >= 64 or digits[-1] >= 32:
+        return [-1]
+    ends = np.flatnonzero(digits < 32) + 1
+    lengths = np.diff(ends, prepend=0)
+    if lengths.max() > _RLE_DIGITS:
+        return [-1]
+    starts = ends - lengths
+    shifts = 5 * (np.arange(len(digits)) - np.repeat(starts, lengths))
+    runs = np.add.reduceat((digits & 31) << shifts, starts)
+    runs -= (digits[ends - 1] & 16) << (5 * lengths - 4)  # the highest bit is the sign
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return cast("list[int]", runs.tolist())

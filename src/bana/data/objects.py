@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from bana.data.records import ImageRecord, Segmentation
+from bana.data.records import ImageRecord
+from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.errors import DataError
 
 Box = tuple[float, float, float, float]
@@ -19,15 +20,14 @@ ROUNDING = 1.0
 """Pixels by which a box may stick out of its image: rounding, and the off-by-one between 0-based and 1-based tools."""
 
 
-@dataclass(frozen=True)
-class AnnotatedObject:
+class AnnotatedObject(NamedTuple):
     """One object of an annotation file: xyxy box in pixel-edge coordinates, class id 1..L, and what else is known."""
 
     box: Box
     class_id: int
     difficult: bool = False
     crowd: bool = False
-    segmentation: Segmentation | None = None
+    segmentation: Segmentation | PackedPolygons | None = None
     object_id: int | None = None
     score: float | None = None
 
@@ -45,19 +45,22 @@ def checked_box(box: Sequence[float], width: int, height: int, place: str) -> Bo
         DataError: If a corner is not finite or more than a pixel outside the image, or the box is inverted or empty.
     """
     x0, y0, x1, y1 = box
-    shown = f"({x0:g}, {y0:g}, {x1:g}, {y1:g})"
-    if not all(math.isfinite(corner) for corner in box):
-        raise DataError(f"{place}: box {shown} is not finite; correct or remove it")
+    if not all(map(math.isfinite, box)):
+        raise DataError(f"{place}: box {_shown(box)} is not finite; correct or remove it")
     if x1 < x0 or y1 < y0:
-        raise DataError(f"{place}: box {shown} is inverted; swap its corners")
+        raise DataError(f"{place}: box {_shown(box)} is inverted; swap its corners")
     if min(x0, y0) < -ROUNDING or x1 > width + ROUNDING or y1 > height + ROUNDING:
         raise DataError(
-            f"{place}: box {shown} lies outside the {width}x{height} image; correct the box or the image size"
+            f"{place}: box {_shown(box)} lies outside the {width}x{height} image; correct the box or the image size"
         )
     x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
     if np.float32(x1) <= np.float32(x0) or np.float32(y1) <= np.float32(y0):
-        raise DataError(f"{place}: box {shown} is empty; correct or remove it")
+        raise DataError(f"{place}: box {_shown(box)} is empty; correct or remove it")
     return x0, y0, x1, y1
+
+
+def _shown(box: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{corner:g}" for corner in box) + ")"
 
 
 def stated_size(width: float, height: float, place: str) -> tuple[int, int]:

@@ -60,8 +60,9 @@ def find_image(folders: Sequence[Path], names: Sequence[str], place: str) -> Pat
     """
     for folder in folders:
         for name in names:
-            if _is_file(folder / name):
-                return folder / name
+            path = folder / name
+            if _is_file(path):
+                return path
     looked = ", ".join(str(folder) for folder in folders)
     raise DataError(f"{place}: image {names[0]!r} is not in {looked}; restore the image or remove its annotation")
 

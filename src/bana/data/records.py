@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
+from bana.data.segmentations import PackedSegmentations
 from bana.errors import DataError
 
 LEAST_BACKGROUND = 1 / 8
@@ -23,10 +24,6 @@ LEAST_BACKGROUND = 1 / 8
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-Segmentation = dict[str, Any] | list[list[float]]
-"""One object's mask as COCO writes it: compressed RLE ``{"size": [H, W], "counts": str}``, or polygons
-``[[x0, y0, x1, y1, ...], ...]`` in pixel-edge coordinates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +39,8 @@ class ImageRecord:
         class_ids: int64 (K,), each in 1..L.
         difficult: bool (K,): VOC's flag. Difficult objects are boxes like any other.
         crowd: bool (K,): COCO's flag. Crowd regions are neither object nor background: their pixels are ignored.
-        segmentations: K entries: the mask that the annotation file carries for the object, or None.
+        segmentations: K entries: the mask that the annotation file carries for the object, or None. Polygons are kept
+            packed; their lists are made at each reading.
         semantic_path: An indexed PNG with the true class of every pixel, where the data set has one.
         instance_path: An indexed PNG with the number of the object (1..K in order) of every pixel, where there is one.
         source_id: The image's id in a COCO file.
@@ -58,7 +56,7 @@ class ImageRecord:
     class_ids: IntArray
     difficult: BoolArray
     crowd: BoolArray
-    segmentations: tuple[Segmentation | None, ...]
+    segmentations: PackedSegmentations = PackedSegmentations()  # noqa: RUF009 - a descriptor, as dataclasses want it
     semantic_path: Path | None = None
     instance_path: Path | None = None
     source_id: int | None = None

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from bana.errors import DataError
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
     """Read a JSON file that holds one object; NaN and Infinity, which are not JSON, are refused.
+
+    Args:
+        path: The file.
+        hook: Its result takes the place of each object in the file, inner ones first, as soon as that is read.
 
     Raises:
         DataError: If the file cannot be read, is not JSON, or holds something else than an object.
     """
     try:
-        content = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        content = json.loads(_text(path), object_hook=hook, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}: line {error.lineno}: is not JSON ({error.msg}); correct or restore it") from error
     except UnicodeDecodeError as error:
@@ -48,7 +52,8 @@ def is_labelme(path: Path) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether a JSON value is a number (true and false are not) that a float can hold."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    # With the types in a tuple, which is several times as fast as a union.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def value_of(entry: Any, key: str, kind: type, place: str) -> Any:
@@ -78,6 +83,15 @@ def json_lines(entries: Iterable[dict[str, Any]]) -> str:
 
 
 _KINDS = {int: "a whole number", float: "a number", str: "text", list: "a list", dict: "an object"}
+
+
+def _text(path: Path) -> str:
+    """The text of a JSON file in any of JSON's encodings.
+
+    json.loads would decode the bytes too, but keep them beside the text until it ends.
+    """
+    content = path.read_bytes()
+    return content.decode(json.detect_encoding(content), "surrogatepass")
 
 
 def _refuse_constant(name: str) -> None:

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bana.data.faults import FaultLog
 from bana.data.images import image_size
-from bana.data.masks import checked_segmentation
+from bana.data.masks import are_sound, checked_segmentation, compressed_rle
 from bana.data.objects import AnnotatedObject, checked_box, make_record, stated_size
 from bana.data.paths import chosen_split, find_image, inside, without_suffix
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.data.segmentations import packed_if_polygons, unpack
 from bana.data.strict_json import head_has, is_labelme, is_number, read_json_object, value_of
 from bana.errors import DataError
 
 _KEYS = ("images", "annotations", "categories")
+_USED = {
+    *_KEYS,
+    *("id", "file_name", "width", "height", "name"),
+    *("image_id", "category_id", "bbox", "iscrowd", "score", "segmentation", "size", "counts"),
+}
 _WHOLE_SET = {"instances", "annotations", "_annotations.coco", "coco"}
 _OTHER_TASKS = ("captions", "person_keypoints", "image_info", "panoptic", "stuff")
 _YEARS = ("2017", "2014")
 
 
-@dataclass(frozen=True)
-class CocoImage:
-    """One entry of ``images``: its id and file name, its place for messages, and the entry itself."""
+class CocoImage(NamedTuple):
+    """One entry of ``images``: its id, its file name with and without suffix, its place for messages, and the entry."""
 
     number: int
     name: str
+    image_id: str
     place: str
+    entry: dict[str, Any]
+
+
+class CocoAnnotation(NamedTuple):
+    """One entry of ``annotations``: the file, the place in the list, its id if it has one, and the entry."""
+
+    file: Path
+    position: int
+    number: int | None
     entry: dict[str, Any]
 
     @property
-    def image_id(self) -> str:
-        """The file name without its suffix."""
-        return without_suffix(self.name)
-
-
-@dataclass(frozen=True)
-class CocoAnnotation:
-    """One entry of ``annotations``: its id if it has one, its place for messages, and the entry itself."""
-
-    number: int | None
-    place: str
-    entry: dict[str, Any]
+    def place(self) -> str:
+        """File and place in it, for messages: made when asked for, since it would take more memory than a box."""
+        if self.number is None:
+            return f"{self.file}: annotations[{self.position}]"
+        return f"{self.file}: annotation {self.number}"
 
 
 def detect(path: Path) -> bool:
@@ -67,15 +76,25 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
             (see FaultLog).
     """
     split, file = chosen_split(path, split, splits(path))
-    content = read_json_object(file)
-    images, annotations, categories = (value_of(content, key, list, str(file)) for key in _KEYS)
-    classes, class_ids = parse_categories(categories, file)
     folders = _image_folders(file, split)
-    parsed = parse_images(images, file, faults)
-    of_image = parse_annotations(annotations, parsed, file, faults)
-    records = [_record(image, of_image[number], class_ids, folders, faults) for number, image in parsed.items()]
+    with _collector_paused():
+        classes, class_ids, images, of_image = _parse_file(file, faults)
+        # An image's entries go as its record comes: those of a large file take as much memory as the records.
+        records = [_record(image, of_image.pop(number), class_ids, folders, faults) for number, image in images.items()]
     usable = tuple(record for record in records if record is not None)
     return BoxDataset(usable, classes, path, "coco", split or None, faults.rejected())
+
+
+def slim(entry: dict[str, Any]) -> dict[str, Any]:
+    """An object of the file with the keys that are read, and its masks in a small form.
+
+    As lists of Python's numbers, the masks of a large file would take gigabytes.
+    """
+    kept = {key: value for key, value in entry.items() if key in _USED}
+    segmentation = kept.get("segmentation")
+    if isinstance(segmentation, list) and segmentation:
+        kept["segmentation"] = packed_if_polygons(segmentation)
+    return compressed_rle(kept) if "counts" in kept else kept
 
 
 def parse_categories(categories: Sequence[Any], file: Path) -> tuple[ClassTable, dict[int, int]]:
@@ -101,7 +120,8 @@ def parse_images(entries: Sequence[Any], file: Path, faults: FaultLog) -> dict[i
         place = f"{file}: images[{index}]"
         with faults.of(place):
             number = value_of(entry, "id", int, place)
-            image = CocoImage(number, value_of(entry, "file_name", str, place), f"{file}: image {number}", entry)
+            name = value_of(entry, "file_name", str, place)
+            image = CocoImage(number, name, without_suffix(name), f"{file}: image {number}", entry)
             with faults.of(images.get(number, image).image_id):
                 if number in images:
                     raise DataError(f"{place}: id {number} is used twice; give each image its own")
@@ -123,36 +143,68 @@ def parse_annotations(
         with faults.of(place):
             image_number = value_of(entry, "image_id", int, place)
             number = value_of(entry, "id", int, place) if "id" in entry else None
-            place = place if number is None else f"{file}: annotation {number}"
+            annotation = CocoAnnotation(file, index, number, entry)
             if image_number not in images:
-                raise DataError(f"{place}: image_id {image_number} is not in images; correct it or add the image")
-            with faults.of(images[image_number].image_id):
-                if number in numbers:
-                    raise DataError(f"{place}: id {number} is used twice; give each annotation its own")
+                raise DataError(
+                    f"{annotation.place}: image_id {image_number} is not in images; correct it or add the image"
+                )
+            if number in numbers:
+                with faults.of(images[image_number].image_id):
+                    raise DataError(f"{annotation.place}: id {number} is used twice; give each annotation its own")
             if number is not None:
                 numbers.add(number)
-            of_image[image_number].append(CocoAnnotation(number, place, entry))
+            of_image[image_number].append(annotation)
     return of_image
 
 
-def parse_object(annotation: CocoAnnotation, size: tuple[int, int], class_ids: dict[int, int]) -> AnnotatedObject:
-    """Check one annotation of an image of the given (width, height)."""
+def parse_object(
+    annotation: CocoAnnotation, size: tuple[int, int], class_ids: dict[int, int], *, sound: bool
+) -> AnnotatedObject:
+    """Check one annotation of an image of the given (width, height); ``sound``: its packed polygons need no check."""
     entry, place = annotation.entry, annotation.place
+    segmentation = entry.get("segmentation")
+    if isinstance(segmentation, tuple) and not sound:
+        segmentation = unpack(segmentation)
     category = value_of(entry, "category_id", int, place)
     if category not in class_ids:
         raise DataError(f"{place}: category_id {category} is not in categories; correct it or add the category")
     bbox = value_of(entry, "bbox", list, place)
-    if len(bbox) != 4 or not all(is_number(value) for value in bbox):
+    if len(bbox) != 4 or not all(map(is_number, bbox)):
         raise DataError(f"{place}: bbox must be four numbers [x, y, width, height]; correct it")
     x, y, width, height = bbox
     return AnnotatedObject(
         box=checked_box((x, y, x + width, y + height), *size, place),
         class_id=class_ids[category],
         crowd=bool(entry.get("iscrowd", 0)),
-        segmentation=checked_segmentation(entry.get("segmentation"), *size, place),
+        segmentation=segmentation
+        if isinstance(segmentation, tuple)
+        else checked_segmentation(segmentation, *size, place),
         object_id=annotation.number,
         score=None if entry.get("score") is None else value_of(entry, "score", float, place),
     )
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Within this block Python does not look for cycles: it would go through millions of new objects that have none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _parse_file(
+    file: Path, faults: FaultLog
+) -> tuple[ClassTable, dict[int, int], dict[int, CocoImage], dict[int, list[CocoAnnotation]]]:
+    """What parse_categories, parse_images and parse_annotations give."""
+    content = read_json_object(file, slim)
+    images, annotations, categories = (value_of(content, key, list, str(file)) for key in _KEYS)
+    classes, class_ids = parse_categories(categories, file)
+    parsed = parse_images(images, file, faults)
+    return classes, class_ids, parsed, parse_annotations(annotations, parsed, file, faults)
 
 
 def _record(
@@ -165,10 +217,12 @@ def _record(
     with faults.of(image.image_id):
         path = find_image(folders, [inside(image.name, image.place)], image.place)
         size = _size(image, path)
+        masks = [annotation.entry.get("segmentation") for annotation in annotations]
+        sound = are_sound([mask for mask in masks if isinstance(mask, tuple)], *size)
         objects = []
         for annotation in annotations:
             with faults.of(image.image_id):
-                objects.append(parse_object(annotation, size, class_ids))
+                objects.append(parse_object(annotation, size, class_ids, sound=sound))
         if not faults.spoiled(image.image_id):
             return make_record(image.image_id, path, size, objects, source_id=image.number)
     return None

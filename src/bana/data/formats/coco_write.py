@@ -9,7 +9,8 @@ from typing import IO, Any
 
 from bana.data.files import atomic_file
 from bana.data.masks import encode_mask, instance_truth, polygons_of
-from bana.data.records import BoolArray, ClassTable, ImageRecord, Segmentation
+from bana.data.records import BoolArray, ClassTable, ImageRecord
+from bana.data.segmentations import Segmentation
 from bana.data.writing import ImageMode, WriteReport, place_image
 
 
@@ -80,10 +81,10 @@ def _annotations(
     report.count(record, sum(mask is not None for mask in masks))
     if record.semantic_path is not None and all(mask is None for mask in masks):
         report.lose("the label map of an image (there is no mask for each object)")
-    for index, mask in enumerate(masks):
+    for index, (mask, known) in enumerate(zip(masks, record.segmentations, strict=True)):
         x0, y0, x1, y1 = (round(float(corner), 4) for corner in record.boxes[index])
         as_polygons = polygons and not record.crowd[index]
-        segmentation = [] if mask is None else _segmentation(mask, record.segmentations[index], as_polygons, report)
+        segmentation = [] if mask is None else _segmentation(mask, known, as_polygons, report)
         annotation = {
             "id": record.object_ids[index] if record.object_ids else None,
             "category_id": classes.source_ids[record.class_ids[index] - 1],

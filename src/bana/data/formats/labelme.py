@@ -20,7 +20,8 @@ from bana.data.images import image_size
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
 from bana.data.objects import AnnotatedObject, Box, checked_box, make_record, stated_size
 from bana.data.paths import below, chosen_split, find_image, image_names
-from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord, Segmentation
+from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
+from bana.data.segmentations import Segmentation
 from bana.data.strict_json import is_labelme, is_number, read_json_object, value_of
 from bana.errors import DataError
 
