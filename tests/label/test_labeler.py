@@ -239,6 +239,23 @@ def test_instances_are_the_boxes_in_input_order(labeler):
         assert instance.predicted_class in range(4)
 
 
+def test_instance_aware_masks_share_no_pixel(labeler):
+    image, boxes, _ = photo("b")
+    x0, y0, x1, y1 = boxes[0]
+    order, class_ids = [boxes[0], boxes[1], (x0 + (x1 - x0) // 3, y0, x1, y1)], [SQUARE, DISK, SQUARE]
+    shared, divided = (
+        with_options(labeler, tightness=0.7, instance_aware=aware)(image, order, class_ids) for aware in (False, True)
+    )
+    np.testing.assert_array_equal(divided.y_crf, shared.y_crf)
+    whole, other, part = (instance.mask for instance in divided.instances)
+    assert (shared.instances[0].mask & shared.instances[2].mask).any()
+    assert not (whole & part).any()
+    np.testing.assert_array_equal(whole | part, shared.instances[0].mask | shared.instances[2].mask)
+    np.testing.assert_array_equal(other, shared.instances[1].mask)
+    assert whole.any()
+    assert part.any()
+
+
 def test_crowd_regions_are_rejected_and_ignored(labeler):
     image, boxes, class_ids = photo("b")
     ignored = region(image.shape[:2], [boxes[1]])

@@ -36,7 +36,7 @@ def assemble(
     for labels in (y_crf, y_ret):
         labels[scene.ignored & (labels == 0)] = table.ignore_index
     if masks is None:
-        masks = scene.regions.numpy() & (y_crf == scene.class_ids[:, None, None])
+        masks = cut_by_boxes(scene, y_crf)
     agreement = y_crf == y_ret
     predicted = predicted_classes or [None] * len(scene.boxes)
     instances = [
@@ -44,6 +44,12 @@ def assemble(
         for number in range(len(scene.boxes))
     ]
     return PseudoLabels(y_crf, y_ret, confidence, tuple(instances), table.ignore_index)
+
+
+def cut_by_boxes(scene: Scene, labels: LabelMap) -> BoolArray:
+    """The pixels of its class inside every box: bool (K, H, W)."""
+    masks: BoolArray = scene.regions.numpy() & (labels == scene.class_ids[:, None, None])
+    return masks
 
 
 def _instance(

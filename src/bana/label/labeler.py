@@ -16,10 +16,12 @@ from torch import Tensor
 from bana.classify.labeler_file import load_classifier, pretrained_path
 from bana.classify.model import BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
-from bana.data.records import ClassTable
-from bana.label.assembly import assemble
+from bana.data.label_maps import LabelMap
+from bana.data.records import BoolArray, ClassTable
+from bana.label.assembly import assemble, cut_by_boxes
 from bana.label.class_transfer import matching_classes
 from bana.label.depths import with_finest
+from bana.label.overlaps import divided_masks, overlapping_groups
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
 from bana.label.settings import LabelSettings
@@ -140,12 +142,14 @@ class Labeler(Source):
         confidence = torch.where(scene.outside, 1.0, marginals.gather(0, crf[None])[0])
         retrieved = self._retrieve(view, crf)
         names = np.array(view.labels, dtype=self.class_table.label_dtype)
+        y_crf = names[crf.numpy()]
         return assemble(
             scene,
             self.class_table,
-            names[crf.numpy()],
+            y_crf,
             names[retrieved.numpy()],
             confidence.numpy(),
+            masks=self._instance_masks(image, view, y_crf) if self.settings.instance_aware else None,
             predicted_classes=self._box_classes(scene, features),
         )
 
@@ -234,6 +238,17 @@ class Labeler(Source):
             return view.weights[trained]
         weight = (1.0 - view.attention) * view.scene.of_class(label).any(0)
         return view.features.sum(weight[None])[0] / weight.sum().clamp(min=1e-12)
+
+    def _instance_masks(self, image: Image, view: _View, y_crf: LabelMap) -> BoolArray:
+        """One mask a box, no pixel in two of a class: bool (K, H, W)."""
+        scene = view.scene
+        masks = cut_by_boxes(scene, y_crf)
+        usable = np.flatnonzero(scene.usable)
+        boxes = scene.inside[usable]
+        for group in overlapping_groups(boxes, scene.class_ids[usable]):
+            numbers = usable[group]
+            masks[numbers] = divided_masks(masks[numbers], scene.inside[numbers], view.features, image, self._crf)
+        return masks
 
     def _box_classes(self, scene: Scene, features: Tensor) -> list[int | None]:
         """The class of every box by the classifier: 0 background, None if it is not one of ``classes``."""

@@ -52,6 +52,8 @@ class LabelSettings(Settings):
         refinement_scale: What the cosines are multiplied by for that: greater trusts them more, and colours less.
         tightness: Least share of a box's rows and columns, 0..1, that its object shall reach into; where it does not,
             its class is raised in the empty ones and the CRF runs again. 0 is the paper's way.
+        instance_aware: Whether a pixel in several boxes of its class belongs to one of them (``divided_masks``), or to
+            all as in the paper.
     """
 
     u0: Literal["attention", "cam"] = "attention"
@@ -64,6 +66,7 @@ class LabelSettings(Settings):
     refinements: Annotated[int, Field(ge=0, le=10)] = 0
     refinement_scale: Annotated[float, Field(gt=0, le=100)] = 4.0
     tightness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    instance_aware: bool = False
 
     def with_options(self, **options: Any) -> LabelSettings:
         """The same settings with some changed, checked again."""

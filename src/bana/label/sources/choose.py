@@ -28,7 +28,7 @@ DEFAULT = "labeler"
 
 _FUSE = "fuse:"
 
-_RECIPE = {"image_side": None, "low_level": 0.0, "refinements": 0, "tightness": 0.0}
+_RECIPE = {"image_side": None, "low_level": 0.0, "refinements": 0, "tightness": 0.0, "instance_aware": False}
 _WITHOUT_U0 = _RECIPE | {"u0": "cam"}
 
 
@@ -62,7 +62,7 @@ _PARTS: dict[str, tuple[str, Part]] = {
 _MASKS: dict[str, Callable[[], Any]] = {"box": lambda: box_masks, "grabcut": GrabCut, "mcg": BestSegment}
 
 NAMES = {
-    DEFAULT: "BAP as the labeler's own settings say, which may refine labels",
+    DEFAULT: "BAP as the labeler's own settings say, which may go beyond the paper",
     "bap": "BAP by the paper's recipe (Eq. 5 to 9)",
     "bap-cam": "BAP without u_0: the background's class activation in its place",
     "ret": "Y_ret of bap alone (Eq. 8, 9)",

@@ -1,0 +1,98 @@
+"""Masks of objects of one class whose boxes overlap: which of them a pixel in several boxes belongs to.
+
+A semantic label cut by the boxes gives such a pixel to all of them. Here it goes to one: a CRF over the boxes of a
+group starts from how much the pixel looks like what each box has for itself, and how near it is to each box's centre.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bana.crf import DenseCRF
+from bana.data.records import BoolArray, FloatArray, front_last
+from bana.label.source import Image
+from bana.label.upsampled import UpsampledFeatures
+
+LIKENESS = 8.0
+"""What the cosine of a pixel with a box's prototype counts."""
+
+NEARNESS = 1.0
+"""What the squared distance from a box's centre counts, where half a side is 1."""
+
+_LEAST_OWN = 0.1
+"""A box that has a smaller share of its mask for itself is represented by its whole mask; one that keeps a smaller
+share of it in the end gets all of it."""
+
+
+def overlapping_groups(boxes: FloatArray, class_ids: npt.NDArray[np.int64]) -> list[list[int]]:
+    """Numbers of boxes (K, 4) of one class that overlap, directly or through others; none of those that stand alone."""
+    low, high = (function(boxes[:, None], boxes) for function in (np.maximum, np.minimum))
+    linked = (low[..., :2] < high[..., 2:]).all(-1) & (class_ids[:, None] == class_ids)
+    groups, seen = [], np.zeros(len(boxes), dtype=bool)
+    for number in range(len(boxes)):
+        group = linked[number] & ~seen
+        while not seen[number] and (grown := linked[group].any(0)).sum() > group.sum():
+            group = grown
+        if not seen[number] and group.sum() > 1:
+            groups.append(np.flatnonzero(group).tolist())
+        seen |= group
+    return groups
+
+
+def divided_masks(
+    own: BoolArray, boxes: FloatArray, features: UpsampledFeatures, image: Image, crf: DenseCRF
+) -> BoolArray:
+    """The masks of a group of boxes of one class, no pixel in two of them.
+
+    Args:
+        own: bool (G, H, W), the pixels of the class inside each box.
+        boxes: (G, 4) xyxy inside the image.
+        features: Of the image.
+        image: uint8 (H, W, 3).
+        crf: Decides between the boxes.
+
+    Returns:
+        bool (G, H, W), parts of ``own`` with the same union.
+    """
+    contested: BoolArray = own.sum(0) > 1
+    divided: BoolArray = own & ~contested
+    if not contested.any():
+        return divided
+    enough = divided.sum((1, 2)) >= _LEAST_OWN * own.sum((1, 2))
+    prototypes = features.mean(torch.from_numpy(np.where(enough[:, None, None], divided, own)))
+    scores = LIKENESS * features.cosine(prototypes) - NEARNESS * _squared_distance(boxes, features.size)
+    shares = scores.masked_fill(~torch.from_numpy(own), -torch.inf).softmax(0).nan_to_num()
+    nothing = torch.from_numpy(~own.any(0))[None].float()
+    place = _around(own)
+    marginals = crf(
+        np.ascontiguousarray(image[place]),
+        probabilities=torch.cat([nothing, shares])[(slice(None), *place)].contiguous(),
+        fixed=~contested[place],
+    )
+    owner = np.full(own.shape[1:], -1)
+    owner[place] = np.argmax(np.asarray(marginals)[1:] * own[(slice(None), *place)], axis=0)
+    divided |= contested & (owner == np.arange(len(own))[:, None, None]) & own
+    for number in front_last(boxes):
+        if divided[number].sum() < _LEAST_OWN * own[number].sum():  # it looks like what it lies on
+            divided &= ~own[number]
+            divided[number] = own[number]
+    return divided
+
+
+def _squared_distance(boxes: FloatArray, size: tuple[int, int]) -> Tensor:
+    """From every pixel's centre to the centre of each box, half a side being 1: (G, H, W)."""
+    centres, halves = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    across, down = (
+        ((np.arange(length) + 0.5 - centres[:, axis : axis + 1]) / halves[:, axis : axis + 1]) ** 2
+        for axis, length in ((0, size[1]), (1, size[0]))
+    )
+    return torch.from_numpy((down[:, :, None] + across[:, None, :]).astype(np.float32))
+
+
+def _around(masks: BoolArray) -> tuple[slice, slice]:
+    """The rows and columns from the first to the last pixel of any mask."""
+    rows, columns = (np.flatnonzero(masks.any((0, axis))) for axis in (2, 1))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
