@@ -57,7 +57,7 @@ def test_json_has_the_numbers_computed_by_hand(label_folder, voc_folder):
         "ap_large": None,
         "per_class": pytest.approx({"cat": 40.0, "dog": 100.0}),
     }
-    assert scores["instances_missing"] is None
+    assert (scores["instances_derived"], scores["instances_unknown"]) == (0, 0)
     assert scores["boxes"] == {"accuracy": 50.0, "per_class": {"cat": 0.0, "dog": 100.0}}
 
 
@@ -106,14 +106,16 @@ def test_labels_of_more_images_than_the_split_has(label_folder, voc_folder):
     assert scores.absent_classes == ("dog", "bird")
 
 
-def test_no_true_object_masks(capsys, monkeypatch, label_folder, voc_folder):
-    (voc_folder / "SegmentationObject/two.png").unlink()
+def test_true_masks_of_objects_from_class_masks(capsys, monkeypatch, label_folder, voc_folder):
+    """One box a class: its object is what the class has in it, as with a mask of its own."""
+    for path in (voc_folder / "SegmentationObject").rglob("*.png"):
+        path.unlink()
     _, out, _ = run(capsys, monkeypatch, "evaluate", label_folder, voc_folder, "--json")
     scores = json.loads(out)
-    assert scores["instances"] is None
-    assert scores["instances_missing"] == "image two has no true object masks"
-    assert scores["y_crf"]["per_class"]["cat"] == 75.0
-    assert "no mask AP: image two" in run(capsys, monkeypatch, "evaluate", label_folder, voc_folder)[1]
+    assert scores["instances"]["per_class"] == pytest.approx({"cat": 40.0, "dog": 100.0})
+    assert (scores["instances_derived"], scores["instances_unknown"]) == (2, 0)
+    text = " ".join(run(capsys, monkeypatch, "evaluate", label_folder, voc_folder)[1].split())
+    assert "true masks of 2 objects from class masks, 0 left out" in text
 
 
 def test_an_image_that_is_all_void(label_folder, voc_folder):

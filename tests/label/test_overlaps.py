@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from bana.crf import DenseCRF
-from bana.label.overlaps import _LEAST_OWN, LIKENESS, NEARNESS, divided_masks, overlapping_groups
+from bana.data.records import overlapping_groups
+from bana.label.overlaps import _LEAST_OWN, LIKENESS, NEARNESS, divided_masks
 from bana.label.upsampled import UpsampledFeatures
 from reference import overlaps_loops
 

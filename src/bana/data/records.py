@@ -193,6 +193,21 @@ def front_last(boxes: npt.ArrayLike) -> list[int]:
     return order
 
 
+def overlapping_groups(boxes: FloatArray, class_ids: npt.NDArray[np.int64]) -> list[list[int]]:
+    """Numbers of boxes (K, 4) of one class that overlap, directly or through others; none of those that stand alone."""
+    low, high = (function(boxes[:, None], boxes) for function in (np.maximum, np.minimum))
+    linked = (low[..., :2] < high[..., 2:]).all(-1) & (class_ids[:, None] == class_ids)
+    groups, seen = [], np.zeros(len(boxes), dtype=bool)
+    for number in range(len(boxes)):
+        group = linked[number] & ~seen
+        while not seen[number] and (grown := linked[group].any(0)).sum() > group.sum():
+            group = grown
+        if not seen[number] and group.sum() > 1:
+            groups.append(np.flatnonzero(group).tolist())
+        seen |= group
+    return groups
+
+
 def pixel_slices(box: npt.ArrayLike) -> tuple[slice, slice]:
     """The pixels of a box: those whose centre lies in it, and at least one in each direction.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bana.data.label_folder import LABELLINGS, LabelFolder, LabelledBox
 from bana.data.label_maps import LabelMap
-from bana.data.masks import encode_mask, instance_truth, required_truth
-from bana.data.records import BoxDataset, ClassTable, ImageRecord, covered
+from bana.data.masks import decode_mask, encode_mask, instance_truth, required_truth
+from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord, covered, overlapping_groups
 from bana.errors import DataError
 from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.boxes import BoxAccuracy, box_labels
@@ -21,7 +21,8 @@ from bana.evaluate.confusion import (
     mean_iou,
     mean_iou_of_all,
 )
-from bana.evaluate.instances import MaskAP, ScoredMask, TrueMask
+from bana.evaluate.filling_rates import class_masks
+from bana.evaluate.instances import MaskAP, Rle, ScoredMask, TrueMask
 from bana.evaluate.scores import LabellingScores, LabelScores
 
 Progress = Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]
@@ -49,7 +50,7 @@ def evaluate_labels(
     labellings = {
         name: LabellingEvaluation(table, boundary=boundary and name != "agreed") for name in ("box", *LABELLINGS)
     }
-    instances = InstanceEvaluation()
+    instances = InstanceEvaluation(table)
     accuracy = BoxAccuracy()
     for record in progress(dataset):
         truth = required_truth(record, table)
@@ -63,8 +64,9 @@ def evaluate_labels(
         classes=("background", *dataset.classes),
         images=len(dataset),
         labellings={name: labelling.scores() for name, labelling in labellings.items()},
-        instances=None if instances.missing else instances.ap.scores(),
-        instances_missing=instances.missing,
+        instances=instances.ap.scores(),
+        instances_derived=instances.derived,
+        instances_unknown=instances.unknown,
         box_accuracy=accuracy.accuracy(),
         box_accuracy_per_class=accuracy.per_class(),
     )
@@ -100,28 +102,37 @@ class LabellingEvaluation:
 
 
 class InstanceEvaluation:
-    """Mask AP over images, as long as every image with objects has true masks of them.
+    """Mask AP over images with true masks.
+
+    Where an image has a class mask alone, an object's true mask is what its class has in its box, if no other box of
+    the class overlaps that; else it is not known. Void pixels, which are of no class, then belong to no mask.
+
+    Args:
+        class_table: Of the data set.
 
     Attributes:
         ap: The running matches.
-        missing: Why there is no AP: the first image without true object masks; empty while there is none.
+        derived: Objects whose true mask was taken from a class mask.
+        unknown: Objects in such images whose true mask is not known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, class_table: ClassTable) -> None:
         self.ap = MaskAP()
-        self.missing = ""
+        self.derived = self.unknown = 0
+        self._table = class_table
 
     def update(self, boxes: Iterable[LabelledBox], record: ImageRecord) -> None:
         """Match the masks of one image's boxes with its true masks; a box's score is its confidence.
 
         A true object whose mask is not known, or has no pixel, is neither to be found nor wrong to be found in its box.
+
+        Raises:
+            DataError: If the image has no true masks at all.
         """
-        if self.missing:
-            return
-        masks = instance_truth(record)
+        masks, void = instance_truth(record), None
         if masks is None and len(record):
-            self.missing = f"image {record.image_id} has no true object masks"
-            return
+            labels = required_truth(record, self._table)
+            masks, void = self._derived(record, labels), labels == self._table.ignore_index
         truth = [
             TrueMask(int(class_id), encode_mask(mask), bool(crowd))
             if mask is not None and mask.any()
@@ -130,8 +141,25 @@ class InstanceEvaluation:
                 masks or [], record.class_ids, record.crowd, record.boxes, strict=True
             )
         ]
-        found = [ScoredMask(box.class_id, box.mask, box.confidence) for box in boxes if box.status == "ok"]
+        found = [
+            ScoredMask(box.class_id, box.mask if void is None else _without(box.mask, void), box.confidence)
+            for box in boxes
+            if box.status == "ok"
+        ]
         self.ap.update(found, truth)
+
+    def _derived(self, record: ImageRecord, labels: LabelMap) -> list[BoolArray | None]:
+        masks: list[BoolArray | None] = list(class_masks(record, labels))
+        for group in overlapping_groups(record.boxes, record.class_ids):
+            for number in group:
+                masks[number] = None
+        self.unknown += sum(mask is None for mask in masks)
+        self.derived += sum(mask is not None for mask in masks)
+        return masks
+
+
+def _without(mask: Rle, void: BoolArray) -> Rle:
+    return encode_mask(decode_mask(mask, *void.shape) & ~void)
 
 
 def _check_complete(labels: LabelFolder, dataset: BoxDataset) -> None:

@@ -57,8 +57,10 @@ class LabelScores:
         classes: ``background`` and the L class names, by class id.
         images: The number of images.
         labellings: ``box`` (rectangles as masks), ``y_crf``, ``y_ret``, and ``agreed`` (where these two are the same).
-        instances: Mask AP, or None where the data set has no instance masks.
-        instances_missing: Why ``instances`` is None, or an empty string.
+        instances: Mask AP.
+        instances_derived: Objects whose true mask is what the class mask has in their box.
+        instances_unknown: Objects that are left out of the mask AP since their box overlaps another of their class in
+            an image that has a class mask alone.
         box_accuracy: Share of boxes whose predicted class is the given one, 0..100; NaN where none has a prediction.
         box_accuracy_per_class: The same for every class id that has boxes with a prediction.
     """
@@ -66,8 +68,9 @@ class LabelScores:
     classes: tuple[str, ...]
     images: int
     labellings: Mapping[str, LabellingScores]
-    instances: MaskApScores | None
-    instances_missing: str
+    instances: MaskApScores
+    instances_derived: int
+    instances_unknown: int
     box_accuracy: float
     box_accuracy_per_class: Mapping[int, float]
 
@@ -86,8 +89,9 @@ class LabelScores:
         return {
             "images": self.images,
             **{name: scores.as_dict(self.classes) for name, scores in self.labellings.items()},
-            "instances": None if self.instances is None else mask_ap_as_dict(self.instances, self.classes),
-            "instances_missing": self.instances_missing or None,
+            "instances": mask_ap_as_dict(self.instances, self.classes),
+            "instances_derived": self.instances_derived,
+            "instances_unknown": self.instances_unknown,
             "boxes": {
                 "accuracy": _number(self.box_accuracy),
                 "per_class": _by_name(self.classes, self.box_accuracy_per_class),

@@ -49,7 +49,7 @@ def _labellings(scores: LabelScores) -> Table:
 
 
 def _classes(scores: LabelScores) -> Table:
-    average_precision = scores.instances.per_class if scores.instances else {}
+    average_precision = scores.instances.per_class
     table = _table("IoU per class", "class", *(TITLES[name] for name in scores.labellings), "mask AP", "box accuracy")
     for class_id, name in enumerate(scores.classes):
         if name not in scores.absent_classes:
@@ -65,10 +65,14 @@ def _classes(scores: LabelScores) -> Table:
 def _objects(scores: LabelScores) -> str:
     accuracy = f"Box accuracy {shown(scores.box_accuracy)}"
     masks = scores.instances
-    if masks is None:
-        return f"{accuracy}; no mask AP: {scores.instances_missing}"
     sizes = f"small {shown(masks.ap_small)}, medium {shown(masks.ap_medium)}, large {shown(masks.ap_large)}"
-    return f"Mask AP {shown(masks.ap)} (AP50 {shown(masks.ap50)}, AP75 {shown(masks.ap75)}; {sizes}). {accuracy}"
+    figures = f"Mask AP {shown(masks.ap)} (AP50 {shown(masks.ap50)}, AP75 {shown(masks.ap75)}; {sizes})"
+    if scores.instances_derived or scores.instances_unknown:
+        figures += (
+            f", true masks of {scores.instances_derived} objects from class masks, {scores.instances_unknown} left out "
+            "as boxes of their class overlap"
+        )
+    return f"{figures}. {accuracy}"
 
 
 def _table(title: str, first: str, *others: str) -> Table:

@@ -17,11 +17,11 @@ from bana.classify.labeler_file import load_classifier, pretrained_path
 from bana.classify.model import BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
 from bana.data.label_maps import LabelMap
-from bana.data.records import BoolArray, ClassTable
+from bana.data.records import BoolArray, ClassTable, overlapping_groups
 from bana.label.assembly import assemble, cut_by_boxes
 from bana.label.class_transfer import matching_classes
 from bana.label.depths import with_finest
-from bana.label.overlaps import divided_masks, overlapping_groups
+from bana.label.overlaps import divided_masks
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
 from bana.label.settings import LabelSettings

@@ -7,7 +7,6 @@ group starts from how much the pixel looks like what each box has for itself, an
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -25,21 +24,6 @@ NEARNESS = 1.0
 _LEAST_OWN = 0.1
 """A box that has a smaller share of its mask for itself is represented by its whole mask; one that keeps a smaller
 share of it in the end gets all of it."""
-
-
-def overlapping_groups(boxes: FloatArray, class_ids: npt.NDArray[np.int64]) -> list[list[int]]:
-    """Numbers of boxes (K, 4) of one class that overlap, directly or through others; none of those that stand alone."""
-    low, high = (function(boxes[:, None], boxes) for function in (np.maximum, np.minimum))
-    linked = (low[..., :2] < high[..., 2:]).all(-1) & (class_ids[:, None] == class_ids)
-    groups, seen = [], np.zeros(len(boxes), dtype=bool)
-    for number in range(len(boxes)):
-        group = linked[number] & ~seen
-        while not seen[number] and (grown := linked[group].any(0)).sum() > group.sum():
-            group = grown
-        if not seen[number] and group.sum() > 1:
-            groups.append(np.flatnonzero(group).tolist())
-        seen |= group
-    return groups
 
 
 def divided_masks(

@@ -203,7 +203,7 @@ def score_way(way: Way, folders: Sequence[LabelFolder], dataset: BoxDataset, con
     """
     table = dataset.class_table
     evaluation = LabellingEvaluation(table, boundary=way.part != "agreed")
-    instances, rates = InstanceEvaluation(), FillingRates()
+    instances, rates = InstanceEvaluation(table), FillingRates()
     progress = StepProgress("scoring", len(dataset), console)
     try:
         for number, record in enumerate(dataset):
@@ -221,10 +221,10 @@ def score_way(way: Way, folders: Sequence[LabelFolder], dataset: BoxDataset, con
             progress.update(number, 1, {})
     finally:
         progress.close()
-    has_ap, classes = way.uses_boxes and not instances.missing, ("background", *dataset.classes)
+    classes = ("background", *dataset.classes)
     return {
         **evaluation.scores().as_dict(classes),
-        "instances": mask_ap_as_dict(instances.ap.scores(), classes) if has_ap else None,
+        "instances": mask_ap_as_dict(instances.ap.scores(), classes) if way.uses_boxes else None,
         "filling_rates": _by_name(rates, dataset),
     }
 

@@ -38,15 +38,14 @@ def _summary(demo: Demo) -> Table:
         ("  pixels left out by that", f"{scores['agreed'].left_out:.1f} %"),
         ("  boxes taken for masks", shown(scores["box"].foreground_miou)),
         ("mIoU over classes", shown(scores["y_crf"].miou)),
-        ("mask AP, AP50", f"{shown(masks.ap)}, {shown(masks.ap50)}" if masks else "-"),
+        ("mask AP, AP50", f"{shown(masks.ap)}, {shown(masks.ap50)}"),
     ):
         table.add_row(name, value)
     return table
 
 
 def _classes(demo: Demo) -> Table:
-    masks = demo.scores.instances
-    precision = masks.per_class if masks else {}
+    precision = demo.scores.instances.per_class
     counts = demo.boxes_per_class
     first = list(counts)[:_CLASSES]
     title = f"The {len(first)} classes with most pixels in boxes, of {len(counts)}"
