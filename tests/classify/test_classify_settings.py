@@ -3,8 +3,8 @@ import pytest
 from bana.classify.settings import ClassifySettings
 from bana.errors import SettingsError
 from bana.label.settings import LabelSettings
+from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset, parse_settings, preset_names
-from bana.segment.recipe import Recipe
 
 
 def message(content, kind=ClassifySettings):

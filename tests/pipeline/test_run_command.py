@@ -13,10 +13,10 @@ from rich.console import Console
 from bad_data import refused
 from bana.data.reading import read_dataset
 from bana.engine.loop import Loop
+from bana.pipeline.recipe import Recipe
 from bana.pipeline.run import run_pipeline
 from bana.presets import load_preset
 from bana.segment import stage as stage_module
-from bana.segment.recipe import Recipe
 from shapes_data import IMAGES
 
 STEPS = ["classify", "evaluate", "evaluate labels", "labels", "picture", "segment"]

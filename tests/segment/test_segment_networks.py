@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from bana.nn.heads import ASPP, FusingHead
+from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset
-from bana.segment.recipe import Recipe
 from bana.segment.samples import Batch
 from bana.segment.segmenter_file import build_segmenter
 from bana.segment.settings import SegmentSettings

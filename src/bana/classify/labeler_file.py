@@ -99,12 +99,14 @@ def _facts(file: Path, metadata: dict[str, Any]) -> LabelerFacts:
 
 
 @torch.no_grad()
-def start_from_labeler(network: Network, classes: tuple[str, ...], settings: TrainingSettings, labeler: Path) -> None:
+def start_from_labeler(
+    network: Network, classes: tuple[str, ...] | None, settings: TrainingSettings, labeler: Path
+) -> None:
     """Give a network the layers of a trained box classifier, and the weights of the classes that it knows by name.
 
     Args:
-        network: A BoxClassifier or a SegmentationNetwork.
-        classes: The L names of its classes.
+        network: What it has of the backbone and of the head is set.
+        classes: The L names of its classes; None for a network whose classes have no weight vectors.
         settings: That it was built from.
         labeler: A labeler file or run folder.
 
@@ -137,7 +139,7 @@ def start_from_labeler(network: Network, classes: tuple[str, ...], settings: Tra
         )
     network.load_state_dict(state, strict=False)
     known = {name: number for number, name in enumerate(("", *facts.classes))}
-    for number, name in enumerate(("", *classes)):
+    for number, name in enumerate(() if classes is None else ("", *classes)):
         if name in known:
             network.class_weights[number] = classifier.class_weights[known[name]]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,13 @@ from bana.classify.model import BoxClassifier
 from bana.classify.samples import BoxCrops, collate
 from bana.classify.settings import ClassifySettings
 from bana.classify.stage import ClassifyStage
-from bana.data.faults import FaultLog, OnError
+from bana.data.faults import OnError
 from bana.data.files import write_json, write_text
-from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
-from bana.data.records import BoxDataset, ImageRecord, Rejected
+from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
 from bana.data.strict_json import json_lines
+from bana.data.usable import usable_records
 from bana.engine.loop import CHECKPOINT, Loop, SampleKey, check_same_run, train
 from bana.engine.memory import keep_freed_memory
 from bana.engine.seeds import seed_of, shuffled
@@ -91,7 +90,7 @@ def train_classifier(
     """
     if (out / CHECKPOINT).exists() and not resume:
         raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
-    records, rejected = _openable(dataset, on_error)
+    records, rejected = usable_records(dataset, lambda record: bool((~record.crowd).any()), on_error)
     model = build_classifier(settings, len(dataset.classes), seed_of(seed, "weights"))
     identity = {
         "settings": settings.model_dump(mode="json"),
@@ -150,18 +149,6 @@ def digest_of_start(settings: TrainingSettings, labeler: Path | None) -> str | N
     if labeler is None:
         raise SettingsError("start: labeler: no labeler is given; name one, or choose start: backbone")
     return file_digest(labeler_path(labeler))
-
-
-def _openable(dataset: BoxDataset, on_error: OnError) -> tuple[Sequence[ImageRecord], Sequence[Rejected]]:
-    """The images with boxes that open fully, and those left out: better now than after an hour."""
-    faults = FaultLog(on_error)
-    records = []
-    for record in dataset:
-        with faults.of(record.image_id):
-            open_record_image(record)
-            if (~record.crowd).any():
-                records.append(record)
-    return records, (*dataset.rejected, *faults.rejected())
 
 
 def _calibrate(model: BoxClassifier, crops: BoxCrops, count: int, seed: int) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from bana.cli.objects import train_objects
 from bana.cli.shell import chosen_device, console, exit_if_rejected, print_json, processes
 from bana.cli.source import LABELER_HELP, SOURCES, chosen_source
+from bana.errors import SettingsError
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
@@ -38,8 +40,8 @@ def classify(
     from bana.classify.labeler_file import pretrained_path
     from bana.classify.run import REJECTED, train_classifier
     from bana.data.reading import read_dataset
+    from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
-    from bana.segment.recipe import Recipe
 
     recipe = load_preset(preset, Recipe)
     chosen = {name: value for name, value in {"pooling": pooling, "epochs": epochs}.items() if value is not None}
@@ -110,6 +112,7 @@ def segment(
         Path | None, typer.Option(help="Folder of bana label; left out if every image has a true mask in --masks.")
     ] = None,
     split: str | None = typer.Option(None, help="Part of the data set, such as train."),
+    task: str = typer.Option("semantic", help="semantic: a class for every pixel; instance: a Mask R-CNN."),
     preset: str = typer.Option("lite0", help="lite0, small, resnet101, vgg16, or a YAML file."),
     loss: str | None = typer.Option(
         None,
@@ -139,13 +142,33 @@ def segment(
     from bana.classify.run import REJECTED
     from bana.data.masks import mask_files
     from bana.data.reading import read_dataset
+    from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
     from bana.report.confidence import draw_confidence
-    from bana.segment.recipe import Recipe
     from bana.segment.run import Machine, Training, train_segmenter
 
-    options = {"loss": loss, "epochs": epochs, "precision": precision}
+    options = {"epochs": epochs, "precision": precision}
     chosen = {name: value for name, value in options.items() if value is not None}
+    if task == "instance":
+        train_objects(
+            *(data, out),
+            labels=labels,
+            split=split,
+            format=format,
+            preset=preset,
+            options=chosen,
+            semantic={"loss": loss, "masks": masks, "val-split": val_split, "tensorboard": tensorboard or None},
+            labeler=labeler,
+            seed=seed,
+            resume=resume,
+            device=device,
+            workers=workers,
+            on_error=cast("OnError", on_error),
+        )
+        return
+    if task != "semantic":
+        raise SettingsError(f"task {task!r} is not known; choose semantic or instance")
+    chosen |= {} if loss is None else {"loss": loss}
     settings = load_preset(preset, Recipe).segment
     settings = parse_settings(settings.model_dump() | chosen, type(settings), "options")
     training = Training(

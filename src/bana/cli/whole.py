@@ -59,10 +59,10 @@ def run(
     """From boxes to a trained network: classify, label, segment, evaluate; what is done and unchanged is skipped."""
     from bana.data.reading import read_dataset
     from bana.data.sample import FOLDER
+    from bana.pipeline.recipe import Recipe
     from bana.pipeline.run import run_pipeline
     from bana.pipeline.tables import run_tables
     from bana.presets import load_preset
-    from bana.segment.recipe import Recipe
     from bana.segment.run import Machine
 
     if str(data) == "demo" and not data.exists():
@@ -104,10 +104,10 @@ def reproduce(
 ) -> None:
     """Train and score what a table of the paper compares, and show the paper's figures beside ours."""
     from bana.data.reading import read_dataset
+    from bana.pipeline.recipe import Recipe
     from bana.pipeline.reproduce import Study, reproduce, reproduction_table, share_of
     from bana.pipeline.rows import PRESETS, TABLES
     from bana.presets import load_preset
-    from bana.segment.recipe import Recipe
     from bana.segment.run import Machine
 
     if table not in TABLES:

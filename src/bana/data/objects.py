@@ -30,6 +30,7 @@ class AnnotatedObject(NamedTuple):
     segmentation: Segmentation | PackedPolygons | None = None
     object_id: int | None = None
     score: float | None = None
+    area: float | None = None
 
 
 def checked_box(box: Sequence[float], width: int, height: int, place: str) -> Box:
@@ -89,7 +90,7 @@ def make_record(
 ) -> ImageRecord:
     """Gather the checked objects of one image into a record; ``size`` is (width, height)."""
     object_ids = [entry.object_id for entry in objects if entry.object_id is not None]
-    scores = [entry.score for entry in objects]
+    scores, areas = [entry.score for entry in objects], [entry.area for entry in objects]
     return ImageRecord(
         image_id=image_id,
         path=path,
@@ -105,4 +106,6 @@ def make_record(
         source_id=source_id,
         object_ids=tuple(object_ids) if len(object_ids) == len(objects) else (),
         scores=np.array(scores, dtype=np.float32) if objects and None not in scores else None,
+        # numpy makes None a NaN
+        areas=None if all(area is None for area in areas) else np.array(areas, dtype=np.float64),
     )

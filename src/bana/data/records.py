@@ -46,6 +46,7 @@ class ImageRecord:
         source_id: The image's id in a COCO file.
         object_ids: The objects' ids in a COCO file, or an empty tuple.
         scores: float32 (K,) confidence of each object in [0, 1], where the data set has them.
+        areas: float64 (K,) pixels that a COCO file states for each object, NaN where it states none; else None.
     """
 
     image_id: str
@@ -62,6 +63,7 @@ class ImageRecord:
     source_id: int | None = None
     object_ids: tuple[int, ...] = ()
     scores: FloatArray | None = None
+    areas: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.class_ids)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bana.errors import DataError
+
+_CHUNK = 1 << 20
+"""Characters of a list to read at a time."""
+
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def read_json_object(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
@@ -33,6 +39,91 @@ def read_json_object(path: Path, hook: Callable[[dict[str, Any]], Any] | None = 
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, not an object with keys; give another file")
     return content
+
+
+def json_list_entries(path: Path) -> Iterator[Any]:
+    """The entries of a JSON file that holds one list, read as they are asked for: no more than one is in memory.
+
+    Raises:
+        DataError: As read_json_object, if the file holds something else than a list.
+    """
+    try:
+        with path.open("rb") as head:
+            encoding = json.detect_encoding(head.read(4))
+        with path.open(encoding=encoding, errors="surrogatepass") as file:
+            yield from _ListText(path, file).entries()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file") from error
+
+
+class _ListText:
+    """The part of a list's text that is read and not parsed yet; ``path`` is for messages."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self._path, self._file = path, file
+        self._text, self._at, self._line = "", 0, 1
+        self._decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+    def entries(self) -> Iterator[Any]:
+        if (first := self._next()) != "[":
+            what = f"begins with {first!r}" if first else "is empty"
+            raise DataError(f"{self._path}: is not a JSON list (it {what}); give a file with a list")
+        self._at += 1
+        separator = "]" if self._next() == "]" else ","
+        self._at += separator == "]"
+        position = 0
+        while separator == ",":
+            self._next()
+            yield self._value(position)
+            position += 1
+            separator = self._next()
+            if separator not in (",", "]"):
+                raise self._fault("the list does not go on", self._at)
+            self._at += 1
+        if self._next():
+            raise self._fault("the list is followed by something", self._at)
+
+    def _value(self, position: int) -> Any:
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                if not self._more():  # else the chunk ended within the entry
+                    raise self._fault(error.msg, error.pos) from error
+            except (ValueError, RecursionError) as error:
+                raise DataError(f"{self._path}: entry {position} is not strict JSON ({error}); correct it") from error
+            else:
+                if end < len(self._text) or not self._more():  # else a number may go on in the next chunk
+                    self._at = end
+                    return value
+
+    def _next(self) -> str:
+        """The next character that is no space, which is not consumed; empty at the end of the file."""
+        while True:
+            space = _SPACE.match(self._text, self._at)
+            self._at = space.end() if space else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                return ""
+
+    def _more(self) -> bool:
+        """Let go what is parsed and read on, at least as much as is left: so a long entry takes no quadratic time.
+
+        At the end of the file nothing changes, and it is False.
+        """
+        left = len(self._text) - self._at
+        read = self._file.read(max(_CHUNK, left))
+        if read:
+            self._line += self._text.count("\n", 0, self._at)
+            self._text, self._at = self._text[self._at :] + read, 0
+        return bool(read)
+
+    def _fault(self, what: str, at: int) -> DataError:
+        line = self._line + self._text.count("\n", 0, at)
+        return DataError(f"{self._path}: line {line}: is not JSON ({what}); correct or restore it")
 
 
 def head_has(path: Path, *keys: str) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bana.data.label_folder import LABELLINGS, LabelFolder, LabelledBox
 from bana.data.label_maps import LabelMap
-from bana.data.masks import decode_mask, encode_mask, instance_truth, required_truth
-from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord, covered, overlapping_groups
+from bana.data.masks import decode_mask, encode_mask, required_truth
+from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
 from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.boxes import BoxAccuracy, box_labels
@@ -21,9 +21,9 @@ from bana.evaluate.confusion import (
     mean_iou,
     mean_iou_of_all,
 )
-from bana.evaluate.filling_rates import class_masks
-from bana.evaluate.instances import MaskAP, Rle, ScoredMask, TrueMask
+from bana.evaluate.instances import MaskAP, Rle, ScoredMask
 from bana.evaluate.scores import LabellingScores, LabelScores
+from bana.evaluate.true_masks import TrueMasks
 
 Progress = Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]
 
@@ -65,8 +65,8 @@ def evaluate_labels(
         images=len(dataset),
         labellings={name: labelling.scores() for name, labelling in labellings.items()},
         instances=instances.ap.scores(),
-        instances_derived=instances.derived,
-        instances_unknown=instances.unknown,
+        instances_derived=instances.truth.derived,
+        instances_unknown=instances.truth.unknown,
         box_accuracy=accuracy.accuracy(),
         box_accuracy_per_class=accuracy.per_class(),
     )
@@ -102,24 +102,19 @@ class LabellingEvaluation:
 
 
 class InstanceEvaluation:
-    """Mask AP over images with true masks.
-
-    Where an image has a class mask alone, an object's true mask is what its class has in its box, if no other box of
-    the class overlaps that; else it is not known. Void pixels, which are of no class, then belong to no mask.
+    """Mask AP of labelled boxes over images with true masks.
 
     Args:
         class_table: Of the data set.
 
     Attributes:
         ap: The running matches.
-        derived: Objects whose true mask was taken from a class mask.
-        unknown: Objects in such images whose true mask is not known.
+        truth: The true masks, and how many of them come from class masks.
     """
 
     def __init__(self, class_table: ClassTable) -> None:
         self.ap = MaskAP()
-        self.derived = self.unknown = 0
-        self._table = class_table
+        self.truth = TrueMasks(class_table)
 
     def update(self, boxes: Iterable[LabelledBox], record: ImageRecord) -> None:
         """Match the masks of one image's boxes with its true masks; a box's score is its confidence.
@@ -129,33 +124,14 @@ class InstanceEvaluation:
         Raises:
             DataError: If the image has no true masks at all.
         """
-        masks, void = instance_truth(record), None
-        if masks is None and len(record):
-            labels = required_truth(record, self._table)
-            masks, void = self._derived(record, labels), labels == self._table.ignore_index
-        truth = [
-            TrueMask(int(class_id), encode_mask(mask), bool(crowd))
-            if mask is not None and mask.any()
-            else TrueMask(int(class_id), encode_mask(covered(box, record.height, record.width)), crowd=True)
-            for mask, class_id, crowd, box in zip(
-                masks or [], record.class_ids, record.crowd, record.boxes, strict=True
-            )
-        ]
+        truth = self.truth.of(record)
+        void = truth.void
         found = [
             ScoredMask(box.class_id, box.mask if void is None else _without(box.mask, void), box.confidence)
             for box in boxes
             if box.status == "ok"
         ]
-        self.ap.update(found, truth)
-
-    def _derived(self, record: ImageRecord, labels: LabelMap) -> list[BoolArray | None]:
-        masks: list[BoolArray | None] = list(class_masks(record, labels))
-        for group in overlapping_groups(record.boxes, record.class_ids):
-            for number in group:
-                masks[number] = None
-        self.unknown += sum(mask is None for mask in masks)
-        self.derived += sum(mask is not None for mask in masks)
-        return masks
+        self.ap.update(found, truth.masks)
 
 
 def _without(mask: Rle, void: BoolArray) -> Rle:

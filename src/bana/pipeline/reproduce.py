@@ -19,10 +19,10 @@ from bana.data.strict_json import read_json_object
 from bana.engine.seeds import shuffled
 from bana.errors import OutputError, SettingsError
 from bana.evaluate.tables import shown
+from bana.pipeline.recipe import Recipe
 from bana.pipeline.rows import ROWS, TABLES, Row
 from bana.pipeline.stages import Workshop
 from bana.pipeline.steps import MANIFEST, Steps, content_digest
-from bana.segment.recipe import Recipe
 from bana.segment.run import Machine, check_truth
 from bana.segment.scoring import STEPS
 

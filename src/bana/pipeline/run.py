@@ -16,9 +16,9 @@ from bana.data.label_maps import png
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
 from bana.pipeline.picture import run_picture
+from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import Workshop, has_truth
 from bana.pipeline.steps import Steps, content_digest
-from bana.segment.recipe import Recipe
 from bana.segment.run import Machine, check_truth
 from bana.segment.segmenter_file import FILE_NAME
 

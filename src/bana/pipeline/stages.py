@@ -21,9 +21,9 @@ from bana.evaluate import evaluate_labels
 from bana.evaluate.scores import LabellingScores
 from bana.label.run import label_dataset
 from bana.label.sources.choose import SourceChoice
+from bana.pipeline.recipe import Recipe
 from bana.pipeline.steps import Steps, content_digest
 from bana.report.confidence import draw_confidence
-from bana.segment.recipe import Recipe
 from bana.segment.run import Machine, Training, train_segmenter
 from bana.segment.scoring import score_segmenter
 from bana.segment.segmenter_file import FILE_NAME as SEGMENTER

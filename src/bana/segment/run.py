@@ -16,14 +16,14 @@ from torch import Tensor
 
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.run import REJECTED, calibration_keys, digest_of_start, versions
-from bana.data.faults import FaultLog, OnError
+from bana.data.faults import OnError
 from bana.data.files import write_json, write_text
-from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import required_truth
-from bana.data.records import BoxDataset, ImageRecord, Rejected
+from bana.data.records import BoxDataset, ImageRecord
 from bana.data.sources import file_digest
 from bana.data.strict_json import json_lines
+from bana.data.usable import usable_records
 from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
 from bana.engine.memory import keep_freed_memory
 from bana.engine.seeds import seed_of, shuffled
@@ -119,7 +119,7 @@ def train_segmenter(
     targets = targets_of(training)
     if training.validation is not None:
         check_truth(training.validation, dataset)
-    records, rejected = _usable(dataset, targets, on_error)
+    records, rejected = usable_records(dataset, lambda record: _has_labels(targets, record), on_error)
     pictures = _chosen(records, training)
     identity = _identity(training, targets, settings, records) | {"pictures": [each.image_id for each in pictures]}
     check_same_run(out / CHECKPOINT, identity)
@@ -193,20 +193,12 @@ def targets_of(training: Training) -> Targets:
     return Targets(training.dataset.class_table, folder, training.masks)
 
 
-def _usable(
-    dataset: BoxDataset, targets: Targets, on_error: OnError
-) -> tuple[Sequence[ImageRecord], Sequence[Rejected]]:
-    """The images with labels that open fully together with these, and those left out."""
-    faults = FaultLog(on_error)
-    records = []
-    for record in dataset:
-        with faults.of(record.image_id):
-            if not targets.has(record):
-                raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
-            open_record_image(record)
-            targets.of(record)
-            records.append(record)
-    return records, (*dataset.rejected, *faults.rejected())
+def _has_labels(targets: Targets, record: ImageRecord) -> bool:
+    """True, or DataError if the image has no labels or they are damaged."""
+    if not targets.has(record):
+        raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
+    targets.of(record)
+    return True
 
 
 def _identity(

@@ -22,7 +22,7 @@ _KEYS = ("images", "annotations", "categories")
 _USED = {
     *_KEYS,
     *("id", "file_name", "width", "height", "name"),
-    *("image_id", "category_id", "bbox", "iscrowd", "score", "segmentation", "size", "counts"),
+    *("image_id", "category_id", "bbox", "area", "iscrowd", "score", "segmentation", "size", "counts"),
 }
 _WHOLE_SET = {"instances", "annotations", "_annotations.coco", "coco"}
 _OTHER_TASKS = ("captions", "person_keypoints", "image_info", "panoptic", "stuff")
@@ -168,10 +168,7 @@ def parse_object(
     category = value_of(entry, "category_id", int, place)
     if category not in class_ids:
         raise DataError(f"{place}: category_id {category} is not in categories; correct it or add the category")
-    bbox = value_of(entry, "bbox", list, place)
-    if len(bbox) != 4 or not all(map(is_number, bbox)):
-        raise DataError(f"{place}: bbox must be four numbers [x, y, width, height]; correct it")
-    x, y, width, height = bbox
+    x, y, width, height = parse_bbox(entry, place)
     return AnnotatedObject(
         box=checked_box((x, y, x + width, y + height), *size, place),
         class_id=class_ids[category],
@@ -181,7 +178,16 @@ def parse_object(
         else checked_segmentation(segmentation, *size, place),
         object_id=annotation.number,
         score=None if entry.get("score") is None else value_of(entry, "score", float, place),
+        area=None if entry.get("area") is None else value_of(entry, "area", float, place),
     )
+
+
+def parse_bbox(entry: dict[str, Any], place: str) -> list[float]:
+    """The ``bbox`` of an annotation or result, [x, y, width, height] in pixels, if it is four numbers."""
+    bbox: list[float] = value_of(entry, "bbox", list, place)
+    if len(bbox) != 4 or not all(map(is_number, bbox)):
+        raise DataError(f"{place}: bbox must be four numbers [x, y, width, height]; correct it")
+    return bbox
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bana.classify.settings import ClassifySettings
+from bana.instance.settings import InstanceSettings
 from bana.label.settings import LabelSettings
 from bana.presets import Settings
 from bana.segment.segmenter import PredictSettings
@@ -10,9 +11,10 @@ from bana.segment.settings import SegmentSettings
 
 
 class Recipe(Settings):
-    """Settings of stages 1 to 3, and of prediction."""
+    """Settings of stages 1 to 3, of prediction, and of a Mask R-CNN."""
 
     classify: ClassifySettings = ClassifySettings()
     label: LabelSettings = LabelSettings()
     segment: SegmentSettings = SegmentSettings()
     predict: PredictSettings = PredictSettings()
+    instance: InstanceSettings = InstanceSettings()

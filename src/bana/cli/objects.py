@@ -1,0 +1,60 @@
+"""What `bana segment --task instance` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bana.cli.shell import chosen_device, console, exit_if_rejected
+from bana.errors import SettingsError
+
+if TYPE_CHECKING:
+    from bana.data.faults import OnError
+
+
+def train_objects(
+    data: Path,
+    out: Path,
+    *,
+    labels: Path | None,
+    split: str | None,
+    format: str | None,
+    preset: str,
+    options: dict[str, Any],
+    semantic: dict[str, Any],
+    labeler: Path | None,
+    seed: int,
+    resume: bool,
+    device: str,
+    workers: int,
+    on_error: OnError,
+) -> None:
+    """Train a Mask R-CNN; ``semantic`` are options that mean nothing to it, None where they were not given."""
+    from bana.classify.labeler_file import pretrained_path
+    from bana.classify.run import REJECTED
+    from bana.data.reading import read_dataset
+    from bana.instance.run import train_detector
+    from bana.pipeline.recipe import Recipe
+    from bana.presets import load_preset, parse_settings
+
+    if wrong := [name for name, value in semantic.items() if value is not None]:
+        raise SettingsError(f"--{wrong[0]}: is for --task semantic; leave it out")
+    if labels is None:
+        raise SettingsError("--task instance: needs --labels, a folder of bana label")
+    settings = load_preset(preset, Recipe).instance
+    settings = parse_settings(settings.model_dump() | options, type(settings), "options")
+    file = train_detector(
+        read_dataset(data, split, format, on_error),
+        labels,
+        settings,
+        out,
+        labeler=labeler or pretrained_path(),
+        seed=seed,
+        resume=resume,
+        workers=workers,
+        device=chosen_device(device),
+        on_error=on_error,
+        console=console,
+    )
+    print(file)
+    exit_if_rejected(len((out / REJECTED).read_text(encoding="utf-8").splitlines()), out / REJECTED)

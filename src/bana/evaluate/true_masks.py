@@ -1,0 +1,77 @@
+"""The true masks of a record's objects, in the form in which they are matched."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bana.data.label_maps import LabelMap
+from bana.data.masks import encode_mask, instance_truth, required_truth
+from bana.data.records import BoolArray, ClassTable, ImageRecord, covered, overlapping_groups
+from bana.evaluate.filling_rates import class_masks
+from bana.evaluate.instances import TrueMask
+
+
+class ImageTruth(NamedTuple):
+    """The true objects of one image, in order.
+
+    Attributes:
+        masks: One for each object. One whose mask is not known, or has no pixel, is its box as a crowd region: neither
+            to be found nor wrong to be found there.
+        void: bool (H, W), pixels that belong to no mask, where the masks come from a class mask; else None.
+    """
+
+    masks: list[TrueMask]
+    void: BoolArray | None
+
+
+class TrueMasks:
+    """True masks of images, one image after the other.
+
+    Where an image has a class mask alone, an object's true mask is what its class has in its box, if no other box of
+    the class overlaps that; else it is not known. Void pixels, which are of no class, then belong to no mask.
+
+    Args:
+        class_table: Of the data set.
+        keep_empty: Whether an object that the annotation gives a mask without a pixel is one to be found all the same,
+            as it is for COCO.
+
+    Attributes:
+        derived: Objects whose true mask was taken from a class mask.
+        unknown: Objects in such images whose true mask is not known.
+    """
+
+    def __init__(self, class_table: ClassTable, *, keep_empty: bool = False) -> None:
+        self.derived = self.unknown = 0
+        self._table = class_table
+        self._keep_empty = keep_empty
+
+    def of(self, record: ImageRecord) -> ImageTruth:
+        """The true objects of an image.
+
+        Raises:
+            DataError: If the image has objects and no true mask at all, or a map is damaged or of another size.
+        """
+        masks, void = instance_truth(record), None
+        if masks is None and len(record):
+            labels = required_truth(record, self._table)
+            masks, void = self._derived(record, labels), labels == self._table.ignore_index
+        areas = np.full(len(record), np.nan) if record.areas is None else record.areas
+        objects = zip(masks or [], record.class_ids, record.crowd, record.boxes, areas, strict=True)
+        truth = [
+            TrueMask(int(class_id), encode_mask(mask), bool(crowd), None if np.isnan(area) else float(area))
+            if mask is not None and (mask.any() or self._keep_empty)
+            else TrueMask(int(class_id), encode_mask(covered(box, record.height, record.width)), crowd=True)
+            for mask, class_id, crowd, box, area in objects
+        ]
+        return ImageTruth(truth, void)
+
+    def _derived(self, record: ImageRecord, labels: LabelMap) -> list[BoolArray | None]:
+        masks: list[BoolArray | None] = list(class_masks(record, labels))
+        for group in overlapping_groups(record.boxes, record.class_ids):
+            for number in group:
+                masks[number] = None
+        self.unknown += sum(mask is None for mask in masks)
+        self.derived += sum(mask is not None for mask in masks)
+        return masks

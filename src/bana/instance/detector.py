@@ -1,0 +1,117 @@
+"""From an image, without boxes, to its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+from bana.data.records import BoolArray, ClassTable, FloatArray
+from bana.instance.detector_file import load_detector
+from bana.instance.model import InstanceNetwork
+from bana.nn.images import network_input
+from bana.nn.network import on_device
+from bana.presets import Settings
+
+_MASK_THRESHOLD = 0.5
+
+
+class DetectSettings(Settings):
+    """How objects are found.
+
+    Attributes:
+        image_side: Longer side, in pixels, to which images are scaled for the network; None: as they are.
+        least_score: Objects with a smaller score are left out.
+        most: Objects an image, the surest ones.
+    """
+
+    image_side: Annotated[int, Field(ge=33, le=8192)] | None = None
+    least_score: Annotated[float, Field(ge=0, le=1)] = 0.05
+    most: Annotated[int, Field(ge=1)] = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The objects of an image, best first.
+
+    Attributes:
+        boxes: float32 (D, 4) xyxy in pixel-edge coordinates of the image.
+        class_ids: int64 (D,), 1..L.
+        scores: float32 (D,), 0..1.
+        masks: bool (D, H, W).
+    """
+
+    boxes: FloatArray
+    class_ids: npt.NDArray[np.int64]
+    scores: FloatArray
+    masks: BoolArray
+
+
+class Detector:
+    """Finds objects in images.
+
+    ``Detector.load(run)`` makes one; calling it with an image gives Detections.
+
+    Args:
+        network: The trained network; it is switched to inference.
+        classes: The L names of its classes.
+        settings: Of prediction.
+
+    Attributes:
+        network: As given.
+        class_table: The classes.
+        settings: As given.
+    """
+
+    def __init__(
+        self, network: InstanceNetwork, classes: Sequence[str], settings: DetectSettings | None = None
+    ) -> None:
+        self.network = network.eval()
+        self.class_table = ClassTable(tuple(classes))
+        self.settings = settings or DetectSettings()
+        network.roi_heads.score_thresh = self.settings.least_score
+        network.roi_heads.detections_per_img = self.settings.most
+
+    @classmethod
+    def load(
+        cls, file_or_run: str | PathLike[str], settings: DetectSettings | None = None, device: str = "cpu"
+    ) -> Detector:
+        """Load a detector file, or the one in a run folder of ``bana segment --task instance``.
+
+        Args:
+            file_or_run: A ``detector.safetensors``, or the folder that holds it.
+            settings: Of prediction.
+            device: Where the network runs.
+
+        Raises:
+            LabelerError: If there is none, or it is damaged or of another kind.
+        """
+        network, facts = load_detector(Path(file_or_run))
+        return cls(on_device(network, device), facts.classes, settings)
+
+    @torch.inference_mode()
+    def __call__(self, image: npt.NDArray[np.uint8]) -> Detections:
+        """Find the objects of an image, uint8 (H, W, 3)."""
+        height, width = image.shape[:2]
+        pixels = network_input(image, self.settings.image_side, self.network.backbone.info.multiple)
+        (found,) = self.network(pixels.to(next(self.network.parameters()).device))
+        factor = torch.tensor([width / pixels.shape[3], height / pixels.shape[2]] * 2)
+        boxes = found["boxes"].cpu() * factor
+        masks = [
+            paste_masks_in_image(mask[None], box[None], (height, width))[0, 0] > _MASK_THRESHOLD
+            for mask, box in zip(found["masks"].cpu(), boxes, strict=True)
+        ]
+        return Detections(
+            boxes.numpy(),
+            found["labels"].cpu().numpy(),
+            found["scores"].cpu().numpy(),
+            torch.stack(masks).numpy() if masks else np.zeros((0, height, width), dtype=bool),
+        )

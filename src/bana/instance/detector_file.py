@@ -1,0 +1,83 @@
+"""The detector file: what training a Mask R-CNN leaves, and all that prediction needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bana.errors import LabelerError, SettingsError
+from bana.instance.model import InstanceNetwork
+from bana.instance.settings import InstanceSettings
+from bana.nn.network_file import fill_network, network_path, read_network, save_network
+from bana.nn.training import build_backbone, seeded
+from bana.presets import parse_settings
+
+FILE_NAME = "detector.safetensors"
+_KIND = "detector"
+
+
+@dataclass(frozen=True)
+class DetectorFacts:
+    """What a detector file says of itself.
+
+    Attributes:
+        classes: L names.
+        instance: How it was trained.
+        training: Facts of the training run, as plain values.
+    """
+
+    classes: tuple[str, ...]
+    instance: InstanceSettings
+    training: dict[str, Any]
+
+
+def build_detector(settings: InstanceSettings, classes: int, seed: int, weights: str | None = None) -> InstanceNetwork:
+    """A new network, the same one for the same seed.
+
+    Args:
+        settings: Backbone and width.
+        classes: L.
+        seed: Of the new layers.
+        weights: Backbone weights instead of those that the settings name.
+
+    Raises:
+        SettingsError: If the backbone or its weights cannot be had.
+    """
+    with seeded(seed):
+        return InstanceNetwork(build_backbone(settings, weights), settings.width, classes, settings.box_samples)
+
+
+def save_detector(path: Path, model: InstanceNetwork, facts: DetectorFacts) -> None:
+    """Write a detector file. Raises OutputError if it cannot be written."""
+    metadata = {
+        "classes": list(facts.classes),
+        "instance": facts.instance.model_dump(mode="json"),
+        "training": facts.training,
+    }
+    save_network(path, model, _KIND, metadata)
+
+
+def load_detector(file_or_run: Path) -> tuple[InstanceNetwork, DetectorFacts]:
+    """Read a detector file, or the one in a run folder.
+
+    Raises:
+        LabelerError: If it is missing, damaged, of another kind, or was trained on other backbone weights.
+        SettingsError: If its backbone's weights cannot be had.
+    """
+    file = detector_path(file_or_run)
+    tensors, metadata = read_network(file, _KIND, "bana segment --task instance")
+    try:
+        settings = parse_settings(metadata["instance"], InstanceSettings, str(file))
+        facts = DetectorFacts(tuple(metadata["classes"]), settings, metadata["training"])
+    except (KeyError, TypeError, SettingsError) as error:
+        raise LabelerError(f"{file}: of another version of bana ({error}); train again, or install that one") from error
+    weights = "random" if settings.train_backbone == "all" else None
+    model = build_detector(settings, len(facts.classes), seed=0, weights=weights)
+    fill_network(model, tensors, metadata, file, settings.backbone)
+    return model.eval(), facts
+
+
+def detector_path(file_or_run: Path) -> Path:
+    """The detector file itself, or the one in a run folder of ``bana segment --task instance``."""
+    return network_path(file_or_run, "segment", FILE_NAME)

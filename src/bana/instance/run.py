@@ -1,0 +1,109 @@
+"""Training a Mask R-CNN on labels, from data set and label folder to detector file."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from bana.classify.labeler_file import start_from_labeler
+from bana.classify.run import REJECTED, digest_of_start, versions
+from bana.data.faults import OnError
+from bana.data.files import write_json, write_text
+from bana.data.label_folder import LabelFolder
+from bana.data.records import BoxDataset, ImageRecord
+from bana.data.strict_json import json_lines
+from bana.data.usable import usable_records
+from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
+from bana.engine.memory import keep_freed_memory
+from bana.engine.seeds import seed_of
+from bana.errors import DataError, OutputError
+from bana.instance.detector_file import FILE_NAME, DetectorFacts, build_detector, save_detector
+from bana.instance.samples import InstanceCrops, collate
+from bana.instance.settings import InstanceSettings
+from bana.instance.stage import InstanceStage
+from bana.nn.network import on_device
+
+
+def train_detector(
+    dataset: BoxDataset,
+    labels: Path,
+    settings: InstanceSettings,
+    out: Path,
+    *,
+    labeler: Path | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    workers: int = 0,
+    checkpoint_seconds: float = 10.0,
+    device: str = "cpu",
+    on_error: OnError = "stop",
+    console: Console,
+) -> Path:
+    """Train a Mask R-CNN on the boxes of a data set and the masks that these were labelled with.
+
+    Args:
+        dataset: Images with boxes; images without any are learnt as showing no object.
+        labels: A folder that ``bana label`` wrote.
+        settings: Of the network and its training.
+        out: The run folder: ``settings.json``, ``log.jsonl``, ``checkpoint.safetensors``, ``detector.safetensors``.
+        labeler: Whose backbone it starts from, if the settings ask for that.
+        seed: Of everything random.
+        resume: Go on with the run in ``out``; a folder with a run is refused otherwise.
+        workers: Processes that prepare samples.
+        checkpoint_seconds: Least time between checkpoints.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ...
+        on_error: ``skip`` leaves out images that cannot be opened, and notes them in ``rejected.jsonl``.
+        console: For progress.
+
+    Returns:
+        The detector file.
+
+    Raises:
+        DataError: If an image or its labels cannot be used (``stop``), none has labels, or classes differ.
+        LabelerError: If the checkpoint in ``out`` is of another run, or the labeler cannot be read.
+        OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
+        SettingsError: If the backbone, its weights or the device cannot be had.
+    """
+    if (out / CHECKPOINT).exists() and not resume:
+        raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+    folder = LabelFolder(labels)
+    folder.check_classes(dataset)
+    records, rejected = usable_records(dataset, lambda record: _check_labels(folder, record), on_error)
+    identity = {
+        "settings": settings.model_dump(mode="json"),
+        "data": dataset.fingerprint(),
+        "image_ids": hashlib.sha256("\n".join(record.image_id for record in records).encode()).hexdigest(),
+        "labels": folder.labelling,
+        "labeler": digest_of_start(settings, labeler),
+        "seed": seed,
+    }
+    check_same_run(out / CHECKPOINT, identity)
+    write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
+    if not records:
+        raise DataError(f"{dataset.root}: no image with labels is left to train on; see {out / REJECTED}")
+    write_json(out / "settings.json", identity | {"versions": versions()}, indent=2)
+    keep_freed_memory()
+    model = build_detector(settings, len(dataset.classes), seed_of(seed, "weights"))
+    if settings.start == "labeler" and labeler is not None:
+        start_from_labeler(model, None, settings, labeler)
+    stage = InstanceStage(on_device(model, device), settings)
+    loop = Loop(settings.epochs, settings.batch_size, seed, workers, checkpoint_seconds, device, settings.precision)
+    crops = InstanceCrops(records, folder, settings, seed)
+    began = time.monotonic()
+    train(stage, crops, len(records), collate, loop, out, identity, console)
+    console.print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
+    file = out / FILE_NAME
+    save_detector(file, model, DetectorFacts(dataset.classes, settings, {**identity, "versions": versions()}))
+    return file
+
+
+def _check_labels(labels: LabelFolder, record: ImageRecord) -> bool:
+    if not labels.has(record.image_id):
+        raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
+    labels.boxes(record)
+    labels.label_map("agreed", record)
+    return True

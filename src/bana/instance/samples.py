@@ -1,0 +1,110 @@
+"""Training samples of a Mask R-CNN: crops with the boxes, classes and masks of their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.ops import box_area
+
+from bana.data.images import open_record_image
+from bana.data.label_folder import LabelFolder
+from bana.data.masks import decode_mask
+from bana.data.records import BoolArray, ImageRecord
+from bana.data.transforms import random_crop, randomly_scaled
+from bana.engine.loop import SampleKey
+from bana.engine.seeds import seed_of
+from bana.instance.heads import Target
+from bana.instance.settings import InstanceSettings
+
+LEAST_VISIBLE = 0.3
+"""A box of which a crop shows a smaller share is not learnt, and is not background either."""
+
+_GRAY = 127
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of one step: images float32 (N, 3, S, S) of RGB in 0..255, and what is known of each."""
+
+    images: Tensor
+    targets: list[Target]
+
+
+class InstanceCrops(Dataset[Batch]):
+    """Random crops of images with one mask a box, for every (epoch, index) the same ones.
+
+    Args:
+        records: The images.
+        labels: Labels of these images.
+        settings: Crop, scale and jitter, and which pixels of masks count.
+        seed: Of the run.
+    """
+
+    def __init__(
+        self, records: Sequence[ImageRecord], labels: LabelFolder, settings: InstanceSettings, seed: int
+    ) -> None:
+        self._records = records
+        self._labels = labels
+        self._settings = settings
+        self._seed = seed
+        self._transform = random_crop(settings.crop, settings.jitter, image_fill=_GRAY, mask_fill=0)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, key: SampleKey) -> Batch:
+        """A batch of one crop."""
+        epoch, index = key
+        record = self._records[index]
+        torch.manual_seed(seed_of(self._seed, "sample", epoch, index))
+        image = tv_tensors.Image(torch.from_numpy(open_record_image(record)).permute(2, 0, 1))
+        known, masks, reliable = self._known(record)
+        maps = tv_tensors.Mask(torch.from_numpy(np.concatenate([masks, reliable[None]]).astype(np.uint8)))
+        boxes = tv_tensors.BoundingBoxes(
+            torch.from_numpy(record.boxes), format="XYXY", canvas_size=(record.height, record.width)
+        )
+        scaled = randomly_scaled(self._settings.scale, image, maps, boxes)
+        crop, cut, shown = self._transform(*scaled)
+        shares = box_area(shown.as_subclass(Tensor)) / box_area(scaled[2].as_subclass(Tensor)).clamp(min=1e-9)
+        learnt = torch.from_numpy(known) & (shares >= LEAST_VISIBLE)
+        target = _target(cut.as_subclass(Tensor).bool(), shown.as_subclass(Tensor).float(), learnt, shares > 0)
+        target["labels"] = torch.from_numpy(record.class_ids)[learnt]
+        return Batch(crop.as_subclass(Tensor)[None].float(), [target])
+
+    def _known(self, record: ImageRecord) -> tuple[BoolArray, BoolArray, BoolArray]:
+        """Which boxes are learnt (K,), the mask of each (K, H, W), and where masks are reliable (H, W)."""
+        boxes = self._labels.boxes(record)
+        size = (record.height, record.width)
+        masks = np.zeros((len(boxes), *size), dtype=bool)
+        for mask, box in zip(masks, boxes, strict=True):
+            if box.status == "ok":
+                mask[:] = decode_mask(box.mask, *size)
+        reliable = np.ones(size, dtype=bool)
+        if self._settings.mask_pixels == "reliable":
+            reliable = self._labels.label_map("agreed", record) <= len(self._labels.classes)
+        return np.array([box.status != "rejected" for box in boxes], dtype=bool), masks, reliable
+
+
+def collate(samples: Sequence[Batch]) -> Batch:
+    """Make one batch of several."""
+    return Batch(
+        images=torch.cat([sample.images for sample in samples]),
+        targets=[target for sample in samples for target in sample.targets],
+    )
+
+
+def _target(maps: Tensor, boxes: Tensor, learnt: Tensor, visible: Tensor) -> Target:
+    """All but the labels; a mask without a pixel, which teaches nothing, is nowhere reliable."""
+    masks = maps[:-1][learnt]
+    return {
+        "boxes": boxes[learnt],
+        "masks": masks,
+        "reliable": maps[-1] & masks.flatten(1).any(1)[:, None, None],
+        "ignored": boxes[~learnt & visible],
+    }

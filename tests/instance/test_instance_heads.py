@@ -1,0 +1,134 @@
+import pytest
+import torch
+from torchvision.models.detection.roi_heads import RoIHeads
+
+from bana.instance.heads import reliable_mask_loss, without_ignored
+from bana.instance.model import InstanceNetwork
+from bana.nn.backbones import create_backbone
+from reference import mask_loss_loops
+
+
+def random_objects(count=5, classes=4, side=6):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(count, classes, side, side, generator=generator)
+    labels = torch.randint(1, classes, (count,), generator=generator)
+    masks, reliable = torch.rand(2, count, side, side, generator=generator)
+    return logits, labels, masks, reliable
+
+
+def test_the_mask_loss_is_that_of_the_loops():
+    logits, labels, masks, reliable = random_objects()
+    expected = mask_loss_loops.reliable_mask_loss(*(each.tolist() for each in (logits, labels, masks, reliable)))
+    assert reliable_mask_loss(logits, labels, masks, reliable).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_only_reliable_pixels_of_the_own_class_have_gradients():
+    logits, labels, masks, reliable = random_objects()
+    logits.requires_grad_()
+    reliable_mask_loss(logits, labels, masks, reliable).backward()
+    moved = logits.grad != 0
+    for number, label in enumerate(labels.tolist()):
+        torch.testing.assert_close(moved[number, label], reliable[number] >= 0.5)
+        moved[number, label] = False
+    assert not moved.any()
+
+
+def test_nothing_reliable_is_no_loss():
+    logits, labels, masks, reliable = random_objects()
+    logits.requires_grad_()
+    loss = reliable_mask_loss(logits, labels, masks, torch.zeros_like(reliable))
+    loss.backward()
+    assert loss.item() == 0
+    assert not logits.grad.any()
+
+
+def test_background_in_ignored_boxes_is_not_known():
+    boxes = torch.tensor([[0, 0, 10, 10], [0, 0, 10, 10], [6, 0, 16, 10], [4, 0, 14, 10], [50, 50, 60, 60]]).float()
+    labels = torch.tensor([0, 3, 0, 0, 0])
+    ignored = torch.tensor([[0, 0, 10, 10], [2, 2, 3, 3]]).float()
+    assert without_ignored(labels, boxes, ignored).tolist() == [-1, 3, 0, -1, 0]
+    torch.testing.assert_close(without_ignored(labels, boxes, ignored[:0]), labels)
+
+
+def test_the_share_in_an_ignored_box_is_that_of_the_loops():
+    generator = torch.Generator().manual_seed(1)
+    corners = torch.rand(2, 60, 2, generator=generator).sort(0).values * 50
+    boxes = torch.cat([corners[0], corners[1] + 1], dim=1)
+    found = without_ignored(torch.zeros(56), boxes[:56], boxes[56:]) == -1
+    shares = [
+        max(mask_loss_loops.share_inside(box, other) for other in boxes[56:].tolist()) for box in boxes[:56].tolist()
+    ]
+    assert found.tolist() == [share >= 0.5 for share in shares]
+    assert 2 < found.sum() < 54
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return InstanceNetwork(create_backbone("lite0", "random"), width=16, classes=3, box_samples=32)
+
+
+def target(boxes, labels, side=97, ignored=()):
+    masks = torch.zeros(len(boxes), side, side, dtype=torch.bool)
+    for mask, (x0, y0, x1, y1) in zip(masks, boxes, strict=True):
+        mask[y0 : (y0 + y1) // 2, x0:x1] = True
+    return {
+        "boxes": torch.tensor(boxes).float().reshape(-1, 4),
+        "labels": torch.tensor(labels, dtype=torch.int64),
+        "masks": masks,
+        "reliable": torch.ones_like(masks),
+        "ignored": torch.tensor(ignored).float().reshape(-1, 4),
+    }
+
+
+def test_where_all_is_reliable_losses_are_torchvisions_own(network):
+    """The same modules in torchvision's heads, with the same random choice of proposals."""
+    ours = network.roi_heads
+    plain = RoIHeads(
+        *(ours.box_roi_pool, ours.box_head, ours.box_predictor, 0.5, 0.5, 32, 0.25, None, 0.05, 0.5, 100),
+        *(ours.mask_roi_pool, ours.mask_head, ours.mask_predictor),
+    )
+    generator = torch.Generator().manual_seed(2)
+    features = {
+        str(level): torch.rand(2, 16, side, side, generator=generator) for level, side in enumerate((13, 7, 4, 2))
+    }
+    targets = [target([(5, 5, 60, 70), (40, 30, 90, 90)], [1, 3]), target([(20, 20, 50, 50)], [2])]
+    proposals = [torch.tensor([[4, 4, 62, 72], [38, 28, 91, 93], [0, 0, 20, 20], [18, 21, 52, 49]]).float()] * 2
+    results = []
+    for heads in (ours, plain):
+        torch.manual_seed(3)
+        results.append(heads(features, list(proposals), [(97, 97)] * 2, targets)[1])
+    assert results[0].keys() == results[1].keys()
+    for name, loss in results[1].items():
+        torch.testing.assert_close(results[0][name], loss)
+        assert loss > 0
+
+
+def test_images_without_objects_are_negatives(network):
+    images = torch.rand(2, 3, 97, 97) * 255
+    losses = network.losses(images, [target([], []), target([], [])])
+    assert losses["loss_mask"] == losses["loss_box_reg"] == losses["loss_rpn_box_reg"] == 0
+    assert losses["loss_classifier"] > 0
+    assert losses["loss_objectness"] > 0
+
+
+def test_an_image_that_is_all_crowd_teaches_nothing(network):
+    """No anchor and no proposal is background there."""
+    losses = network.losses(torch.rand(1, 3, 97, 97) * 255, [target([], [], ignored=[(-2000, -2000, 2000, 2000)])])
+    assert not any(torch.nan_to_num(loss) for loss in losses.values())
+
+
+def test_what_is_found_has_scores_classes_and_masks(network):
+    found = []
+    network.eval()
+    score = network.roi_heads.score_thresh
+    network.roi_heads.score_thresh = 0.0
+    with torch.inference_mode():
+        (found,) = network(torch.rand(1, 3, 97, 97) * 255)
+    network.roi_heads.score_thresh = score
+    network.train()
+    assert len(found["boxes"]) > 0
+    assert found["masks"].shape == (len(found["boxes"]), 1, 28, 28)
+    assert found["labels"].min() >= 1
+    assert found["labels"].max() <= 3
+    assert (found["scores"].diff() <= 0).all()
