@@ -71,21 +71,32 @@ def convert(
 
 
 def evaluate(
-    labels: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `bana label` or `bana predict` wrote.")],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESULTS", help="Folder of `bana label` or `bana predict`, or COCO's results of masks (.json)."
+        ),
+    ],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set with true masks: a folder or COCO JSON file.")],
     split: str | None = typer.Option(None, help="Part of the data set, such as val."),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     boundary: bool = typer.Option(True, help="Compute boundary IoU as well."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),
 ) -> None:
-    """Score labels or predictions against true masks: mIoU, boundary IoU; for labels also mask AP, box accuracy."""
+    """Score labels or predictions against true masks: mIoU, boundary IoU; for labels also mask AP, box accuracy.
+
+    Results of instance segmentation in COCO's format get COCO's twelve numbers, AP and AR of masks.
+    """
     from bana.data.prediction_folder import MANIFEST
     from bana.data.reading import read_dataset
-    from bana.evaluate import evaluate_labels, evaluate_predictions
-    from bana.evaluate.tables import prediction_tables, score_tables
+    from bana.evaluate import evaluate_detections, evaluate_labels, evaluate_predictions
+    from bana.evaluate.tables import detection_tables, prediction_tables, score_tables
 
     dataset = read_dataset(data, split, format)
-    if (labels / MANIFEST).is_file():
+    if labels.is_file() or labels.suffix == ".json":
+        detected = evaluate_detections(labels, dataset, progress=tracked("Scoring"))
+        scores, tables = detected.as_dict(), detection_tables(detected)
+    elif (labels / MANIFEST).is_file():
         predicted = evaluate_predictions(labels, dataset, boundary=boundary, progress=tracked("Scoring"))
         scores, tables = predicted.as_dict(), prediction_tables(predicted)
     else:

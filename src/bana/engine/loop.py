@@ -217,9 +217,13 @@ def _autocast(loop: Loop) -> torch.autocast:
 
 
 def _moved(batch: Any, device: str) -> Any:
-    """A tensor, or a dataclass of tensors, on a device."""
+    """Tensors, alone or in dataclasses, lists and dicts, on a device."""
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
+    if isinstance(batch, list):
+        return [_moved(each, device) for each in batch]
+    if isinstance(batch, dict):
+        return {name: _moved(each, device) for name, each in batch.items()}
     return replace(batch, **{entry.name: _moved(getattr(batch, entry.name), device) for entry in fields(batch)})
 
 

@@ -9,6 +9,7 @@ from bana.evaluate.confusion import (
     mean_iou,
     mean_iou_of_all,
 )
+from bana.evaluate.detection_scores import DetectionScores, MaskArScores, evaluate_detections
 from bana.evaluate.folder import evaluate_labels
 from bana.evaluate.instances import MaskAP, MaskApScores, ScoredMask, TrueMask
 from bana.evaluate.predictions import PredictionScores, evaluate_predictions
@@ -17,13 +18,16 @@ from bana.evaluate.scores import LabellingScores, LabelScores
 __all__ = [
     "BoundaryIoU",
     "ConfusionMatrix",
+    "DetectionScores",
     "LabelScores",
     "LabellingScores",
     "MaskAP",
     "MaskApScores",
+    "MaskArScores",
     "PredictionScores",
     "ScoredMask",
     "TrueMask",
+    "evaluate_detections",
     "evaluate_labels",
     "evaluate_predictions",
     "foreground_iou",

@@ -65,8 +65,8 @@ def evaluate_labels(
         images=len(dataset),
         labellings={name: labelling.scores() for name, labelling in labellings.items()},
         instances=instances.ap.scores(),
-        instances_derived=instances.truth.derived,
-        instances_unknown=instances.truth.unknown,
+        instances_derived=instances.derived,
+        instances_unknown=instances.unknown,
         box_accuracy=accuracy.accuracy(),
         box_accuracy_per_class=accuracy.per_class(),
     )
@@ -109,12 +109,21 @@ class InstanceEvaluation:
 
     Attributes:
         ap: The running matches.
-        truth: The true masks, and how many of them come from class masks.
     """
 
     def __init__(self, class_table: ClassTable) -> None:
         self.ap = MaskAP()
-        self.truth = TrueMasks(class_table)
+        self._truth = TrueMasks(class_table)
+
+    @property
+    def derived(self) -> int:
+        """Objects whose true mask was taken from a class mask."""
+        return self._truth.derived
+
+    @property
+    def unknown(self) -> int:
+        """Objects in images with a class mask alone whose true mask is not known."""
+        return self._truth.unknown
 
     def update(self, boxes: Iterable[LabelledBox], record: ImageRecord) -> None:
         """Match the masks of one image's boxes with its true masks; a box's score is its confidence.
@@ -124,14 +133,13 @@ class InstanceEvaluation:
         Raises:
             DataError: If the image has no true masks at all.
         """
-        truth = self.truth.of(record)
-        void = truth.void
+        truth, void = self._truth.of(record)
         found = [
             ScoredMask(box.class_id, box.mask if void is None else _without(box.mask, void), box.confidence)
             for box in boxes
             if box.status == "ok"
         ]
-        self.ap.update(found, truth.masks)
+        self.ap.update(found, truth)
 
 
 def _without(mask: Rle, void: BoolArray) -> Rle:

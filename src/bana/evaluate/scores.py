@@ -38,12 +38,12 @@ class LabellingScores:
         """The scores as JSON takes them: classes by their names (background's first), None for what is not defined."""
         boundary = self.boundary_per_class
         return {
-            "miou": _number(self.miou),
-            "miou_of_all": _number(self.miou_of_all),
-            "boundary_iou": _number(self.boundary_iou),
-            "foreground_iou": _number(self.foreground_iou),
-            "foreground_miou": _number(self.foreground_miou),
-            "left_out": _number(self.left_out),
+            "miou": json_number(self.miou),
+            "miou_of_all": json_number(self.miou_of_all),
+            "boundary_iou": json_number(self.boundary_iou),
+            "foreground_iou": json_number(self.foreground_iou),
+            "foreground_miou": json_number(self.foreground_miou),
+            "left_out": json_number(self.left_out),
             "per_class": _named(classes, self.per_class),
             "boundary_per_class": None if boundary is None else _named(classes, boundary),
         }
@@ -93,7 +93,7 @@ class LabelScores:
             "instances_derived": self.instances_derived,
             "instances_unknown": self.instances_unknown,
             "boxes": {
-                "accuracy": _number(self.box_accuracy),
+                "accuracy": json_number(self.box_accuracy),
                 "per_class": _by_name(self.classes, self.box_accuracy_per_class),
             },
             "absent_classes": list(self.absent_classes),
@@ -103,18 +103,18 @@ class LabelScores:
 def mask_ap_as_dict(scores: MaskApScores, classes: Sequence[str]) -> dict[str, Any]:
     """Mask AP as JSON takes it; ``classes`` are the names by class id, background's first."""
     names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
-    figures = {name: _number(getattr(scores, name)) for name in names}
+    figures = {name: json_number(getattr(scores, name)) for name in names}
     return {**figures, "per_class": _by_name(classes, scores.per_class)}
 
 
 def _by_name(classes: Sequence[str], values: Mapping[int, float]) -> dict[str, float | None]:
-    return {classes[class_id]: _number(value) for class_id, value in values.items()}
+    return {classes[class_id]: json_number(value) for class_id, value in values.items()}
 
 
 def _named(classes: Sequence[str], values: Sequence[float]) -> dict[str, float | None]:
-    return {name: _number(value) for name, value in zip(classes, values, strict=True)}
+    return {name: json_number(value) for name, value in zip(classes, values, strict=True)}
 
 
-def _number(value: float | None) -> float | None:
-    """JSON has no NaN."""
+def json_number(value: float | None) -> float | None:
+    """A score as JSON takes it, which has no NaN: None where it is not defined."""
     return None if value is None or math.isnan(value) else value

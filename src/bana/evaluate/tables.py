@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
+from bana.evaluate.detection_scores import DetectionScores
 from bana.evaluate.predictions import PredictionScores
 from bana.evaluate.scores import LabelScores
 
@@ -34,6 +35,24 @@ def prediction_tables(scores: PredictionScores) -> Iterator[RenderableType]:
         if not math.isnan(value):
             classes.add_row(name, shown(value))
     yield classes
+
+
+def detection_tables(scores: DetectionScores) -> Iterator[RenderableType]:
+    """The tables of instance segmentation results: AP, AR and AP per class, and a line on true masks if need be."""
+    ap, ar = scores.precision, scores.recall
+    title = f"{scores.images} images, {scores.detections} detections"
+    precision = _table(title, "masks", "AP", "AP50", "AP75", "AP small", "AP medium", "AP large")
+    precision.add_row("precision", *map(shown, (ap.ap, ap.ap50, ap.ap75, ap.ap_small, ap.ap_medium, ap.ap_large)))
+    yield precision
+    recall = _table("", "masks", "AR1", "AR10", "AR100", "AR small", "AR medium", "AR large")
+    recall.add_row("recall", *map(shown, (ar.ar1, ar.ar10, ar.ar100, ar.ar_small, ar.ar_medium, ar.ar_large)))
+    yield recall
+    classes = _table("Mask AP per class", "class", "AP")
+    for class_id, value in ap.per_class.items():
+        classes.add_row(scores.classes[class_id], shown(value))
+    yield classes
+    if figures := _true_masks(scores):
+        yield figures
 
 
 def shown(value: float | None) -> str:
@@ -67,12 +86,17 @@ def _objects(scores: LabelScores) -> str:
     masks = scores.instances
     sizes = f"small {shown(masks.ap_small)}, medium {shown(masks.ap_medium)}, large {shown(masks.ap_large)}"
     figures = f"Mask AP {shown(masks.ap)} (AP50 {shown(masks.ap50)}, AP75 {shown(masks.ap75)}; {sizes})"
-    if scores.instances_derived or scores.instances_unknown:
-        figures += (
-            f", true masks of {scores.instances_derived} objects from class masks, {scores.instances_unknown} left out "
-            "as boxes of their class overlap"
-        )
-    return f"{figures}. {accuracy}"
+    return f"{', '.join(filter(None, (figures, _true_masks(scores))))}. {accuracy}"
+
+
+def _true_masks(scores: LabelScores | DetectionScores) -> str:
+    """Where true masks come from, if any comes from a class mask; else nothing."""
+    if not scores.instances_derived and not scores.instances_unknown:
+        return ""
+    return (
+        f"true masks of {scores.instances_derived} objects from class masks, {scores.instances_unknown} left out "
+        "as boxes of their class overlap"
+    )
 
 
 def _table(title: str, first: str, *others: str) -> Table:

@@ -34,18 +34,18 @@ class TrueMasks:
 
     Args:
         class_table: Of the data set.
-        keep_empty: Whether an object that the annotation gives a mask without a pixel is one to be found all the same,
-            as it is for COCO.
+        as_coco: Whether to take objects as COCO's evaluation does: of the size that the annotation's area says, and to
+            be found even if their mask has no pixel.
 
     Attributes:
         derived: Objects whose true mask was taken from a class mask.
         unknown: Objects in such images whose true mask is not known.
     """
 
-    def __init__(self, class_table: ClassTable, *, keep_empty: bool = False) -> None:
+    def __init__(self, class_table: ClassTable, *, as_coco: bool = False) -> None:
         self.derived = self.unknown = 0
         self._table = class_table
-        self._keep_empty = keep_empty
+        self._as_coco = as_coco
 
     def of(self, record: ImageRecord) -> ImageTruth:
         """The true objects of an image.
@@ -57,11 +57,12 @@ class TrueMasks:
         if masks is None and len(record):
             labels = required_truth(record, self._table)
             masks, void = self._derived(record, labels), labels == self._table.ignore_index
-        areas = np.full(len(record), np.nan) if record.areas is None else record.areas
+        stated = record.areas if self._as_coco else None
+        areas = np.full(len(record), np.nan) if stated is None else stated
         objects = zip(masks or [], record.class_ids, record.crowd, record.boxes, areas, strict=True)
         truth = [
             TrueMask(int(class_id), encode_mask(mask), bool(crowd), None if np.isnan(area) else float(area))
-            if mask is not None and (mask.any() or self._keep_empty)
+            if mask is not None and (mask.any() or self._as_coco)
             else TrueMask(int(class_id), encode_mask(covered(box, record.height, record.width)), crowd=True)
             for mask, class_id, crowd, box, area in objects
         ]

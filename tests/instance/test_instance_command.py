@@ -1,0 +1,158 @@
+"""`bana segment --task instance` as a user meets it, and the detector that it leaves."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+from bad_data import refused
+from bana.data.images import open_record_image
+from bana.data.reading import read_dataset
+from bana.engine.loop import CHECKPOINT, LOG, Loop
+from bana.instance import Detector, DetectSettings
+from bana.instance import stage as stage_module
+from bana.instance.detector_file import FILE_NAME, load_detector
+from shapes_data import CLASSES
+
+SETTINGS = {
+    "backbone": "lite0",
+    "train_backbone": "none",
+    "width": 16,
+    "box_samples": 16,
+    "optimizer": "adamw",
+    "crop": 97,
+    "epochs": 2,
+    "batch_size": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    file = tmp_path_factory.mktemp("presets") / "tiny.yaml"
+    file.write_text(yaml.safe_dump({"instance": SETTINGS}))
+    return file
+
+
+@pytest.fixture
+def train(bana, preset, tiny_labels):
+    def command(data, out, *more, labels=tiny_labels):
+        given = [] if labels is None else ["--labels", labels]
+        return bana("segment", data, "--task", "instance", "--out", out, "--preset", preset, *given, *more)
+
+    return command
+
+
+def log_of(out):
+    return [json.loads(line) for line in (out / LOG).read_text().splitlines()]
+
+
+def test_a_run_and_what_it_leaves(train, shapes_voc, tmp_path):
+    answer = train(shapes_voc, tmp_path / "run")
+    assert answer.status == 0, answer.err
+    assert answer.out.splitlines() == [str(tmp_path / "run" / FILE_NAME)]
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left == {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
+    log = log_of(tmp_path / "run")
+    assert len(log) == 4
+    parts = ("objectness", "rpn_box_reg", "classifier", "box_reg", "mask")
+    for entry in log:
+        assert entry["loss"] == pytest.approx(sum(entry[part] for part in parts), rel=1e-4)
+        assert all(entry[part] > 0 for part in parts)
+    _, facts = load_detector(tmp_path / "run")
+    assert facts.classes == CLASSES
+    assert facts.instance.width == 16
+
+
+def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc, tmp_path, monkeypatch):
+    assert train(shapes_voc, tmp_path / "whole").status == 0
+    assert train(shapes_voc, tmp_path / "other", "--seed", 1).status == 0
+    steps = []
+    true_loss = stage_module.InstanceStage.loss
+
+    def cut_loss(self, batch):
+        steps.append(None)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        return true_loss(self, batch)
+
+    monkeypatch.setattr(stage_module.InstanceStage, "loss", cut_loss)
+    monkeypatch.setattr("bana.instance.run.Loop", lambda *given: replace(Loop(*given), checkpoint_seconds=0.0))
+    assert train(shapes_voc, tmp_path / "cut").status == 130
+    refused(train(shapes_voc, tmp_path / "cut"), "holds a run already; go on with --resume")
+    assert train(shapes_voc, tmp_path / "cut", "--resume").status == 0
+    whole, cut, other = ((tmp_path / name / FILE_NAME).read_bytes() for name in ("whole", "cut", "other"))
+    assert whole == cut
+    assert whole != other
+
+
+def test_options_that_mean_nothing_are_refused(train, shapes_voc, tmp_path):
+    refused(train(shapes_voc, tmp_path / "run", "--loss", "nal"), "--loss: is for --task semantic")
+    refused(train(shapes_voc, tmp_path / "run", labels=None), "needs --labels")
+    refused(train(shapes_voc, tmp_path / "run", labels=tmp_path), "holds no labels.json")
+
+
+def test_an_unknown_task(bana, shapes_voc, tiny_labels, tmp_path):
+    answer = bana("segment", shapes_voc, "--task", "panoptic", "--labels", tiny_labels, "--out", tmp_path / "run")
+    refused(answer, "task 'panoptic' is not known; choose semantic or instance")
+
+
+def test_images_without_labels(train, shapes_voc, tiny_labels, tmp_path):
+    import shutil
+
+    labels = tmp_path / "labels"
+    shutil.copytree(tiny_labels, labels)
+    (labels / "instances" / "c.json").unlink()
+    refused(train(shapes_voc, tmp_path / "run", labels=labels), "image c has no labels; run bana label on it, or skip")
+    skipped = train(shapes_voc, tmp_path / "run", "--on-error", "skip", labels=labels)
+    assert skipped.status == 1
+    assert "image c has no labels" in (tmp_path / "run" / "rejected.jsonl").read_text()
+
+
+@pytest.fixture(scope="module")
+def run(shapes_voc, tiny_labels, tmp_path_factory):
+    """A network that has seen next to nothing: its objects are as good as random, but it has some."""
+    from rich.console import Console
+
+    from bana.instance.run import train_detector
+    from bana.instance.settings import InstanceSettings
+
+    out = tmp_path_factory.mktemp("instance") / "run"
+    train_detector(
+        read_dataset(shapes_voc), tiny_labels, InstanceSettings(**SETTINGS), out, console=Console(quiet=True)
+    )
+    return out
+
+
+def test_a_detector_scales_what_its_network_finds_to_the_image(run, shapes_voc):
+    image = open_record_image(read_dataset(shapes_voc)[0])
+    detector = Detector.load(run, DetectSettings(image_side=161, least_score=0.0, most=7))
+    found = detector(image)
+    assert detector.class_table.names == CLASSES
+    assert len(found.boxes) == len(found.class_ids) == len(found.scores) == len(found.masks) == 7
+    assert found.masks.shape == (7, *image.shape[:2])
+    assert found.masks.dtype == bool
+    assert set(found.class_ids.tolist()) <= {1, 2, 3}
+    assert (np.diff(found.scores) <= 0).all()
+    assert (found.boxes[:, :2] >= 0).all()
+    assert (found.boxes[:, 2:] <= np.array([image.shape[1], image.shape[0]]) + 1e-3).all()
+    from bana.nn.images import network_input
+
+    pixels = network_input(image, 161, 32)
+    with torch.inference_mode():
+        (raw,) = detector.network(pixels)
+    factor = torch.tensor([image.shape[1] / pixels.shape[3], image.shape[0] / pixels.shape[2]] * 2)
+    np.testing.assert_allclose(found.boxes, raw["boxes"] * factor, rtol=1e-5)
+    pasted = paste_masks_in_image(raw["masks"], raw["boxes"] * factor, image.shape[:2])
+    np.testing.assert_array_equal(found.masks, (pasted[:, 0] > 0.5).numpy())
+
+
+def test_few_objects_are_sure_enough(run, shapes_voc):
+    image = open_record_image(read_dataset(shapes_voc)[0])
+    found = Detector.load(run, DetectSettings(least_score=1.0))(image)
+    assert len(found.boxes) == 0
+    assert found.masks.shape == (0, *image.shape[:2])
+    assert len(Detector.load(run, DetectSettings(least_score=0.0))(image).boxes) > 0
