@@ -11,6 +11,7 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from bad_data import refused
 from bana.data.images import open_record_image
+from bana.data.masks import decode_mask
 from bana.data.reading import read_dataset
 from bana.engine.loop import CHECKPOINT, LOG, Loop
 from bana.instance import Detector, DetectSettings
@@ -156,3 +157,61 @@ def test_few_objects_are_sure_enough(run, shapes_voc):
     assert len(found.boxes) == 0
     assert found.masks.shape == (0, *image.shape[:2])
     assert len(Detector.load(run, DetectSettings(least_score=0.0))(image).boxes) > 0
+
+
+def objects_of(out):
+    return json.loads((out / "results.json").read_text())
+
+
+def test_predict_lists_the_objects_of_pictures(bana, run, shapes_voc, tmp_path):
+    out = tmp_path / "out"
+    command = ("predict", run, shapes_voc / "JPEGImages", "--out", out, "--score", 0.3, "--workers", 1)
+    answer = bana(*command)
+    assert answer.status == 0, answer.err
+    assert f"objects in {out / 'results.json'}" in answer.out
+    assert (out / "predictions.json").is_file()
+    results = objects_of(out)
+    detector = Detector.load(run, DetectSettings(least_score=0.3))
+    for record in read_dataset(shapes_voc):
+        found = detector(open_record_image(record))
+        listed = [each for each in results if each["image_id"] == record.image_id]
+        assert [each["category_id"] for each in listed] == found.class_ids.tolist()
+        np.testing.assert_allclose([each["score"] for each in listed], found.scores, atol=1e-6)
+        for each, box, mask in zip(listed, found.boxes, found.masks, strict=True):
+            x, y, width, height = each["bbox"]
+            np.testing.assert_allclose([x, y, x + width, y + height], box, atol=2e-3)
+            np.testing.assert_array_equal(decode_mask(each["segmentation"], record.height, record.width), mask)
+    before = (out / "results.json").read_bytes()
+    (out / "entries" / "b.json").unlink()
+    assert json.loads(bana(*command, "--json").out)["predicted"] == 1
+    assert (out / "results.json").read_bytes() == before
+    refused(bana(*command[:-4], "--workers", 1), "holds predictions of another network or settings")
+
+
+def test_objects_of_a_coco_data_set_have_its_numbers(bana, run, shapes_voc, tmp_path):
+    assert bana("convert", shapes_voc, tmp_path / "coco", "--to", "coco").status == 0
+    (file,) = (tmp_path / "coco").rglob("*.json")
+    content = json.loads(file.read_text())
+    for each in (*content["categories"], *content["annotations"]):
+        key = "category_id" if "category_id" in each else "id"
+        each[key] = 10 * each[key]
+    for each in content["images"]:
+        each["id"] += 500
+    for each in content["annotations"]:
+        each["image_id"] += 500
+    file.write_text(json.dumps(content))
+    dataset = read_dataset(tmp_path / "coco")
+    out = tmp_path / "out"
+    answer = bana("predict", run, tmp_path / "coco", "--split", dataset.split or "train", "--out", out, "--score", 0)
+    assert answer.status == 0, answer.err
+    results = objects_of(out)
+    assert {each["image_id"] for each in results} == {record.source_id for record in dataset}
+    assert min(each["image_id"] for each in results) > 500
+    assert {each["category_id"] for each in results} <= {10, 20, 30}
+
+
+def test_options_of_segmenters_are_refused(bana, run, tiny_segment_run, shapes_voc, tmp_path):
+    photo = shapes_voc / "JPEGImages" / "a.jpg"
+    refused(bana("predict", run, photo, "--out", tmp_path / "out", "--no-crf"), "--crf: is not for a Mask R-CNN")
+    answer = bana("predict", tiny_segment_run, photo, "--out", tmp_path / "out", "--score", 0.5)
+    refused(answer, "--score: is for a Mask R-CNN")

@@ -70,7 +70,7 @@ def test_predictions_of_other_settings_are_not_mixed(predict, shapes_voc, tmp_pa
     photo = shapes_voc / "JPEGImages" / "a.jpg"
     assert predict(photo, tmp_path / "out").status == 0
     before = contents(tmp_path / "out")
-    refused(predict(photo, tmp_path / "out", "--no-crf"), "holds predictions of another segmenter or settings")
+    refused(predict(photo, tmp_path / "out", "--no-crf"), "holds predictions of another network or settings")
     assert contents(tmp_path / "out") == before
 
 

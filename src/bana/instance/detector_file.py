@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bana.engine.checkpoint import load_metadata
 from bana.errors import LabelerError, SettingsError
 from bana.instance.model import InstanceNetwork
 from bana.instance.settings import InstanceSettings
@@ -76,6 +77,14 @@ def load_detector(file_or_run: Path) -> tuple[InstanceNetwork, DetectorFacts]:
     model = build_detector(settings, len(facts.classes), seed=0, weights=weights)
     fill_network(model, tensors, metadata, file, settings.backbone)
     return model.eval(), facts
+
+
+def is_detector(file_or_run: Path) -> bool:
+    """Whether a file, or what a run folder holds, is a detector rather than another network."""
+    file = detector_path(file_or_run)
+    if file_or_run.is_dir():
+        return file.is_file()
+    return file.is_file() and load_metadata(file).get("kind") == _KIND
 
 
 def detector_path(file_or_run: Path) -> Path:
