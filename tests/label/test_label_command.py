@@ -18,6 +18,7 @@ from bana.classify.run import train_classifier
 from bana.data.images import open_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask
+from bana.data.records import covered
 from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.errors import OutputError
 from bana.label import labeler as labeler_module
@@ -221,6 +222,12 @@ def test_all_formats_are_readable_and_hold_the_masks(label, shapes_voc, done, la
     coco = json.loads((done / "coco/annotations/instances_train.json").read_text())["annotations"]
     masks = [box.mask["counts"] for record in source for box in folder.boxes(record)]
     assert [entry["segmentation"]["counts"] for entry in coco] == masks
+    reliable = []
+    for record in source:
+        agreed = folder.label_map("agreed", record) != 255
+        reliable += [agreed & covered(box, *agreed.shape) for box in record.boxes]
+    for entry, expected in zip(coco, reliable, strict=True):
+        np.testing.assert_array_equal(decode_mask(entry["reliable"], *expected.shape), expected)
     assert label(shapes_voc, done, "--formats", "coco").status == 0  # again, over what is there
 
 

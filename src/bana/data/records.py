@@ -15,7 +15,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from bana.data.segmentations import PackedSegmentations
+from bana.data.segmentations import PackedSegmentations, Segmentation
 from bana.errors import DataError
 
 LEAST_BACKGROUND = 1 / 8
@@ -47,6 +47,7 @@ class ImageRecord:
         object_ids: The objects' ids in a COCO file, or an empty tuple.
         scores: float32 (K,) confidence of each object in [0, 1], where the data set has them.
         areas: float64 (K,) pixels that a COCO file states for each object, NaN where it states none; else None.
+        reliable: K masks of the pixels of each box whose label can be trusted, where the masks are pseudo labels.
     """
 
     image_id: str
@@ -64,6 +65,7 @@ class ImageRecord:
     object_ids: tuple[int, ...] = ()
     scores: FloatArray | None = None
     areas: npt.NDArray[np.float64] | None = None
+    reliable: tuple[Segmentation, ...] = ()
 
     def __len__(self) -> int:
         return len(self.class_ids)

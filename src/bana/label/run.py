@@ -19,8 +19,8 @@ from bana.data.faults import FaultLog, OnError
 from bana.data.files import write_json, write_text
 from bana.data.images import open_record_image
 from bana.data.label_folder import MANIFEST, LabelFolder
-from bana.data.masks import decode_mask
-from bana.data.records import BoxDataset, ImageRecord, Rejected, pixel_slices
+from bana.data.masks import decode_mask, encode_mask
+from bana.data.records import BoxDataset, ImageRecord, Rejected, covered, pixel_slices
 from bana.data.strict_json import json_lines, read_json_object
 from bana.data.writing import WriteReport
 from bana.engine.memory import peak_memory, reset_peak
@@ -156,9 +156,11 @@ def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
     folder = LabelFolder(out)
     for record in dataset:
         boxes = folder.boxes(record)
+        agreed = folder.label_map("agreed", record) <= len(folder.classes)
         yield replace(
             record,
             segmentations=tuple(box.mask for box in boxes),
+            reliable=tuple(encode_mask(agreed & covered(box, *agreed.shape)) for box in record.boxes),
             scores=np.array([box.confidence for box in boxes], dtype=np.float32),
             semantic_path=out / "y_crf" / f"{record.image_id}.png",
             instance_path=None,

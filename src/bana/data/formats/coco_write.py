@@ -95,6 +95,8 @@ def _annotations(
         }
         if record.scores is not None:
             annotation["score"] = round(float(record.scores[index]), 6)
+        if record.reliable:
+            annotation["reliable"] = record.reliable[index]
         yield annotation
 
 
