@@ -43,8 +43,15 @@ def test_a_record_has_all_that_the_file_has(tmp_path):
     assert record.boxes.tolist() == [[10, 5, 30, 25], [40.5, 10, 50.75, 30]]
     assert record.class_ids.tolist() == [1, 2]
     assert record.crowd.tolist() == [False, True]
-    assert (record.source_id, record.object_ids, record.scores) == (7, (70, 71), None)
+    assert (record.source_id, record.object_ids, record.scores, record.areas) == (7, (70, 71), None, None)
     assert record.segmentations == (None, None)
+
+
+def test_stated_areas_are_kept(tmp_path):
+    record = read_dataset(write_coco(tmp_path, changed(annotations__1__area=12.25)))[0]
+    np.testing.assert_array_equal(record.areas, [np.nan, 12.25])
+    with pytest.raises(DataError, match="annotation 71: 'area' is a str, not a number"):
+        read_dataset(write_coco(tmp_path, changed(annotations__1__area="12")))
 
 
 def test_masks_in_every_form_are_the_same_mask(tmp_path):

@@ -1,6 +1,7 @@
 """`bana segment --task instance` as a user meets it, and the detector that it leaves."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from bad_data import refused
 from bana.data.images import open_record_image
+from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.masks import decode_mask
 from bana.data.reading import read_dataset
 from bana.engine.loop import CHECKPOINT, LOG, Loop
@@ -102,8 +104,6 @@ def test_an_unknown_task(bana, shapes_voc, tiny_labels, tmp_path):
 
 
 def test_images_without_labels(train, shapes_voc, tiny_labels, tmp_path):
-    import shutil
-
     labels = tmp_path / "labels"
     shutil.copytree(tiny_labels, labels)
     (labels / "instances" / "c.json").unlink()
@@ -177,9 +177,10 @@ def test_predict_lists_the_objects_of_pictures(bana, run, shapes_voc, tmp_path):
         listed = [each for each in results if each["image_id"] == record.image_id]
         assert [each["category_id"] for each in listed] == found.class_ids.tolist()
         np.testing.assert_allclose([each["score"] for each in listed], found.scores, atol=1e-6)
-        for each, box, mask in zip(listed, found.boxes, found.masks, strict=True):
-            x, y, width, height = each["bbox"]
-            np.testing.assert_allclose([x, y, x + width, y + height], box, atol=2e-3)
+        entry = json.loads((out / "entries" / f"{record.image_id}.json").read_text())["objects"]
+        corners = [(x, y, x + width, y + height) for x, y, width, height in (each["bbox"] for each in entry)]
+        np.testing.assert_allclose(np.reshape(corners, (-1, 4)), found.boxes, atol=2e-3)
+        for each, mask in zip(listed, found.masks, strict=True):
             np.testing.assert_array_equal(decode_mask(each["segmentation"], record.height, record.width), mask)
     before = (out / "results.json").read_bytes()
     (out / "entries" / "b.json").unlink()
@@ -208,6 +209,24 @@ def test_objects_of_a_coco_data_set_have_its_numbers(bana, run, shapes_voc, tmp_
     assert {each["image_id"] for each in results} == {record.source_id for record in dataset}
     assert min(each["image_id"] for each in results) > 500
     assert {each["category_id"] for each in results} <= {10, 20, 30}
+
+
+def test_evaluate_scores_what_predict_found(bana, run, shapes_voc, tiny_labels, tmp_path):
+    """The folder or its results.json; true masks from class masks, one box a class in an image but for `e`."""
+    root = tmp_path / "voc"
+    shutil.copytree(shapes_voc, root)
+    for record in read_dataset(shapes_voc):
+        truth = read_label_map(tiny_labels / "y_crf" / f"{record.image_id}.png", record.width, record.height)
+        write_label_map(root / "SegmentationClass" / f"{record.image_id}.png", truth)
+    out = tmp_path / "out"
+    assert bana("predict", run, root, "--split", "train", "--out", out, "--score", 0, "--workers", 1).status == 0
+    scores = [
+        json.loads(bana("evaluate", each, root, "--split", "train", "--json").out)
+        for each in (out, out / "results.json")
+    ]
+    assert scores[0] == scores[1]
+    assert scores[0]["detections"] == len(objects_of(out)) > 0
+    assert 0 <= scores[0]["instances"]["ap50"] <= 100
 
 
 def test_options_of_segmenters_are_refused(bana, run, tiny_segment_run, shapes_voc, tmp_path):

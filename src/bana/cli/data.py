@@ -87,14 +87,15 @@ def evaluate(
 
     Results of instance segmentation in COCO's format get COCO's twelve numbers, AP and AR of masks.
     """
-    from bana.data.prediction_folder import MANIFEST
+    from bana.data.prediction_folder import MANIFEST, RESULTS
     from bana.data.reading import read_dataset
     from bana.evaluate import evaluate_detections, evaluate_labels, evaluate_predictions
     from bana.evaluate.tables import detection_tables, prediction_tables, score_tables
 
     dataset = read_dataset(data, split, format)
-    if labels.is_file() or labels.suffix == ".json":
-        detected = evaluate_detections(labels, dataset, progress=tracked("Scoring"))
+    objects = labels / RESULTS if (labels / RESULTS).is_file() else labels
+    if objects.is_file() or objects.suffix == ".json":
+        detected = evaluate_detections(objects, dataset, progress=tracked("Scoring"))
         scores, tables = detected.as_dict(), detection_tables(detected)
     elif (labels / MANIFEST).is_file():
         predicted = evaluate_predictions(labels, dataset, boundary=boundary, progress=tracked("Scoring"))

@@ -40,9 +40,10 @@ def predict(
 ) -> None:
     """Segment images that have no boxes, or find their objects, with a trained network."""
     from bana.data.faults import FaultLog
+    from bana.data.prediction_folder import RESULTS
     from bana.data.reading import read_with
     from bana.data.sources import find_pictures, record_pictures
-    from bana.instance.predict import RESULTS, write_results
+    from bana.instance.predict import write_results
     from bana.segment.pictures import predict_pictures
 
     if any(Path(each).resolve() == out.resolve() for each in images):

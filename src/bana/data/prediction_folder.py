@@ -17,6 +17,10 @@ LABELS, OVERLAYS, PROBABILITIES, ENTRIES = "labels", "overlays", "probabilities"
 """The folders of label maps, of pictures, of probabilities, and of one JSON file a picture that says it is done."""
 
 
+RESULTS = "results.json"
+"""The objects of all pictures, where a Mask R-CNN found some: COCO's results format."""
+
+
 class PredictionFolder:
     """A folder of predictions.
 

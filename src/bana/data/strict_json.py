@@ -14,6 +14,7 @@ _CHUNK = 1 << 20
 """Characters of a list to read at a time."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_ENDED = re.compile(r"[ \t\n\r]*[,\]]")
 
 
 def read_json_object(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
@@ -42,10 +43,10 @@ def read_json_object(path: Path, hook: Callable[[dict[str, Any]], Any] | None = 
 
 
 def json_list_entries(path: Path) -> Iterator[Any]:
-    """The entries of a JSON file that holds one list, read as they are asked for: no more than one is in memory.
+    """The entries of a JSON file that holds one list, read as they are asked for: the file is never in memory whole.
 
     Raises:
-        DataError: As read_json_object, if the file holds something else than a list.
+        DataError: If the file cannot be read, is not strict JSON up to the entry asked for, or holds no list.
     """
     try:
         with path.open("rb") as head:
@@ -95,7 +96,7 @@ class _ListText:
             except (ValueError, RecursionError) as error:
                 raise DataError(f"{self._path}: entry {position} is not strict JSON ({error}); correct it") from error
             else:
-                if end < len(self._text) or not self._more():  # else a number may go on in the next chunk
+                if _ENDED.match(self._text, end) or not self._more():  # else a number may go on in the next chunk
                     self._at = end
                     return value
 

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 from bana.data.records import BoxDataset
-from bana.evaluate.detections import COCO, Detections
+from bana.evaluate.detections import COCO, DetectionResults
 from bana.evaluate.folder import Progress
 from bana.evaluate.instances import (
     ClassCurves,
@@ -88,15 +88,15 @@ def evaluate_detections(
     Objects whose true mask is not known are ignored regions. Images without any true object take part.
 
     Args:
-        results: The JSON file, see Detections.
+        results: The JSON file, see DetectionResults.
         dataset: The data set with true masks.
         progress: Wraps the images as they are gone through, to show how far it is.
 
     Raises:
-        DataError: If the results are damaged or of other images or classes (see Detections), or an image has objects
-            and no true mask.
+        DataError: If the results are damaged or of other images or classes (see DetectionResults), or an image has
+            objects and no true mask.
     """
-    detections = Detections(results, dataset)
+    detections = DetectionResults(results, dataset)
     truth = TrueMasks(dataset.class_table, as_coco=dataset.format == COCO)
     matches = MaskMatches(MAX_DETECTIONS)
     # Of masks with one score those of earlier images come first, for COCO by number.

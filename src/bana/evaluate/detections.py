@@ -19,7 +19,7 @@ COCO = "coco"
 """The format of data sets whose numbers of images and categories the results give."""
 
 
-class Detections:
+class DetectionResults:
     """The results of a data set's images. The file is read entry by entry, and compressed masks are what is kept.
 
     ``image_id`` and ``category_id`` are the numbers of the COCO file if the data set is one; else the record's image id
@@ -120,5 +120,5 @@ def _detection(entry: Any, record: ImageRecord, class_id: int, place: str, *, ha
         if "bbox" not in entry:
             raise DataError(f"{place}: has no bbox, but the first entry has one; give all a bbox, or none")
         _, _, width, height = parse_bbox(entry, place)
-        area = float(width * height)
+        area = float(width) * float(height)  # integers may be too large for a float together
     return _Detection(class_id, score, mask["counts"], area)

@@ -14,13 +14,11 @@ import numpy.typing as npt
 
 from bana.data.files import write_text
 from bana.data.masks import encode_mask
+from bana.data.prediction_folder import RESULTS
 from bana.data.records import BoxDataset
 from bana.data.strict_json import read_json_object
 from bana.instance.detector import Detections, Detector, DetectSettings
 from bana.segment.pictures import entry_path
-
-RESULTS = "results.json"
-"""The objects of all pictures: COCO's results format."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,9 @@ def write_results(out: Path, names: Iterable[str], dataset: BoxDataset | None) -
                 "image_id": name if number is None else number,
                 "category_id": category if categories is None else categories[category - 1],
             }
-            lines.append(json.dumps({**each, **given}))
+            # The box stays in the entry: evaluators would take an object's area from it, not from its mask.
+            given |= {key: each[key] for key in ("score", "segmentation")}
+            lines.append(json.dumps(given))
     write_text(out / RESULTS, "[" + ",\n".join(lines) + "]\n")
     return len(lines)
 
