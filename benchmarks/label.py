@@ -24,15 +24,15 @@ from rich.console import Console
 from bana.crf import DenseCRF, PreparedCRF
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset
-from bana.label import labeler as labeler_module
 from bana.label import run as run_module
-from bana.label.labeler import BoxClassifier, Labeler
+from bana.label.labeler import Labeler
 from bana.label.sources.choose import SourceChoice
 
 PARTS: dict[str, tuple[Any, str]] = {
     "decode": (run_module, "open_record_image"),
-    "scale": (labeler_module, "network_input"),
-    "network": (BoxClassifier, "forward"),
+    "network, image scaled": (Labeler, "features"),
+    "tightness": (Labeler, "_raised"),
+    "instances": (Labeler, "_instance_masks"),
     "attention": (Labeler, "_view"),
     "unaries": (Labeler, "_unaries"),
     "CRF, lattice": (DenseCRF, "prepare"),
@@ -102,8 +102,8 @@ def main() -> None:
     whole = label_here(dataset, options.labeler)
     parts["the rest"] = whole - sum(parts.values())
     for part, spent in parts.items():
-        print(f"{part:18}{spent / len(dataset) * 1e3:>8.0f} ms{spent / whole:>8.1%}")
-    print(f"{'an image':18}{whole / len(dataset) * 1e3:>8.0f} ms")
+        print(f"{part:22}{spent / len(dataset) * 1e3:>8.0f} ms{spent / whole:>8.1%}")
+    print(f"{'an image':22}{whole / len(dataset) * 1e3:>8.0f} ms")
 
 
 if __name__ == "__main__":
