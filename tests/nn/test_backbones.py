@@ -92,6 +92,13 @@ def test_resnet101_has_stride_8():
     assert (backbone.info.channels, backbone.info.strides) == ((2048,), (8,))
 
 
+def test_resnet50_has_all_depths():
+    backbone = create_backbone("resnet50", "random")
+    assert sizes(features(backbone, 65, 97)) == [(1, 256, 17, 25), (1, 512, 9, 13), (1, 1024, 5, 7), (1, 2048, 3, 4)]
+    assert backbone.info.channels == (256, 512, 1024, 2048)
+    assert backbone.info.strides == (4, 8, 16, 32)
+
+
 def test_resnet101_takes_torchvisions_file(tmp_path):
     torch.manual_seed(0)
     state = resnet101(weights=None).state_dict()
@@ -153,7 +160,10 @@ def offline(monkeypatch, tmp_path):
     return tmp_path / "hub"
 
 
-@pytest.mark.parametrize(("name", "file"), [("vgg16", "vgg16-397923af.pth"), ("resnet101", "resnet101-cd907fc2.pth")])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("vgg16", "vgg16-397923af.pth"), ("resnet50", "resnet50-11ad3fa6.pth"), ("resnet101", "resnet101-cd907fc2.pth")],
+)
 def test_a_download_that_fails_says_what_to_fetch_and_where_to_put_it(offline, name, file):
     with pytest.raises(SettingsError) as caught:
         create_backbone(name)

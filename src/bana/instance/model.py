@@ -75,9 +75,7 @@ class InstanceNetwork(Network):
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The losses of both stages by torchvision's names, of images (N, 3, H, W) of RGB in 0..255."""
-        found, losses = self._run(images, list(targets))
-        del found
-        return losses
+        return self._run(images, list(targets))[1]
 
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
         """Objects of images (N, 3, H, W) of RGB in 0..255.

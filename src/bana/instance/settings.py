@@ -14,6 +14,7 @@ class InstanceSettings(TrainingSettings):
     """How a Mask R-CNN is built and trained: TrainingSettings, and these.
 
     Attributes:
+        backbone: As in TrainingSettings; the field's is ``resnet50``.
         width: Channels of the feature pyramid and of the mask head.
         mask_pixels: Where the mask loss is taken: on the ``reliable`` pixels of a box, on which Y_crf and Y_ret agree
             (the paper's way), or on ``all``.
@@ -24,6 +25,7 @@ class InstanceSettings(TrainingSettings):
         epochs: As in TrainingSettings; 12 are the field's "1x".
     """
 
+    backbone: str = "resnet50"
     width: Annotated[int, Field(ge=8, le=1024)] = 256
     mask_pixels: Literal["reliable", "all"] = "reliable"
     box_samples: Count = 512

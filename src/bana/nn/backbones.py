@@ -16,7 +16,7 @@ import timm
 import torch
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
-from torchvision.models import ResNet101_Weights, VGG16_Weights, resnet101
+from torchvision.models import ResNet50_Weights, ResNet101_Weights, VGG16_Weights, WeightsEnum, resnet50, resnet101
 
 from bana.errors import SettingsError
 from bana.nn.vgg import IMAGENET_MEAN, IMAGENET_STD, LargeFOV, largefov_weights
@@ -119,7 +119,7 @@ def create_backbone(name: str, weights: str = "default") -> Backbone:
     """Build a backbone.
 
     Args:
-        name: ``lite0``, ``vgg16``, ``resnet101`` or ``timm:<model>``.
+        name: ``lite0``, ``vgg16``, ``resnet50``, ``resnet101`` or ``timm:<model>``.
         weights: ``default`` (the pretrained weights that ``info.source`` names), ``random``, or a file.
 
     Raises:
@@ -199,32 +199,49 @@ def _vgg16() -> _Built:
     return LargeFOV(), info, lambda: download_torchvision(VGG16_Weights.IMAGENET1K_V1), largefov_weights
 
 
-class _ResNet101(nn.Module):
-    """torchvision's ResNet-101 up to its last block, at stride 8."""
+class _ResNet(nn.Module):
+    """A ResNet of torchvision up to its last block: the maps of its last ``depths`` stages."""
 
-    def __init__(self) -> None:
+    def __init__(self, full: nn.Module, depths: int) -> None:
         super().__init__()
-        full = resnet101(replace_stride_with_dilation=[False, True, True])
         self.body = nn.Sequential(*[module for key, module in full.named_children() if key not in {"avgpool", "fc"}])
+        self._first = len(self.body) - depths
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        return [self.body(images)]
+        maps = [images]
+        for module in self.body:
+            maps.append(module(maps[-1]))
+        return maps[1 + self._first :]
+
+
+def _resnet50() -> _Built:
+    """With all depths, as Mask R-CNN's feature pyramid takes them."""
+    weights = ResNet50_Weights.IMAGENET1K_V2
+    return _resnet(_ResNet(resnet50(), 4), (256, 512, 1024, 2048), (4, 8, 16, 32), weights)
 
 
 def _resnet101() -> _Built:
-    network = _ResNet101()
-    info = BackboneInfo(
-        (2048,), (8,), IMAGENET_MEAN, IMAGENET_STD, "torchvision ResNet101_Weights.IMAGENET1K_V2", "BSD-3"
-    )
+    """Dilated to stride 8, as DeepLab takes it."""
+    full = resnet101(replace_stride_with_dilation=[False, True, True])
+    return _resnet(_ResNet(full, 1), (2048,), (8,), ResNet101_Weights.IMAGENET1K_V2)
+
+
+def _resnet(network: _ResNet, channels: tuple[int, ...], strides: tuple[int, ...], weights: WeightsEnum) -> _Built:
+    info = BackboneInfo(channels, strides, IMAGENET_MEAN, IMAGENET_STD, f"torchvision {weights}", "BSD-3")
 
     def adapt(state: State, source: str) -> State:
         kept = {name: value for name, value in _without_counters(state).items() if not name.startswith("fc.")}
         return rename_in_order(kept, list(_without_counters(network.state_dict())), source)
 
-    return network, info, lambda: download_torchvision(ResNet101_Weights.IMAGENET1K_V2), adapt
+    return network, info, lambda: download_torchvision(weights), adapt
 
 
-_BUILDERS: dict[str, Callable[[], _Built]] = {"lite0": _lite0, "vgg16": _vgg16, "resnet101": _resnet101}
+_BUILDERS: dict[str, Callable[[], _Built]] = {
+    "lite0": _lite0,
+    "vgg16": _vgg16,
+    "resnet50": _resnet50,
+    "resnet101": _resnet101,
+}
 
 
 def _create_timm(model: str, weights: str) -> Backbone:

@@ -22,7 +22,7 @@ class TrainingSettings(Settings):
     """What the settings of stages 1 and 3 have in common.
 
     Attributes:
-        backbone: ``lite0``, ``vgg16``, ``resnet101`` or ``timm:<model>``.
+        backbone: ``lite0``, ``vgg16``, ``resnet50``, ``resnet101`` or ``timm:<model>``.
         backbone_weights: ``default``, ``random`` or a file.
         train_backbone: Which of its layers are trained: ``all``, ``late`` (those after its finest map) or ``none``.
             Unless all are, the others are not saved either.
