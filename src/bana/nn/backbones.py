@@ -208,10 +208,12 @@ class _ResNet(nn.Module):
         self._first = len(self.body) - depths
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        maps = [images]
-        for module in self.body:
-            maps.append(module(maps[-1]))
-        return maps[1 + self._first :]
+        maps, x = [], images
+        for number, module in enumerate(self.body):
+            x = module(x)
+            if number >= self._first:
+                maps.append(x)
+        return maps
 
 
 def _resnet50() -> _Built:
