@@ -73,8 +73,8 @@ def predict(
     if as_json:
         print_json(done.as_dict())
     else:
-        what = f"objects in {out / RESULTS}" if finds_objects else "segmented"
-        print(f"{out}: {done.images} pictures, {done.predicted} {what} now in {done.seconds:.0f} s")
+        place, what = (out / RESULTS, "searched") if finds_objects else (out, "segmented")
+        print(f"{place}: {done.images} pictures, {done.predicted} {what} now in {done.seconds:.0f} s")
     exit_if_rejected(len(done.rejected) + len(faults.rejected()), out / "rejected.jsonl")
 
 
