@@ -163,6 +163,16 @@ def objects_of(out):
     return json.loads((out / "results.json").read_text())
 
 
+@pytest.fixture
+def one_thread():
+    """As the processes of bana predict work: sums of several threads differ in their last digits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_predict_lists_the_objects_of_pictures(bana, run, shapes_voc, tmp_path):
     out = tmp_path / "out"
     command = ("predict", run, shapes_voc / "JPEGImages", "--out", out, "--score", 0.3, "--workers", 1)
