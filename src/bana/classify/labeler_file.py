@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,16 @@ import torch
 
 from bana.classify.model import BoxClassifier
 from bana.classify.settings import ClassifySettings
-from bana.errors import LabelerError, SettingsError
+from bana.errors import SettingsError
 from bana.nn.network import Network
-from bana.nn.network_file import fill_network, network_path, read_network, read_network_facts, save_network
+from bana.nn.network_file import (
+    network_path,
+    of_this_version,
+    read_network,
+    read_network_facts,
+    rebuilt,
+    save_network,
+)
 from bana.nn.training import TrainingSettings, build_backbone, seeded
 from bana.nn.weights import digest
 from bana.presets import parse_settings
@@ -77,11 +85,8 @@ def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
     file = labeler_path(file_or_run)
     tensors, metadata = read_network(file, _KIND, _COMMAND)
     facts = _facts(file, metadata)
-    settings = facts.classify
-    weights = "random" if settings.train_backbone == "all" else None
-    model = build_classifier(settings, len(facts.classes), seed=0, weights=weights)
-    fill_network(model, tensors, metadata, file, settings.backbone)
-    return model.eval(), facts
+    build = partial(build_classifier, facts.classify, len(facts.classes), 0)
+    return rebuilt(build, facts.classify, tensors, metadata, file), facts
 
 
 def load_facts(file_or_run: Path) -> LabelerFacts:
@@ -91,11 +96,9 @@ def load_facts(file_or_run: Path) -> LabelerFacts:
 
 
 def _facts(file: Path, metadata: dict[str, Any]) -> LabelerFacts:
-    try:
+    with of_this_version(file):
         settings = parse_settings(metadata["classify"], ClassifySettings, str(file))
         return LabelerFacts(tuple(metadata["classes"]), settings, metadata["label"], metadata["training"])
-    except (KeyError, TypeError, SettingsError) as error:
-        raise LabelerError(f"{file}: of another version of bana ({error}); train again, or install that one") from error
 
 
 @torch.no_grad()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bana.engine.checkpoint import load_metadata
-from bana.errors import LabelerError, SettingsError
 from bana.instance.model import InstanceNetwork
 from bana.instance.settings import InstanceSettings
-from bana.nn.network_file import fill_network, network_path, read_network, save_network
+from bana.nn.network_file import network_path, of_this_version, read_network, rebuilt, save_network
 from bana.nn.training import build_backbone, seeded
 from bana.presets import parse_settings
 
@@ -68,15 +68,11 @@ def load_detector(file_or_run: Path) -> tuple[InstanceNetwork, DetectorFacts]:
     """
     file = detector_path(file_or_run)
     tensors, metadata = read_network(file, _KIND, "bana segment --task instance")
-    try:
+    with of_this_version(file):
         settings = parse_settings(metadata["instance"], InstanceSettings, str(file))
         facts = DetectorFacts(tuple(metadata["classes"]), settings, metadata["training"])
-    except (KeyError, TypeError, SettingsError) as error:
-        raise LabelerError(f"{file}: of another version of bana ({error}); train again, or install that one") from error
-    weights = "random" if settings.train_backbone == "all" else None
-    model = build_detector(settings, len(facts.classes), seed=0, weights=weights)
-    fill_network(model, tensors, metadata, file, settings.backbone)
-    return model.eval(), facts
+    build = partial(build_detector, settings, len(facts.classes), 0)
+    return rebuilt(build, settings, tensors, metadata, file), facts
 
 
 def is_detector(file_or_run: Path) -> bool:

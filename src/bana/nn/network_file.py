@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ from torch import Tensor
 
 from bana._version import __version__
 from bana.engine.checkpoint import load_metadata, load_tensors, save_tensors
-from bana.errors import LabelerError
-from bana.nn.network import Network
+from bana.errors import LabelerError, SettingsError
+from bana.nn.network import AnyNetwork, Network
+from bana.nn.training import TrainingSettings
 from bana.nn.weights import digest
 
 
@@ -50,17 +53,40 @@ def read_network_facts(path: Path, kind: str, command: str) -> dict[str, Any]:
     return facts
 
 
-def fill_network(
-    network: Network, tensors: dict[str, Tensor], facts: dict[str, Any], path: Path, backbone: str
-) -> None:
-    """Put a file's tensors into a network that was built from its facts, with the backbone of that name.
+@contextmanager
+def of_this_version(path: Path) -> Iterator[None]:
+    """Within this block a file's facts are read; what is missing or not allowed there is a LabelerError."""
+    try:
+        yield
+    except (KeyError, TypeError, SettingsError) as error:
+        raise LabelerError(f"{path}: of another version of bana ({error}); train again, or install that one") from error
+
+
+def rebuilt(
+    build: Callable[[str | None], AnyNetwork],
+    settings: TrainingSettings,
+    tensors: dict[str, Tensor],
+    facts: dict[str, Any],
+    path: Path,
+) -> AnyNetwork:
+    """The network of a file, switched to inference.
+
+    Args:
+        build: Makes it, given backbone weights instead of those that the settings name; None: those.
+        settings: That it was trained with.
+        tensors: Of the file.
+        facts: Of the file.
+        path: The file.
 
     Raises:
         LabelerError: If the tensors are of another network, or were trained on other backbone weights.
+        SettingsError: If its backbone's weights cannot be had.
     """
+    network = build("random" if settings.train_backbone == "all" else None)
     if digest(network.given_state()) != facts.get("backbone_digest"):
-        raise LabelerError(f"{path}: trained on other weights of {backbone}; install those, or train again")
+        raise LabelerError(f"{path}: trained on other weights of {settings.backbone}; install those, or train again")
     network.load_own_state(tensors, str(path))
+    return network.eval()
 
 
 def network_path(file_or_run: Path, stage: str, name: str) -> Path:
