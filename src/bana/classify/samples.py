@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
+from torchvision.ops import box_area
 
 from bana.classify.pooling import feature_boxes
 from bana.classify.settings import ClassifySettings
@@ -108,7 +109,7 @@ class BoxCrops(Dataset[Sample]):
         scaled = randomly_scaled(self._settings.scale_of(record.height, record.width), image, masks, boxes)
         crop, (background, labels), shown = self._transform(*scaled)
         class_ids = torch.from_numpy(record.class_ids[~record.crowd])
-        kept = _areas(shown) >= LEAST_VISIBLE * _areas(scaled[2])
+        kept = box_area(shown) >= LEAST_VISIBLE * box_area(scaled[2])
         return Sample(
             crop.as_subclass(Tensor),
             background.as_subclass(Tensor)[None].float(),
@@ -158,7 +159,3 @@ def on_features(batch: Batch, feature_size: tuple[int, int]) -> tuple[Tensor, Te
     background = batch.background[:, :, rows][:, :, :, columns]
     labels = batch.labels[:, rows][:, :, columns]
     return background, torch.cat([batch.boxes[:, :1], feature_boxes(batch.boxes[:, 1:], size, feature_size)], 1), labels
-
-
-def _areas(boxes: Tensor) -> Tensor:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
