@@ -2,44 +2,11 @@ import pytest
 import torch
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from bana.instance.heads import reliable_mask_loss, without_ignored
+from bana.instance.heads import MaskObjective, box_cells, without_ignored
+from bana.instance.losses import MASK_LOSSES
 from bana.instance.model import InstanceNetwork
 from bana.nn.backbones import create_backbone
 from reference import mask_loss_loops
-
-
-def random_objects(count=5, classes=4, side=6):
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(count, classes, side, side, generator=generator)
-    labels = torch.randint(1, classes, (count,), generator=generator)
-    masks, reliable = torch.rand(2, count, side, side, generator=generator)
-    return logits, labels, masks, reliable
-
-
-def test_the_mask_loss_is_that_of_the_loops():
-    logits, labels, masks, reliable = random_objects()
-    expected = mask_loss_loops.reliable_mask_loss(*(each.tolist() for each in (logits, labels, masks, reliable)))
-    assert reliable_mask_loss(logits, labels, masks, reliable).item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_only_reliable_pixels_of_the_own_class_have_gradients():
-    logits, labels, masks, reliable = random_objects()
-    logits.requires_grad_()
-    reliable_mask_loss(logits, labels, masks, reliable).backward()
-    moved = logits.grad != 0
-    for number, label in enumerate(labels.tolist()):
-        torch.testing.assert_close(moved[number, label], reliable[number] >= 0.5)
-        moved[number, label] = False
-    assert not moved.any()
-
-
-def test_nothing_reliable_is_no_loss():
-    logits, labels, masks, reliable = random_objects()
-    logits.requires_grad_()
-    loss = reliable_mask_loss(logits, labels, masks, torch.zeros_like(reliable))
-    loss.backward()
-    assert loss.item() == 0
-    assert not logits.grad.any()
 
 
 def test_background_in_ignored_boxes_is_not_known():
@@ -77,6 +44,7 @@ def target(boxes, labels, side=97, ignored=()):
         "labels": torch.tensor(labels, dtype=torch.int64),
         "masks": masks,
         "reliable": torch.ones_like(masks),
+        "uncertain": torch.zeros_like(masks),
         "ignored": torch.tensor(ignored).float().reshape(-1, 4),
     }
 
@@ -102,6 +70,58 @@ def test_where_all_is_reliable_losses_are_torchvisions_own(network):
     for name, loss in results[1].items():
         torch.testing.assert_close(results[0][name], loss)
         assert loss > 0
+
+
+def losses_by(network, mask_loss, targets, lam=0.1):
+    before = network.roi_heads.objective
+    network.roi_heads.objective = MaskObjective(mask_loss, lam=lam)
+    torch.manual_seed(4)
+    images = torch.rand(len(targets), 3, 97, 97) * 255
+    losses = network.losses(images, targets)
+    network.roi_heads.objective = before
+    return {name: loss.item() for name, loss in losses.items()}
+
+
+def half_uncertain():
+    """An object of whose mask the left half is reliable, the right half uncertain and wrong."""
+    one = target([(10, 10, 80, 80)], [2])
+    one["uncertain"][:, :, 45:] = True
+    one["reliable"] = ~one["uncertain"]
+    other = {name: values.clone() for name, values in one.items()}
+    other["masks"][:, :, 55:] ^= True
+    return one, other
+
+
+def test_what_uncertain_pixels_count_is_the_loss_that_is_chosen(network):
+    one, other = half_uncertain()
+    loss = {name: [losses_by(network, name, [each])["loss_mask"] for each in (one, other)] for name in MASK_LOSSES[:3]}
+    assert loss["reliable"][0] == pytest.approx(loss["reliable"][1], rel=1e-6)
+    assert abs(loss["all"][0] - loss["all"][1]) > 1e-4
+    assert abs(loss["noise_aware"][0] - loss["noise_aware"][1]) > 1e-6
+    assert losses_by(network, "noise_aware", [one], lam=0)["loss_mask"] == pytest.approx(loss["reliable"][0], rel=1e-6)
+    sure = target([(10, 10, 80, 80)], [2])
+    for name in ("all", "noise_aware"):
+        assert losses_by(network, name, [sure]) == pytest.approx(losses_by(network, "reliable", [sure]), rel=1e-6)
+
+
+def test_boxinst_does_not_look_at_masks(network):
+    one, other = half_uncertain()
+    losses = losses_by(network, "boxinst", [one])
+    assert losses == losses_by(network, "boxinst", [other])
+    assert "loss_mask" not in losses
+    assert 0 < losses["loss_projection"] < 2
+    assert losses["loss_pairwise"] > 0
+    assert losses_by(network, "boxinst", [target([], [])])["loss_mask"] == 0
+
+
+def test_cells_of_a_proposal_are_in_a_box_by_their_centres():
+    proposals = torch.tensor([[0, 0, 40, 40], [10, 0, 50, 80]]).float()
+    boxes = torch.tensor([[10, 20, 100, 100], [10, 0, 31, 20]]).float()
+    cells = box_cells(proposals, boxes, side=4)
+    expected = torch.zeros(2, 4, 4, dtype=torch.bool)
+    expected[0, 2:, 1:] = True  # centres at 5, 15, 25, 35
+    expected[1, :1, :2] = True  # columns at 15, 25, 35, 45 and rows at 10, 30, 50, 70
+    torch.testing.assert_close(cells, expected)
 
 
 def test_images_without_objects_are_negatives(network):

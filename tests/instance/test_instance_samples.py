@@ -50,12 +50,19 @@ def test_a_crop_larger_than_the_image_shows_all_of_it(records, labels):
         assert np.array_equal(shown, truth) or np.array_equal(shown, truth[:, ::-1])
 
 
-def test_all_pixels_may_count(records, labels):
-    (some,) = crops([records["e"]], labels)[(0, 0)].targets
-    (every,) = crops([records["e"]], labels, mask_pixels="all")[(0, 0)].targets
-    assert every["reliable"].sum() > some["reliable"].sum()
-    height, width = records["e"].height, records["e"].width
-    assert every["reliable"].sum((1, 2)).tolist() == [height * width] * 2  # padding is not
+def test_labelled_pixels_are_reliable_or_uncertain_and_padding_is_neither(records, labels):
+    (target,) = crops([records["e"]], labels)[(0, 0)].targets
+    assert not (target["reliable"] & target["uncertain"]).any()
+    assert target["uncertain"].any()
+    labelled = labels.label_map("y_crf", records["e"]) != 255
+    assert (target["reliable"] | target["uncertain"]).sum((1, 2)).tolist() == [labelled.sum()] * 2
+
+
+def test_pixels_that_no_label_knows_are_neither(records, labels, monkeypatch):
+    unknown = np.full((records["e"].height, records["e"].width), 255, np.uint8)
+    monkeypatch.setattr(labels, "label_map", lambda *_: unknown)
+    (target,) = crops([records["e"]], labels)[(0, 0)].targets
+    assert not (target["reliable"] | target["uncertain"]).any()
 
 
 def test_boxes_of_which_little_is_seen_are_not_learnt_and_not_background(records, labels):
@@ -80,7 +87,7 @@ def test_a_rejected_box_is_ignored_and_an_empty_one_has_a_class_but_no_mask(reco
     (target,) = crops([record], labels)[(0, 0)].targets
     assert target["labels"].tolist() == [first.class_id]
     assert not target["masks"].any()
-    assert not target["reliable"].any()
+    assert not (target["reliable"] | target["uncertain"]).any()
     assert len(target["ignored"]) == 1
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bana.engine.checkpoint import load_metadata
+from bana.instance.heads import MaskObjective
 from bana.instance.model import InstanceNetwork
 from bana.instance.settings import InstanceSettings
 from bana.nn.network_file import network_path, of_this_version, read_network, rebuilt, save_network
@@ -37,7 +38,7 @@ def build_detector(settings: InstanceSettings, classes: int, seed: int, weights:
     """A new network, the same one for the same seed.
 
     Args:
-        settings: Backbone and width.
+        settings: Of the network and what it learns.
         classes: L.
         seed: Of the new layers.
         weights: Backbone weights instead of those that the settings name.
@@ -46,7 +47,9 @@ def build_detector(settings: InstanceSettings, classes: int, seed: int, weights:
         SettingsError: If the backbone or its weights cannot be had.
     """
     with seeded(seed):
-        return InstanceNetwork(build_backbone(settings, weights), settings.width, classes, settings.box_samples)
+        backbone = build_backbone(settings, weights)
+        objective = MaskObjective(settings.mask_loss, settings.gamma, settings.lam)
+        return InstanceNetwork(backbone, settings.width, classes, settings.box_samples, objective)
 
 
 def save_detector(path: Path, model: InstanceNetwork, facts: DetectorFacts) -> None:

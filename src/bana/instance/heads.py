@@ -1,7 +1,8 @@
-"""torchvision's region proposals and RoI heads, where unreliable pixels and crowds count for nothing."""
+"""torchvision's region proposals and RoI heads, taught by boxes and by labels that may be wrong."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,32 +10,18 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection.roi_heads import RoIHeads, project_masks_on_boxes
 from torchvision.models.detection.rpn import RegionProposalNetwork
-from torchvision.ops import box_area, box_iou
+from torchvision.ops import box_area, box_iou, roi_align
+
+from bana.instance.losses import MaskLoss, mask_confidence, mask_loss, pairwise_loss, projection_loss
 
 Target = dict[str, Tensor]
-"""Of one image: ``boxes`` float32 (K, 4) xyxy in its pixels, ``labels`` int64 (K,) in 1..L, ``masks`` and ``reliable``
-bool (K, H, W), and ``ignored`` float32 (I, 4), boxes in which nothing is known."""
+"""Of one image: ``boxes`` float32 (K, 4) xyxy in its pixels; ``labels`` int64 (K,) in 1..L; bool (K, H, W) ``masks``
+and where these are ``reliable`` or ``uncertain`` (some pixels are neither); ``ignored`` float32 (I, 4), boxes in which
+nothing is known; for BoxInst ``lab`` float32 (3, H, W), the image's colours."""
 
 _IGNORED = -1
 _LEAST_INSIDE = 0.5
-
-
-def reliable_mask_loss(logits: Tensor, labels: Tensor, masks: Tensor, reliable: Tensor) -> Tensor:
-    """Binary cross-entropy of each object's mask, over its reliable pixels alone (paper 4.3).
-
-    Args:
-        logits: (M, L + 1, S, S), one map a class.
-        labels: int64 (M,), the classes whose maps are learnt.
-        masks: (M, S, S) in 0..1.
-        reliable: (M, S, S) in 0..1; a pixel counts from one half on.
-
-    Returns:
-        Scalar; 0 where nothing is reliable.
-    """
-    own = logits[torch.arange(len(labels), device=labels.device), labels]
-    counted = (reliable >= 0.5).to(own)
-    losses = F.binary_cross_entropy_with_logits(own, masks.to(own), reduction="none")
-    return (losses * counted).sum() / counted.sum().clamp(min=1)
+_ONE_HALF = 0.5
 
 
 def without_ignored(labels: Tensor, boxes: Tensor, ignored: Tensor) -> Tensor:
@@ -63,12 +50,27 @@ class KnownProposals(RegionProposalNetwork):  # type: ignore[misc]
         return known, boxes
 
 
-class ReliableRoIHeads(RoIHeads):  # type: ignore[misc]
-    """RoI heads whose mask loss is taken on reliable pixels, and to which proposals in ignored boxes are no background.
+@dataclass(frozen=True)
+class MaskObjective:
+    """What the mask head learns; see InstanceSettings."""
+
+    mask_loss: MaskLoss = "reliable"
+    gamma: float = 7.0
+    lam: float = 0.1
+
+
+class PseudoMaskRoIHeads(RoIHeads):  # type: ignore[misc]
+    """RoI heads with a choice of mask losses, and to which proposals in ignored boxes are no background.
 
     torchvision's own mask branch stays as it is where the network predicts.
+
+    Attributes:
+        objective: What the mask head learns.
+        pairwise_weight: Of BoxInst's pairwise loss, 0..1; training begins with less of it.
     """
 
+    objective = MaskObjective()
+    pairwise_weight = 1.0
     _ignored: list[Tensor]
     _sampled: tuple[list[Tensor], list[Tensor], list[Tensor]]
 
@@ -104,27 +106,70 @@ class ReliableRoIHeads(RoIHeads):  # type: ignore[misc]
         result, losses = super().forward(features, proposals, image_shapes, targets)
         if self.training:
             assert targets is not None
-            losses["loss_mask"] = self._mask_loss(features, image_shapes, targets)
+            losses |= self._mask_losses(features, image_shapes, targets)
         return result, losses
 
-    def _mask_loss(
+    def _mask_losses(
         self, features: dict[str, Tensor], image_shapes: list[tuple[int, int]], targets: list[Target]
-    ) -> Tensor:
+    ) -> dict[str, Tensor]:
         objects = [labels > 0 for labels in self._sampled[2]]
         boxes, matched, labels = (
             [values[each] for values, each in zip(part, objects, strict=True)] for part in self._sampled
         )
-        logits: Tensor = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, image_shapes)))
+        hidden = self.mask_head(self.mask_roi_pool(features, boxes, image_shapes))
+        shown: Tensor = self.mask_predictor.relu(self.mask_predictor.conv5_mask(hidden))
+        logits: Tensor = self.mask_predictor.mask_fcn_logits(shown)
         if not len(logits):
-            return logits.sum() * 0.0
-        masks, reliable = (
+            return {"loss_mask": logits.sum() * 0.0}
+        numbers = torch.cat(labels)
+        own = logits[torch.arange(len(numbers), device=numbers.device), numbers]
+        side = own.shape[-1]
+        if self.objective.mask_loss == "boxinst":
+            return self._boxinst_losses(own, boxes, matched, targets)
+        masks, reliable, uncertain = (
             torch.cat(
                 [
-                    project_masks_on_boxes(target[name], places, numbers, logits.shape[-1])
-                    for target, places, numbers in zip(targets, boxes, matched, strict=True)
+                    project_masks_on_boxes(target[name], places, of, side)
+                    for target, places, of in zip(targets, boxes, matched, strict=True)
                     if len(places)
                 ]
             )
-            for name in ("masks", "reliable")
+            for name in ("masks", "reliable", "uncertain")
         )
-        return reliable_mask_loss(logits, torch.cat(labels), masks, reliable)
+        certain = (reliable >= _ONE_HALF).to(own)
+        doubtful = (uncertain > 0).to(own) * (1 - certain)
+        if self.objective.mask_loss == "all":
+            return {"loss_mask": mask_loss(own, masks, certain + doubtful)}
+        loss = mask_loss(own, masks, certain)
+        if self.objective.mask_loss == "noise_aware":
+            weights = self.mask_predictor.mask_fcn_logits.weight[numbers]
+            cosine = F.cosine_similarity(shown, weights, dim=1).detach()
+            confidence = mask_confidence(cosine, masks, self.objective.gamma)
+            loss = loss + self.objective.lam * mask_loss(own, masks, confidence * doubtful)
+        return {"loss_mask": loss}
+
+    def _boxinst_losses(
+        self, logits: Tensor, boxes: list[Tensor], matched: list[Tensor], targets: list[Target]
+    ) -> dict[str, Tensor]:
+        side = logits.shape[-1]
+        own = torch.cat([target["boxes"][of] for target, of in zip(targets, matched, strict=True)])
+        inside = box_cells(torch.cat(boxes), own, side)
+        colours = torch.cat(
+            [
+                roi_align(target["lab"][None], [places], side, sampling_ratio=2, aligned=True)
+                for target, places in zip(targets, boxes, strict=True)
+            ]
+        )
+        return {
+            "loss_projection": projection_loss(logits.sigmoid(), inside),
+            "loss_pairwise": self.pairwise_weight * pairwise_loss(logits, colours, inside),
+        }
+
+
+def box_cells(proposals: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Which cells of an S by S grid on proposals (M, 4) have their centre in the boxes (M, 4): bool (M, S, S)."""
+    steps = (torch.arange(side, device=boxes.device) + 0.5) / side
+    corner, extent = proposals[:, None, :2], (proposals[:, 2:] - proposals[:, :2])[:, None]
+    centres = corner + steps[None, :, None] * extent  # (M, S, 2), x and y
+    within = (centres >= boxes[:, None, :2]) & (centres < boxes[:, None, 2:])
+    return within[:, :, 1, None] & within[:, None, :, 0]

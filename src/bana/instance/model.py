@@ -15,7 +15,8 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from bana.instance.heads import KnownProposals, ReliableRoIHeads, Target
+from bana.instance.heads import KnownProposals, MaskObjective, PseudoMaskRoIHeads, Target
+from bana.instance.losses import lab
 from bana.nn.backbones import Backbone
 from bana.nn.network import Network
 
@@ -33,9 +34,17 @@ class InstanceNetwork(Network):
         width: Channels of the feature pyramid and of the mask head.
         classes: L.
         box_samples: Proposals an image that the box head learns from.
+        objective: What the mask head learns.
     """
 
-    def __init__(self, backbone: Backbone, width: int, classes: int, box_samples: int = 512) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        width: int,
+        classes: int,
+        box_samples: int = 512,
+        objective: MaskObjective | None = None,
+    ) -> None:
         super().__init__(backbone, None)
         levels = [str(number) for number in range(len(backbone.info.strides))]
         strides = [*backbone.info.strides, 2 * backbone.info.strides[-1]]  # the pool's
@@ -54,7 +63,7 @@ class InstanceNetwork(Network):
             post_nms_top_n={"training": 1000, "testing": 1000},
             nms_thresh=0.7,
         )
-        self.roi_heads = ReliableRoIHeads(
+        self.roi_heads = PseudoMaskRoIHeads(
             MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
             TwoMLPHead(width * 7 * 7, 1024),
             FastRCNNPredictor(1024, classes + 1),
@@ -70,11 +79,14 @@ class InstanceNetwork(Network):
             mask_head=MaskRCNNHeads(width, (width,) * 4, dilation=1),
             mask_predictor=MaskRCNNPredictor(width, width, classes + 1),
         )
+        self.roi_heads.objective = objective or MaskObjective()
         self.to(memory_format=torch.channels_last)
         self.train()
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
-        """The losses of both stages by torchvision's names, of images (N, 3, H, W) of RGB in 0..255."""
+        """The losses of both stages, most by torchvision's names, of images (N, 3, H, W) of RGB in 0..255."""
+        if self.roi_heads.objective.mask_loss == "boxinst":
+            targets = [{**target, "lab": lab(image)} for target, image in zip(targets, images, strict=True)]
         return self._run(images, list(targets))[1]
 
     def forward(self, images: Tensor) -> list[dict[str, Tensor]]:

@@ -42,7 +42,7 @@ class InstanceCrops(Dataset[Batch]):
     Args:
         records: The images.
         labels: Labels of these images.
-        settings: Crop, scale and jitter, and which pixels of masks count.
+        settings: Crop, scale and jitter.
         seed: Of the run.
     """
 
@@ -64,8 +64,8 @@ class InstanceCrops(Dataset[Batch]):
         record = self._records[index]
         torch.manual_seed(seed_of(self._seed, "sample", epoch, index))
         image = tv_tensors.Image(torch.from_numpy(open_record_image(record)).permute(2, 0, 1))
-        known, masks, reliable = self._known(record)
-        maps = tv_tensors.Mask(torch.from_numpy(np.concatenate([masks, reliable[None]]).astype(np.uint8)))
+        known, masks, trust = self._known(record)
+        maps = tv_tensors.Mask(torch.from_numpy(np.concatenate([masks, trust]).astype(np.uint8)))
         boxes = tv_tensors.BoundingBoxes(
             torch.from_numpy(record.boxes), format="XYXY", canvas_size=(record.height, record.width)
         )
@@ -78,17 +78,18 @@ class InstanceCrops(Dataset[Batch]):
         return Batch(crop.as_subclass(Tensor)[None].float(), [target])
 
     def _known(self, record: ImageRecord) -> tuple[BoolArray, BoolArray, BoolArray]:
-        """Which boxes are learnt (K,), the mask of each (K, H, W), and where masks are reliable (H, W)."""
+        """Which boxes are learnt (K,), their masks (K, H, W), and where these are reliable and uncertain (2, H, W)."""
         boxes = self._labels.boxes(record)
         size = (record.height, record.width)
         masks = np.zeros((len(boxes), *size), dtype=bool)
         for mask, box in zip(masks, boxes, strict=True):
             if box.status == "ok":
                 mask[:] = decode_mask(box.mask, *size)
-        reliable = np.ones(size, dtype=bool)
-        if self._settings.mask_pixels == "reliable":
-            reliable = self._labels.label_map("agreed", record) <= len(self._labels.classes)
-        return np.array([box.status != "rejected" for box in boxes], dtype=bool), masks, reliable
+        labelled, reliable = (
+            self._labels.label_map(name, record) <= len(self._labels.classes) for name in ("y_crf", "agreed")
+        )
+        learnt = np.array([box.status != "rejected" for box in boxes], dtype=bool)
+        return learnt, masks, np.stack([reliable, labelled & ~reliable])
 
 
 def collate(samples: Sequence[Batch]) -> Batch:
@@ -100,11 +101,13 @@ def collate(samples: Sequence[Batch]) -> Batch:
 
 
 def _target(maps: Tensor, boxes: Tensor, learnt: Tensor, visible: Tensor) -> Target:
-    """All but the labels; a mask without a pixel, which teaches nothing, is nowhere reliable."""
-    masks = maps[:-1][learnt]
+    """All but the labels; a mask without a pixel, which teaches nothing, is neither reliable nor uncertain."""
+    masks = maps[:-2][learnt]
+    has_mask = masks.flatten(1).any(1)[:, None, None]
     return {
         "boxes": boxes[learnt],
         "masks": masks,
-        "reliable": maps[-1] & masks.flatten(1).any(1)[:, None, None],
+        "reliable": maps[-2] & has_mask,
+        "uncertain": maps[-1] & has_mask,
         "ignored": boxes[~learnt & visible],
     }

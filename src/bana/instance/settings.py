@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from bana.engine.loop import Precision
-from bana.nn.training import Count, TrainingSettings
+from bana.instance.losses import MaskLoss
+from bana.nn.training import Count, NotNegative, TrainingSettings
 
 
 class InstanceSettings(TrainingSettings):
@@ -16,8 +17,11 @@ class InstanceSettings(TrainingSettings):
     Attributes:
         backbone: As in TrainingSettings; the field's is ``resnet50``.
         width: Channels of the feature pyramid and of the mask head.
-        mask_pixels: Where the mask loss is taken: on the ``reliable`` pixels of a box, on which Y_crf and Y_ret agree
-            (the paper's way), or on ``all``.
+        mask_loss: What the mask head learns: the labels of a box's ``reliable`` pixels, on which Y_crf and Y_ret agree
+            (the paper's way); of ``all`` pixels; ``noise_aware``: of the others too, by how far the head's own features
+            agree with them; ``boxinst``: the boxes alone, by projections and colours (Tian et al., CVPR 2021).
+        gamma: Damping of that confidence, as in Eq. 12.
+        lam: Weight of the uncertain pixels, as in Eq. 14.
         box_samples: Proposals an image that the box head learns from; a quarter of them at most are objects.
         precision: ``float32``, ``bfloat16`` or ``float16``: of the steps' computations.
         crop: As in TrainingSettings; larger than for classes, since boxes are found whole.
@@ -27,7 +31,9 @@ class InstanceSettings(TrainingSettings):
 
     backbone: str = "resnet50"
     width: Annotated[int, Field(ge=8, le=1024)] = 256
-    mask_pixels: Literal["reliable", "all"] = "reliable"
+    mask_loss: MaskLoss = "reliable"
+    gamma: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 7.0
+    lam: NotNegative = 0.1
     box_samples: Count = 512
     precision: Precision = "float32"
     crop: Annotated[int, Field(ge=33)] = 513

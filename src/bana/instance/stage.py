@@ -9,6 +9,10 @@ from bana.instance.samples import Batch
 from bana.instance.settings import InstanceSettings
 from bana.nn.training import build_optimizer
 
+_PAIRWISE_WARM_UP = 1 / 9
+"""The share of a run over which BoxInst's pairwise loss gets its full weight: neighbours that are alike have nothing to
+agree on before projections say where the object is."""
+
 
 class InstanceStage:
     """Model, optimiser, loss and schedule.
@@ -25,6 +29,7 @@ class InstanceStage:
 
     def rate(self, progress: float) -> float:
         """The factor on the learning rates after a share ``progress`` of the run."""
+        self.model.roi_heads.pairwise_weight = min(1.0, progress / _PAIRWISE_WARM_UP)
         return self.settings.rate_factor(progress)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
