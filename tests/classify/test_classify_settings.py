@@ -76,7 +76,7 @@ def test_the_defaults_are_the_papers_recipe():
 @pytest.mark.parametrize("name", preset_names())
 def test_every_shipped_preset_is_valid(name):
     recipe = load_preset(name, Recipe)
-    assert recipe.classify.backbone == recipe.segment.backbone == {"small": "lite0"}.get(name, name)
+    assert recipe.classify.backbone == recipe.segment.backbone == {"small": "lite0", "coco": "vgg16"}.get(name, name)
 
 
 def test_a_preset_of_ones_own(tmp_path):
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_preset(tmp_path, content):
 def test_a_missing_preset(tmp_path):
     with pytest.raises(SettingsError, match=r"none\.yaml: preset cannot be read"):
         load_preset(str(tmp_path / "none.yaml"), Recipe)
-    with pytest.raises(SettingsError, match="choose one of lite0"):
+    with pytest.raises(SettingsError, match="choose one of coco, lite0, "):
         load_preset("lite", Recipe)
 
 

@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc,
 
 def test_options_that_mean_nothing_are_refused(train, shapes_voc, tmp_path):
     refused(train(shapes_voc, tmp_path / "run", "--loss", "nal"), "--loss: is for --task semantic")
-    refused(train(shapes_voc, tmp_path / "run", labels=None), "needs --labels")
+    refused(train(shapes_voc, tmp_path / "run", labels=None), "image a has no true mask; add its mask")
     refused(train(shapes_voc, tmp_path / "run", labels=tmp_path), "holds no labels.json")
 
 

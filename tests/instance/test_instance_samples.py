@@ -7,8 +7,11 @@ import torch
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask
 from bana.data.reading import read_dataset
+from bana.data.records import ClassTable
 from bana.instance.samples import LEAST_VISIBLE, InstanceCrops, collate
 from bana.instance.settings import InstanceSettings
+from bana.instance.targets import ObjectTargets
+from shapes_data import CLASSES
 
 SETTINGS = InstanceSettings(crop=129, jitter=0, scale=(1, 1))
 
@@ -24,7 +27,8 @@ def labels(tiny_labels):
 
 
 def crops(records, labels, **changes):
-    return InstanceCrops(list(records), labels, SETTINGS.model_copy(update=changes), seed=0)
+    targets = ObjectTargets(ClassTable(CLASSES), labels)
+    return InstanceCrops(list(records), targets, SETTINGS.model_copy(update=changes), seed=0)
 
 
 def test_a_crop_larger_than_the_image_shows_all_of_it(records, labels):
@@ -56,13 +60,6 @@ def test_labelled_pixels_are_reliable_or_uncertain_and_padding_is_neither(record
     assert target["uncertain"].any()
     labelled = labels.label_map("y_crf", records["e"]) != 255
     assert (target["reliable"] | target["uncertain"]).sum((1, 2)).tolist() == [labelled.sum()] * 2
-
-
-def test_pixels_that_no_label_knows_are_neither(records, labels, monkeypatch):
-    unknown = np.full((records["e"].height, records["e"].width), 255, np.uint8)
-    monkeypatch.setattr(labels, "label_map", lambda *_: unknown)
-    (target,) = crops([records["e"]], labels)[(0, 0)].targets
-    assert not (target["reliable"] | target["uncertain"]).any()
 
 
 def test_boxes_of_which_little_is_seen_are_not_learnt_and_not_background(records, labels):

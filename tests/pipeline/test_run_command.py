@@ -217,7 +217,7 @@ def test_some_true_masks(bana, preset, data, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["table9"], "table 'table9' is not known; choose one of table3, table4, table5"),
+        (["table9"], "table 'table9' is not known; choose one of table2, table3, table4, table5, table6"),
         (["table3", "--rows", "nal,magic"], "rows: 'magic' is not one of masks, y_crf"),
     ],
 )
@@ -225,3 +225,70 @@ def test_tables_and_rows_that_are_not_known(bana, preset, data, tmp_path, argume
     table, *more = arguments
     answer = bana("reproduce", table, data, "--out", tmp_path, "--preset", preset, "--split", "train", *more)
     refused(answer, message)
+
+
+@pytest.fixture
+def objects_preset(preset, tmp_path):
+    """The tiny recipe with a tiny Mask R-CNN."""
+    recipe = yaml.safe_load(preset.read_text())
+    recipe["instance"] = {
+        "backbone": "lite0", "train_backbone": "none", "width": 16, "box_samples": 16, "crop": 97, "epochs": 1,
+        "batch_size": 4,
+    }  # fmt: skip
+    file = tmp_path / "objects.yaml"
+    file.write_text(yaml.safe_dump(recipe))
+    return file
+
+
+def objects_of(bana, table, preset, data, out, *more):
+    parts = ("--split", "train", "--val-split", "val", "--workers", 1, "--json")
+    answer = bana("reproduce", table, data, "--out", out, "--preset", preset, *parts, *more)
+    assert answer.status == 0, answer.err
+    return json.loads(answer.out)["rows"]
+
+
+def test_the_table_of_labels(bana, objects_preset, data, tmp_path):
+    rows = objects_of(bana, "table2", objects_preset, data, tmp_path / "out")
+    assert rows["own-bap"]["paper"]["ap50"] == 40.5
+    for name, row in rows.items():
+        assert row["ours"]["0"]["ap50"] is not None, name
+    assert rows["own-bap"]["ours"] != rows["own-ret"]["ours"] != rows["other-ret"]["ours"]
+    labels = tmp_path / "labels"
+    labelled = bana("label", data, "--split", "train", "--source", "bap", "--out", labels, "--workers", 1)
+    assert labelled.status == 0
+    scored = json.loads(bana("evaluate", labels, data, "--split", "train", "--json").out)
+    assert scored["instances"]["ap"] == pytest.approx(rows["other-bap"]["ours"]["0"]["ap"])
+
+
+def test_the_table_of_mask_rcnns(bana, objects_preset, data, tmp_path):
+    out = tmp_path / "out"
+    rows = objects_of(bana, "table6", objects_preset, data, out, "--rows", "masks,own,box,boxinst")
+    assert {name for name, row in rows.items() if row["ours"]} == {"masks", "own", "box", "boxinst"}
+    settings = {
+        name: json.loads((out / f"network-{name}-0" / "settings.json").read_text()) for name in ("own", "boxinst")
+    }
+    assert settings["own"]["settings"]["mask_loss"] == "reliable"
+    assert settings["boxinst"]["settings"]["mask_loss"] == "boxinst"
+    assert (out / "found-network-masks-0" / "results.json").is_file()
+    before = contents(out)
+    again = objects_of(bana, "table6", objects_preset, data, out, "--rows", "own", "--seeds", 2)
+    assert sorted(again["own"]["ours"]) == ["0", "1"]
+    after = contents(out)
+    assert all(after[name] == before[name] for name in before if name != "run.json")
+    text = bana(
+        "reproduce", "table6", data, "--out", out, "--preset", objects_preset, "--split", "train", "--val-split", "val",
+        "--rows", "own",
+    ).out  # fmt: skip
+    assert "true masks (the ceiling)" in text
+    assert "47.1" in text
+
+
+def test_options_of_other_tables(bana, objects_preset, data, tmp_path):
+    def reproduce(table, *more):
+        return bana("reproduce", table, data, "--out", tmp_path / "out", "--preset", objects_preset, *more)
+
+    refused(reproduce("table6", "--mask-share", 0.5), "--mask-share: is not for table6")
+    refused(reproduce("table3", "--labeler", "run"), "--labeler: is not for table3")
+    refused(
+        reproduce("table2", "--split", "train", "--rows", "own,nal"), "rows: 'nal' is not one of other-bap, other-ret"
+    )

@@ -216,7 +216,7 @@ def test_an_image_without_labels(segment, shapes_voc, tiny_labels, tmp_path):
         (["--loss", "magic"], "options: loss: Input should be 'nal'"),
         (["--device", "cuda"], "device 'cuda' cannot be used"),
         (["--val-split", "val"], "split 'val'"),
-        (["--val-split", "train"], "image a has no true mask to score against"),
+        (["--val-split", "train"], "image a has no true mask; add its mask"),
         (["--epochs", "0"], "options: epochs: Input should be greater than or equal to 1"),
         (["--masks", "nowhere"], "nowhere: holds no masks (<image>.png); check the path"),
         (["--preset", "vgg17"], "preset 'vgg17' is not known; choose one of lite0, resnet101, small, vgg16"),

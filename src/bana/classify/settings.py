@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from bana.nn.training import Count, TrainingSettings
+from bana.nn.training import Count, SizedTrainingSettings
 
 
-class ClassifySettings(TrainingSettings):
-    """How a box classifier is built and trained: TrainingSettings, and these.
+class ClassifySettings(SizedTrainingSettings):
+    """How a box classifier is built and trained: SizedTrainingSettings, and these.
 
     Attributes:
-        image_side: Longer side, in pixels, that images are taken to have before random scaling; None: what they have.
         head_width: Channels of a head that fuses the backbone's depths; None: features are the backbone's last map.
         pooling: ``bap`` (Eq. 4), ``gap`` (Table 1's ablation: A = 0), or ``image``: whole images are classified, boxes
             only say which classes there are (for the source ``cam``).
@@ -21,16 +20,10 @@ class ClassifySettings(TrainingSettings):
         roi_bins: R, bins a box in each direction; each is classified.
     """
 
-    image_side: Annotated[int, Field(ge=33, le=8192)] | None = None
     head_width: Count | None = None
     pooling: Literal["bap", "gap", "image"] = "bap"
     grid_size: Count = 4
     roi_bins: Count = 2
-
-    def scale_of(self, height: int, width: int) -> tuple[float, float]:
-        """The least and greatest factor by which an image of H x W pixels is scaled."""
-        factor = 1.0 if self.image_side is None else self.image_side / max(height, width)
-        return self.scale[0] * factor, self.scale[1] * factor
 
     @model_validator(mode="after")
     def _check_trained(self) -> Self:

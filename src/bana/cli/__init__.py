@@ -11,7 +11,7 @@ import sys
 import typer
 
 from bana import __version__
-from bana.cli import comparing, data, stages, tuning, use, whole
+from bana.cli import comparing, data, reproducing, stages, tuning, use, whole
 from bana.errors import BanaError
 
 app = typer.Typer(
@@ -65,6 +65,6 @@ for command in (
     data.evaluate,
     use.export,
     comparing.compare,
-    whole.reproduce,
+    reproducing.reproduce,
 ):
     app.command()(command)

@@ -40,7 +40,7 @@ def train_objects(
     if wrong := [name for name, value in semantic.items() if value is not None]:
         raise SettingsError(f"--{wrong[0]}: is for --task semantic; leave it out")
     if labels is None:
-        raise SettingsError("--task instance: needs --labels, a folder of bana label")
+        console.print(f"no --labels: the true masks of {data} are learnt", highlight=False, soft_wrap=True)
     settings = load_preset(preset, Recipe).instance
     settings = parse_settings(settings.model_dump() | options, type(settings), "options")
     file = train_detector(

@@ -20,7 +20,7 @@ def classify(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     split: str | None = typer.Option(None, help="Part of the data set, such as train."),
-    preset: str = typer.Option("lite0", help="lite0, small, resnet101, vgg16, or a YAML file."),
+    preset: str = typer.Option("lite0", help="lite0, small, coco, resnet101, vgg16, or a YAML file."),
     pooling: str | None = typer.Option(None, help="bap; gap or image for the comparison; the preset's if left out."),
     epochs: int | None = typer.Option(None, help="Passes over the images; the preset's if left out."),
     labels: Annotated[
@@ -109,11 +109,12 @@ def segment(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     labels: Annotated[
-        Path | None, typer.Option(help="Folder of bana label; left out if every image has a true mask in --masks.")
+        Path | None,
+        typer.Option(help="Folder of bana label; without it true masks are learnt, of --masks or of DATA's objects."),
     ] = None,
     split: str | None = typer.Option(None, help="Part of the data set, such as train."),
     task: str = typer.Option("semantic", help="semantic: a class for every pixel; instance: a Mask R-CNN."),
-    preset: str = typer.Option("lite0", help="lite0, small, resnet101, vgg16, or a YAML file."),
+    preset: str = typer.Option("lite0", help="lite0, small, coco, resnet101, vgg16, or a YAML file."),
     loss: str | None = typer.Option(
         None,
         help="nal, agreed, y_crf, y_ret, entropy, bootstrap_soft, bootstrap_hard or filling_rate; else the preset's.",

@@ -1,4 +1,4 @@
-"""The commands that do everything: demo, run, reproduce."""
+"""The commands that do everything: demo, run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from bana.cli.shell import chosen_device, console, exit_if_rejected, print_json, print_tables, processes
-from bana.errors import SettingsError
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
@@ -84,60 +83,3 @@ def run(
     else:
         print_tables(run_tables(result))
     exit_if_rejected(result.left_out, out / "labels" / "rejected.jsonl")
-
-
-def reproduce(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="table3, table4 or table5 of the paper.")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="PASCAL VOC 2012, or a data set with true masks.")],
-    out: Annotated[Path, typer.Option(help="Folder of all runs; what is there and unchanged is kept.")],
-    preset: str | None = typer.Option(None, help="The table's own recipe if left out; lite0 runs on a CPU."),
-    split: str = typer.Option("train_aug", help="Part to learn from."),
-    val_split: str = typer.Option("val", help="Part to score on."),
-    rows: str | None = typer.Option(None, help="Of the table, joined by commas; all if left out."),
-    seeds: int = typer.Option(1, min=1, help="How many seeds of every row's network."),
-    mask_share: float | None = typer.Option(
-        None, min=0, max=1, help="Share of the images whose true mask the row semi sees; those of train if left out."
-    ),
-    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
-    workers: int | None = typer.Option(None, min=1, help="Processes that label and score; default: as many as cores."),
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
-) -> None:
-    """Train and score what a table of the paper compares, and show the paper's figures beside ours."""
-    from bana.data.reading import read_dataset
-    from bana.pipeline.recipe import Recipe
-    from bana.pipeline.reproduce import Study, reproduce, reproduction_table, share_of
-    from bana.pipeline.rows import PRESETS, TABLES
-    from bana.presets import load_preset
-    from bana.segment.run import Machine
-
-    if table not in TABLES:
-        raise SettingsError(f"table {table!r} is not known; choose one of {', '.join(TABLES)}")
-    names = list(TABLES[table]) if rows is None else rows.split(",")
-    dataset = read_dataset(data, split)
-    masked: list[str] = []
-    if "semi" in names:
-        masked = (
-            [record.image_id for record in read_dataset(data, "train")]
-            if mask_share is None
-            else share_of(dataset, mask_share, seed=0)
-        )
-    device = chosen_device(device)
-    result = reproduce(
-        Study(
-            table,
-            dataset,
-            read_dataset(data, val_split),
-            load_preset(preset or PRESETS[table], Recipe),
-            names,
-            range(seeds),
-            masked,
-        ),
-        out,
-        machine=Machine(device),
-        workers=processes(workers, device),
-        console=console,
-    )
-    if as_json:
-        print_json(result.as_dict())
-        return
-    print_tables(reproduction_table(result))

@@ -174,7 +174,7 @@ def required_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap:
     truth = semantic_truth(record, class_table)
     if truth is None:
         raise DataError(
-            f"{record.path}: image {record.image_id} has no true mask to score against; "
+            f"{record.path}: image {record.image_id} has no true mask; "
             "add its mask or choose a --split whose images have masks"
         )
     return truth

@@ -28,7 +28,7 @@ class DetectSettings(Settings):
     """How objects are found.
 
     Attributes:
-        image_side: Longer side, in pixels, to which images are scaled for the network; None: as they are.
+        image_side: Longer side, in pixels, to which images are scaled for the network; None: as in training.
         least_score: Objects with a smaller score are left out.
         most: Objects an image, the surest ones.
     """
@@ -95,6 +95,9 @@ class Detector:
             LabelerError: If there is none, or it is damaged or of another kind.
         """
         network, facts = load_detector(Path(file_or_run))
+        settings = settings or DetectSettings()
+        if settings.image_side is None:
+            settings = settings.model_copy(update={"image_side": facts.instance.image_side})
         return cls(on_device(network, device), facts.classes, settings)
 
     @torch.inference_mode()

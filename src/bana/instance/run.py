@@ -14,7 +14,7 @@ from bana.classify.run import REJECTED, digest_of_start, versions
 from bana.data.faults import OnError
 from bana.data.files import write_json, write_text
 from bana.data.label_folder import LabelFolder
-from bana.data.records import BoxDataset, ImageRecord
+from bana.data.records import BoxDataset
 from bana.data.strict_json import json_lines
 from bana.data.usable import usable_records
 from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
@@ -25,12 +25,13 @@ from bana.instance.detector_file import FILE_NAME, DetectorFacts, build_detector
 from bana.instance.samples import InstanceCrops, collate
 from bana.instance.settings import InstanceSettings
 from bana.instance.stage import InstanceStage
+from bana.instance.targets import ObjectTargets
 from bana.nn.network import on_device
 
 
 def train_detector(
     dataset: BoxDataset,
-    labels: Path,
+    labels: Path | None,
     settings: InstanceSettings,
     out: Path,
     *,
@@ -43,11 +44,11 @@ def train_detector(
     on_error: OnError = "stop",
     console: Console,
 ) -> Path:
-    """Train a Mask R-CNN on the boxes of a data set and the masks that these were labelled with.
+    """Train a Mask R-CNN on the boxes of a data set and the masks that these were labelled with, or their true ones.
 
     Args:
         dataset: Images with boxes; images without any are learnt as showing no object.
-        labels: A folder that ``bana label`` wrote.
+        labels: A folder that ``bana label`` wrote; None: the true masks of the data set.
         settings: Of the network and its training.
         out: The run folder: ``settings.json``, ``log.jsonl``, ``checkpoint.safetensors``, ``detector.safetensors``.
         labeler: Whose backbone it starts from, if the settings ask for that.
@@ -63,28 +64,30 @@ def train_detector(
         The detector file.
 
     Raises:
-        DataError: If an image or its labels cannot be used (``stop``), none has labels, or classes differ.
+        DataError: If an image, its labels or its true mask cannot be used (``stop``), none can, or classes differ.
         LabelerError: If the checkpoint in ``out`` is of another run, or the labeler cannot be read.
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
     if (out / CHECKPOINT).exists() and not resume:
         raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
-    folder = LabelFolder(labels)
-    folder.check_classes(dataset)
-    records, rejected = usable_records(dataset, lambda record: _check_labels(folder, record), on_error)
+    folder = None if labels is None else LabelFolder(labels)
+    if folder is not None:
+        folder.check_classes(dataset)
+    targets = ObjectTargets(dataset.class_table, folder)
+    records, rejected = usable_records(dataset, lambda record: bool(targets.of(record)), on_error)
     identity = {
         "settings": settings.model_dump(mode="json"),
         "data": dataset.fingerprint(),
         "image_ids": hashlib.sha256("\n".join(record.image_id for record in records).encode()).hexdigest(),
-        "labels": folder.labelling,
+        "labels": None if folder is None else folder.labelling,
         "labeler": digest_of_start(settings, labeler),
         "seed": seed,
     }
     check_same_run(out / CHECKPOINT, identity)
     write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
     if not records:
-        raise DataError(f"{dataset.root}: no image with labels is left to train on; see {out / REJECTED}")
+        raise DataError(f"{dataset.root}: no image with masks is left to train on; see {out / REJECTED}")
     write_json(out / "settings.json", identity | {"versions": versions()}, indent=2)
     keep_freed_memory()
     model = build_detector(settings, len(dataset.classes), seed_of(seed, "weights"))
@@ -92,18 +95,10 @@ def train_detector(
         start_from_labeler(model, None, settings, labeler)
     stage = InstanceStage(on_device(model, device), settings)
     loop = Loop(settings.epochs, settings.batch_size, seed, workers, checkpoint_seconds, device, settings.precision)
-    crops = InstanceCrops(records, folder, settings, seed)
+    crops = InstanceCrops(records, targets, settings, seed)
     began = time.monotonic()
     train(stage, crops, len(records), collate, loop, out, identity, console)
     console.print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
     file = out / FILE_NAME
     save_detector(file, model, DetectorFacts(dataset.classes, settings, {**identity, "versions": versions()}))
     return file
-
-
-def _check_labels(labels: LabelFolder, record: ImageRecord) -> bool:
-    if not labels.has(record.image_id):
-        raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
-    labels.boxes(record)
-    labels.label_map("agreed", record)
-    return True

@@ -13,14 +13,13 @@ from torchvision import tv_tensors
 from torchvision.ops import box_area
 
 from bana.data.images import open_record_image
-from bana.data.label_folder import LabelFolder
-from bana.data.masks import decode_mask
-from bana.data.records import BoolArray, ImageRecord
+from bana.data.records import ImageRecord
 from bana.data.transforms import random_crop, randomly_scaled
 from bana.engine.loop import SampleKey
 from bana.engine.seeds import seed_of
 from bana.instance.heads import Target
 from bana.instance.settings import InstanceSettings
+from bana.instance.targets import ObjectTargets
 
 LEAST_VISIBLE = 0.3
 """A box of which a crop shows a smaller share is not learnt, and is not background either."""
@@ -41,16 +40,16 @@ class InstanceCrops(Dataset[Batch]):
 
     Args:
         records: The images.
-        labels: Labels of these images.
+        targets: What is known of their objects.
         settings: Crop, scale and jitter.
         seed: Of the run.
     """
 
     def __init__(
-        self, records: Sequence[ImageRecord], labels: LabelFolder, settings: InstanceSettings, seed: int
+        self, records: Sequence[ImageRecord], targets: ObjectTargets, settings: InstanceSettings, seed: int
     ) -> None:
         self._records = records
-        self._labels = labels
+        self._targets = targets
         self._settings = settings
         self._seed = seed
         self._transform = random_crop(settings.crop, settings.jitter, image_fill=_GRAY, mask_fill=0)
@@ -64,32 +63,19 @@ class InstanceCrops(Dataset[Batch]):
         record = self._records[index]
         torch.manual_seed(seed_of(self._seed, "sample", epoch, index))
         image = tv_tensors.Image(torch.from_numpy(open_record_image(record)).permute(2, 0, 1))
-        known, masks, trust = self._known(record)
-        maps = tv_tensors.Mask(torch.from_numpy(np.concatenate([masks, trust]).astype(np.uint8)))
+        known = self._targets.of(record)
+        planes = np.concatenate([known.masks, [known.reliable, known.uncertain]])
+        maps = tv_tensors.Mask(torch.from_numpy(planes.astype(np.uint8)))
         boxes = tv_tensors.BoundingBoxes(
             torch.from_numpy(record.boxes), format="XYXY", canvas_size=(record.height, record.width)
         )
-        scaled = randomly_scaled(self._settings.scale, image, maps, boxes)
+        scaled = randomly_scaled(self._settings.scale_of(record.height, record.width), image, maps, boxes)
         crop, cut, shown = self._transform(*scaled)
         shares = box_area(shown.as_subclass(Tensor)) / box_area(scaled[2].as_subclass(Tensor)).clamp(min=1e-9)
-        learnt = torch.from_numpy(known) & (shares >= LEAST_VISIBLE)
+        learnt = torch.from_numpy(known.learnt) & (shares >= LEAST_VISIBLE)
         target = _target(cut.as_subclass(Tensor).bool(), shown.as_subclass(Tensor).float(), learnt, shares > 0)
         target["labels"] = torch.from_numpy(record.class_ids)[learnt]
         return Batch(crop.as_subclass(Tensor)[None].float(), [target])
-
-    def _known(self, record: ImageRecord) -> tuple[BoolArray, BoolArray, BoolArray]:
-        """Which boxes are learnt (K,), their masks (K, H, W), and where these are reliable and uncertain (2, H, W)."""
-        boxes = self._labels.boxes(record)
-        size = (record.height, record.width)
-        masks = np.zeros((len(boxes), *size), dtype=bool)
-        for mask, box in zip(masks, boxes, strict=True):
-            if box.status == "ok":
-                mask[:] = decode_mask(box.mask, *size)
-        labelled, reliable = (
-            self._labels.label_map(name, record) <= len(self._labels.classes) for name in ("y_crf", "agreed")
-        )
-        learnt = np.array([box.status != "rejected" for box in boxes], dtype=bool)
-        return learnt, masks, np.stack([reliable, labelled & ~reliable])
 
 
 def collate(samples: Sequence[Batch]) -> Batch:

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from bana.engine.loop import Precision
 from bana.instance.losses import MaskLoss
-from bana.nn.training import Count, NotNegative, TrainingSettings
+from bana.nn.training import Count, NotNegative, SizedTrainingSettings
 
 
-class InstanceSettings(TrainingSettings):
-    """How a Mask R-CNN is built and trained: TrainingSettings, and these.
+class InstanceSettings(SizedTrainingSettings):
+    """How a Mask R-CNN is built and trained: SizedTrainingSettings, and these.
 
     Attributes:
         backbone: As in TrainingSettings; the field's is ``resnet50``.

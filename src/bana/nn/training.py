@@ -17,6 +17,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
+Schedule = Literal["step", "two_steps", "poly"]
+
 
 class TrainingSettings(Settings):
     """What the settings of stages 1 and 3 have in common.
@@ -35,7 +37,9 @@ class TrainingSettings(Settings):
         rate_pretrained: Learning rate of the backbone.
         rate_new: Learning rate of the head and classifier.
         weight_decay: Of weights; biases have none.
-        schedule: ``step`` divides the rates by 10 after two thirds of the run; ``poly`` lets them fall as (1 - p)^0.9.
+        schedule: ``step`` divides the rates by 10 after two thirds of the run; ``two_steps``, once more after 11/12
+            (8 and 11 of Mask R-CNN's 12 epochs); ``poly`` lets them fall as (1 - p)^0.9.
+        warm_up: Share of the run, 0..1, over which the rates first rise from nothing.
         epochs: Passes over the images.
         batch_size: Images a step.
     """
@@ -51,7 +55,8 @@ class TrainingSettings(Settings):
     rate_pretrained: Positive = 1e-3
     rate_new: Positive = 1e-2
     weight_decay: NotNegative = 5e-4
-    schedule: Literal["step", "poly"] = "step"
+    schedule: Schedule = "step"
+    warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.0
     epochs: Count = 15
     batch_size: Count = 20
 
@@ -63,9 +68,26 @@ class TrainingSettings(Settings):
 
     def rate_factor(self, progress: float) -> float:
         """The factor on the learning rates after a share ``progress`` (0..1) of the run."""
+        rising = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
         if self.schedule == "poly":
-            return float((1 - progress) ** 0.9)
-        return 1.0 if progress < 2 / 3 else 0.1
+            return rising * float((1 - progress) ** 0.9)
+        steps = (2 / 3, 11 / 12) if self.schedule == "two_steps" else (2 / 3,)
+        return rising * 0.1 ** sum(progress >= step for step in steps)
+
+
+class SizedTrainingSettings(TrainingSettings):
+    """TrainingSettings of a network that sees images at one size.
+
+    Attributes:
+        image_side: Longer side, in pixels, that images are taken to have before random scaling; None: what they have.
+    """
+
+    image_side: Annotated[int, Field(ge=33, le=8192)] | None = None
+
+    def scale_of(self, height: int, width: int) -> tuple[float, float]:
+        """The least and greatest factor by which an image of H x W pixels is scaled."""
+        factor = 1.0 if self.image_side is None else self.image_side / max(height, width)
+        return self.scale[0] * factor, self.scale[1] * factor
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bana.classify.run import versions
 from bana.data.label_maps import write_label_map
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset
-from bana.data.strict_json import read_json_object
 from bana.engine.seeds import shuffled
-from bana.errors import OutputError, SettingsError
 from bana.evaluate.tables import shown
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.rows import ROWS, TABLES, Row
 from bana.pipeline.stages import Workshop
-from bana.pipeline.steps import MANIFEST, Steps, content_digest
+from bana.pipeline.steps import Steps
+from bana.pipeline.study import check_rows, open_study, spread
 from bana.segment.run import Machine, check_truth
 from bana.segment.scoring import STEPS
 
@@ -94,34 +91,18 @@ def reproduce(
         SettingsError: If a row is not of the table, or a backbone, its weights or the device cannot be had.
     """
     check_truth(study.validation, study.dataset)
-    unknown = [name for name in study.rows if name not in TABLES[study.table]]
-    if unknown:
-        raise SettingsError(f"rows: {unknown[0]!r} is not one of {', '.join(TABLES[study.table])}")
-    facts = {
-        "settings": study.recipe.model_dump(mode="json"),
-        "seed": seed,
-        "versions": versions(),
-        "data": content_digest(study.dataset),
-    }
-    _check_same_study(out, facts)
+    check_rows(study.rows, TABLES[study.table])
     folders = ["classify", "labels", *(_folder(name, number) for name in study.rows for number in study.seeds)]
-    steps = Steps(out, facts, folders, console)
-    shop = Workshop(steps, study.recipe, seed, machine or Machine(), workers, "stop", console)
+    shop = open_study(
+        study.dataset, study.recipe, out, folders, seed=seed, machine=machine, workers=workers, console=console
+    )
     masks = {name: _masks(ROWS[name], study, out / "truth") for name in study.rows}
     labeler = shop.classify(study.dataset)
-    labels = shop.label(study.dataset, labeler)
+    labels = shop.label("labels", study.dataset, shop.recipe_labels(labeler))
     for number in study.seeds:
         for name in study.rows:
             _make(shop, study, name, number, labels, labeler, masks[name])
     return Reproduction(study.table, _collected(shop.steps, study.table))
-
-
-def _check_same_study(out: Path, facts: dict[str, Any]) -> None:
-    """Refuse a folder with runs of another recipe or other images: its figures would stand in one table with ours."""
-    before = read_json_object(out / MANIFEST) if (out / MANIFEST).exists() else facts
-    changed = [name for name in ("settings", "seed", "data") if before.get(name) != facts[name]]
-    if changed:
-        raise OutputError(f"{out}: holds runs with other {', '.join(changed)}; choose another --out")
 
 
 def _make(
@@ -183,14 +164,6 @@ def reproduction_table(result: Reproduction) -> Iterator[Table]:
         table.add_column(heading, justify="right")
     for name, paper in TABLES[result.table].items():
         ours = result.ours.get(name, {})
-        figures = [_spread(list(ours.get(when, {}).values())) for when in STEPS]
+        figures = [spread(list(ours.get(when, {}).values())) for when in STEPS]
         table.add_row(ROWS[name].title, *map(shown, paper), *figures, str(len(ours.get("plain", {}))))
     yield table
-
-
-def _spread(values: list[float]) -> str:
-    """Mean, and the standard deviation of three or more."""
-    if not values:
-        return "-"
-    mean = f"{statistics.mean(values):.1f}"
-    return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 2 else mean

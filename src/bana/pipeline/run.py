@@ -113,10 +113,10 @@ def run_pipeline(
     steps = Steps(out, facts, ("classify", "labels", "segment"), console)
     shop = Workshop(steps, recipe, seed, machine or Machine(), workers, on_error, console)
     labeler = shop.classify(dataset)
-    labels = shop.label(dataset, labeler)
+    labels = shop.label("labels", dataset, shop.recipe_labels(labeler))
     labelled = _labelled(dataset, labels)
     network = shop.segment("segment", recipe.segment, labelled, labels, labeler, validation=validation)
-    label_scores = shop.score_labels(labels, labelled) if has_truth(labelled) else None
+    label_scores = shop.score_labels("evaluate labels", labels, labelled) if has_truth(labelled) else None
     scored = validation or (labelled if label_scores is not None else None)
     network_scores = None if scored is None else shop.score("evaluate", network, scored)
     steps.note(metrics={"labels": label_scores, "network": network_scores})

@@ -15,15 +15,22 @@ from bana.classify.run import digest_of_start, train_classifier
 from bana.data.faults import OnError
 from bana.data.label_folder import MANIFEST as LABELS_MANIFEST
 from bana.data.label_folder import LabelFolder
+from bana.data.prediction_folder import RESULTS
 from bana.data.records import BoxDataset, ImageRecord
-from bana.data.sources import file_digest
-from bana.evaluate import evaluate_labels
+from bana.data.sources import file_digest, record_pictures
+from bana.evaluate import evaluate_detections, evaluate_labels
 from bana.evaluate.scores import LabellingScores
+from bana.instance import DetectSettings
+from bana.instance.detector_file import FILE_NAME as DETECTOR
+from bana.instance.predict import Detecting, write_results
+from bana.instance.run import train_detector
+from bana.instance.settings import InstanceSettings
 from bana.label.run import label_dataset
 from bana.label.sources.choose import SourceChoice
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.steps import Steps, content_digest
 from bana.report.confidence import draw_confidence
+from bana.segment.pictures import predict_pictures
 from bana.segment.run import Machine, Training, train_segmenter
 from bana.segment.scoring import score_segmenter
 from bana.segment.segmenter_file import FILE_NAME as SEGMENTER
@@ -77,17 +84,16 @@ class Workshop:
         self.steps.do("classify", depends, work, lambda folder: (folder / LABELER).is_file())
         return self.steps.out / "classify"
 
-    def label(self, dataset: BoxDataset, labeler: Path) -> Path:
-        """Label the images; returns the folder."""
+    def recipe_labels(self, labeler: Path) -> SourceChoice:
+        """The labels that a labeler gives by the recipe."""
+        return SourceChoice(labelers={"": labeler}, options=self.recipe.label.model_dump(mode="json"))
+
+    def label(self, name: str, dataset: BoxDataset, source: SourceChoice) -> Path:
+        """Label the images in the folder ``name``; returns that folder."""
 
         def work(folder: Path) -> dict[str, Any]:
             run = label_dataset(
-                dataset,
-                SourceChoice(labelers={"": labeler}, options=self.recipe.label.model_dump(mode="json")),
-                folder,
-                workers=self.workers,
-                on_error=self.on_error,
-                console=self.console,
+                dataset, source, folder, workers=self.workers, on_error=self.on_error, console=self.console
             )
             return {"images": run.images, "boxes": run.boxes, "left_out": len(run.rejected)}
 
@@ -97,9 +103,8 @@ class Workshop:
             labels = LabelFolder(folder)
             return all(labels.has(record.image_id) for record in dataset)
 
-        depends = [content_digest(dataset), file_digest(labeler / LABELER), self.recipe.label.model_dump(mode="json")]
-        self.steps.do("labels", depends, work, is_there)
-        return self.steps.out / "labels"
+        self.steps.do(name, [content_digest(dataset), source.facts()], work, is_there)
+        return self.steps.out / name
 
     def segment(
         self,
@@ -142,14 +147,14 @@ class Workshop:
         self.steps.do(name, depends, work, lambda folder: (folder / SEGMENTER).is_file())
         return self.steps.out / name
 
-    def score_labels(self, labels: Path, dataset: BoxDataset) -> dict[str, Any]:
+    def score_labels(self, name: str, labels: Path, dataset: BoxDataset) -> dict[str, Any]:
         """Score the labels of images that have true masks; returns what ``bana evaluate --json`` prints."""
 
         def work(_: Path) -> dict[str, Any]:
             return evaluate_labels(labels, dataset, boundary=False).as_dict()
 
         depends = [content_digest(dataset), LabelFolder(labels).labelling]
-        return self.steps.do("evaluate labels", depends, work, lambda _: True)
+        return self.steps.do(name, depends, work, lambda _: True)
 
     def score(self, name: str, segmenter: Path, dataset: BoxDataset) -> dict[str, Any]:
         """Score a network on images with true masks; returns scores of ``plain`` and ``crf`` as plain values."""
@@ -172,6 +177,57 @@ class Workshop:
             self.recipe.predict.model_dump(mode="json"),
         ]
         return self.steps.do(name, depends, work, lambda _: True)
+
+    def detect(
+        self,
+        name: str,
+        settings: InstanceSettings,
+        dataset: BoxDataset,
+        labels: Path | None,
+        labeler: Path | None,
+        *,
+        seed: int,
+    ) -> Path:
+        """Train a Mask R-CNN in the folder ``name``, on true masks where there are no labels; returns that folder."""
+
+        def work(folder: Path) -> None:
+            train_detector(
+                dataset,
+                labels,
+                settings,
+                folder,
+                labeler=labeler,
+                seed=seed,
+                resume=True,
+                workers=self.machine.workers,
+                checkpoint_seconds=self.machine.checkpoint_seconds,
+                device=self.machine.device,
+                on_error=self.on_error,
+                console=self.console,
+            )
+
+        depends = [
+            content_digest(dataset),
+            settings.model_dump(mode="json"),
+            None if labels is None else LabelFolder(labels).labelling,
+            digest_of_start(settings, labeler),
+            seed,
+        ]
+        self.steps.do(name, depends, work, lambda folder: (folder / DETECTOR).is_file())
+        return self.steps.out / name
+
+    def score_objects(self, name: str, detector: Path, dataset: BoxDataset) -> dict[str, Any]:
+        """Find the objects of images that have true masks, in the folder ``name``; returns their scores."""
+
+        def work(folder: Path) -> dict[str, Any]:
+            job = Detecting(detector / DETECTOR, DetectSettings(), self.machine.device)
+            pictures = record_pictures(dataset)
+            predict_pictures(job, pictures, folder, workers=self.workers, on_error="stop", console=self.console)
+            write_results(folder, (picture.name for picture in pictures), dataset)
+            return evaluate_detections(folder / RESULTS, dataset).as_dict()
+
+        depends = [content_digest(dataset), file_digest(detector / DETECTOR)]
+        return self.steps.do(name, depends, work, lambda folder: (folder / RESULTS).is_file())
 
 
 def has_truth(dataset: BoxDataset) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from bana.engine.loop import Precision
-from bana.nn.training import Count, NotNegative, Positive, TrainingSettings
+from bana.nn.training import Count, NotNegative, Positive, Schedule, TrainingSettings
 
 Loss = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
 """What is learnt from the labels: the noise-aware loss; cross-entropy on S, on all of Y_crf or of Y_ret; on S with
@@ -43,7 +43,7 @@ class SegmentSettings(TrainingSettings):
     detach_confidence: bool = False
     precision: Precision = "float32"
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
-    schedule: Literal["step", "poly"] = "poly"
+    schedule: Schedule = "poly"
     epochs: Count = 45
 
     @model_validator(mode="after")

@@ -1,0 +1,74 @@
+"""What a Mask R-CNN learns of an image's objects: from labels, or from true masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from bana.data.label_folder import LabelFolder
+from bana.data.masks import decode_mask, instance_truth, required_truth
+from bana.data.records import BoolArray, ClassTable, ImageRecord, covered
+from bana.errors import DataError
+
+
+class KnownObjects(NamedTuple):
+    """What is known of an image's K objects.
+
+    Attributes:
+        learnt: bool (K,): those that are; the others are not background either.
+        masks: bool (K, H, W).
+        reliable: bool (H, W), pixels on which masks can be trusted.
+        uncertain: bool (H, W), pixels on which they may be wrong. Others are not known at all.
+    """
+
+    learnt: BoolArray
+    masks: BoolArray
+    reliable: BoolArray
+    uncertain: BoolArray
+
+
+@dataclass(frozen=True)
+class ObjectTargets:
+    """Where the masks of objects come from.
+
+    Attributes:
+        table: The classes.
+        labels: A folder that ``bana label`` wrote; None: the data set's own true masks.
+    """
+
+    table: ClassTable
+    labels: LabelFolder | None
+
+    def of(self, record: ImageRecord) -> KnownObjects:
+        """What is known of a record's objects.
+
+        Raises:
+            DataError: If its labels are missing, damaged or of other boxes; or, without labels, it has no true mask.
+        """
+        return self._true(record) if self.labels is None else self._labelled(record, self.labels)
+
+    def _labelled(self, record: ImageRecord, labels: LabelFolder) -> KnownObjects:
+        if not labels.has(record.image_id):
+            raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
+        boxes, masks = labels.boxes(record), _nothing(record)
+        for mask, box in zip(masks, boxes, strict=True):
+            if box.status == "ok":
+                mask[:] = decode_mask(box.mask, record.height, record.width)
+        labelled, reliable = (labels.label_map(name, record) <= len(self.table) for name in ("y_crf", "agreed"))
+        learnt = np.array([box.status != "rejected" for box in boxes], dtype=bool)
+        return KnownObjects(learnt, masks, reliable, labelled & ~reliable)
+
+    def _true(self, record: ImageRecord) -> KnownObjects:
+        """An object without a mask of its own has what its class has in its box."""
+        masks, truth = _nothing(record), required_truth(record, self.table)
+        own = instance_truth(record) or [None] * len(record)
+        for mask, each, box, class_id in zip(masks, own, record.boxes, record.class_ids, strict=True):
+            mask[:] = covered(box, *truth.shape) & (truth == class_id) if each is None else each
+        known = truth != self.table.ignore_index
+        return KnownObjects(~record.crowd, masks, known, np.zeros_like(known))
+
+
+def _nothing(record: ImageRecord) -> BoolArray:
+    return np.zeros((len(record), record.height, record.width), dtype=bool)

@@ -1,0 +1,164 @@
+"""`bana reproduce table2|table6`: labels of objects, and Mask R-CNNs trained on them, by mask AP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bana.data.records import BoxDataset
+from bana.evaluate.tables import shown
+from bana.label.sources.choose import SourceChoice
+from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES, ObjectRow
+from bana.pipeline.recipe import Recipe
+from bana.pipeline.stages import Workshop
+from bana.pipeline.steps import Steps
+from bana.pipeline.study import check_rows, open_study, spread
+from bana.segment.run import Machine, check_truth
+
+LABEL_TABLE = "table2"
+"""The table whose rows are labels; those of the other are networks."""
+
+
+@dataclass(frozen=True)
+class ObjectStudy:
+    """What a reproduction is made of.
+
+    Attributes:
+        table: ``table2`` or ``table6``.
+        dataset: Images with boxes to label and to learn from; for table 2 with true masks.
+        validation: Images with true masks to score networks on; None for table 2, which scores the labels.
+        recipe: Settings of all stages.
+        rows: Names of the rows to make now; those made before are shown too.
+        seeds: Seeds of the networks.
+        other: A labeler that was trained on other data.
+    """
+
+    table: str
+    dataset: BoxDataset
+    validation: BoxDataset | None
+    recipe: Recipe
+    rows: Sequence[str]
+    seeds: Sequence[int]
+    other: Path
+
+
+@dataclass(frozen=True)
+class ObjectReproduction:
+    """The figures of a table: FIGURES by row and seed (0 for labels)."""
+
+    table: str
+    ours: Mapping[str, Mapping[int, Mapping[str, float | None]]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The table for JSON."""
+        rows = {
+            name: {
+                "title": row.title.strip(),
+                "paper": None if row.paper is None else dict(zip(FIGURES, row.paper, strict=True)),
+                "ours": {str(seed): dict(figures) for seed, figures in self.ours.get(name, {}).items()},
+            }
+            for name, row in OBJECT_TABLES[self.table].items()
+        }
+        return {"table": self.table, "rows": rows}
+
+
+def reproduce_objects(
+    study: ObjectStudy, out: Path, *, seed: int = 0, machine: Machine | None = None, workers: int, console: Console
+) -> ObjectReproduction:
+    """Make the rows of a table that are not made yet.
+
+    Args:
+        study: What is made.
+        out: Gets the box classifier, a folder for every kind of labels, and for every row and seed one with the network
+            and one with what it finds; runs that were killed go on.
+        seed: Of the box classifier.
+        machine: On what training computes; None: on the CPU.
+        workers: Processes that label and predict.
+        console: For progress.
+
+    Raises:
+        DataError: If an image has no true mask where it needs one, or cannot be used.
+        LabelerError: If the labeler of other data is missing or damaged.
+        OutputError: If ``out`` holds runs with another recipe or other images, or cannot be written.
+        SettingsError: If a row is not of the table, or a backbone, its weights or the device cannot be had.
+    """
+    table = OBJECT_TABLES[study.table]
+    check_rows(study.rows, table)
+    check_truth(study.dataset if study.validation is None else study.validation, study.dataset)
+    rows = {name: table[name] for name in study.rows}
+    networks = [_network(name, number) for name in rows for number in study.seeds]
+    folders = ["classify", *(row.labels for row in rows.values()), *networks, *(f"found-{name}" for name in networks)]
+    shop = open_study(
+        study.dataset, study.recipe, out, folders, seed=seed, machine=machine, workers=workers, console=console
+    )
+    if study.validation is None:
+        for name, row in rows.items():
+            shop.score_labels(f"score {name}", _labels(shop, study, row), study.dataset)
+    else:
+        for number in study.seeds:
+            for name, row in rows.items():
+                _score_network(shop, study, study.validation, name, row, number)
+    return ObjectReproduction(study.table, _collected(shop.steps, study.table))
+
+
+def _labels(shop: Workshop, study: ObjectStudy, row: ObjectRow) -> Path:
+    """The folder of a row's labels; what is needed for it is trained first."""
+    assert row.source is not None
+    if row.source == "box":
+        return shop.label(row.labels, study.dataset, SourceChoice(row.source))
+    labeler = study.other if row.labeler == "other" else shop.classify(study.dataset)
+    # Sources other than the labeler have the paper's settings.
+    choice = shop.recipe_labels(labeler) if row.source == "labeler" else SourceChoice(row.source, {"": labeler})
+    return shop.label(row.labels, study.dataset, choice)
+
+
+def _score_network(
+    shop: Workshop, study: ObjectStudy, validation: BoxDataset, name: str, row: ObjectRow, seed: int
+) -> None:
+    labels = None if row.source is None else _labels(shop, study, row)
+    settings = study.recipe.instance
+    if row.mask_loss is not None:
+        settings = settings.model_copy(update={"mask_loss": row.mask_loss})
+    labeler = shop.classify(study.dataset) if settings.start == "labeler" else None
+    folder = _network(name, seed)
+    detector = shop.detect(folder, settings, study.dataset, labels, labeler, seed=seed)
+    shop.score_objects(f"found-{folder}", detector, validation)
+
+
+def _network(name: str, seed: int) -> str:
+    return f"network-{name}-{seed}"
+
+
+def _collected(steps: Steps, table: str) -> dict[str, dict[int, dict[str, float | None]]]:
+    """What all finished rows of a folder got."""
+    ours: dict[str, dict[int, dict[str, float | None]]] = {}
+    for step, facts in steps.finished():
+        if table == LABEL_TABLE:
+            kind, _, name = step.partition(" ")
+            seed = "0"
+        else:
+            kind, _, name = step.partition("-network-")
+            name, _, seed = name.rpartition("-")
+        if kind in ("score", "found") and name in OBJECT_TABLES[table]:
+            ours.setdefault(name, {})[int(seed)] = {each: facts["instances"][each] for each in FIGURES}
+    return ours
+
+
+def object_table(result: ObjectReproduction) -> Iterator[Table]:
+    """The table for a terminal: mask AP, the paper's figures in a line above ours."""
+    what = "labels" if result.table == LABEL_TABLE else "trained on"
+    table = Table(what, "of", title=f"{result.table}: mask AP, %", title_justify="left")
+    for heading in ("AP", "AP50", "AP75", "S", "M", "L"):
+        table.add_column(heading, justify="right")
+    for name, row in OBJECT_TABLES[result.table].items():
+        if row.paper is not None:
+            table.add_row(row.title, "paper", *map(shown, row.paper))
+        if ours := result.ours.get(name):
+            values = ([value for seed in ours.values() if (value := seed[each]) is not None] for each in FIGURES)
+            table.add_row("" if row.paper else row.title, "ours", *map(spread, values))
+    yield table

@@ -1,0 +1,70 @@
+"""What all reproductions of tables have in common: one folder, one recipe, rows that are made one after the other."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bana.classify.run import versions
+from bana.data.records import BoxDataset
+from bana.data.strict_json import read_json_object
+from bana.errors import OutputError, SettingsError
+from bana.evaluate.tables import shown
+from bana.pipeline.recipe import Recipe
+from bana.pipeline.stages import Workshop
+from bana.pipeline.steps import MANIFEST, Steps, content_digest
+from bana.segment.run import Machine
+
+
+def open_study(
+    dataset: BoxDataset,
+    recipe: Recipe,
+    out: Path,
+    folders: Sequence[str],
+    *,
+    seed: int,
+    machine: Machine | None,
+    workers: int,
+    console: Console,
+) -> Workshop:
+    """The workshop of a study's folder; its arguments are those of ``reproduce``, and the folders of its steps.
+
+    Raises:
+        OutputError: If ``out`` holds runs with another recipe or other images, or folders that no study has made.
+    """
+    facts = {
+        "settings": recipe.model_dump(mode="json"),
+        "seed": seed,
+        "versions": versions(),
+        "data": content_digest(dataset),
+    }
+    _check_same_study(out, facts)
+    steps = Steps(out, facts, folders, console)
+    return Workshop(steps, recipe, seed, machine or Machine(), workers, "stop", console)
+
+
+def _check_same_study(out: Path, facts: dict[str, Any]) -> None:
+    """Refuse a folder with runs of another recipe or other images: its figures would stand in one table with ours."""
+    before = read_json_object(out / MANIFEST) if (out / MANIFEST).exists() else facts
+    changed = [name for name in ("settings", "seed", "data") if before.get(name) != facts[name]]
+    if changed:
+        raise OutputError(f"{out}: holds runs with other {', '.join(changed)}; choose another --out")
+
+
+def check_rows(rows: Iterable[str], known: Iterable[str]) -> None:
+    """Raise SettingsError if a row is not of the table."""
+    known = list(known)
+    unknown = [name for name in rows if name not in known]
+    if unknown:
+        raise SettingsError(f"rows: {unknown[0]!r} is not one of {', '.join(known)}")
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean, and the standard deviation of three or more."""
+    if len(values) < 3:
+        return shown(statistics.mean(values) if values else None)
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
