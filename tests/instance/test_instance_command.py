@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from bad_data import refused
@@ -244,3 +245,14 @@ def test_options_of_segmenters_are_refused(bana, run, tiny_segment_run, shapes_v
     refused(bana("predict", run, photo, "--out", tmp_path / "out", "--no-crf"), "--crf: is not for a Mask R-CNN")
     answer = bana("predict", tiny_segment_run, photo, "--out", tmp_path / "out", "--score", 0.5)
     refused(answer, "--score: is for a Mask R-CNN")
+
+
+def test_predict_draws_the_objects_of_pictures(bana, run, shapes_voc, tmp_path):
+    photo = shapes_voc / "JPEGImages/b.jpg"
+    assert bana("predict", run, photo, "--out", tmp_path / "out", "--overlays", "--workers", 1).status == 0
+    with Image.open(tmp_path / "out" / "overlays" / "b.jpg") as overlay:
+        assert overlay.size == (80, 96)
+    (tmp_path / "out" / "overlays" / "b.jpg").unlink()
+    again = bana("predict", run, photo, "--out", tmp_path / "out", "--overlays", "--workers", 1, "--json")
+    assert json.loads(again.out)["predicted"] == 1
+    assert (tmp_path / "out" / "overlays" / "b.jpg").is_file()

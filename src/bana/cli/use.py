@@ -84,16 +84,19 @@ def _predictor(run: Path, semantic: dict[str, Any], score: float | None, device:
     from bana.instance.detector_file import detector_path, is_detector
     from bana.instance.predict import Detecting
     from bana.presets import parse_settings
+    from bana.report.object_overlay import objects_jpeg
     from bana.report.overlay import overlay_jpeg
     from bana.segment.predict import Outputs, Segmenting
     from bana.segment.segmenter import PredictSettings
     from bana.segment.segmenter_file import segmenter_path
 
     if is_detector(run):
+        draw = objects_jpeg if semantic.pop("overlays", False) else None
         if semantic:
             raise SettingsError(f"--{next(iter(semantic))}: is not for a Mask R-CNN, as {run} is; leave it out")
         chosen = {} if score is None else {"least_score": score}
-        return Detecting(detector_path(run), parse_settings(chosen, DetectSettings, "options"), device), True
+        settings = parse_settings(chosen, DetectSettings, "options")
+        return Detecting(detector_path(run), settings, draw, device), True
     if score is not None:
         raise SettingsError(f"--score: is for a Mask R-CNN, which {run} is not; leave it out")
     outputs = Outputs(overlay_jpeg if semantic.pop("overlays", False) else None, semantic.pop("probabilities", False))

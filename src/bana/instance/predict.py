@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,14 @@ import numpy.typing as npt
 
 from bana.data.files import write_text
 from bana.data.masks import encode_mask
-from bana.data.prediction_folder import RESULTS
-from bana.data.records import BoxDataset
+from bana.data.prediction_folder import OVERLAYS, RESULTS
+from bana.data.records import BoxDataset, ClassTable
 from bana.data.strict_json import read_json_object
 from bana.instance.detector import Detections, Detector, DetectSettings
 from bana.segment.pictures import entry_path
+
+Draw = Callable[[npt.NDArray[np.uint8], Detections, ClassTable], bytes]
+"""Makes a JPEG file of an image uint8 (H, W, 3) and its objects."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,14 @@ class Detecting:
     Attributes:
         detector: The detector file.
         settings: Of prediction.
+        draw: Draws a JPEG for ``overlays``; a function of a module, for other processes must find it. None: no
+            overlays.
         device: Where the network runs; with a GPU one process is enough.
     """
 
     detector: Path
     settings: DetectSettings
+    draw: Draw | None = None
     device: str = "cpu"
 
     def prepare(self) -> _Prepared:
@@ -42,20 +48,29 @@ class Detecting:
         digest = hashlib.sha256(self.detector.read_bytes())
         digest.update(json.dumps(settings, sort_keys=True).encode())
         facts = {"classes": list(detector.class_table.names), "settings": settings, "prediction": digest.hexdigest()}
-        return _Prepared(detector, facts)
+        return _Prepared(detector, self.draw, facts)
 
 
 @dataclass(frozen=True)
 class _Prepared:
     detector: Detector
+    draw: Draw | None
     facts: dict[str, Any]
 
     def files(self, name: str) -> set[str]:
-        return set()
+        return set() if self.draw is None else {_overlay_path(name)}
 
     def __call__(self, name: str, image: npt.NDArray[np.uint8]) -> tuple[dict[str, bytes], dict[str, Any]]:
         height, width = image.shape[:2]
-        return {}, {"height": height, "width": width, "objects": _entries(self.detector(image))}
+        found = self.detector(image)
+        contents = (
+            {} if self.draw is None else {_overlay_path(name): self.draw(image, found, self.detector.class_table)}
+        )
+        return contents, {"height": height, "width": width, "objects": _entries(found)}
+
+
+def _overlay_path(name: str) -> str:
+    return f"{OVERLAYS}/{name}.jpg"
 
 
 def write_results(out: Path, names: Iterable[str], dataset: BoxDataset | None) -> int:

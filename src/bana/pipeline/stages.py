@@ -220,7 +220,7 @@ class Workshop:
         """Find the objects of images that have true masks, in the folder ``name``; returns their scores."""
 
         def work(folder: Path) -> dict[str, Any]:
-            job = Detecting(detector / DETECTOR, DetectSettings(), self.machine.device)
+            job = Detecting(detector / DETECTOR, DetectSettings(), device=self.machine.device)
             pictures = record_pictures(dataset)
             predict_pictures(job, pictures, folder, workers=self.workers, on_error="stop", console=self.console)
             write_results(folder, (picture.name for picture in pictures), dataset)

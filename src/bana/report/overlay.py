@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from io import BytesIO
 
 import numpy as np
@@ -17,11 +18,13 @@ _SHARE = 0.6
 """Of a class's colour on its pixels; the rest is the photograph."""
 
 _RIM_SHARE = 0.95
-_PAPER: Colour = (252, 252, 249)
+PAPER: Colour = (252, 252, 249)
 _STRIP = 1 << 18
 """Pixels that are blended at once, which bounds the memory whatever the image's size."""
 
-_LEAST_LETTERS = 9
+LEAST_LETTERS = 9
+"""The size, in pixels, below which letters are not worth drawing."""
+
 _MOST_WIDTH, _MOST_HEIGHT = 0.5, 0.45
 """Shares of the photograph that the legend may cover."""
 
@@ -43,9 +46,24 @@ def overlay_jpeg(image: Picture, labels: LabelMap, class_table: ClassTable) -> b
     Returns:
         A JPEG file of the photograph's size.
     """
-    size = np.sqrt(labels.size)  # of a square with as many pixels
-    width = max(1, round(size / 250))
-    keep, add = _weights(class_table, np.iinfo(labels.dtype).max + 1)
+    picture, counts = blended(image, labels, len(class_table))
+    drawing = Image.fromarray(picture)
+    ranked = np.argsort(-counts[1 : len(class_table) + 1], kind="stable").tolist()
+    shown = [class_id for class_id in (index + 1 for index in ranked) if counts[class_id]]
+    _draw_legend(drawing, shown, class_table.names, letters_for(drawing))
+    return jpeg(drawing)
+
+
+def blended(image: Picture, labels: LabelMap, count: int) -> tuple[Picture, npt.NDArray[np.int64]]:
+    """The photograph with every region in its label's colour, and rims at borders; how many pixels each label has.
+
+    Args:
+        image: uint8 (H, W, 3).
+        labels: uint8 or uint16 (H, W).
+        count: Labels 1..count have colours; others show the photograph.
+    """
+    width = max(1, round(np.sqrt(labels.size) / 250))
+    keep, add = _weights(count, np.iinfo(labels.dtype).max + 1)
     picture = np.empty_like(image)
     counts = np.zeros(len(keep) // 2, np.int64)
     rows = max(1, _STRIP // labels.shape[1])
@@ -57,20 +75,26 @@ def overlay_jpeg(image: Picture, labels: LabelMap, class_table: ClassTable) -> b
         index = labels[strip] + len(counts) * rim.astype(np.int32)
         picture[strip] = (image[strip] * keep[index][..., None] + add[index]) >> 8
         counts += np.bincount(labels[strip].ravel(), minlength=len(counts))
-    drawing = Image.fromarray(picture)
-    ranked = np.argsort(-counts[1 : len(class_table) + 1], kind="stable").tolist()
-    shown = [class_id for class_id in (index + 1 for index in ranked) if counts[class_id]]
-    _draw_legend(drawing, shown, class_table.names, round(size * 0.034))
+    return picture, counts
+
+
+def letters_for(drawing: Image.Image) -> int:
+    """The size, in pixels, of letters on a picture."""
+    return round(math.sqrt(drawing.width * drawing.height) * 0.034)
+
+
+def jpeg(drawing: Image.Image) -> bytes:
+    """A picture as a JPEG file."""
     file = BytesIO()
     drawing.save(file, format="JPEG", quality=90, subsampling=0)
     return file.getvalue()
 
 
-def _weights(class_table: ClassTable, labels: int) -> tuple[Weights, Weights]:
+def _weights(count: int, labels: int) -> tuple[Weights, Weights]:
     """What becomes of a pixel's value v, in 256ths: ``v * keep + add``, of each label, and then of each on a rim.
 
     Args:
-        class_table: The classes.
+        count: Labels 1..count have colours.
         labels: How many labels there can be.
 
     Returns:
@@ -79,11 +103,11 @@ def _weights(class_table: ClassTable, labels: int) -> tuple[Weights, Weights]:
     keep = np.full((2, labels), 256, np.uint16)
     add = np.zeros((2, labels, 3), np.uint16)
     for rim, share in enumerate((_SHARE, _RIM_SHARE)):
-        for class_id in range(1, min(len(class_table) + 1, labels)):
-            colour = np.array(_colour(class_id))
+        for label in range(1, min(count + 1, labels)):
+            colour = np.array(colour_of(label))
             over = colour + (255 - colour) * (0.55 * rim)
-            keep[rim, class_id] = round(256 * (1 - share))
-            add[rim, class_id] = over * (256 - keep[rim, class_id])
+            keep[rim, label] = round(256 * (1 - share))
+            add[rim, label] = over * (256 - keep[rim, label])
     return keep.ravel(), add.reshape(-1, 3)
 
 
@@ -100,7 +124,7 @@ def _borders(labels: LabelMap, width: int) -> BoolArray:
 
 def _draw_legend(drawing: Image.Image, class_ids: list[int], names: tuple[str, ...], letters: int) -> None:
     """Write the classes on a dark plate at the bottom left; what has no room is counted at the end."""
-    if letters < _LEAST_LETTERS or not class_ids:
+    if letters < LEAST_LETTERS or not class_ids:
         return
     line, pad, gap = round(letters * 1.5), round(letters * 0.6), round(letters * 0.5)
     margin = pad
@@ -115,19 +139,19 @@ def _draw_legend(drawing: Image.Image, class_ids: list[int], names: tuple[str, .
     widest = max(font_for(text, letters).getlength(text) for text in texts)
     width, height = round(widest) + letters + gap + 2 * pad, len(texts) * line + pad
     top = drawing.height - margin - height
-    _darken(drawing, (margin, top, margin + width, top + height), round(letters * 0.4))
+    darken(drawing, (margin, top, margin + width, top + height), round(letters * 0.4))
     draw = ImageDraw.Draw(drawing)
     for index, text in enumerate(texts):
         left, middle = margin + pad, top + pad / 2 + (index + 0.5) * line
         if index < len(shown):
             half = letters * 0.42
             square = (left, middle - half, left + 2 * half, middle + half)
-            draw.rounded_rectangle(square, round(letters * 0.2), _colour(shown[index]))
+            draw.rounded_rectangle(square, round(letters * 0.2), colour_of(shown[index]))
             left += letters + gap
-        draw.text((left, middle), text, _PAPER, font_for(text, letters), anchor="lm")
+        draw.text((left, middle), text, PAPER, font_for(text, letters), anchor="lm")
 
 
-def _darken(drawing: Image.Image, box: tuple[int, int, int, int], radius: int) -> None:
+def darken(drawing: Image.Image, box: tuple[int, int, int, int], radius: int) -> None:
     """Make a plate with round corners so dark that bright letters can be read on whatever is under it."""
     size = (box[2] - box[0], box[3] - box[1])
     stencil = Image.new("L", size)
@@ -135,5 +159,6 @@ def _darken(drawing: Image.Image, box: tuple[int, int, int, int], radius: int) -
     drawing.paste(Image.new("RGB", size, INK), box[:2], stencil)
 
 
-def _colour(class_id: int) -> Colour:
-    return PALETTE[(class_id - 1) % len(PALETTE)]
+def colour_of(label: int) -> Colour:
+    """The colour of a label, from 1 on."""
+    return PALETTE[(label - 1) % len(PALETTE)]
