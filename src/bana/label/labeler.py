@@ -16,12 +16,11 @@ from torch import Tensor
 from bana.classify.labeler_file import load_classifier, pretrained_path
 from bana.classify.model import BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
-from bana.data.label_maps import LabelMap
-from bana.data.records import BoolArray, ClassTable, overlapping_groups
-from bana.label.assembly import assemble, cut_by_boxes
+from bana.data.records import ClassTable
+from bana.label.assembly import assemble
 from bana.label.class_transfer import matching_classes
 from bana.label.depths import with_finest
-from bana.label.overlaps import divided_masks
+from bana.label.overlaps import instance_masks
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
 from bana.label.settings import LabelSettings
@@ -149,7 +148,9 @@ class Labeler(Source):
             y_crf,
             names[retrieved.numpy()],
             confidence.numpy(),
-            masks=self._instance_masks(image, view, y_crf) if self.settings.instance_aware else None,
+            masks=instance_masks(scene, y_crf, view.features, image, self._crf)
+            if self.settings.instance_aware
+            else None,
             predicted_classes=self._box_classes(scene, features),
         )
 
@@ -238,17 +239,6 @@ class Labeler(Source):
             return view.weights[trained]
         weight = (1.0 - view.attention) * view.scene.of_class(label).any(0)
         return view.features.sum(weight[None])[0] / weight.sum().clamp(min=1e-12)
-
-    def _instance_masks(self, image: Image, view: _View, y_crf: LabelMap) -> BoolArray:
-        """One mask a box, no pixel in two of a class: bool (K, H, W)."""
-        scene = view.scene
-        masks = cut_by_boxes(scene, y_crf)
-        usable = np.flatnonzero(scene.usable)
-        boxes = scene.inside[usable]
-        for group in overlapping_groups(boxes, scene.class_ids[usable]):
-            numbers = usable[group]
-            masks[numbers] = divided_masks(masks[numbers], scene.inside[numbers], view.features, image, self._crf)
-        return masks
 
     def _box_classes(self, scene: Scene, features: Tensor) -> list[int | None]:
         """The class of every box by the classifier: 0 background, None if it is not one of ``classes``."""

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from bana.crf import DenseCRF
-from bana.data.records import BoolArray, FloatArray, front_last
+from bana.data.label_maps import LabelMap
+from bana.data.records import BoolArray, FloatArray, front_last, overlapping_groups
+from bana.label.assembly import cut_by_boxes
+from bana.label.scene import Scene
 from bana.label.source import Image
 from bana.label.upsampled import UpsampledFeatures
 
@@ -24,6 +27,26 @@ NEARNESS = 1.0
 _LEAST_OWN = 0.1
 """A box that has a smaller share of its mask for itself is represented by its whole mask; one that keeps a smaller
 share of it in the end gets all of it."""
+
+
+def instance_masks(
+    scene: Scene, labels: LabelMap, features: UpsampledFeatures, image: Image, crf: DenseCRF
+) -> BoolArray:
+    """One mask a box, no pixel in two of one class: bool (K, H, W), parts of the class's pixels in the box.
+
+    Args:
+        scene: The image's boxes.
+        labels: (H, W), the class of every pixel.
+        features: Of the image.
+        image: uint8 (H, W, 3).
+        crf: Decides between boxes.
+    """
+    masks = cut_by_boxes(scene, labels)
+    usable = np.flatnonzero(scene.usable)
+    for group in overlapping_groups(scene.inside[usable], scene.class_ids[usable]):
+        numbers = usable[group]
+        masks[numbers] = divided_masks(masks[numbers], scene.inside[numbers], features, image, crf)
+    return masks
 
 
 def divided_masks(
