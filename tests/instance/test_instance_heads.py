@@ -2,10 +2,13 @@ import pytest
 import torch
 from torchvision.models.detection.roi_heads import RoIHeads
 
+from bana.instance.detector_file import build_detector
 from bana.instance.heads import MaskObjective, box_cells, without_ignored
 from bana.instance.losses import MASK_LOSSES
 from bana.instance.model import InstanceNetwork
 from bana.nn.backbones import create_backbone
+from bana.pipeline.recipe import Recipe
+from bana.presets import load_preset
 from reference import mask_loss_loops
 
 
@@ -152,3 +155,23 @@ def test_what_is_found_has_scores_classes_and_masks(network):
     assert found["labels"].min() >= 1
     assert found["labels"].max() <= 3
     assert (found["scores"].diff() <= 0).all()
+
+
+def test_the_network_of_preset_coco_is_torchvisions_but_for_its_anchors():
+    """Layer by layer the same shapes; each place has six anchors where torchvision's has three."""
+    from torchvision.models.detection import maskrcnn_resnet50_fpn
+
+    settings = load_preset("coco", Recipe).instance
+    ours = build_detector(settings, 90, seed=0, weights="random")
+    theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=91)
+
+    def shapes(*parts):
+        return sorted(tuple(value.shape) for part in parts for value in part.parameters())
+
+    assert shapes(ours.pyramid) == shapes(theirs.backbone.fpn)
+    assert shapes(ours.roi_heads) == shapes(theirs.roi_heads)
+    assert shapes(ours.rpn.head.conv) == shapes(theirs.rpn.head.conv)
+    convolutions = [tuple(value.shape) for value in ours.backbone.parameters() if value.ndim == 4]
+    assert sorted(convolutions) == sorted(tuple(v.shape) for v in theirs.backbone.body.parameters() if v.ndim == 4)
+    assert ours.rpn.anchor_generator.num_anchors_per_location() == [6] * 5
+    assert ours.rpn.head.cls_logits.out_channels == 6
