@@ -289,6 +289,7 @@ def test_options_of_other_tables(bana, objects_preset, data, tmp_path):
 
     refused(reproduce("table6", "--mask-share", 0.5), "--mask-share: is not for table6")
     refused(reproduce("table3", "--labeler", "run"), "--labeler: is not for table3")
+    refused(reproduce("table6", "--split", "train"), "table6: needs --val-split")
     refused(
         reproduce("table2", "--split", "train", "--rows", "own,nal"), "rows: 'nal' is not one of other-bap, other-ret"
     )

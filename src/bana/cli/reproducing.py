@@ -25,8 +25,8 @@ def reproduce(
         typer.Option(help="Run of bana classify on other data, for tables 2 and 6; bana's own if left out."),
     ] = None,
     preset: str | None = typer.Option(None, help="The table's own recipe if left out; lite0 runs on a CPU."),
-    split: str | None = typer.Option(None, help="Part to learn from; train_aug, or for MS-COCO train2017."),
-    val_split: str | None = typer.Option(None, help="Part to score on; val, or for MS-COCO val2017."),
+    split: str | None = typer.Option(None, help="Part to learn from; for tables 3 to 5 train_aug if left out."),
+    val_split: str | None = typer.Option(None, help="Part to score on; for tables 3 to 5 val if left out."),
     rows: str | None = typer.Option(None, help="Of the table, joined by commas; all if left out."),
     seeds: int = typer.Option(1, min=1, help="How many seeds of every row's network."),
     mask_share: float | None = typer.Option(
@@ -112,6 +112,8 @@ def _object_study(
     from bana.data.reading import read_dataset
     from bana.pipeline.reproduce_objects import LABEL_TABLE, ObjectStudy
 
-    dataset = read_dataset(data, split or "train2017")
-    validation = None if table == LABEL_TABLE else read_dataset(data, val_split or "val2017")
+    if table != LABEL_TABLE and val_split is None:
+        raise SettingsError(f"{table}: needs --val-split, the part to score on, such as val2017")
+    dataset = read_dataset(data, split)
+    validation = None if table == LABEL_TABLE else read_dataset(data, val_split)
     return ObjectStudy(table, dataset, validation, recipe, rows, range(seeds), labeler or pretrained_path())
