@@ -11,9 +11,7 @@ from bana.cli.shell import chosen_device, console, print_json, print_tables, pro
 from bana.errors import SettingsError
 
 if TYPE_CHECKING:
-    from bana.pipeline.recipe import Recipe
-    from bana.pipeline.reproduce import Study
-    from bana.pipeline.reproduce_objects import ObjectStudy
+    from bana.data.records import BoxDataset
 
 
 def reproduce(
@@ -37,36 +35,40 @@ def reproduce(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
     """Train and score what a table of the paper compares, and show the paper's figures beside ours."""
+    from bana.classify.labeler_file import pretrained_path
+    from bana.data.reading import read_dataset
     from bana.pipeline.object_rows import OBJECT_TABLES
     from bana.pipeline.recipe import Recipe
+    from bana.pipeline.reproduce import Study, reproduce, reproduction_table
+    from bana.pipeline.reproduce_objects import LABEL_TABLE, ObjectStudy, object_table, reproduce_objects
     from bana.pipeline.rows import PRESETS, TABLES
     from bana.presets import load_preset
     from bana.segment.run import Machine
 
-    for_coco = table in OBJECT_TABLES
-    if not for_coco and table not in TABLES:
-        raise SettingsError(
-            f"table {table!r} is not known; choose one of {', '.join(sorted([*TABLES, *OBJECT_TABLES]))}"
-        )
-    if for_coco and mask_share is not None:
+    of_objects = table in OBJECT_TABLES
+    if not of_objects and table not in TABLES:
+        tables = ", ".join(sorted([*TABLES, *OBJECT_TABLES]))
+        raise SettingsError(f"table {table!r} is not known; choose one of {tables}")
+    if of_objects and mask_share is not None:
         raise SettingsError(f"--mask-share: is not for {table}; leave it out")
-    if labeler is not None and not for_coco:
+    if labeler is not None and not of_objects:
         raise SettingsError(f"--labeler: is not for {table}; leave it out")
+    if of_objects and table != LABEL_TABLE and val_split is None:
+        raise SettingsError(f"{table}: needs --val-split, the part to score on, such as val2017")
     recipe = load_preset(preset or PRESETS.get(table, "coco"), Recipe)
-    names = list(OBJECT_TABLES[table] if for_coco else TABLES[table]) if rows is None else rows.split(",")
+    names = list(OBJECT_TABLES[table] if of_objects else TABLES[table]) if rows is None else rows.split(",")
+    dataset = read_dataset(data, split or (None if of_objects else "train_aug"))
     device = chosen_device(device)
-    machine, workers = Machine(device), processes(workers, device)
-    if for_coco:
-        from bana.pipeline.reproduce_objects import object_table, reproduce_objects
-
-        objects = _object_study(table, data, split, val_split, recipe, names, seeds, labeler)
-        found = reproduce_objects(objects, out, machine=machine, workers=workers, console=console)
+    machine, processors = Machine(device), processes(workers, device)
+    if of_objects:
+        scored = None if table == LABEL_TABLE else read_dataset(data, val_split)
+        wanted = ObjectStudy(table, dataset, scored, recipe, names, range(seeds), labeler or pretrained_path())
+        found = reproduce_objects(wanted, out, machine=machine, workers=processors, console=console)
         answer, lines = found.as_dict(), object_table(found)
     else:
-        from bana.pipeline.reproduce import reproduce, reproduction_table
-
-        study = _study(table, data, split, val_split, recipe, names, seeds, mask_share)
-        made = reproduce(study, out, machine=machine, workers=workers, console=console)
+        masked = _masked(data, dataset, mask_share) if "semi" in names else []
+        study = Study(table, dataset, read_dataset(data, val_split or "val"), recipe, names, range(seeds), masked)
+        made = reproduce(study, out, machine=machine, workers=processors, console=console)
         answer, lines = made.as_dict(), reproduction_table(made)
     if as_json:
         print_json(answer)
@@ -74,46 +76,11 @@ def reproduce(
         print_tables(lines)
 
 
-def _study(
-    table: str,
-    data: Path,
-    split: str | None,
-    val_split: str | None,
-    recipe: Recipe,
-    rows: list[str],
-    seeds: int,
-    mask_share: float | None,
-) -> Study:
-    """Tables 3 to 5."""
+def _masked(data: Path, dataset: BoxDataset, share: float | None) -> list[str]:
+    """The images whose true masks the row semi sees."""
     from bana.data.reading import read_dataset
-    from bana.pipeline.reproduce import Study, share_of
+    from bana.pipeline.reproduce import share_of
 
-    dataset = read_dataset(data, split or "train_aug")
-    masked: list[str] = []
-    if "semi" in rows and mask_share is None:
-        masked = [record.image_id for record in read_dataset(data, "train")]
-    elif "semi" in rows and mask_share is not None:
-        masked = share_of(dataset, mask_share, seed=0)
-    return Study(table, dataset, read_dataset(data, val_split or "val"), recipe, rows, range(seeds), masked)
-
-
-def _object_study(
-    table: str,
-    data: Path,
-    split: str | None,
-    val_split: str | None,
-    recipe: Recipe,
-    rows: list[str],
-    seeds: int,
-    labeler: Path | None,
-) -> ObjectStudy:
-    """Tables 2 and 6."""
-    from bana.classify.labeler_file import pretrained_path
-    from bana.data.reading import read_dataset
-    from bana.pipeline.reproduce_objects import LABEL_TABLE, ObjectStudy
-
-    if table != LABEL_TABLE and val_split is None:
-        raise SettingsError(f"{table}: needs --val-split, the part to score on, such as val2017")
-    dataset = read_dataset(data, split)
-    validation = None if table == LABEL_TABLE else read_dataset(data, val_split)
-    return ObjectStudy(table, dataset, validation, recipe, rows, range(seeds), labeler or pretrained_path())
+    if share is not None:
+        return share_of(dataset, share, seed=0)
+    return [record.image_id for record in read_dataset(data, "train")]
