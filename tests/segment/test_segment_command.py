@@ -219,7 +219,7 @@ def test_an_image_without_labels(segment, shapes_voc, tiny_labels, tmp_path):
         (["--val-split", "train"], "image a has no true mask; add its mask"),
         (["--epochs", "0"], "options: epochs: Input should be greater than or equal to 1"),
         (["--masks", "nowhere"], "nowhere: holds no masks (<image>.png); check the path"),
-        (["--preset", "vgg17"], "preset 'vgg17' is not known; choose one of lite0, resnet101, small, vgg16"),
+        (["--preset", "vgg17"], "preset 'vgg17' is not known; choose one of coco, lite0, resnet101, small, vgg16"),
     ],
 )
 def test_bad_options(segment, shapes_voc, tmp_path, options, message):

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from rich.console import Console
 
-from bana._version import __version__
 from bana.classify.labeler_file import (
     FILE_NAME,
     LabelerFacts,
@@ -26,21 +21,16 @@ from bana.classify.samples import BoxCrops, collate
 from bana.classify.settings import ClassifySettings
 from bana.classify.stage import ClassifyStage
 from bana.data.faults import OnError
-from bana.data.files import write_json, write_text
 from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
-from bana.data.strict_json import json_lines
 from bana.data.usable import usable_records
-from bana.engine.loop import CHECKPOINT, Loop, SampleKey, check_same_run, train
-from bana.engine.memory import keep_freed_memory
+from bana.engine.loop import CHECKPOINT, Loop, SampleKey, train
+from bana.engine.run_folder import open_run, refuse_a_run, versions
 from bana.engine.seeds import seed_of, shuffled
-from bana.errors import DataError, OutputError, SettingsError
+from bana.errors import SettingsError
 from bana.nn.network import on_device
 from bana.nn.training import TrainingSettings
-
-REJECTED = "rejected.jsonl"
-"""The file of a run folder that names the images left out, one JSON object a line."""
 
 CALIBRATION_IMAGES = 32
 """Crops from which the statistics of the backbone's features are taken."""
@@ -88,8 +78,8 @@ def train_classifier(
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
-    if (out / CHECKPOINT).exists() and not resume:
-        raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+    if not resume:
+        refuse_a_run(out)
     records, rejected = usable_records(dataset, lambda record: bool((~record.crowd).any()), on_error)
     model = build_classifier(settings, len(dataset.classes), seed_of(seed, "weights"))
     identity = {
@@ -105,12 +95,8 @@ def train_classifier(
         folder = LabelFolder(labels)
         folder.check_classes(dataset)
         identity["labels"] = folder.labelling
-    check_same_run(out / CHECKPOINT, identity)
-    write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
-    if not records:
-        raise DataError(f"{dataset.root}: no image with boxes is left to train on; see {out / REJECTED}")
-    write_json(out / "settings.json", identity | {"label": label_settings, "versions": versions()}, indent=2)
-    keep_freed_memory()
+    missing = f"{dataset.root}: no image with boxes"
+    open_run(out, identity, len(records), rejected, missing, label=label_settings)
     crops = BoxCrops(records, settings, seed, folder)
     if settings.start == "labeler" and labeler is not None:
         start_from_labeler(model, dataset.classes, settings, labeler)
@@ -125,16 +111,6 @@ def train_classifier(
     file = out / FILE_NAME
     save_labeler(file, model, LabelerFacts(dataset.classes, settings, label_settings, facts))
     return file
-
-
-def versions() -> dict[str, str]:
-    """The versions that a run depends on."""
-    return {
-        "bana": __version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
 
 
 def digest_of_start(settings: TrainingSettings, labeler: Path | None) -> str | None:

@@ -31,8 +31,8 @@ def train_objects(
 ) -> None:
     """Train a Mask R-CNN; ``semantic`` are options that mean nothing to it, None where they were not given."""
     from bana.classify.labeler_file import pretrained_path
-    from bana.classify.run import REJECTED
     from bana.data.reading import read_dataset
+    from bana.engine.run_folder import REJECTED
     from bana.instance.run import train_detector
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings

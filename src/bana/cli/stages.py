@@ -38,8 +38,9 @@ def classify(
 ) -> None:
     """Train a box classifier (stage 1). The run folder then serves as --labeler."""
     from bana.classify.labeler_file import pretrained_path
-    from bana.classify.run import REJECTED, train_classifier
+    from bana.classify.run import train_classifier
     from bana.data.reading import read_dataset
+    from bana.engine.run_folder import REJECTED
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
 
@@ -140,9 +141,9 @@ def segment(
 ) -> None:
     """Train a segmentation network on labels (stage 3). It then needs no boxes: bana predict."""
     from bana.classify.labeler_file import pretrained_path
-    from bana.classify.run import REJECTED
     from bana.data.masks import mask_files
     from bana.data.reading import read_dataset
+    from bana.engine.run_folder import REJECTED
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
     from bana.report.confidence import draw_confidence

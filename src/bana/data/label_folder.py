@@ -85,6 +85,11 @@ class LabelFolder:
         files = [self._map_path(name, image_id) for name in LABELLINGS]
         return all(file.is_file() for file in (*files, self._boxes_path(image_id)))
 
+    def require(self, record: ImageRecord) -> None:
+        """Raise DataError if a file of an image is not there."""
+        if not self.has(record.image_id):
+            raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
+
     def label_map(self, labelling: str, record: ImageRecord) -> LabelMap:
         """The class of every pixel, (H, W), under one of LABELLINGS.
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
 from bana.classify.labeler_file import start_from_labeler
-from bana.classify.run import REJECTED, digest_of_start, versions
+from bana.classify.run import digest_of_start
 from bana.data.faults import OnError
-from bana.data.files import write_json, write_text
 from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset
-from bana.data.strict_json import json_lines
 from bana.data.usable import usable_records
-from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
-from bana.engine.memory import keep_freed_memory
+from bana.engine.loop import Loop, train
+from bana.engine.run_folder import open_run, refuse_a_run, versions
 from bana.engine.seeds import seed_of
-from bana.errors import DataError, OutputError
 from bana.instance.detector_file import FILE_NAME, DetectorFacts, build_detector, save_detector
 from bana.instance.samples import InstanceCrops, collate
 from bana.instance.settings import InstanceSettings
@@ -69,8 +65,8 @@ def train_detector(
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
-    if (out / CHECKPOINT).exists() and not resume:
-        raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+    if not resume:
+        refuse_a_run(out)
     folder = None if labels is None else LabelFolder(labels)
     if folder is not None:
         folder.check_classes(dataset)
@@ -84,12 +80,7 @@ def train_detector(
         "labeler": digest_of_start(settings, labeler),
         "seed": seed,
     }
-    check_same_run(out / CHECKPOINT, identity)
-    write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
-    if not records:
-        raise DataError(f"{dataset.root}: no image with masks is left to train on; see {out / REJECTED}")
-    write_json(out / "settings.json", identity | {"versions": versions()}, indent=2)
-    keep_freed_memory()
+    open_run(out, identity, len(records), rejected, f"{dataset.root}: no image with masks")
     model = build_detector(settings, len(dataset.classes), seed_of(seed, "weights"))
     if settings.start == "labeler" and labeler is not None:
         start_from_labeler(model, None, settings, labeler)

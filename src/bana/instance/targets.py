@@ -10,7 +10,6 @@ import numpy as np
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask, instance_truth, required_truth
 from bana.data.records import BoolArray, ClassTable, ImageRecord, covered
-from bana.errors import DataError
 
 
 class KnownObjects(NamedTuple):
@@ -50,8 +49,7 @@ class ObjectTargets:
         return self._true(record) if self.labels is None else self._labelled(record, self.labels)
 
     def _labelled(self, record: ImageRecord, labels: LabelFolder) -> KnownObjects:
-        if not labels.has(record.image_id):
-            raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
+        labels.require(record)
         boxes, masks = labels.boxes(record), _nothing(record)
         for mask, box in zip(masks, boxes, strict=True):
             if box.status == "ok":

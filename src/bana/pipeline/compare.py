@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from bana.classify.run import versions
 from bana.data.label_folder import MANIFEST as LABELS_MANIFEST
 from bana.data.label_folder import LabelFolder, LabelledBox
 from bana.data.label_maps import LabelMap
 from bana.data.masks import decode_mask, encode_mask, required_truth
 from bana.data.records import BoxDataset, ImageRecord
 from bana.engine.progress import StepProgress
+from bana.engine.run_folder import versions
 from bana.engine.seeds import shuffled
 from bana.errors import DataError, SettingsError
 from bana.evaluate.filling_rates import FillingRates, class_masks

@@ -8,13 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
-from bana.classify.run import versions
 from bana.data.faults import OnError
 from bana.data.files import write_bytes
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import png
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
+from bana.engine.run_folder import versions
 from bana.pipeline.picture import run_picture
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import Workshop, has_truth

@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from bana.classify.run import versions
 from bana.data.records import BoxDataset
 from bana.data.strict_json import read_json_object
+from bana.engine.run_folder import versions
 from bana.errors import OutputError, SettingsError
 from bana.evaluate.tables import shown
 from bana.pipeline.recipe import Recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,17 @@ from rich.console import Console
 from torch import Tensor
 
 from bana.classify.labeler_file import start_from_labeler
-from bana.classify.run import REJECTED, calibration_keys, digest_of_start, versions
+from bana.classify.run import calibration_keys, digest_of_start
 from bana.data.faults import OnError
-from bana.data.files import write_json, write_text
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.sources import file_digest
-from bana.data.strict_json import json_lines
 from bana.data.usable import usable_records
-from bana.engine.loop import CHECKPOINT, Loop, check_same_run, train
-from bana.engine.memory import keep_freed_memory
+from bana.engine.loop import CHECKPOINT, Loop, train
+from bana.engine.run_folder import open_run, refuse_a_run, versions
 from bana.engine.seeds import seed_of, shuffled
-from bana.errors import DataError, OutputError, SettingsError
+from bana.errors import DataError, SettingsError
 from bana.nn.network import on_device
 from bana.segment.model import SegmentationNetwork
 from bana.segment.samples import LabelledCrops, Targets, collate
@@ -113,8 +111,8 @@ def train_segmenter(
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
     machine = machine or Machine()
-    if (out / CHECKPOINT).exists() and not resume:
-        raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+    if not resume:
+        refuse_a_run(out)
     dataset, seed = training.dataset, training.seed
     targets = targets_of(training)
     if training.validation is not None:
@@ -122,12 +120,7 @@ def train_segmenter(
     records, rejected = usable_records(dataset, lambda record: _has_labels(targets, record), on_error)
     pictures = _chosen(records, training)
     identity = _identity(training, targets, settings, records) | {"pictures": [each.image_id for each in pictures]}
-    check_same_run(out / CHECKPOINT, identity)
-    write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
-    if not records:
-        raise DataError(f"{dataset.root}: no image with labels is left to train on; see {out / REJECTED}")
-    write_json(out / "settings.json", identity | {"versions": versions()}, indent=2)
-    keep_freed_memory()
+    open_run(out, identity, len(records), rejected, f"{dataset.root}: no image with labels")
     crops = LabelledCrops(records, targets, settings, seed)
     model = _network(training, settings, crops, len(records), machine.device)
     rates = _filling_rates(targets, records) if settings.loss == "filling_rate" else None
@@ -195,8 +188,10 @@ def targets_of(training: Training) -> Targets:
 
 def _has_labels(targets: Targets, record: ImageRecord) -> bool:
     """True, or DataError if the image has no labels or they are damaged."""
-    if not targets.has(record):
-        raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
+    if record.image_id not in targets.masks:
+        if targets.labels is None:
+            raise DataError(f"{record.path}: image {record.image_id} has no true mask; give --labels for it, or skip")
+        targets.labels.require(record)
     targets.of(record)
     return True
 

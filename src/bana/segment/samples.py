@@ -57,10 +57,6 @@ class Targets:
     labels: LabelFolder | None
     masks: Mapping[str, Path]
 
-    def has(self, record: ImageRecord) -> bool:
-        """Whether the image has a true mask or labels."""
-        return record.image_id in self.masks or (self.labels is not None and self.labels.has(record.image_id))
-
     def of(self, record: ImageRecord) -> tuple[LabelMap, LabelMap]:
         """Y_crf and Y_ret (H, W).
 
