@@ -117,6 +117,19 @@ def test_boxinst_does_not_look_at_masks(network):
     assert losses_by(network, "boxinst", [target([], [])])["loss_mask"] == 0
 
 
+@pytest.mark.parametrize("mask_loss", MASK_LOSSES)
+def test_losses_of_masks_are_taken_in_full_precision(network, mask_loss):
+    (one, _), before = half_uncertain(), network.roi_heads.objective
+    network.roi_heads.objective = MaskObjective(mask_loss)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.manual_seed(5)
+        losses = network.losses(torch.rand(1, 3, 97, 97) * 255, [one])
+    network.roi_heads.objective = before
+    for name in losses.keys() & {"loss_mask", "loss_projection", "loss_pairwise"}:
+        assert losses[name].dtype == torch.float32
+        assert losses[name] > 0
+
+
 def test_cells_of_a_proposal_are_in_a_box_by_their_centres():
     proposals = torch.tensor([[0, 0, 40, 40], [10, 0, 50, 80]]).float()
     boxes = torch.tensor([[10, 20, 100, 100], [10, 0, 31, 20]]).float()

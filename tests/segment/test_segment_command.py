@@ -240,7 +240,10 @@ def test_without_labels_every_image_needs_a_mask(segment, masked, tmp_path):
     some = tmp_path / "masks"
     some.mkdir()
     shutil.copy(masked / "SegmentationClass" / "a.png", some)
-    refused(segment(masked, tmp_path / "run", "--masks", some, labels=None), "b.jpg: image b has no true mask; give --labels")
+    refused(
+        segment(masked, tmp_path / "run", "--masks", some, labels=None),
+        "b.jpg: image b has no true mask; give --labels",
+    )
 
 
 def test_a_mask_of_another_size(segment, masked, tmp_path):

@@ -122,19 +122,12 @@ class PseudoMaskRoIHeads(RoIHeads):  # type: ignore[misc]
         if not len(logits):
             return {"loss_mask": logits.sum() * 0.0}
         numbers = torch.cat(labels)
-        own = logits[torch.arange(len(numbers), device=numbers.device), numbers]
-        side = own.shape[-1]
+        # In half precision the pixels of all objects could not even be counted.
+        own = logits[torch.arange(len(numbers), device=numbers.device), numbers].float()
         if self.objective.mask_loss == "boxinst":
             return self._boxinst_losses(own, boxes, matched, targets)
         masks, reliable, uncertain = (
-            torch.cat(
-                [
-                    project_masks_on_boxes(target[name], places, of, side)
-                    for target, places, of in zip(targets, boxes, matched, strict=True)
-                    if len(places)
-                ]
-            )
-            for name in ("masks", "reliable", "uncertain")
+            _projected(name, targets, boxes, matched, own.shape[-1]) for name in ("masks", "reliable", "uncertain")
         )
         certain = (reliable >= _ONE_HALF).to(own)
         doubtful = (uncertain > 0).to(own) * (1 - certain)
@@ -143,7 +136,7 @@ class PseudoMaskRoIHeads(RoIHeads):  # type: ignore[misc]
         loss = mask_loss(own, masks, certain)
         if self.objective.mask_loss == "noise_aware":
             weights = self.mask_predictor.mask_fcn_logits.weight[numbers]
-            cosine = F.cosine_similarity(shown, weights, dim=1).detach()
+            cosine = F.cosine_similarity(shown.detach().float(), weights.detach().float(), dim=1)
             confidence = mask_confidence(cosine, masks, self.objective.gamma)
             loss = loss + self.objective.lam * mask_loss(own, masks, confidence * doubtful)
         return {"loss_mask": loss}
@@ -164,6 +157,16 @@ class PseudoMaskRoIHeads(RoIHeads):  # type: ignore[misc]
             "loss_projection": projection_loss(logits.sigmoid(), inside),
             "loss_pairwise": self.pairwise_weight * pairwise_loss(logits, colours, inside),
         }
+
+
+def _projected(name: str, targets: list[Target], boxes: list[Tensor], matched: list[Tensor], side: int) -> Tensor:
+    """Maps of the targets, cut and scaled to the proposals' boxes: (M, S, S) in 0..1."""
+    maps = [
+        project_masks_on_boxes(target[name], places, of, side)
+        for target, places, of in zip(targets, boxes, matched, strict=True)
+        if len(places)
+    ]
+    return torch.cat(maps)
 
 
 def box_cells(proposals: Tensor, boxes: Tensor, side: int) -> Tensor:
