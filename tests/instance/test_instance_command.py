@@ -247,6 +247,10 @@ def test_options_of_segmenters_are_refused(bana, run, tiny_segment_run, shapes_v
     refused(answer, "--score: is for a Mask R-CNN")
 
 
+def test_a_mask_rcnn_is_not_exported(bana, run):
+    refused(bana("export", run, "--to", "onnx"), "is a Mask R-CNN; only segmentation networks are exported")
+
+
 def test_predict_draws_the_objects_of_pictures(bana, run, shapes_voc, tmp_path):
     photo = shapes_voc / "JPEGImages/b.jpg"
     assert bana("predict", run, photo, "--out", tmp_path / "out", "--overlays", "--workers", 1).status == 0

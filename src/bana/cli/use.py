@@ -114,9 +114,12 @@ def export(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Write a trained network for other programs, and check that it computes the same there."""
+    from bana.instance.detector_file import is_detector
     from bana.segment.export import export_segmenter
     from bana.segment.segmenter_file import segmenter_path
 
+    if is_detector(run):
+        raise SettingsError(f"{run}: is a Mask R-CNN; only segmentation networks are exported")
     file = out or segmenter_path(run).with_suffix(".onnx" if to == "onnx" else ".pt")
     report = export_segmenter(run, cast("Format", to), file)
     if as_json:
