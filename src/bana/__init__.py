@@ -12,6 +12,7 @@ from bana.errors import BanaError
 if TYPE_CHECKING:
     from bana.data.reading import read_dataset
     from bana.data.records import BoxDataset, ImageRecord
+    from bana.instance.detector import Detections, Detector
     from bana.label.labeler import Labeler
     from bana.label.pseudo_labels import PseudoLabels
     from bana.segment.segmenter import Prediction, Segmenter
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BanaError",
     "BoxDataset",
+    "Detections",
+    "Detector",
     "ImageRecord",
     "Labeler",
     "Prediction",
@@ -32,6 +35,8 @@ _HOMES = {
     "read_dataset": "bana.data.reading",
     "BoxDataset": "bana.data.records",
     "ImageRecord": "bana.data.records",
+    "Detector": "bana.instance.detector",
+    "Detections": "bana.instance.detector",
     "Labeler": "bana.label.labeler",
     "PseudoLabels": "bana.label.pseudo_labels",
     "Segmenter": "bana.segment.segmenter",
