@@ -20,6 +20,7 @@ from bana.classify.model import BoxClassifier
 from bana.classify.samples import BoxCrops, collate
 from bana.classify.settings import ClassifySettings
 from bana.classify.stage import ClassifyStage
+from bana.data.alone import alone
 from bana.data.faults import OnError
 from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset
@@ -36,6 +37,7 @@ CALIBRATION_IMAGES = 32
 """Crops from which the statistics of the backbone's features are taken."""
 
 
+@alone
 def train_classifier(
     dataset: BoxDataset,
     settings: ClassifySettings,

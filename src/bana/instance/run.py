@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.run import digest_of_start
+from bana.data.alone import alone
 from bana.data.faults import OnError
 from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset
@@ -25,6 +26,7 @@ from bana.instance.targets import ObjectTargets
 from bana.nn.network import on_device
 
 
+@alone
 def train_detector(
     dataset: BoxDataset,
     labels: Path | None,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from bana.data.alone import alone
 from bana.data.convert import writer
 from bana.data.faults import FaultLog, OnError
 from bana.data.files import write_json, write_text
@@ -67,6 +68,7 @@ class LabelRun:
         return asdict(self)
 
 
+@alone
 def label_dataset(
     dataset: BoxDataset,
     source: SourceChoice,

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from rich.console import Console
 
 from bana.classify.labeler_file import FILE_NAME, labeler_path, load_classifier, save_labeler
+from bana.data.alone import alone
 from bana.data.files import write_json
 from bana.data.images import open_record_image
 from bana.data.masks import required_truth
@@ -84,6 +85,7 @@ class TuneRun:
         }
 
 
+@alone
 def tune_labeler(
     dataset: BoxDataset,
     labeler: Path,

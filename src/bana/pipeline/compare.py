@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from bana.data.alone import alone
 from bana.data.label_folder import MANIFEST as LABELS_MANIFEST
 from bana.data.label_folder import LabelFolder, LabelledBox
 from bana.data.label_maps import LabelMap
@@ -111,6 +112,7 @@ def available(names: Sequence[str], choice: SourceChoice, classes: Sequence[str]
     return possible, reasons
 
 
+@alone
 def compare_ways(
     dataset: BoxDataset,
     names: Sequence[str],

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bana.data.alone import alone
 from bana.data.label_maps import write_label_map
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset
@@ -72,6 +73,7 @@ class Reproduction:
         return {"table": self.table, "rows": rows}
 
 
+@alone
 def reproduce(
     study: Study, out: Path, *, seed: int = 0, machine: Machine | None = None, workers: int, console: Console
 ) -> Reproduction:

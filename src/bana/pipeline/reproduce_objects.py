@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bana.data.alone import alone
 from bana.data.records import BoxDataset
 from bana.evaluate.tables import shown
 from bana.label.sources.choose import SourceChoice
@@ -67,6 +68,7 @@ class ObjectReproduction:
         return {"table": self.table, "rows": rows}
 
 
+@alone
 def reproduce_objects(
     study: ObjectStudy, out: Path, *, seed: int = 0, machine: Machine | None = None, workers: int, console: Console
 ) -> ObjectReproduction:

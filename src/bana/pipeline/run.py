@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from bana.data.alone import alone
 from bana.data.faults import OnError
 from bana.data.files import write_bytes
 from bana.data.label_folder import LabelFolder
@@ -64,6 +65,7 @@ class PipelineRun:
         }
 
 
+@alone
 def run_pipeline(
     dataset: BoxDataset,
     validation: BoxDataset | None,

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
+from bana.data.alone import alone
 from bana.data.faults import FaultLog, OnError
 from bana.data.files import write_json, write_text
 from bana.data.images import open_image
@@ -73,6 +74,7 @@ class PredictRun:
         return asdict(self)
 
 
+@alone
 def predict_pictures(
     job: PredictorJob,
     pictures: Pictures,

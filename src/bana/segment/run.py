@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.run import calibration_keys, digest_of_start
+from bana.data.alone import alone
 from bana.data.faults import OnError
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import required_truth
@@ -78,6 +79,7 @@ class Machine:
     tensorboard: bool = False
 
 
+@alone
 def train_segmenter(
     training: Training,
     settings: SegmentSettings,
