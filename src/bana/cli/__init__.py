@@ -59,6 +59,7 @@ for command in (
     data.convert,
     stages.classify,
     stages.label,
+    stages.merge,
     tuning.tune,
     stages.segment,
     use.predict,

@@ -41,8 +41,13 @@ def cores() -> int:
 
 
 def processes(wanted: int | None, device: str = "cpu") -> int:
-    """How many processes to use: as many as wanted, else one for each core, or one alone where a GPU works."""
-    return wanted or (cores() if device == "cpu" else 1)
+    """How many processes to use: as many as wanted, else one for each core, or one alone where a GPU works.
+
+    Processes that a launcher such as torchrun has started on this machine share its cores.
+    """
+    sharing = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    share = max(1, cores() // max(1, int(sharing) if sharing.isdecimal() else 1))
+    return wanted or (share if device == "cpu" else 1)
 
 
 def exit_if_rejected(count: int, file: Path) -> None:

@@ -79,20 +79,31 @@ def label(
     u0: str | None = typer.Option(None, help="Background unary: attention, or cam for the comparison."),
     refinements: int | None = typer.Option(None, help="Rounds of retrieval and CRF; the source's if left out."),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
+    shard: str | None = typer.Option(
+        None, help="NUMBER/COUNT, such as 3/8: only that part, in its own folder of --out; under torchrun each rank's."
+    ),
     workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
     from bana.data.reading import read_dataset
+    from bana.data.shards import Shard
     from bana.label.run import label_dataset
     from bana.label.tables import label_run_lines
 
+    dataset = read_dataset(data, split, format, cast("OnError", on_error))
+    exported = [name for name in formats.split(",") if name != "png"]
+    part = Shard.of_rank() if shard is None else Shard.parse(shard)
+    if part is not None:
+        if exported:
+            raise SettingsError(f"--formats {exported[0]}: is for the whole; ask for it on the folder of bana merge")
+        dataset, out = part.of(dataset), out / part.folder
     run = label_dataset(
-        read_dataset(data, split, format, cast("OnError", on_error)),
+        dataset,
         chosen_source(source, labeler, sam_encoder, sam_decoder, {"u0": u0, "refinements": refinements}),
         out,
-        formats=[name for name in formats.split(",") if name != "png"],
+        formats=exported,
         workers=processes(workers),
         on_error=cast("OnError", on_error),
         console=console,
@@ -102,8 +113,28 @@ def label(
     else:
         for line in label_run_lines(run, out):
             print(line)
-    if run.rejected:
+    if run.rejected and part is None:  # a launcher would stop the other shards; bana merge tells of them
         raise typer.Exit(1)
+
+
+def merge(
+    shards: Annotated[
+        list[Path], typer.Argument(metavar="SHARDS...", help="The --out of bana label --shard, or shards' folders.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of all labels; what is there already is kept.")],
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
+) -> None:
+    """Make one folder of the labels of shards."""
+    from bana.engine.run_folder import REJECTED
+    from bana.label.merge import merge_labels
+
+    images = merge_labels(shards, out, console=console)
+    left_out = len((out / REJECTED).read_text(encoding="utf-8").splitlines())
+    if as_json:
+        print_json({"images": images, "left_out": left_out})
+    else:
+        print(f"{out}: labels of {images} images")
+    exit_if_rejected(left_out, out / REJECTED)
 
 
 def segment(
