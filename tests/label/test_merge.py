@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -52,6 +54,15 @@ def test_a_launchers_rank_is_a_shard(label, shards, tmp_path, monkeypatch):
     assert label(tmp_path / "ranks").status == 0
     assert [path.name for path in (tmp_path / "ranks").iterdir()] == ["2-of-3"]
     assert contents(tmp_path / "ranks" / "2-of-3") == contents(shards / "2-of-3")
+
+
+def test_torchrun_labels_on_several_processes(bana, shapes_voc, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "bana"]
+    options = ["--source", "box", "--workers", "1", "--out"]
+    subprocess.run([*command, "label", shapes_voc, *options, tmp_path / "ranks"], check=True, capture_output=True)
+    assert bana("label", shapes_voc, *options, tmp_path / "whole").status == 0
+    assert bana("merge", tmp_path / "ranks", "--out", tmp_path / "merged").status == 0
+    assert contents(tmp_path / "merged") == contents(tmp_path / "whole")
 
 
 def test_where_links_cannot_be_made_files_are_copied(bana, shards, tmp_path, monkeypatch):
