@@ -24,6 +24,7 @@ from rich.console import Console
 from bana.crf import DenseCRF, PreparedCRF
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset
+from bana.label import labeler as labeler_module
 from bana.label import run as run_module
 from bana.label.labeler import Labeler
 from bana.label.sources.choose import SourceChoice
@@ -32,7 +33,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "decode": (run_module, "open_record_image"),
     "network, image scaled": (Labeler, "features"),
     "tightness": (Labeler, "_raised"),
-    "instances": (Labeler, "_instance_masks"),
+    "instances": (labeler_module, "instance_masks"),
     "attention": (Labeler, "_view"),
     "unaries": (Labeler, "_unaries"),
     "CRF, lattice": (DenseCRF, "prepare"),

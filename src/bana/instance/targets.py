@@ -9,7 +9,8 @@ import numpy as np
 
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask, instance_truth, required_truth
-from bana.data.records import BoolArray, ClassTable, ImageRecord, covered
+from bana.data.records import BoolArray, ClassTable, ImageRecord
+from bana.evaluate.filling_rates import class_masks
 
 
 class KnownObjects(NamedTuple):
@@ -62,8 +63,8 @@ class ObjectTargets:
         """An object without a mask of its own has what its class has in its box."""
         masks, truth = _nothing(record), required_truth(record, self.table)
         own = instance_truth(record) or [None] * len(record)
-        for mask, each, box, class_id in zip(masks, own, record.boxes, record.class_ids, strict=True):
-            mask[:] = covered(box, *truth.shape) & (truth == class_id) if each is None else each
+        for mask, each, of_class in zip(masks, own, class_masks(record, truth), strict=True):
+            mask[:] = of_class if each is None else each
         known = truth != self.table.ignore_index
         return KnownObjects(~record.crowd, masks, known, np.zeros_like(known))
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from bana.data.alone import alone
 from bana.data.records import BoxDataset
 from bana.evaluate.tables import shown
+from bana.instance.settings import InstanceSettings
 from bana.label.sources.choose import SourceChoice
 from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES, ObjectRow
 from bana.pipeline.recipe import Recipe
@@ -94,17 +95,23 @@ def reproduce_objects(
     check_truth(study.dataset if study.validation is None else study.validation, study.dataset)
     rows = {name: table[name] for name in study.rows}
     networks = [_network(name, number) for name in rows for number in study.seeds]
-    folders = ["classify", *(row.labels for row in rows.values()), *networks, *(f"found-{name}" for name in networks)]
+    labelled = {row.labels: row for row in rows.values() if row.source is not None}
+    folders = ["classify", *labelled, *networks, *(f"found-{name}" for name in networks)]
     shop = open_study(
         study.dataset, study.recipe, out, folders, seed=seed, machine=machine, workers=workers, console=console
     )
+    labels = {name: _labels(shop, study, row) for name, row in labelled.items()}
     if study.validation is None:
         for name, row in rows.items():
-            shop.score_labels(f"score {name}", _labels(shop, study, row), study.dataset)
-    else:
-        for number in study.seeds:
-            for name, row in rows.items():
-                _score_network(shop, study, study.validation, name, row, number)
+            shop.score_labels(f"score {name}", labels[row.labels], study.dataset)
+        return ObjectReproduction(study.table, _collected(shop.steps, study.table))
+    labeler = shop.classify(study.dataset) if study.recipe.instance.start == "labeler" else None
+    for number in study.seeds:
+        for name, row in rows.items():
+            folder = _network(name, number)
+            settings = _settings(row, study.recipe)
+            detector = shop.detect(folder, settings, study.dataset, labels.get(row.labels), labeler, seed=number)
+            shop.score_objects(f"found-{folder}", detector, study.validation)
     return ObjectReproduction(study.table, _collected(shop.steps, study.table))
 
 
@@ -119,17 +126,10 @@ def _labels(shop: Workshop, study: ObjectStudy, row: ObjectRow) -> Path:
     return shop.label(row.labels, study.dataset, choice)
 
 
-def _score_network(
-    shop: Workshop, study: ObjectStudy, validation: BoxDataset, name: str, row: ObjectRow, seed: int
-) -> None:
-    labels = None if row.source is None else _labels(shop, study, row)
-    settings = study.recipe.instance
-    if row.mask_loss is not None:
-        settings = settings.model_copy(update={"mask_loss": row.mask_loss})
-    labeler = shop.classify(study.dataset) if settings.start == "labeler" else None
-    folder = _network(name, seed)
-    detector = shop.detect(folder, settings, study.dataset, labels, labeler, seed=seed)
-    shop.score_objects(f"found-{folder}", detector, validation)
+def _settings(row: ObjectRow, recipe: Recipe) -> InstanceSettings:
+    if row.mask_loss is None:
+        return recipe.instance
+    return recipe.instance.model_copy(update={"mask_loss": row.mask_loss})
 
 
 def _network(name: str, seed: int) -> str:
