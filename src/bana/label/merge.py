@@ -11,13 +11,14 @@ from typing import Any
 from rich.console import Console
 
 from bana.data.alone import alone
-from bana.data.files import write_bytes, write_json, write_text
+from bana.data.files import write_bytes, write_text
 from bana.data.label_folder import INSTANCES, MANIFEST
 from bana.data.shards import FOLDER
 from bana.data.strict_json import read_json_object, value_of
 from bana.engine.progress import StepProgress
 from bana.engine.run_folder import REJECTED
-from bana.errors import DataError, OutputError
+from bana.errors import DataError
+from bana.label.output import write_manifest
 
 
 @alone
@@ -40,8 +41,7 @@ def merge_labels(folders: Sequence[Path], out: Path, *, console: Console) -> int
         OutputError: If ``out`` cannot be written.
     """
     shards = [shard for folder in folders for shard in _shards(folder)]
-    manifest = _common_manifest(shards, out)
-    write_json(out / MANIFEST, manifest, indent=2)
+    write_manifest(out, _common_manifest(shards))
     entries = [entry for shard in shards for entry in sorted((shard / INSTANCES).glob("*.json"))]
     progress = StepProgress("merging", len(entries), console)
     try:
@@ -77,14 +77,12 @@ def _shards(folder: Path) -> list[Path]:
     return [folder / f"{number}-of-{count}" for number in range(1, count + 1)]
 
 
-def _common_manifest(shards: Sequence[Path], out: Path) -> dict[str, Any]:
+def _common_manifest(shards: Sequence[Path]) -> dict[str, Any]:
     manifests = [(folder, read_json_object(folder / MANIFEST)) for folder in shards]
     first, manifest = manifests[0]
     for folder, other in manifests[1:]:
         if other != manifest:
             raise DataError(f"{folder}: its labels are of another source, settings or classes than those of {first}")
-    if (out / MANIFEST).exists() and read_json_object(out / MANIFEST) != manifest:
-        raise OutputError(f"{out}: holds labels of another source, settings or classes; choose another --out")
     return manifest
 
 

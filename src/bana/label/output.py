@@ -9,14 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from bana.data.label_folder import INSTANCES, LABELLINGS
+from bana.data.files import write_json
+from bana.data.label_folder import INSTANCES, LABELLINGS, MANIFEST
 from bana.data.label_maps import gray_png, label_map_png
 from bana.data.masks import encode_mask
 from bana.data.outputs import are_written, write_outputs
 from bana.data.records import ImageRecord
+from bana.data.strict_json import read_json_object
+from bana.errors import OutputError
 from bana.label.pseudo_labels import Instance, PseudoLabels
 
 CONFIDENCE = "confidence"
+
+
+def write_manifest(out: Path, content: dict[str, Any]) -> None:
+    """Say what a folder's labels are of: ``labelling``, the digest of source, settings and classes, and more.
+
+    Raises:
+        DataError: If the folder's manifest is damaged.
+        OutputError: If it holds labels of another labelling, or cannot be written.
+    """
+    manifest = out / MANIFEST
+    if manifest.exists() and read_json_object(manifest).get("labelling") != content["labelling"]:
+        raise OutputError(f"{out}: holds labels of another source, settings or classes; choose another --out")
+    write_json(manifest, content, indent=2)
 
 
 def input_digest(record: ImageRecord, labelling: str) -> str:

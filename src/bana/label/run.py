@@ -17,18 +17,18 @@ from rich.console import Console
 from bana.data.alone import alone
 from bana.data.convert import writer
 from bana.data.faults import FaultLog, OnError
-from bana.data.files import write_json, write_text
+from bana.data.files import write_text
 from bana.data.images import open_record_image
-from bana.data.label_folder import MANIFEST, LabelFolder
+from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask, encode_mask
 from bana.data.records import BoxDataset, ImageRecord, Rejected, covered, pixel_slices
-from bana.data.strict_json import json_lines, read_json_object
+from bana.data.strict_json import json_lines
 from bana.data.writing import WriteReport
 from bana.engine.memory import peak_memory, reset_peak
 from bana.engine.progress import StepProgress
-from bana.errors import DataError, OutputError
+from bana.errors import DataError
 from bana.label.labeler import Labeler
-from bana.label.output import input_digest, is_done, write_labels
+from bana.label.output import input_digest, is_done, write_labels, write_manifest
 from bana.label.pool import each_in_order
 from bana.label.source import Source
 from bana.label.sources.choose import SourceChoice
@@ -102,7 +102,13 @@ def label_dataset(
     facts = source.facts()
     job = _Job(source, dataset.classes, _labelling(facts, dataset), out)
     prepared = job.prepare()  # a faulty labeler is found before any process starts
-    _write_manifest(out, dataset, facts, job.labelling)
+    manifest = {
+        "classes": list(dataset.classes),
+        "ignore_index": dataset.class_table.ignore_index,
+        "source": facts,
+        "labelling": job.labelling,
+    }
+    write_manifest(out, manifest)
     faults = FaultLog(on_error)
     began = time.monotonic()
     kept, missing = _already_there(dataset, prepared, faults)
@@ -231,19 +237,6 @@ def crowd_pixels(record: ImageRecord) -> np.ndarray[Any, np.dtype[np.bool_]]:
         else:
             pixels |= decode_mask(segmentation, record.height, record.width)
     return pixels
-
-
-def _write_manifest(out: Path, dataset: BoxDataset, source: dict[str, Any], labelling: str) -> None:
-    manifest = out / MANIFEST
-    content = {
-        "classes": list(dataset.classes),
-        "ignore_index": dataset.class_table.ignore_index,
-        "source": source,
-        "labelling": labelling,
-    }
-    if manifest.exists() and read_json_object(manifest).get("labelling") != labelling:
-        raise OutputError(f"{out}: holds labels of another source, settings or classes; choose another --out")
-    write_json(manifest, content, indent=2)
 
 
 def _export(write: Callable[..., WriteReport], dataset: BoxDataset, out: Path, name: str) -> WriteReport:
