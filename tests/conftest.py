@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,21 @@ def tiny_segment_run(shapes_voc, tiny_run, tiny_labels, tiny_segment_settings, t
     training = Training(read_dataset(shapes_voc), tiny_labels, {}, tiny_run, pictures=2)
     train_segmenter(training, tiny_segment_settings, out, console=Console(file=io.StringIO()))
     return out
+
+
+@pytest.fixture
+def torchrun() -> Callable[..., subprocess.Popen[str]]:
+    """Start the real command on processes of torchrun, each with one thread."""
+
+    def start(*arguments: object, processes: int = 2, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *options]
+        command = [sys.executable, "-m", *launcher, "-m", "bana", *map(str, arguments)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+
+    return start
 
 
 class Answer(NamedTuple):

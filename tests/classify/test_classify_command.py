@@ -11,10 +11,10 @@ import yaml
 
 from bad_data import BAD_DATA, refused, truncated_image
 from bana import Labeler
-from bana.classify import run as run_module
 from bana.classify import stage as stage_module
 from bana.classify.labeler_file import FILE_NAME, load_facts
 from bana.engine.loop import CHECKPOINT, LOG
+from bana.engine.processes import Machine
 from shapes_data import CLASSES, IMAGES, write_shapes
 
 RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
@@ -80,8 +80,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_bytes(classify, shapes_voc, t
             raise KeyboardInterrupt
         return original(self, batch)
 
-    always_saving = partial(run_module.train_classifier, checkpoint_seconds=0)
-    monkeypatch.setattr(run_module, "train_classifier", always_saving)
+    monkeypatch.setattr("bana.engine.processes.Machine", partial(Machine, checkpoint_seconds=0.0))
     with monkeypatch.context() as patch:
         patch.setattr(stage_module.ClassifyStage, "loss", fails_at_the_third)
         assert classify(shapes_voc, tmp_path / "cut").status == 130

@@ -11,12 +11,14 @@ from torch.utils.data import Dataset
 
 from bana.engine import loop as loop_module
 from bana.engine.checkpoint import load_tensors, save_tensors
-from bana.engine.loop import CHECKPOINT, LOG, Loop, Validated, train
+from bana.engine.loop import CHECKPOINT, LOG, Validated, train
+from bana.engine.plan import Loop
+from bana.engine.processes import Machine
 from bana.engine.seeds import shuffled
 from bana.errors import LabelerError, OutputError
 
 COUNT = 10
-LOOP = Loop(epochs=3, batch_size=4, seed=5, checkpoint_seconds=0)
+LOOP = Loop(epochs=3, batch_size=4, seed=5, machine=Machine(checkpoint_seconds=0))
 IDENTITY = {"settings": {"rate": 0.1, "epochs": 3}, "data": "abc", "seed": 5}
 
 
@@ -145,7 +147,7 @@ def test_the_schedule_scales_the_first_rates_also_after_a_resume(tmp_path):
 def test_a_checkpoint_is_written_at_the_end_and_not_before_its_time(tmp_path, monkeypatch):
     saved = []
     monkeypatch.setattr(loop_module, "_save", lambda *arguments: saved.append(arguments[-1]["steps"]))
-    fit(Fit(), tmp_path, Loop(3, 4, 5, checkpoint_seconds=1e6))
+    fit(Fit(), tmp_path, replace(LOOP, machine=Machine(checkpoint_seconds=1e6)))
     assert saved == [9]
 
 
@@ -199,7 +201,8 @@ def test_an_epoch_visits_every_sample_once():
 def test_off_a_terminal_progress_is_printed_in_lines(tmp_path):
     text = io.StringIO()
     fit(Fit(), tmp_path, console=Console(file=text))
-    line = text.getvalue().splitlines()[-1]
+    line, last = text.getvalue().splitlines()[-2:]
+    assert last.startswith("trained in")
     assert "step 9/9" in line
     assert "loss" in line
     assert "images/s" in line
@@ -314,7 +317,7 @@ def test_a_run_in_float16_ends_the_same_after_a_resume(tmp_path, fail_at):
 
 def test_tensorboard_gets_the_numbers_of_the_log(tmp_path):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    fit(Fit(), tmp_path, replace(LOOP, tensorboard=True))
+    fit(Fit(), tmp_path, replace(LOOP, machine=Machine(checkpoint_seconds=0, tensorboard=True)))
     read = events.EventAccumulator(str(tmp_path / "tensorboard"))
     read.Reload()
     assert [each.step for each in read.Scalars("loss")] == list(range(9))

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +16,8 @@ from bana.data.images import open_record_image
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.masks import decode_mask
 from bana.data.reading import read_dataset
-from bana.engine.loop import CHECKPOINT, LOG, Loop
+from bana.engine.loop import CHECKPOINT, LOG
+from bana.engine.processes import Machine
 from bana.instance import Detector, DetectSettings
 from bana.instance import stage as stage_module
 from bana.instance.detector_file import FILE_NAME, load_detector
@@ -84,7 +85,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc,
         return true_loss(self, batch)
 
     monkeypatch.setattr(stage_module.InstanceStage, "loss", cut_loss)
-    monkeypatch.setattr("bana.instance.run.Loop", lambda *given: replace(Loop(*given), checkpoint_seconds=0.0))
+    monkeypatch.setattr("bana.engine.processes.Machine", partial(Machine, checkpoint_seconds=0.0))
     assert train(shapes_voc, tmp_path / "cut").status == 130
     refused(train(shapes_voc, tmp_path / "cut"), "holds a run already; go on with --resume")
     assert train(shapes_voc, tmp_path / "cut", "--resume").status == 0

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -56,10 +54,9 @@ def test_a_launchers_rank_is_a_shard(label, shards, tmp_path, monkeypatch):
     assert contents(tmp_path / "ranks" / "2-of-3") == contents(shards / "2-of-3")
 
 
-def test_torchrun_labels_on_several_processes(bana, shapes_voc, tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "bana"]
+def test_torchrun_labels_on_several_processes(bana, torchrun, shapes_voc, tmp_path):
     options = ["--source", "box", "--workers", "1", "--out"]
-    subprocess.run([*command, "label", shapes_voc, *options, tmp_path / "ranks"], check=True, capture_output=True)
+    assert torchrun("label", shapes_voc, *options, tmp_path / "ranks").wait() == 0
     assert bana("label", shapes_voc, *options, tmp_path / "whole").status == 0
     assert bana("merge", tmp_path / "ranks", "--out", tmp_path / "merged").status == 0
     assert contents(tmp_path / "merged") == contents(tmp_path / "whole")

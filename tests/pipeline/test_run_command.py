@@ -3,7 +3,7 @@
 import io
 import json
 import shutil
-from dataclasses import replace
+from functools import partial
 
 import pytest
 import yaml
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bad_data import refused
 from bana.data.reading import read_dataset
-from bana.engine.loop import Loop
+from bana.engine.processes import Machine
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.run import run_pipeline
 from bana.presets import load_preset
@@ -107,7 +107,7 @@ def test_a_run_that_was_cut_ends_as_a_whole_one(run, data, whole_run, tmp_path, 
         return true_loss(self, batch)
 
     monkeypatch.setattr(stage_module.SegmentStage, "loss", cut_loss)
-    monkeypatch.setattr("bana.segment.run.Loop", lambda *given: replace(Loop(*given), checkpoint_seconds=0.0))
+    monkeypatch.setattr("bana.engine.processes.Machine", partial(Machine, checkpoint_seconds=0.0))
     assert run(data, tmp_path / "cut", "--split", "train").status == 130
     assert not (tmp_path / "cut" / "run.png").exists()
     assert run(data, tmp_path / "cut", "--split", "train").status == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,17 @@ from bana.classify.labeler_file import (
     save_labeler,
     start_from_labeler,
 )
-from bana.classify.model import BoxClassifier
 from bana.classify.samples import BoxCrops, collate
 from bana.classify.settings import ClassifySettings
 from bana.classify.stage import ClassifyStage
-from bana.data.alone import alone
 from bana.data.faults import OnError
 from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
 from bana.data.usable import usable_records
-from bana.engine.loop import CHECKPOINT, Loop, SampleKey, train
+from bana.engine.loop import CHECKPOINT, train
+from bana.engine.plan import Loop, SampleKey
+from bana.engine.processes import LAPTOP, Machine, joined
 from bana.engine.run_folder import open_run, refuse_a_run, versions
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import SettingsError
@@ -37,7 +36,6 @@ CALIBRATION_IMAGES = 32
 """Crops from which the statistics of the backbone's features are taken."""
 
 
-@alone
 def train_classifier(
     dataset: BoxDataset,
     settings: ClassifySettings,
@@ -48,9 +46,7 @@ def train_classifier(
     labeler: Path | None = None,
     seed: int = 0,
     resume: bool = False,
-    workers: int = 0,
-    checkpoint_seconds: float = 10.0,
-    device: str = "cpu",
+    machine: Machine = LAPTOP,
     on_error: OnError = "stop",
     console: Console,
 ) -> Path:
@@ -65,9 +61,7 @@ def train_classifier(
         labeler: A labeler file or run to start from, where the settings ask for one.
         seed: Of everything random.
         resume: Go on with the run in ``out``; a folder with a run is refused otherwise.
-        workers: Processes that prepare samples.
-        checkpoint_seconds: Least time between checkpoints.
-        device: Where the network is trained.
+        machine: On what it computes.
         on_error: ``skip`` leaves out images that cannot be opened, and notes them in ``rejected.jsonl``.
         console: For progress.
 
@@ -80,38 +74,36 @@ def train_classifier(
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
-    if not resume:
-        refuse_a_run(out)
-    records, rejected = usable_records(dataset, lambda record: bool((~record.crowd).any()), on_error)
-    model = build_classifier(settings, len(dataset.classes), seed_of(seed, "weights"))
-    identity = {
-        "settings": settings.model_dump(mode="json"),
-        "data": dataset.fingerprint(),
-        "images": len(records),
-        "seed": seed,
-        "labels": None,
-        "labeler": digest_of_start(settings, labeler),
-    }
-    folder = None
-    if labels is not None:
-        folder = LabelFolder(labels)
-        folder.check_classes(dataset)
-        identity["labels"] = folder.labelling
-    missing = f"{dataset.root}: no image with boxes"
-    open_run(out, identity, len(records), rejected, missing, label=label_settings)
-    crops = BoxCrops(records, settings, seed, folder)
-    if settings.start == "labeler" and labeler is not None:
-        start_from_labeler(model, dataset.classes, settings, labeler)
-    elif not (out / CHECKPOINT).exists():
-        _calibrate(model, crops, len(records), seed)
-    model = on_device(model, device)
-    loop = Loop(settings.epochs, settings.batch_size, seed, workers, checkpoint_seconds, device)
-    began = time.monotonic()
-    train(ClassifyStage(model, settings), crops, len(records), collate, loop, out, identity, console)
-    console.print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
-    facts = {**identity, "versions": versions()}
-    file = out / FILE_NAME
-    save_labeler(file, model, LabelerFacts(dataset.classes, settings, label_settings, facts))
+    with joined(out, machine.device) as processes:
+        if not (resume or processes.restarted):
+            refuse_a_run(out)
+        records, rejected = usable_records(dataset, lambda record: bool((~record.crowd).any()), on_error)
+        model = build_classifier(settings, len(dataset.classes), seed_of(seed, "weights"))
+        folder = None if labels is None else LabelFolder(labels)
+        if folder is not None:
+            folder.check_classes(dataset)
+        identity = {
+            "settings": settings.model_dump(mode="json"),
+            "data": dataset.fingerprint(),
+            "images": len(records),
+            "seed": seed,
+            "labels": None if folder is None else folder.labelling,
+            "labeler": digest_of_start(settings, labeler),
+        }
+        missing = f"{dataset.root}: no image with boxes"
+        open_run(out, identity, len(records), rejected, missing, processes, label=label_settings)
+        crops = BoxCrops(records, settings, seed, folder)
+        if settings.start == "labeler" and labeler is not None:
+            start_from_labeler(model, dataset.classes, settings, labeler)
+        elif not (out / CHECKPOINT).exists():
+            model.calibrate(collate([crops[key] for key in calibration_keys(len(records), seed)]).images)
+        stage = ClassifyStage(on_device(model, processes.device), settings, processes)
+        loop = Loop(settings.epochs, settings.batch_size, seed, settings.precision, machine, processes)
+        train(stage, crops, len(records), collate, loop, out, identity, console)
+        file = out / FILE_NAME
+        if processes.first:
+            facts = LabelerFacts(dataset.classes, settings, label_settings, {**identity, "versions": versions()})
+            save_labeler(file, model, facts)
     return file
 
 
@@ -127,10 +119,6 @@ def digest_of_start(settings: TrainingSettings, labeler: Path | None) -> str | N
     if labeler is None:
         raise SettingsError("start: labeler: no labeler is given; name one, or choose start: backbone")
     return file_digest(labeler_path(labeler))
-
-
-def _calibrate(model: BoxClassifier, crops: BoxCrops, count: int, seed: int) -> None:
-    model.calibrate(collate([crops[key] for key in calibration_keys(count, seed)]).images)
 
 
 def calibration_keys(count: int, seed: int) -> list[SampleKey]:

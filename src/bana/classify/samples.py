@@ -19,7 +19,7 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.records import ImageRecord, covered
 from bana.data.transforms import random_crop, randomly_scaled
-from bana.engine.loop import SampleKey
+from bana.engine.plan import SampleKey
 from bana.engine.seeds import seed_of
 
 LEAST_VISIBLE = 0.1

@@ -11,16 +11,24 @@ from bana.classify.pooling import background_attention, background_aware_pool, b
 from bana.classify.samples import UNKNOWN, Batch, on_features
 from bana.classify.settings import ClassifySettings
 from bana.data.records import LEAST_BACKGROUND
+from bana.engine.processes import ALONE, Processes
 from bana.nn.training import build_optimizer
 
 
 class ClassifyStage:
-    """Model, optimiser, loss and schedule of stage 1."""
+    """Model, optimiser, loss and schedule of stage 1.
 
-    def __init__(self, model: BoxClassifier, settings: ClassifySettings) -> None:
+    Args:
+        model: The network.
+        settings: Of its training.
+        processes: Those that train together.
+    """
+
+    def __init__(self, model: BoxClassifier, settings: ClassifySettings, processes: Processes = ALONE) -> None:
         self.model = model
         self.settings = settings
         self.optimizer = build_optimizer(model, settings)
+        self._processes = processes
 
     def rate(self, progress: float) -> float:
         """The factor on the learning rates after a share ``progress`` of the run."""
@@ -37,8 +45,9 @@ class ClassifyStage:
             loss, metrics = self._image_loss(features, batch)
         else:
             loss, metrics = self._box_loss(features, background, boxes, batch)
-        if (labels != UNKNOWN).any():
-            known = F.cross_entropy(self._cell_scores(features), labels, ignore_index=UNKNOWN)
+        if known_labels := self._count((labels != UNKNOWN).sum()):
+            known = F.cross_entropy(self._cell_scores(features), labels, ignore_index=UNKNOWN, reduction="sum")
+            known = known / known_labels
             loss = loss + known
             metrics["labels"] = known.item()
         return loss, metrics
@@ -55,16 +64,15 @@ class ClassifyStage:
         truth = torch.cat(
             [batch.class_ids.repeat_interleave(bins.shape[1]), batch.class_ids.new_zeros(int(valid.sum()))]
         )
-        if not len(truth):
-            return scores.sum(), {"loss": 0.0}
-        loss = F.cross_entropy(scores, truth)
+        bin_count = len(bins) * bins.shape[1]
+        all_bins, all_queries = self._count(len(truth[:bin_count])), self._count(len(truth[bin_count:]))
+        loss = F.cross_entropy(scores, truth, reduction="sum") / max(all_bins + all_queries, 1)
         right = (scores.argmax(1) == truth).float()
-        count = len(bins) * bins.shape[1]
         metrics = {"loss": loss.item()}
-        if count:
-            metrics["accuracy"] = right[:count].mean().item()
-        if len(right) > count:
-            metrics["background"] = right[count:].mean().item()
+        if all_bins:
+            metrics["accuracy"] = right[:bin_count].sum().item() / all_bins
+        if all_queries:
+            metrics["background"] = right[bin_count:].sum().item() / all_queries
         return loss, metrics
 
     def _image_loss(self, features: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
@@ -72,8 +80,14 @@ class ClassifyStage:
         scores = self.model.classifier(features.mean((2, 3)))[:, 1:]
         truth = torch.zeros_like(scores)
         truth[batch.image_classes[:, 0], batch.image_classes[:, 1] - 1] = 1.0
-        loss = F.binary_cross_entropy_with_logits(scores, truth)
-        return loss, {"loss": loss.item(), "accuracy": ((scores > 0) == (truth > 0)).float().mean().item()}
+        count = self._count(truth.numel())
+        loss = F.binary_cross_entropy_with_logits(scores, truth, reduction="sum") / count
+        right = ((scores > 0) == (truth > 0)).sum().item()
+        return loss, {"loss": loss.item(), "accuracy": right / count}
+
+    def _count(self, number: Tensor | int) -> int:
+        """A count of all processes' shares together."""
+        return int(self._processes.total(torch.as_tensor(number, device=self._processes.device)))
 
     def _cell_scores(self, features: Tensor) -> Tensor:
         """Scores of every cell: (N, L + 1, h, w)."""

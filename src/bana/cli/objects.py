@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bana.cli.shell import chosen_device, console, exit_if_rejected
+from bana.cli.shell import console, end_training
 from bana.errors import SettingsError
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
+    from bana.engine.processes import Machine
 
 
 def train_objects(
@@ -25,8 +26,7 @@ def train_objects(
     labeler: Path | None,
     seed: int,
     resume: bool,
-    device: str,
-    workers: int,
+    machine: Machine,
     on_error: OnError,
 ) -> None:
     """Train a Mask R-CNN; ``semantic`` are options that mean nothing to it, None where they were not given."""
@@ -51,10 +51,8 @@ def train_objects(
         labeler=labeler or pretrained_path(),
         seed=seed,
         resume=resume,
-        workers=workers,
-        device=chosen_device(device),
+        machine=machine,
         on_error=on_error,
         console=console,
     )
-    print(file)
-    exit_if_rejected(len((out / REJECTED).read_text(encoding="utf-8").splitlines()), out / REJECTED)
+    end_training(file, out / REJECTED)

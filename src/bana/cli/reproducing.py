@@ -37,13 +37,13 @@ def reproduce(
     """Train and score what a table of the paper compares, and show the paper's figures beside ours."""
     from bana.classify.labeler_file import pretrained_path
     from bana.data.reading import read_dataset
+    from bana.engine.processes import Machine
     from bana.pipeline.object_rows import OBJECT_TABLES
     from bana.pipeline.recipe import Recipe
     from bana.pipeline.reproduce import Study, reproduce, reproduction_table
     from bana.pipeline.reproduce_objects import LABEL_TABLE, ObjectStudy, object_table, reproduce_objects
     from bana.pipeline.rows import PRESETS, TABLES
     from bana.presets import load_preset
-    from bana.segment.run import Machine
 
     of_objects = table in OBJECT_TABLES
     if not of_objects and table not in TABLES:

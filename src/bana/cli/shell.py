@@ -50,6 +50,24 @@ def processes(wanted: int | None, device: str = "cpu") -> int:
     return wanted or (share if device == "cpu" else 1)
 
 
+def end_training(file: Path, rejected: Path, picture: Callable[[], Path | None] = lambda: None) -> None:
+    """Print the file that a training has written, draw its picture, and tell of images that were left out.
+
+    Of processes that a launcher has started the first tells; none of them fails, since it would be started again.
+    """
+    from bana.data.shards import Shard
+
+    part = Shard.of_rank()
+    if part is not None and part.number > 1:
+        return
+    print(file)
+    if (drawn := picture()) is not None:
+        print(drawn)
+    left_out = len(rejected.read_text(encoding="utf-8").splitlines())
+    if part is None:
+        exit_if_rejected(left_out, rejected)
+
+
 def exit_if_rejected(count: int, file: Path) -> None:
     """End with exit status 1 if images were left out, and say which file names them."""
     if count:

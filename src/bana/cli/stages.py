@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from bana.cli.objects import train_objects
-from bana.cli.shell import chosen_device, console, exit_if_rejected, print_json, processes
+from bana.cli.shell import chosen_device, console, end_training, exit_if_rejected, print_json, processes
 from bana.cli.source import LABELER_HELP, SOURCES, chosen_source
 from bana.errors import SettingsError
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
+
+
+ACCUMULATE_HELP = "Parts of a batch to work on one after the other, where memory is short."
 
 
 def classify(
@@ -33,6 +36,9 @@ def classify(
     seed: int = typer.Option(0, help="Of everything random."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    precision: str | None = typer.Option(None, help="float32, bfloat16 or float16; the preset's if left out."),
+    accumulate: int = typer.Option(1, min=1, help=ACCUMULATE_HELP),
+    checkpoint_seconds: float = typer.Option(10.0, min=0, help="Least time between checkpoints."),
     workers: int = typer.Option(0, min=0, help="Processes that prepare samples; 0: none beside the training."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
 ) -> None:
@@ -40,12 +46,14 @@ def classify(
     from bana.classify.labeler_file import pretrained_path
     from bana.classify.run import train_classifier
     from bana.data.reading import read_dataset
+    from bana.engine.processes import Machine
     from bana.engine.run_folder import REJECTED
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
 
     recipe = load_preset(preset, Recipe)
-    chosen = {name: value for name, value in {"pooling": pooling, "epochs": epochs}.items() if value is not None}
+    options = {"pooling": pooling, "epochs": epochs, "precision": precision}
+    chosen = {name: value for name, value in options.items() if value is not None}
     settings = parse_settings(recipe.classify.model_dump() | chosen, type(recipe.classify), "options")
     file = train_classifier(
         read_dataset(data, split, format, cast("OnError", on_error)),
@@ -56,13 +64,11 @@ def classify(
         labeler=labeler or pretrained_path(),
         seed=seed,
         resume=resume,
-        workers=workers,
-        device=chosen_device(device),
+        machine=Machine(chosen_device(device), workers, checkpoint_seconds, accumulate=accumulate),
         on_error=cast("OnError", on_error),
         console=console,
     )
-    print(file)
-    exit_if_rejected(len((out / REJECTED).read_text(encoding="utf-8").splitlines()), out / REJECTED)
+    end_training(file, out / REJECTED)
 
 
 def label(
@@ -167,6 +173,8 @@ def segment(
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
     precision: str | None = typer.Option(None, help="float32, bfloat16 or float16; the preset's if left out."),
     workers: int = typer.Option(0, min=0, help="Processes that prepare samples; 0: none beside the training."),
+    accumulate: int = typer.Option(1, min=1, help=ACCUMULATE_HELP),
+    checkpoint_seconds: float = typer.Option(10.0, min=0, help="Least time between checkpoints."),
     tensorboard: bool = typer.Option(False, "--tensorboard", help="Log for TensorBoard too."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
 ) -> None:
@@ -174,12 +182,14 @@ def segment(
     from bana.classify.labeler_file import pretrained_path
     from bana.data.masks import mask_files
     from bana.data.reading import read_dataset
+    from bana.engine.processes import Machine
     from bana.engine.run_folder import REJECTED
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
     from bana.report.confidence import draw_confidence
-    from bana.segment.run import Machine, Training, train_segmenter
+    from bana.segment.run import Training, train_segmenter
 
+    machine = Machine(chosen_device(device), workers, checkpoint_seconds, tensorboard, accumulate)
     options = {"epochs": epochs, "precision": precision}
     chosen = {name: value for name, value in options.items() if value is not None}
     if task == "instance":
@@ -194,8 +204,7 @@ def segment(
             labeler=labeler,
             seed=seed,
             resume=resume,
-            device=device,
-            workers=workers,
+            machine=machine,
             on_error=cast("OnError", on_error),
         )
         return
@@ -217,12 +226,9 @@ def segment(
         training,
         settings,
         out,
-        machine=Machine(chosen_device(device), workers, tensorboard=tensorboard),
+        machine=machine,
         resume=resume,
         on_error=cast("OnError", on_error),
         console=console,
     )
-    print(file)
-    if (picture := draw_confidence(training, out)) is not None:
-        print(picture)
-    exit_if_rejected(len((out / REJECTED).read_text(encoding="utf-8").splitlines()), out / REJECTED)
+    end_training(file, out / REJECTED, lambda: draw_confidence(training, out))

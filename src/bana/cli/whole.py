@@ -58,11 +58,11 @@ def run(
     """From boxes to a trained network: classify, label, segment, evaluate; what is done and unchanged is skipped."""
     from bana.data.reading import read_dataset
     from bana.data.sample import FOLDER
+    from bana.engine.processes import Machine
     from bana.pipeline.recipe import Recipe
     from bana.pipeline.run import run_pipeline
     from bana.pipeline.tables import run_tables
     from bana.presets import load_preset
-    from bana.segment.run import Machine
 
     if str(data) == "demo" and not data.exists():
         data, format, preset = FOLDER, "coco", preset or "small"

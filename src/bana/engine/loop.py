@@ -9,28 +9,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from rich.console import Console
-from torch import Tensor, optim
+from torch import Tensor, nn, optim
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from bana.engine.checkpoint import load_metadata, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
+from bana.engine.plan import Loop, Part
+from bana.engine.processes import Machine
 from bana.engine.progress import JsonLog, Log, StepProgress, TensorBoardLog
-from bana.engine.seeds import seed_of, shuffled
 from bana.errors import LabelerError
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 
-Precision = Literal["float32", "bfloat16", "float16"]
-"""Of what a step computes; weights are float32 always."""
-
-SampleKey = tuple[int, int]
-"""Epoch and index: what a data set is asked for, so that augmentation depends on both and on nothing else."""
+_LEARNT = "learnt"
+"""Among the metrics of a step, the loss whose gradients were taken."""
 
 
 class Model(Protocol):
@@ -58,7 +58,11 @@ class Stage(Protocol):
         """What trains it; its learning rates are those before the schedule's factor."""
 
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
-        """The loss of a batch, and the metrics to show (the loss among them)."""
+        """The loss of a batch, and the metrics to show (the loss among them).
+
+        Where several processes train together, each has a share of the batch, and both are shares: those of all
+        processes add up to what one would have. All of them give metrics of the same names.
+        """
 
     def rate(self, progress: float) -> float:
         """The factor on the learning rates after a share ``progress`` (0..1) of all steps."""
@@ -75,49 +79,6 @@ class Validated:
 
     metrics: dict[str, float]
     score: float | None = None
-
-
-@dataclass(frozen=True)
-class Loop:
-    """How a run steps through its data.
-
-    Attributes:
-        epochs: Passes over the samples.
-        batch_size: Samples a step; the last step of an epoch takes what is left.
-        seed: Of everything random.
-        workers: Processes that prepare samples; 0 prepares them in the training process.
-        checkpoint_seconds: Least time between checkpoints; 0 saves after every step.
-        device: Where the network is: ``cpu``, ``cuda``, ``cuda:1``, ...
-        precision: Of what a step computes; ``float16`` scales the loss, as its gradients need.
-        tensorboard: Log for TensorBoard too, in the run's folder ``tensorboard``.
-    """
-
-    epochs: int
-    batch_size: int
-    seed: int
-    workers: int = 0
-    checkpoint_seconds: float = 10.0
-    device: str = "cpu"
-    precision: Precision = "float32"
-    tensorboard: bool = False
-
-    def batches(self, samples: int, first_step: int) -> Iterator[list[SampleKey]]:
-        """The keys of every batch from ``first_step`` on."""
-        step = 0
-        for epoch in range(self.epochs):
-            order = shuffled(samples, self.seed, "order", epoch)
-            for begin in range(0, samples, self.batch_size):
-                if step >= first_step:
-                    yield [(epoch, index) for index in order[begin : begin + self.batch_size]]
-                step += 1
-
-    def steps(self, samples: int) -> int:
-        """Steps of the whole run."""
-        return self.epochs * self.steps_an_epoch(samples)
-
-    def steps_an_epoch(self, samples: int) -> int:
-        """Steps of one epoch."""
-        return -(-samples // self.batch_size)
 
 
 def train(
@@ -150,21 +111,22 @@ def train(
         LabelerError: If the checkpoint belongs to another run, or the loss becomes infinite or NaN.
         OutputError: If ``out`` cannot be written.
     """
-    scaler = torch.amp.GradScaler(loop.device.partition(":")[0], enabled=loop.precision == "float16")
+    processes, machine = loop.processes, loop.machine
+    scaler = torch.amp.GradScaler(processes.device.partition(":")[0], enabled=loop.precision == "float16")
     first_step, best = _restore(stage, scaler, out / CHECKPOINT, identity)
     total, an_epoch = loop.steps(count), loop.steps_an_epoch(count)
     base_rates = [group["lr"] for group in stage.optimizer.param_groups]
-    logs: list[Log] = [JsonLog(out / LOG, first_step)]
-    if loop.tensorboard:
-        logs.append(TensorBoardLog(out / "tensorboard", first_step))
-    progress = StepProgress("training", total, console)
+    logs = _logs(out, first_step, machine) if processes.first else []
+    progress = StepProgress("training", total, processes.console(console))
+    steps = [loop.parts(batch) for batch in loop.batches(count, first_step)]
     batches = DataLoader(
         samples,
-        batch_sampler=list(loop.batches(count, first_step)),
+        batch_sampler=[part.keys for parts in steps for part in parts],
         collate_fn=collate,
-        num_workers=loop.workers,
-        multiprocessing_context="spawn" if loop.workers else None,
+        num_workers=machine.workers,
+        multiprocessing_context="spawn" if machine.workers else None,
     )
+    shares = processes.together(_Shares(stage))
 
     def finish_epoch(epoch: int, step: int) -> None:
         nonlocal best
@@ -175,25 +137,24 @@ def train(
             _write(logs, {"step": step, "epoch": epoch, **validated.metrics})
         if validated.score is not None and validated.score > (-math.inf if best is None else best):
             best = validated.score
-            if keep_best is not None:
+            if keep_best is not None and processes.first:
                 keep_best()
 
-    saved = time.monotonic()
+    began = saved = time.monotonic()
     try:
         if first_step == 0:
             finish_epoch(0, 0)
         stage.model.train()
-        for step, batch in enumerate(batches, first_step):
+        coming = iter(batches)
+        for step, parts in enumerate(steps, first_step):
             factor = stage.rate(step / total)
             for group, rate in zip(stage.optimizer.param_groups, base_rates, strict=True):
                 group["lr"] = rate * factor
-            torch.manual_seed(seed_of(loop.seed, "step", step))
-            with _autocast(loop):
-                loss, metrics = stage.loss(_moved(batch, loop.device))
-            if not torch.isfinite(loss):
-                raise LabelerError(f"{out}: the loss is {loss.item()} at step {step}; lower the learning rate")
+            torch.manual_seed(loop.seed_of_step(step))
             stage.optimizer.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            metrics = processes.totals(_backward(shares, parts, coming, scaler, loop))
+            if not math.isfinite(loss := metrics.pop(_LEARNT)):
+                raise LabelerError(f"{out}: the loss is {loss} at step {step}; lower the learning rate")
             scaler.step(stage.optimizer)
             scaler.update()
             speed = progress.update(step, loop.batch_size, metrics)
@@ -201,7 +162,7 @@ def train(
             if (step + 1) % an_epoch == 0:
                 finish_epoch((step + 1) // an_epoch, step)
                 stage.model.train()
-            if time.monotonic() - saved >= loop.checkpoint_seconds or step + 1 == total:
+            if processes.first and (time.monotonic() - saved >= machine.checkpoint_seconds or step + 1 == total):
                 _save(stage, scaler, out / CHECKPOINT, {"steps": step + 1, "identity": identity, "best": best})
                 saved = time.monotonic()
     finally:
@@ -209,11 +170,54 @@ def train(
         for log in logs:
             log.close()
     stage.model.train(False)
+    processes.console(console).print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
+
+
+class _Shares(nn.Module):
+    """A stage's loss as a module, so that gradients of everything in it are brought together."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.model = cast("nn.Module", stage.model)
+        self._stage = stage
+
+    def forward(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
+        return self._stage.loss(batch)
+
+
+def _backward(
+    shares: nn.Module, parts: list[Part], batches: Iterator[Any], scaler: torch.amp.GradScaler, loop: Loop
+) -> dict[str, float]:
+    """The gradients of a step, part by part; returns this process's share of its metrics, and of what is learnt."""
+    weighted: dict[str, float] = {}
+    weights: dict[str, float] = {}
+    for number, part in enumerate(parts, 1):
+        with _local_until(number == len(parts), shares):
+            with _autocast(loop):
+                loss, metrics = shares(_moved(next(batches), loop.processes.device))
+            # Of gradients the mean over processes is taken, but a loss is the sum of its shares.
+            scaler.scale(loss * part.weight * loop.processes.count).backward()
+        for name, value in {**metrics, _LEARNT: loss.item()}.items():
+            weighted[name] = weighted.get(name, 0.0) + part.weight * value
+            weights[name] = weights.get(name, 0.0) + part.weight
+    return {name: value / weights[name] for name, value in weighted.items()}
+
+
+def _local_until(last: bool, shares: nn.Module) -> AbstractContextManager[None]:
+    """Processes exchange gradients after the last part of a step alone."""
+    return nullcontext() if last or not isinstance(shares, DistributedDataParallel) else shares.no_sync()
+
+
+def _logs(out: Path, first_step: int, machine: Machine) -> list[Log]:
+    logs: list[Log] = [JsonLog(out / LOG, first_step)]
+    if machine.tensorboard:
+        logs.append(TensorBoardLog(out / "tensorboard", first_step))
+    return logs
 
 
 def _autocast(loop: Loop) -> torch.autocast:
     dtype = torch.float16 if loop.precision == "float16" else torch.bfloat16
-    return torch.autocast(loop.device.partition(":")[0], dtype, enabled=loop.precision != "float32")
+    return torch.autocast(loop.processes.device.partition(":")[0], dtype, enabled=loop.precision != "float32")
 
 
 def _moved(batch: Any, device: str) -> Any:

@@ -17,6 +17,7 @@ from bana.data.records import Rejected
 from bana.data.strict_json import json_lines
 from bana.engine.loop import CHECKPOINT, check_same_run
 from bana.engine.memory import keep_freed_memory
+from bana.engine.processes import Processes
 from bana.errors import DataError, OutputError
 
 REJECTED = "rejected.jsonl"
@@ -33,7 +34,13 @@ def refuse_a_run(out: Path) -> None:
 
 
 def open_run(
-    out: Path, identity: dict[str, Any], images: int, rejected: Sequence[Rejected], missing: str, **facts: Any
+    out: Path,
+    identity: dict[str, Any],
+    images: int,
+    rejected: Sequence[Rejected],
+    missing: str,
+    processes: Processes,
+    **facts: Any,
 ) -> None:
     """Begin a run in its folder, or go on with the one that was cut.
 
@@ -43,6 +50,7 @@ def open_run(
         images: How many it learns from.
         rejected: Those left out because of a fault.
         missing: What to say where no image is left.
+        processes: Of which the first writes.
         facts: More for ``settings.json``.
 
     Raises:
@@ -51,10 +59,12 @@ def open_run(
         OutputError: If the folder cannot be written.
     """
     check_same_run(out / CHECKPOINT, identity)
-    write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
+    if processes.first:
+        write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
     if not images:
         raise DataError(f"{missing} is left to train on; see {out / REJECTED}")
-    write_json(out / SETTINGS, identity | facts | {"versions": versions()}, indent=2)
+    if processes.first:
+        write_json(out / SETTINGS, identity | facts | {"versions": versions()}, indent=2)
     keep_freed_memory()
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 
 from rich.console import Console
 
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.run import digest_of_start
-from bana.data.alone import alone
 from bana.data.faults import OnError
 from bana.data.label_folder import LabelFolder
 from bana.data.records import BoxDataset
 from bana.data.usable import usable_records
-from bana.engine.loop import Loop, train
+from bana.engine.loop import train
+from bana.engine.plan import Loop
+from bana.engine.processes import LAPTOP, Machine, joined
 from bana.engine.run_folder import open_run, refuse_a_run, versions
 from bana.engine.seeds import seed_of
 from bana.instance.detector_file import FILE_NAME, DetectorFacts, build_detector, save_detector
@@ -26,7 +26,6 @@ from bana.instance.targets import ObjectTargets
 from bana.nn.network import on_device
 
 
-@alone
 def train_detector(
     dataset: BoxDataset,
     labels: Path | None,
@@ -36,9 +35,7 @@ def train_detector(
     labeler: Path | None = None,
     seed: int = 0,
     resume: bool = False,
-    workers: int = 0,
-    checkpoint_seconds: float = 10.0,
-    device: str = "cpu",
+    machine: Machine = LAPTOP,
     on_error: OnError = "stop",
     console: Console,
 ) -> Path:
@@ -52,9 +49,7 @@ def train_detector(
         labeler: Whose backbone it starts from, if the settings ask for that.
         seed: Of everything random.
         resume: Go on with the run in ``out``; a folder with a run is refused otherwise.
-        workers: Processes that prepare samples.
-        checkpoint_seconds: Least time between checkpoints.
-        device: ``cpu``, ``cuda``, ``cuda:1``, ...
+        machine: On what it computes.
         on_error: ``skip`` leaves out images that cannot be opened, and notes them in ``rejected.jsonl``.
         console: For progress.
 
@@ -67,31 +62,32 @@ def train_detector(
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
-    if not resume:
-        refuse_a_run(out)
-    folder = None if labels is None else LabelFolder(labels)
-    if folder is not None:
-        folder.check_classes(dataset)
-    targets = ObjectTargets(dataset.class_table, folder)
-    records, rejected = usable_records(dataset, lambda record: bool(targets.of(record)), on_error)
-    identity = {
-        "settings": settings.model_dump(mode="json"),
-        "data": dataset.fingerprint(),
-        "image_ids": hashlib.sha256("\n".join(record.image_id for record in records).encode()).hexdigest(),
-        "labels": None if folder is None else folder.labelling,
-        "labeler": digest_of_start(settings, labeler),
-        "seed": seed,
-    }
-    open_run(out, identity, len(records), rejected, f"{dataset.root}: no image with masks")
-    model = build_detector(settings, len(dataset.classes), seed_of(seed, "weights"))
-    if settings.start == "labeler" and labeler is not None:
-        start_from_labeler(model, None, settings, labeler)
-    stage = InstanceStage(on_device(model, device), settings)
-    loop = Loop(settings.epochs, settings.batch_size, seed, workers, checkpoint_seconds, device, settings.precision)
-    crops = InstanceCrops(records, targets, settings, seed)
-    began = time.monotonic()
-    train(stage, crops, len(records), collate, loop, out, identity, console)
-    console.print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
-    file = out / FILE_NAME
-    save_detector(file, model, DetectorFacts(dataset.classes, settings, {**identity, "versions": versions()}))
+    with joined(out, machine.device) as processes:
+        if not (resume or processes.restarted):
+            refuse_a_run(out)
+        folder = None if labels is None else LabelFolder(labels)
+        if folder is not None:
+            folder.check_classes(dataset)
+        targets = ObjectTargets(dataset.class_table, folder)
+        records, rejected = usable_records(dataset, lambda record: bool(targets.of(record)), on_error)
+        identity = {
+            "settings": settings.model_dump(mode="json"),
+            "data": dataset.fingerprint(),
+            "image_ids": hashlib.sha256("\n".join(record.image_id for record in records).encode()).hexdigest(),
+            "labels": None if folder is None else folder.labelling,
+            "labeler": digest_of_start(settings, labeler),
+            "seed": seed,
+        }
+        open_run(out, identity, len(records), rejected, f"{dataset.root}: no image with masks", processes)
+        model = build_detector(settings, len(dataset.classes), seed_of(seed, "weights"))
+        if settings.start == "labeler" and labeler is not None:
+            start_from_labeler(model, None, settings, labeler)
+        stage = InstanceStage(on_device(model, processes.device), settings, processes)
+        crops = InstanceCrops(records, targets, settings, seed)
+        loop = Loop(settings.epochs, settings.batch_size, seed, settings.precision, machine, processes)
+        train(stage, crops, len(records), collate, loop, out, identity, console)
+        file = out / FILE_NAME
+        if processes.first:
+            facts = DetectorFacts(dataset.classes, settings, {**identity, "versions": versions()})
+            save_detector(file, model, facts)
     return file

@@ -15,7 +15,7 @@ from torchvision.ops import box_area
 from bana.data.images import open_record_image
 from bana.data.records import ImageRecord
 from bana.data.transforms import random_crop, randomly_scaled
-from bana.engine.loop import SampleKey
+from bana.engine.plan import SampleKey
 from bana.engine.seeds import seed_of
 from bana.instance.heads import Target
 from bana.instance.settings import InstanceSettings

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bana.engine.loop import Precision
 from bana.instance.losses import MaskLoss
 from bana.nn.training import Count, NotNegative, SizedTrainingSettings
 
@@ -23,7 +22,6 @@ class InstanceSettings(SizedTrainingSettings):
         gamma: Damping of that confidence, as in Eq. 12.
         lam: Weight of the uncertain pixels, as in Eq. 14.
         box_samples: Proposals an image that the box head learns from; a quarter of them at most are objects.
-        precision: ``float32``, ``bfloat16`` or ``float16``: of the steps' computations.
         crop: As in TrainingSettings; larger than for classes, since boxes are found whole.
         batch_size: As in TrainingSettings.
         epochs: As in TrainingSettings; 12 are the field's "1x".
@@ -35,7 +33,6 @@ class InstanceSettings(SizedTrainingSettings):
     gamma: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 7.0
     lam: NotNegative = 0.1
     box_samples: Count = 512
-    precision: Precision = "float32"
     crop: Annotated[int, Field(ge=33)] = 513
     batch_size: Count = 16
     epochs: Count = 12

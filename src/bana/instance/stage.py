@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from bana.engine.processes import ALONE, Processes
 from bana.instance.model import InstanceNetwork
 from bana.instance.samples import Batch
 from bana.instance.settings import InstanceSettings
@@ -20,12 +21,14 @@ class InstanceStage:
     Args:
         model: The network.
         settings: Of its training.
+        processes: Those that train together; each takes the means over its own share, as is the field's custom.
     """
 
-    def __init__(self, model: InstanceNetwork, settings: InstanceSettings) -> None:
+    def __init__(self, model: InstanceNetwork, settings: InstanceSettings, processes: Processes = ALONE) -> None:
         self.model = model
         self.settings = settings
         self.optimizer = build_optimizer(model, settings)
+        self._processes = processes
 
     def rate(self, progress: float) -> float:
         """The factor on the learning rates after a share ``progress`` of the run."""
@@ -34,7 +37,8 @@ class InstanceStage:
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The sum of all losses, and each of them."""
-        losses = self.model.losses(batch.images, batch.targets)
+        count = self._processes.count
+        losses = {name: each / count for name, each in self.model.losses(batch.images, batch.targets).items()}
         total = sum(losses.values(), start=batch.images.new_zeros(()))
         return total, {
             "loss": total.item(),

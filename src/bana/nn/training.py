@@ -10,6 +10,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn, optim
 
+from bana.engine.plan import Precision
 from bana.nn.backbones import Backbone, Trained, create_backbone
 from bana.presets import Settings
 
@@ -42,6 +43,7 @@ class TrainingSettings(Settings):
         warm_up: Share of the run, 0..1, over which the rates first rise from nothing.
         epochs: Passes over the images.
         batch_size: Images a step.
+        precision: ``float32``, ``bfloat16`` or ``float16``: of the steps' computations.
     """
 
     backbone: str = "lite0"
@@ -59,6 +61,7 @@ class TrainingSettings(Settings):
     warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.0
     epochs: Count = 15
     batch_size: Count = 20
+    precision: Precision = "float32"
 
     @model_validator(mode="after")
     def _check_scale(self) -> Self:

@@ -14,6 +14,7 @@ from bana.data.alone import alone
 from bana.data.label_maps import write_label_map
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset
+from bana.engine.processes import LAPTOP, Machine
 from bana.engine.seeds import shuffled
 from bana.evaluate.tables import shown
 from bana.pipeline.recipe import Recipe
@@ -21,7 +22,7 @@ from bana.pipeline.rows import ROWS, TABLES, Row
 from bana.pipeline.stages import Workshop
 from bana.pipeline.steps import Steps
 from bana.pipeline.study import check_rows, open_study, spread
-from bana.segment.run import Machine, check_truth
+from bana.segment.run import check_truth
 from bana.segment.scoring import STEPS
 
 
@@ -75,7 +76,7 @@ class Reproduction:
 
 @alone
 def reproduce(
-    study: Study, out: Path, *, seed: int = 0, machine: Machine | None = None, workers: int, console: Console
+    study: Study, out: Path, *, seed: int = 0, machine: Machine = LAPTOP, workers: int, console: Console
 ) -> Reproduction:
     """Make the rows of a table that are not made yet.
 
@@ -83,7 +84,7 @@ def reproduce(
         study: What is made.
         out: Gets the box classifier, the labels, and a folder for every row and seed; runs that were killed go on.
         seed: Of the box classifier.
-        machine: On what training computes; None: on the CPU.
+        machine: On what training computes.
         workers: Processes that label and score.
         console: For progress.
 

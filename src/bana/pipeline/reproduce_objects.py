@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bana.data.alone import alone
 from bana.data.records import BoxDataset
+from bana.engine.processes import LAPTOP, Machine
 from bana.evaluate.tables import shown
 from bana.instance.settings import InstanceSettings
 from bana.label.sources.choose import SourceChoice
@@ -20,7 +21,7 @@ from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import Workshop
 from bana.pipeline.steps import Steps
 from bana.pipeline.study import check_rows, open_study, spread
-from bana.segment.run import Machine, check_truth
+from bana.segment.run import check_truth
 
 LABEL_TABLE = "table2"
 """The table whose rows are labels; those of the other are networks."""
@@ -71,7 +72,7 @@ class ObjectReproduction:
 
 @alone
 def reproduce_objects(
-    study: ObjectStudy, out: Path, *, seed: int = 0, machine: Machine | None = None, workers: int, console: Console
+    study: ObjectStudy, out: Path, *, seed: int = 0, machine: Machine = LAPTOP, workers: int, console: Console
 ) -> ObjectReproduction:
     """Make the rows of a table that are not made yet.
 
@@ -80,7 +81,7 @@ def reproduce_objects(
         out: Gets the box classifier, a folder for every kind of labels, and for every row and seed one with the network
             and one with what it finds; runs that were killed go on.
         seed: Of the box classifier.
-        machine: On what training computes; None: on the CPU.
+        machine: On what training computes.
         workers: Processes that label and predict.
         console: For progress.
 

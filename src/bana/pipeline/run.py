@@ -15,12 +15,13 @@ from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import png
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
+from bana.engine.processes import LAPTOP, Machine
 from bana.engine.run_folder import versions
 from bana.pipeline.picture import run_picture
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import Workshop, has_truth
 from bana.pipeline.steps import Steps, content_digest
-from bana.segment.run import Machine, check_truth
+from bana.segment.run import check_truth
 from bana.segment.segmenter_file import FILE_NAME
 
 PICTURE = "run.png"
@@ -73,7 +74,7 @@ def run_pipeline(
     out: Path,
     *,
     seed: int = 0,
-    machine: Machine | None = None,
+    machine: Machine = LAPTOP,
     workers: int,
     on_error: OnError = "stop",
     console: Console,
@@ -87,7 +88,7 @@ def run_pipeline(
         out: The run folder: ``run.json`` (settings, versions, seed, data, metrics), ``timings.json``, ``run.png``, and
             a folder for every stage.
         seed: Of everything random.
-        machine: On what training computes; None: on the CPU.
+        machine: On what training computes.
         workers: Processes that label and score.
         on_error: ``skip`` leaves out images that cannot be used.
         console: For progress.
@@ -113,7 +114,7 @@ def run_pipeline(
         },
     }
     steps = Steps(out, facts, ("classify", "labels", "segment"), console)
-    shop = Workshop(steps, recipe, seed, machine or Machine(), workers, on_error, console)
+    shop = Workshop(steps, recipe, seed, machine, workers, on_error, console)
     labeler = shop.classify(dataset)
     labels = shop.label("labels", dataset, shop.recipe_labels(labeler))
     labelled = _labelled(dataset, labels)

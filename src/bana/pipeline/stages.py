@@ -18,6 +18,7 @@ from bana.data.label_folder import LabelFolder
 from bana.data.prediction_folder import RESULTS
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.sources import file_digest, record_pictures
+from bana.engine.processes import Machine
 from bana.evaluate import evaluate_detections, evaluate_labels
 from bana.evaluate.scores import LabellingScores
 from bana.instance import DetectSettings
@@ -31,7 +32,7 @@ from bana.pipeline.recipe import Recipe
 from bana.pipeline.steps import Steps, content_digest
 from bana.report.confidence import draw_confidence
 from bana.segment.pictures import predict_pictures
-from bana.segment.run import Machine, Training, train_segmenter
+from bana.segment.run import Training, train_segmenter
 from bana.segment.scoring import score_segmenter
 from bana.segment.segmenter_file import FILE_NAME as SEGMENTER
 from bana.segment.settings import SegmentSettings
@@ -71,9 +72,7 @@ class Workshop:
                 labeler=pretrained_path(),
                 seed=self.seed,
                 resume=True,
-                workers=self.machine.workers,
-                checkpoint_seconds=self.machine.checkpoint_seconds,
-                device=self.machine.device,
+                machine=self.machine,
                 on_error=self.on_error,
                 console=self.console,
             )
@@ -199,9 +198,7 @@ class Workshop:
                 labeler=labeler,
                 seed=seed,
                 resume=True,
-                workers=self.machine.workers,
-                checkpoint_seconds=self.machine.checkpoint_seconds,
-                device=self.machine.device,
+                machine=self.machine,
                 on_error=self.on_error,
                 console=self.console,
             )

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from bana.data.records import BoxDataset
 from bana.data.strict_json import read_json_object
+from bana.engine.processes import Machine
 from bana.engine.run_folder import versions
 from bana.errors import OutputError, SettingsError
 from bana.evaluate.tables import shown
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import Workshop
 from bana.pipeline.steps import MANIFEST, Steps, content_digest
-from bana.segment.run import Machine
 
 
 def open_study(
@@ -27,7 +27,7 @@ def open_study(
     folders: Sequence[str],
     *,
     seed: int,
-    machine: Machine | None,
+    machine: Machine,
     workers: int,
     console: Console,
 ) -> Workshop:
@@ -44,7 +44,7 @@ def open_study(
     }
     _check_same_study(out, facts)
     steps = Steps(out, facts, folders, console)
-    return Workshop(steps, recipe, seed, machine or Machine(), workers, "stop", console)
+    return Workshop(steps, recipe, seed, machine, workers, "stop", console)
 
 
 def _check_same_study(out: Path, facts: dict[str, Any]) -> None:

@@ -8,21 +8,35 @@ labels (upsample them first), and labels (N, H, W) int64 in 0..C-1 or ``ignore_i
 float64 if the cosines are, and return a scalar of that type; the gradient has the type of the cosines. Without a
 pixel to count a term is 0, and so is its gradient.
 
+Where processes share a batch, ``total`` sums what a mean is divided by over all of them. The loss is then this
+process's share: those of all processes add up to the loss of the whole batch.
+
 On a GPU a loss with ~S waits for the device once, to learn how many pixels that has.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from bana.errors import SettingsError
+from bana.segment.arguments import check_labels, check_numbers, check_pair
 from bana.segment.filling_rate import best_pixels
 from bana.segment.noise_aware import label_terms, working_type
 
+Total = Callable[[Tensor], Tensor]
+"""Sums a number over the processes that share a batch."""
+
 _LEAST_TOTAL = 1e-30
 """Stands for a sum of confidences that is 0; a surprise divided by it still fits in float32."""
+
+
+def _alone(number: Tensor) -> Tensor:
+    """The total where one process has the whole batch."""
+    return number
 
 
 def confidence_map(cosine: Tensor, labels: Tensor, *, gamma: float = 7.0, ignore_index: int = 255) -> Tensor:
@@ -40,8 +54,8 @@ def confidence_map(cosine: Tensor, labels: Tensor, *, gamma: float = 7.0, ignore
     Raises:
         SettingsError: shapes or types do not fit, or gamma is below 1.
     """
-    _check(cosine, labels=labels)
-    _check_numbers(gamma=gamma)
+    check_labels(cosine, labels=labels)
+    check_numbers(gamma=gamma)
     counted = labels != ignore_index
     of_label = cosine.gather(1, labels.where(counted, 0).unsqueeze(1)).squeeze(1)
     return _confidence(of_label, cosine.amax(1), gamma).where(counted, 0)
@@ -61,7 +75,7 @@ def agreed_labels(y_crf: Tensor, y_ret: Tensor, ignore_index: int = 255) -> Tens
     Raises:
         SettingsError: the maps differ in shape.
     """
-    _check_pair(y_crf, y_ret)
+    check_pair(y_crf, y_ret)
     return y_crf.where(y_crf == y_ret, ignore_index)
 
 
@@ -79,12 +93,12 @@ def differing(y_crf: Tensor, y_ret: Tensor, ignore_index: int = 255) -> Tensor:
     Raises:
         SettingsError: the maps differ in shape.
     """
-    _check_pair(y_crf, y_ret)
+    check_pair(y_crf, y_ret)
     return (y_crf != y_ret) & (y_crf != ignore_index) & (y_ret != ignore_index)
 
 
 def partial_cross_entropy(
-    cosine: Tensor, labels: Tensor, *, temperature: float = 20.0, ignore_index: int = 255
+    cosine: Tensor, labels: Tensor, *, temperature: float = 20.0, ignore_index: int = 255, total: Total = _alone
 ) -> Tensor:
     """Mean of -log H_label over the labelled pixels (Eq. 10).
 
@@ -95,13 +109,14 @@ def partial_cross_entropy(
         labels: (N, H, W) int64.
         temperature: factor on the cosines before the softmax.
         ignore_index: label of the pixels that do not count.
+        total: sums a number over the processes that share the batch.
 
     Raises:
         SettingsError: shapes or types do not fit, or the temperature is not positive.
     """
-    _check(cosine, labels=labels)
-    _check_numbers(temperature)
-    return _mean_surprise(_log_h(cosine, labels, temperature, ignore_index), labels != ignore_index)
+    check_labels(cosine, labels=labels)
+    check_numbers(temperature)
+    return _mean_surprise(_log_h(cosine, labels, temperature, ignore_index), labels != ignore_index, total)
 
 
 def noise_aware_loss(
@@ -114,6 +129,7 @@ def noise_aware_loss(
     lam: float = 0.1,
     ignore_index: int = 255,
     detach_confidence: bool = False,
+    total: Total = _alone,
 ) -> Tensor:
     """NAL (Eq. 14): Eq. 10 on S, plus lam times the mean of -log H_c* on ~S, weighted by confidence (Eq. 11 to 13).
 
@@ -126,12 +142,13 @@ def noise_aware_loss(
         lam: weight of ~S.
         ignore_index: label of the pixels that do not count.
         detach_confidence: take the confidence as a constant; else it has a gradient of its own.
+        total: sums a number over the processes that share the batch.
 
     Raises:
         SettingsError: shapes or types do not fit, or a number is out of range.
     """
-    _check(cosine, y_crf=y_crf, y_ret=y_ret)
-    _check_numbers(temperature, gamma=gamma, lam=lam)
+    check_labels(cosine, y_crf=y_crf, y_ret=y_ret)
+    check_numbers(temperature, gamma=gamma, lam=lam)
     places = differing(y_crf, y_ret, ignore_index).nonzero()
     target = y_crf.where(y_crf != ignore_index, 0)
     log_h, of_target, of_best = label_terms(cosine, target, places, temperature=temperature)
@@ -139,9 +156,9 @@ def noise_aware_loss(
     if detach_confidence:
         confidence = confidence.detach()
     surprise = -log_h[places.unbind(1)]
-    on_differing = (confidence * surprise).sum() / confidence.sum().clamp(min=_LEAST_TOTAL)
+    on_differing = (confidence * surprise).sum() / total(confidence.sum()).clamp(min=_LEAST_TOTAL)
     agreed = agreed_labels(y_crf, y_ret, ignore_index) != ignore_index
-    return _mean_surprise(log_h, agreed) + lam * on_differing
+    return _mean_surprise(log_h, agreed, total) + lam * on_differing
 
 
 def entropy_regularized_loss(
@@ -152,6 +169,7 @@ def entropy_regularized_loss(
     temperature: float = 20.0,
     lam: float = 0.1,
     ignore_index: int = 255,
+    total: Total = _alone,
 ) -> Tensor:
     """Eq. 10 on S, plus lam times the mean entropy of the prediction, -sum_c H_c log H_c, on ~S.
 
@@ -164,12 +182,13 @@ def entropy_regularized_loss(
         temperature: factor on the cosines before the softmax.
         lam: weight of ~S.
         ignore_index: label of the pixels that do not count.
+        total: sums a number over the processes that share the batch.
 
     Raises:
         SettingsError: shapes or types do not fit, or a number is out of range.
     """
-    on_agreed, log_h, _ = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index)
-    return on_agreed + lam * _mean(_entropy(log_h))
+    on_agreed, log_h, _ = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index, total)
+    return on_agreed + lam * _mean(_entropy(log_h), total)
 
 
 def bootstrapping_loss(
@@ -182,6 +201,7 @@ def bootstrapping_loss(
     temperature: float = 20.0,
     lam: float = 0.1,
     ignore_index: int = 255,
+    total: Total = _alone,
 ) -> Tensor:
     """Eq. 10 on S, plus lam times the mean cross-entropy to beta * Y_crf + (1 - beta) * prediction on ~S.
 
@@ -197,6 +217,7 @@ def bootstrapping_loss(
         temperature: factor on the cosines before the softmax.
         lam: weight of ~S.
         ignore_index: label of the pixels that do not count.
+        total: sums a number over the processes that share the batch.
 
     Raises:
         SettingsError: shapes or types do not fit, or a number is out of range.
@@ -204,10 +225,10 @@ def bootstrapping_loss(
     beta = (0.8 if hard else 0.95) if beta is None else beta
     if not 0 <= beta <= 1:
         raise SettingsError(f"beta is {beta:g}: it must be from 0 to 1")
-    on_agreed, log_h, target = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index)
+    on_agreed, log_h, target = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index, total)
     from_label = F.nll_loss(log_h, target, reduction="none")
     from_prediction = -log_h.max(1).values if hard else _entropy(log_h)
-    return on_agreed + lam * _mean(beta * from_label + (1 - beta) * from_prediction)
+    return on_agreed + lam * _mean(beta * from_label + (1 - beta) * from_prediction, total)
 
 
 def filling_rate_loss(
@@ -218,6 +239,7 @@ def filling_rate_loss(
     *,
     temperature: float = 20.0,
     ignore_index: int = 255,
+    total: Total = _alone,
 ) -> Tensor:
     """Eq. 10 on the background and on the best pixels of every class, as many as its filling rate promises.
 
@@ -232,12 +254,13 @@ def filling_rate_loss(
         filling_rates: (C,) in 0..1, mean over a class's boxes of the share that is the object; entry 0 is not used.
         temperature: factor on the cosines before the softmax.
         ignore_index: label of the pixels that do not count, in both maps.
+        total: sums a number over the processes that share the batch.
 
     Raises:
         SettingsError: shapes or types do not fit, or the temperature is not positive.
     """
-    _check(cosine, labels=labels, box_labels=box_labels)
-    _check_numbers(temperature)
+    check_labels(cosine, labels=labels, box_labels=box_labels)
+    check_numbers(temperature)
     classes = cosine.shape[1]
     if filling_rates.shape != (classes,):
         raise SettingsError(f"the filling rates are {tuple(filling_rates.shape)}: one for each class is ({classes},)")
@@ -245,19 +268,19 @@ def filling_rate_loss(
         score = _log_h(cosine, labels, temperature, ignore_index)
     kept = best_pixels(score, labels, box_labels, filling_rates.to(cosine.device), ignore_index)
     chosen = labels.where(kept, ignore_index)
-    return partial_cross_entropy(cosine, chosen, temperature=temperature, ignore_index=ignore_index)
+    return partial_cross_entropy(cosine, chosen, temperature=temperature, ignore_index=ignore_index, total=total)
 
 
 def _split(
-    cosine: Tensor, y_crf: Tensor, y_ret: Tensor, temperature: float, lam: float, ignore_index: int
+    cosine: Tensor, y_crf: Tensor, y_ret: Tensor, temperature: float, lam: float, ignore_index: int, total: Total
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Eq. 10 on S, and of the pixels of ~S log H (M, C) and Y_crf (M,)."""
-    _check(cosine, y_crf=y_crf, y_ret=y_ret)
-    _check_numbers(temperature, lam=lam)
+    check_labels(cosine, y_crf=y_crf, y_ret=y_ret)
+    check_numbers(temperature, lam=lam)
     image, row, column = places = differing(y_crf, y_ret, ignore_index).nonzero(as_tuple=True)
     rows = cosine[image, :, row, column].to(working_type(cosine))
     agreed = agreed_labels(y_crf, y_ret, ignore_index)
-    on_agreed = partial_cross_entropy(cosine, agreed, temperature=temperature, ignore_index=ignore_index)
+    on_agreed = partial_cross_entropy(cosine, agreed, temperature=temperature, ignore_index=ignore_index, total=total)
     return on_agreed, F.log_softmax(temperature * rows, 1), y_crf[places]
 
 
@@ -267,9 +290,9 @@ def _log_h(cosine: Tensor, labels: Tensor, temperature: float, ignore_index: int
     return label_terms(cosine, labels.where(labels != ignore_index, 0), nowhere, temperature=temperature).log_h
 
 
-def _mean_surprise(log_h: Tensor, counted: Tensor) -> Tensor:
+def _mean_surprise(log_h: Tensor, counted: Tensor, total: Total) -> Tensor:
     """Mean of -log H (N, H, W) over the pixels that count, 0 if there is none."""
-    return -log_h.where(counted, 0).sum() / counted.sum().clamp(min=1)
+    return -log_h.where(counted, 0).sum() / total(counted.sum()).clamp(min=1)
 
 
 def _confidence(of_label: Tensor, of_best: Tensor, gamma: float) -> Tensor:
@@ -285,37 +308,6 @@ def _entropy(log_h: Tensor) -> Tensor:
     return -(log_h.exp() * log_h).sum(1)
 
 
-def _mean(values: Tensor) -> Tensor:
+def _mean(values: Tensor, total: Total) -> Tensor:
     """Mean of (M,), 0 if M is 0."""
-    return values.sum() / max(len(values), 1)
-
-
-def _check(cosine: Tensor, **labels: Tensor) -> None:
-    """Shapes and types only: to look at values would make a GPU wait."""
-    if cosine.dim() != 4 or cosine.numel() == 0 or not cosine.is_floating_point():
-        raise SettingsError(f"the cosines are {_described(cosine)}: they must be floating numbers (N, C, H, W)")
-    expected = (len(cosine), *cosine.shape[2:])
-    for name, numbers in labels.items():
-        if numbers.shape != expected or numbers.dtype != torch.int64:
-            raise SettingsError(
-                f"{name} is {_described(numbers)}: cosines {tuple(cosine.shape)} need int64 labels {expected}; "
-                "upsample the cosines to the labels, not the other way round"
-            )
-
-
-def _check_pair(y_crf: Tensor, y_ret: Tensor) -> None:
-    if y_crf.shape != y_ret.shape:
-        raise SettingsError(f"y_crf is {_described(y_crf)} and y_ret {_described(y_ret)}: they must be of one shape")
-
-
-def _check_numbers(temperature: float = 1.0, *, gamma: float = 1.0, lam: float = 0.0) -> None:
-    if not temperature > 0:
-        raise SettingsError(f"the temperature is {temperature:g}: it must be above 0")
-    if not gamma >= 1:
-        raise SettingsError(f"gamma is {gamma:g}: it must be 1 or more")
-    if not lam >= 0:
-        raise SettingsError(f"lam is {lam:g}: it must be 0 or more")
-
-
-def _described(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+    return values.sum() / total(values.new_tensor(len(values))).clamp(min=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,15 @@ from torch import Tensor
 
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.run import calibration_keys, digest_of_start
-from bana.data.alone import alone
 from bana.data.faults import OnError
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.sources import file_digest
 from bana.data.usable import usable_records
-from bana.engine.loop import CHECKPOINT, Loop, train
+from bana.engine.loop import CHECKPOINT, train
+from bana.engine.plan import Loop
+from bana.engine.processes import LAPTOP, Machine, joined
 from bana.engine.run_folder import open_run, refuse_a_run, versions
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import DataError, SettingsError
@@ -33,7 +33,7 @@ from bana.segment.samples import LabelledCrops, Targets, collate
 from bana.segment.segmenter_file import FILE_NAME, SegmenterFacts, build_segmenter, save_segmenter
 from bana.segment.settings import SegmentSettings
 from bana.segment.stage import SegmentStage
-from bana.segment.validation import CONFIDENCE, Watch
+from bana.segment.validation import Watch
 
 BEST = "best.safetensors"
 """The segmenter file with the weights of the epoch whose score was best."""
@@ -62,30 +62,12 @@ class Training:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Machine:
-    """On what a run computes; nothing here changes what it is a run of.
-
-    Attributes:
-        device: ``cpu``, ``cuda``, ``cuda:1``, ...
-        workers: Processes that prepare samples.
-        checkpoint_seconds: Least time between checkpoints.
-        tensorboard: Log for TensorBoard too.
-    """
-
-    device: str = "cpu"
-    workers: int = 0
-    checkpoint_seconds: float = 10.0
-    tensorboard: bool = False
-
-
-@alone
 def train_segmenter(
     training: Training,
     settings: SegmentSettings,
     out: Path,
     *,
-    machine: Machine | None = None,
+    machine: Machine = LAPTOP,
     resume: bool = False,
     on_error: OnError = "stop",
     console: Console,
@@ -97,7 +79,7 @@ def train_segmenter(
         settings: Of the network and its training.
         out: The run folder: ``settings.json``, ``log.jsonl``, ``checkpoint.safetensors``, ``segmenter.safetensors``;
             with validation ``best.safetensors``, and with pictures ``sigma``.
-        machine: On what it computes; None: on the CPU.
+        machine: On what it computes.
         resume: Go on with the run in ``out``; a folder with a run is refused otherwise.
         on_error: ``skip`` leaves out images that cannot be opened, and notes them in ``rejected.jsonl``.
         console: For progress.
@@ -112,52 +94,33 @@ def train_segmenter(
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
-    machine = machine or Machine()
-    if not resume:
-        refuse_a_run(out)
-    dataset, seed = training.dataset, training.seed
-    targets = targets_of(training)
-    if training.validation is not None:
-        check_truth(training.validation, dataset)
-    records, rejected = usable_records(dataset, lambda record: _has_labels(targets, record), on_error)
-    pictures = _chosen(records, training)
-    identity = _identity(training, targets, settings, records) | {"pictures": [each.image_id for each in pictures]}
-    open_run(out, identity, len(records), rejected, f"{dataset.root}: no image with labels")
-    crops = LabelledCrops(records, targets, settings, seed)
-    model = _network(training, settings, crops, len(records), machine.device)
-    rates = _filling_rates(targets, records) if settings.loss == "filling_rate" else None
-    stage = SegmentStage(model, settings, dataset.class_table.ignore_index, rates)
-    if not (out / CHECKPOINT).exists():
-        for stale in (out / CONFIDENCE).rglob("epoch-*.png"):  # of a run that was killed before its first checkpoint
-            stale.unlink()
-    watch = Watch(model, out, settings.gamma, settings.epochs, targets, pictures, training.validation)
-    loop = Loop(
-        settings.epochs,
-        settings.batch_size,
-        seed,
-        machine.workers,
-        machine.checkpoint_seconds,
-        machine.device,
-        settings.precision,
-        machine.tensorboard,
-    )
-    facts = SegmenterFacts(dataset.classes, settings, {**identity, "versions": versions()})
-    began = time.monotonic()
-    train(
-        stage,
-        crops,
-        len(records),
-        collate,
-        loop,
-        out,
-        identity,
-        console,
-        after_epoch=watch,
-        keep_best=lambda: save_segmenter(out / BEST, model, facts),
-    )
-    console.print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
-    file = out / FILE_NAME
-    save_segmenter(file, model, facts)
+    with joined(out, machine.device) as processes:
+        if not (resume or processes.restarted):
+            refuse_a_run(out)
+        dataset, targets = training.dataset, targets_of(training)
+        if training.validation is not None:
+            check_truth(training.validation, dataset)
+        records, rejected = usable_records(dataset, lambda record: _has_labels(targets, record), on_error)
+        pictures = _chosen(records, training)
+        identity = _identity(training, targets, settings, records) | {"pictures": [each.image_id for each in pictures]}
+        open_run(out, identity, len(records), rejected, f"{dataset.root}: no image with labels", processes)
+        crops = LabelledCrops(records, targets, settings, training.seed)
+        model = _network(training, settings, crops, len(records), processes.device)
+        rates = _filling_rates(targets, records) if settings.loss == "filling_rate" else None
+        stage = SegmentStage(model, settings, dataset.class_table.ignore_index, rates, processes)
+        watch = Watch(model, out, settings.gamma, settings.epochs, targets, pictures, training.validation, processes)
+        if not (out / CHECKPOINT).exists():
+            watch.forget()
+        loop = Loop(settings.epochs, settings.batch_size, training.seed, settings.precision, machine, processes)
+        facts = SegmenterFacts(dataset.classes, settings, {**identity, "versions": versions()})
+        train(
+            *(stage, crops, len(records), collate, loop, out, identity, console),
+            after_epoch=watch,
+            keep_best=lambda: save_segmenter(out / BEST, model, facts),
+        )
+        file = out / FILE_NAME
+        if processes.first:
+            save_segmenter(file, model, facts)
     return file
 
 

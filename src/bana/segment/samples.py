@@ -17,7 +17,7 @@ from bana.data.label_maps import LabelMap
 from bana.data.masks import read_class_map
 from bana.data.records import ClassTable, ImageRecord
 from bana.data.transforms import random_crop, randomly_scaled
-from bana.engine.loop import SampleKey
+from bana.engine.plan import SampleKey
 from bana.engine.seeds import seed_of
 from bana.evaluate.boxes import box_labels
 from bana.segment.settings import SegmentSettings

@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from bana.engine.loop import Precision
 from bana.nn.training import Count, NotNegative, Positive, Schedule, TrainingSettings
 
 Loss = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
@@ -28,7 +27,6 @@ class SegmentSettings(TrainingSettings):
         gamma: Damping of the confidence (Eq. 12).
         lam: Weight of the pixels on which the labels differ (Eq. 14), also of the other losses that have such a term.
         detach_confidence: Whether gradients stop at the confidence.
-        precision: ``float32``, ``bfloat16`` or ``float16``: of the steps' computations.
         jitter: As in TrainingSettings; DeepLab has none.
         schedule: As in TrainingSettings; DeepLab's is ``poly``.
         epochs: As in TrainingSettings; the paper's are 45 for DeepLab-V1 and 20 for V2.
@@ -41,7 +39,6 @@ class SegmentSettings(TrainingSettings):
     gamma: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 7.0
     lam: NotNegative = 0.1
     detach_confidence: bool = False
-    precision: Precision = "float32"
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     schedule: Schedule = "poly"
     epochs: Count = 45

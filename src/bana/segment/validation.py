@@ -13,6 +13,7 @@ from bana.data.label_maps import gray_png
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
 from bana.engine.loop import Validated
+from bana.engine.processes import ALONE, Processes
 from bana.evaluate.confusion import ConfusionMatrix, mean_iou
 from bana.segment.losses import confidence_map
 from bana.segment.model import SegmentationNetwork
@@ -34,6 +35,7 @@ class Watch:
         targets: Labels of the images in ``pictures``.
         pictures: Images whose confidence maps are drawn.
         validation: Images with true masks, of the run's classes; None: nothing is scored.
+        processes: Those that train together; the first draws, and each scores its share.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Watch:
         targets: Targets,
         pictures: Sequence[ImageRecord],
         validation: BoxDataset | None,
+        processes: Processes = ALONE,
     ) -> None:
         self._network = network
         self._out = out / CONFIDENCE
@@ -53,6 +56,13 @@ class Watch:
         self._targets = targets
         self._pictures = pictures
         self._validation = validation
+        self._processes = processes
+
+    def forget(self) -> None:
+        """Remove what was drawn, by a run that was killed before its first checkpoint."""
+        if self._processes.first:
+            for stale in self._out.rglob("epoch-*.png"):
+                stale.unlink()
 
     def __call__(self, epoch: int) -> Validated:
         """Draw and score after so many epochs.
@@ -62,12 +72,12 @@ class Watch:
             OutputError: If a picture cannot be written.
         """
         self._network.eval()
-        if epoch in self._drawn:
+        if epoch in self._drawn and self._processes.first:
             for record in self._pictures:
                 self._draw(record, epoch)
         if self._validation is None or epoch == 0:
             return Validated({})
-        miou = network_miou(self._network, self._validation)
+        miou = network_miou(self._network, self._validation, self._processes)
         return Validated({"miou": miou}, miou)
 
     def _draw(self, record: ImageRecord, epoch: int) -> None:
@@ -79,11 +89,15 @@ class Watch:
         write_bytes(self._out / record.image_id / f"epoch-{epoch:03}.png", gray_png(sigma[0].cpu().numpy()))
 
 
-def network_miou(network: SegmentationNetwork, dataset: BoxDataset) -> float:
-    """mIoU, 0..100, of a network at one scale and without CRF, on images with true masks."""
+def network_miou(network: SegmentationNetwork, dataset: BoxDataset, processes: Processes = ALONE) -> float:
+    """mIoU, 0..100, of a network at one scale and without CRF, on images with true masks.
+
+    Processes that train together each take their share of the images; all get the score of the whole.
+    """
     table = dataset.class_table
     confusion = ConfusionMatrix(len(table) + 1, table.ignore_index)
-    for record in dataset:
+    for record in processes.share(dataset.records):
         labels = mean_cosine(network, open_record_image(record)).argmax(1)[0].cpu().numpy()
         confusion.update(labels, required_truth(record, table))
-    return mean_iou(confusion)
+    counts = processes.total(torch.from_numpy(confusion.counts).to(processes.device))
+    return mean_iou(counts.cpu().numpy())

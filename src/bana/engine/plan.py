@@ -1,0 +1,85 @@
+"""Which samples each step of a training takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from bana.engine.processes import ALONE, LAPTOP, Machine, Processes
+from bana.engine.seeds import seed_of, shuffled
+
+Precision = Literal["float32", "bfloat16", "float16"]
+"""Of what a step computes; weights are float32 always."""
+
+SampleKey = tuple[int, int]
+"""Epoch and index: what a data set is asked for, so that augmentation depends on both and on nothing else."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a process works on at once.
+
+    Attributes:
+        keys: Of its samples.
+        weight: The part's share of the step's samples.
+    """
+
+    keys: list[SampleKey]
+    weight: float
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How a run steps through its data.
+
+    Attributes:
+        epochs: Passes over the samples.
+        batch_size: Samples a step; the last step of an epoch takes what is left.
+        seed: Of everything random.
+        precision: Of what a step computes; ``float16`` scales the loss, as its gradients need.
+        machine: On what it computes.
+        processes: Those that train together.
+    """
+
+    epochs: int
+    batch_size: int
+    seed: int
+    precision: Precision = "float32"
+    machine: Machine = LAPTOP
+    processes: Processes = ALONE
+
+    def batches(self, samples: int, first_step: int) -> Iterator[list[SampleKey]]:
+        """The keys of every batch from ``first_step`` on, of all processes together."""
+        step = 0
+        for epoch in range(self.epochs):
+            order = shuffled(samples, self.seed, "order", epoch)
+            for begin in range(0, samples, self.batch_size):
+                if step >= first_step:
+                    yield [(epoch, index) for index in order[begin : begin + self.batch_size]]
+                step += 1
+
+    def parts(self, batch: list[SampleKey]) -> list[Part]:
+        """The parts in which this process works on its share of a batch; all processes have as many.
+
+        Where there are fewer samples than processes, some samples are taken more than once.
+        """
+        count = min(self.machine.accumulate, max(1, len(batch) // self.processes.count))
+        parts = [batch[number::count] for number in range(count)]
+        filled = [(part * self.processes.count)[: max(len(part), self.processes.count)] for part in parts]
+        return [
+            Part(self.processes.share(keys), len(part) / len(batch)) for keys, part in zip(filled, parts, strict=True)
+        ]
+
+    def steps(self, samples: int) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.steps_an_epoch(samples)
+
+    def steps_an_epoch(self, samples: int) -> int:
+        """Steps of one epoch."""
+        return -(-samples // self.batch_size)
+
+    def seed_of_step(self, step: int) -> int:
+        """The seed of a step's noise, for every process another."""
+        place = () if self.processes.first else ("rank", self.processes.rank)
+        return seed_of(self.seed, "step", step, *place)
