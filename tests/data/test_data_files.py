@@ -62,3 +62,31 @@ def test_json_is_strict(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "b.json", {"a": float("nan")})
     assert not (tmp_path / "b.json").exists()
+
+
+def test_what_a_killed_writer_left_is_taken_over(tmp_path):
+    left = tmp_path / ".a.txt.part"
+    left.write_text("half of a long text")
+    write_text(tmp_path / "a.txt", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "a.txt"
+    with atomic_file(path) as first:
+        first.write(b"fir")
+        with atomic_file(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+        first.write(b"st")
+    assert path.read_bytes() == b"first"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere").write_text("kept")
+    (tmp_path / ".a.txt.part").symlink_to(tmp_path / "elsewhere")
+    write_text(tmp_path / "a.txt", "whole")
+    assert (tmp_path / "elsewhere").read_text() == "kept"
+    assert (tmp_path / "a.txt").read_text() == "whole"

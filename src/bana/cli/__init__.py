@@ -1,12 +1,15 @@
 """The command line: parse, call, print. Everything else lives in the modules that the commands call.
 
 Heavy imports (torch) happen inside the commands, so that ``bana --help`` answers at once.
-Exit status: 0 done, 1 done but images were rejected or faults found, 2 bad input or settings, 130 interrupted.
+Exit status: 0 done, 1 done but images were rejected or faults found, 2 bad input or settings, 130 interrupted,
+143 told to end (SIGTERM).
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -23,20 +26,27 @@ app = typer.Typer(
 )
 
 _INTERRUPTED = 130
+_TOLD_TO_END = 128 + signal.SIGTERM
 
 
 def main() -> None:
     """Run the command line; a BanaError becomes one line and exit status 2."""
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except BanaError as error:
         print(f"bana: error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
     except SystemExit as left:
-        if left.code == _INTERRUPTED:  # typer turns KeyboardInterrupt into it
+        if left.code in (_INTERRUPTED, _TOLD_TO_END):  # typer turns KeyboardInterrupt into the first
             hint = "to go on, run the same command again (classify, segment: with --resume)"
             print(f"bana: interrupted; {hint}", file=sys.stderr)
         raise
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """End as at an interruption, so that nothing half written is left."""
+    raise SystemExit(_TOLD_TO_END)
 
 
 def _version(wanted: bool) -> None:

@@ -6,16 +6,23 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from bana.errors import OutputError
 
+try:
+    import fcntl
+except ImportError:  # on Windows there are no such locks
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside ``path``; on success it is flushed to disk and renamed to ``path``.
+
+    What a killed process has left of an earlier attempt is taken over, so that nothing is left after a later one.
 
     Args:
         path: Where the file shall be. Its folder is created.
@@ -27,22 +34,38 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         OutputError: If the folder or file cannot be written (permissions, disk full). Nothing is left behind.
     """
     temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-        temporary = None
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"{path}: cannot be written ({reason}); free space or choose another --out") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    with ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = _temporary(path, held)
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+            temporary = None
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"{path}: cannot be written ({reason}); free space or choose another --out") from error
+        finally:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
+
+
+def _temporary(path: Path, held: ExitStack) -> tuple[int, str]:
+    """A hidden, empty file beside ``path``, for this writer alone until ``held`` is left: its descriptor and name."""
+    if fcntl is not None:
+        usual = path.with_name(f".{path.name}.part")
+        with suppress(OSError):  # another writer has it, or there are no locks here
+            descriptor = os.open(usual, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The writer before may have renamed it since it was opened here.
+            if os.path.samestat(os.fstat(descriptor), usual.stat()):
+                os.truncate(descriptor, 0)
+                return os.dup(descriptor), str(usual)
+    return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

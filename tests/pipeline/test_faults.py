@@ -1,0 +1,97 @@
+"""Commands that meet faults, by the program that measures it at length (see benchmarks/faults.py)."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bana.data.label_maps import write_label_map
+from shapes_data import IMAGES, true_mask
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "faults.py"
+
+
+@pytest.fixture
+def masked(shapes_voc, tmp_path):
+    """The tiny data set with true masks."""
+    root = shutil.copytree(shapes_voc, tmp_path / "voc")
+    for name, (size, shapes) in IMAGES.items():
+        write_label_map(root / "SegmentationClass" / f"{name}.png", true_mask(size, shapes))
+    return root
+
+
+@pytest.fixture
+def preset(tiny_settings, tiny_segment_settings, tmp_path):
+    path = tmp_path / "tiny.yaml"
+    objects = {"backbone": "lite0", "train_backbone": "none", "width": 16, "box_samples": 32, "crop": 97, "epochs": 2}
+    content = {
+        "classify": tiny_settings.model_dump(mode="json") | {"epochs": 10},
+        "label": {"image_side": 129},
+        "segment": tiny_segment_settings.model_dump(mode="json") | {"epochs": 3},
+        "instance": objects | {"optimizer": "adamw", "rate_new": 0.001, "batch_size": 3},
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+COMMANDS = "classify,label,merge,tune,compare,segment,objects,predict,detect,export,convert"
+"""All that write but ``run`` and ``reproduce``, which are made of these; and what takes the file systems of a fault."""
+
+
+def meet(faults, commands, data, preset, folder, moments):
+    return subprocess.run(
+        [
+            *(sys.executable, SCRIPT, data, "--preset", preset, "--faults", faults, "--commands", commands),
+            *("--moments", str(moments)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("faults", "moments"), [("ended", 2), ("vanished,clock,damaged", 1)])
+def test_commands_that_met_a_fault_end_with_the_same_bytes(masked, preset, tmp_path, faults, moments):
+    run = meet(faults, COMMANDS, masked, preset, tmp_path, moments)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count(f"{moments} trials, 0 failed") == len(COMMANDS.split(",")) * len(faults.split(","))
+
+
+@pytest.mark.slow
+def test_disks_that_are_full_or_cannot_be_written(masked, preset, tmp_path):
+    (tmp_path / "disk").mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "tmpfs", tmp_path / "disk"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("needs the right to mount")
+    subprocess.run(["umount", tmp_path / "disk"], check=True)
+    run = meet("disk,read-only", "classify,label,predict", masked, preset, tmp_path, 2)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("2 trials, 0 failed") == 6
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_real_command_that_was_ended_goes_on(bana, shapes_voc, preset, tmp_path, how, status):
+    command = ["classify", str(shapes_voc), "--preset", str(preset), "--checkpoint-seconds", "0", "--out"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bana", *command, str(tmp_path / "ended"), "--epochs", "1000"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not (tmp_path / "ended" / "checkpoint.safetensors").exists():
+        time.sleep(0.01)
+    process.send_signal(how)
+    _, said = process.communicate()
+    assert process.returncode == status
+    assert ("to go on, run the same command again (classify, segment: with --resume)" in said) == (
+        how == signal.SIGTERM
+    )
+    assert not (tmp_path / "ended" / "labeler.safetensors").exists()
