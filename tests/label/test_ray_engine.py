@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -75,6 +76,14 @@ def test_a_faulty_image_stops_the_run(label, tmp_path):
     refused(label(data, tmp_path / "out", *BOX, *ON_RAY), f"{data / 'JPEGImages/a.jpg'}: image is damaged")
     assert not (tmp_path / "out/instances/a.json").exists()
     assert not sys.modules["ray"].is_initialized()
+
+
+def test_where_no_ray_answers(label, shapes_voc, tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    refused(label(shapes_voc, tmp_path / "out", *BOX, *ON_RAY), f"RAY_ADDRESS={address}: no Ray answers there")
+    assert not (tmp_path / "out").exists()
 
 
 @dataclass(frozen=True)

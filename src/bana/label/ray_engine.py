@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import pickle
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
@@ -32,9 +33,11 @@ def ray_engine() -> Engine:
     """What does as ``each_in_order`` on actors of Ray: of the cluster that RAY_ADDRESS names, else of this machine.
 
     Raises:
-        SettingsError: If Ray is not installed.
+        SettingsError: If Ray is not installed, or nothing listens at RAY_ADDRESS.
     """
-    if not os.environ.get(_ADDRESS):
+    if address := os.environ.get(_ADDRESS):
+        _knock(address)
+    else:
         # Read when Ray is imported. It asks no address of the network then, and all its servers are on 127.0.0.1, as
         # they are on the systems that this setting is named after.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -131,20 +134,34 @@ def _connected(ray: Any, workers: int) -> Iterator[None]:
         yield
         return
     quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
-    address = os.environ.get(_ADDRESS)
-    try:
-        with _mute():
-            if address:
+    with _mute():
+        if address := os.environ.get(_ADDRESS):
+            try:
                 ray.init(**quiet)
-            else:
-                ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        remedy = "correct or unset it" if address else "see the logs of Ray"
-        raise SettingsError(f"{_ADDRESS}={address or ''}: no Ray cluster there ({error}); {remedy}") from error
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise _no_ray(address, error) from error
+        else:
+            ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise SettingsError if nothing listens at a host and port; Ray would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except OSError as error:
+            raise _no_ray(address, error) from error
+
+
+def _no_ray(address: str, error: Exception) -> SettingsError:
+    reason = " ".join(str(error).split())
+    remedy = "correct or unset it; for a cluster with a token, set RAY_AUTH_MODE=token"
+    return SettingsError(f"{_ADDRESS}={address}: no Ray answers there ({reason}); {remedy}")
 
 
 @contextlib.contextmanager
