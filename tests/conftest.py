@@ -147,3 +147,60 @@ def bana(monkeypatch, capsys) -> Callable[..., Answer]:
         return Answer(int(left.value.code or 0), *capsys.readouterr())
 
     return command
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """The address of a stand-in for S3, on this machine, that other processes can reach."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """A client of the stand-in, with an empty bucket ``stand-in``; what is started now takes it for S3."""
+    import boto3
+    import s3fs
+
+    for name, value in s3_environment(s3_server).items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="stand-in")
+    yield client
+    bucket = boto3.resource("s3").Bucket("stand-in")
+    bucket.objects.delete()
+    bucket.delete()
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def s3_environment(address: str) -> dict[str, str]:
+    """What takes a process to the stand-in for S3."""
+    return {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "stand-in",
+        "AWS_SECRET_ACCESS_KEY": "stand-in",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@pytest.fixture
+def uploaded():
+    """Copy a folder to a new address in this process's memory; returns the address."""
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+
+    def upload(folder: Path) -> str:
+        path = f"/{folder.name}-{len(memory.store)}"
+        memory.put(f"{folder}/", f"{path}/", recursive=True)
+        return f"memory:/{path}"
+
+    yield upload
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask
 from bana.data.records import covered
 from bana.engine.checkpoint import load_tensors, save_tensors
-from bana.errors import OutputError
+from bana.errors import LabelerError, OutputError
 from bana.label import labeler as labeler_module
 from bana.label.run import label_dataset
 from bana.label.sources.choose import SourceChoice
@@ -338,6 +339,20 @@ def test_a_labeler_that_is_none(label, shapes_voc, tmp_path):
     refused(label(shapes_voc, tmp_path / "out", "--labeler", torn), torn)
     refused(label(shapes_voc, tmp_path / "out", "--labeler", tmp_path / "none"), tmp_path / "none")
     refused(label(shapes_voc, tmp_path / "out", "--labeler", tmp_path), FILE_NAME)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_process_that_finds_another_labeler(shapes_voc, tmp_path):
+    """On another machine, or after it was trained anew."""
+
+    class Changing(SourceChoice):
+        def facts(self):
+            return {"name": "box", "time": time.monotonic()}
+
+    with pytest.raises(LabelerError, match="its labeler is not the one that this labelling began with"):
+        label_dataset(
+            read_dataset(shapes_voc), Changing("box"), tmp_path / "out", workers=1, console=Console(quiet=True)
+        )
     assert not (tmp_path / "out").exists()
 
 

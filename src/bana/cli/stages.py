@@ -72,8 +72,10 @@ def classify(
 
 
 def label(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml.")],
-    out: Annotated[Path, typer.Option(help="Folder for the labels; what is there and intact is kept.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Images with boxes: a folder, COCO JSON or data.yaml, or s3://...")
+    ],
+    out: Annotated[str, typer.Option(help="Folder for the labels, or s3://...; what is there and intact is kept.")],
     split: str | None = typer.Option(None, help="Part of the data set, such as val."),
     source: str = typer.Option("labeler", help=f"{SOURCES}, or fuse:A,B of two of these."),
     labeler: Annotated[list[str] | None, typer.Option(help=LABELER_HELP)] = None,
@@ -88,36 +90,41 @@ def label(
     shard: str | None = typer.Option(
         None, help="NUMBER/COUNT, such as 3/8: only that part, in its own folder of --out; under torchrun each rank's."
     ),
-    workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
+    workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores here if left out."),
+    engine: str = typer.Option("local", help="local: processes of this machine; ray: actors of a Ray cluster."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
-    from bana.data.reading import read_dataset
+    from bana.data.mirror import read_anywhere
+    from bana.data.remote import place
     from bana.data.shards import Shard
     from bana.label.run import label_dataset
     from bana.label.tables import label_run_lines
 
-    dataset = read_dataset(data, split, format, cast("OnError", on_error))
+    dataset, images = read_anywhere(place(data), split, format, cast("OnError", on_error))
+    folder = place(out)
     exported = [name for name in formats.split(",") if name != "png"]
     part = Shard.of_rank() if shard is None else Shard.parse(shard)
     if part is not None:
         if exported:
             raise SettingsError(f"--formats {exported[0]}: is for the whole; ask for it on the folder of bana merge")
-        dataset, out = part.of(dataset), out / part.folder
+        dataset, folder = part.of(dataset), folder / part.folder
     run = label_dataset(
         dataset,
         chosen_source(source, labeler, sam_encoder, sam_decoder, {"u0": u0, "refinements": refinements}),
-        out,
+        folder,
         formats=exported,
         workers=processes(workers),
         on_error=cast("OnError", on_error),
+        engine=engine,
+        images=images,
         console=console,
     )
     if as_json:
         print_json(run.as_dict())
     else:
-        for line in label_run_lines(run, out):
+        for line in label_run_lines(run, folder):
             print(line)
     if run.rejected and part is None:  # a launcher would stop the other shards; bana merge tells of them
         raise typer.Exit(1)

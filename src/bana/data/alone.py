@@ -53,12 +53,16 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def alone(work: Callable[Given, Result]) -> Callable[Given, Result]:
-    """A function that has the folder of its argument ``out`` for itself while it works; see alone_in."""
+    """A function that has the folder of its argument ``out`` for itself while it works; see alone_in.
+
+    Where ``out`` is at an address there is no lock to be had.
+    """
     signature = inspect.signature(work)
 
     @wraps(work)
     def locked(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        with alone_in(signature.bind(*args, **kwargs).arguments["out"]):
+        out = signature.bind(*args, **kwargs).arguments["out"]
+        with alone_in(out) if isinstance(out, Path) else contextlib.nullcontext():
             return work(*args, **kwargs)
 
     return locked

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from bana.data.remote import AnyPath, RemotePath
 from bana.errors import OutputError
 
 try:
@@ -68,18 +69,25 @@ def _temporary(path: Path, held: ExitStack) -> tuple[int, str]:
     return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: AnyPath, content: bytes) -> None:
     """Write ``content`` to ``path`` atomically. Raises OutputError as atomic_file does."""
+    if isinstance(path, RemotePath):
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            remedy = "check the address and your permission, or choose another --out"
+            raise OutputError(f"{path}: cannot be written ({error.strerror}); {remedy}") from error
+        return
     with atomic_file(path) as file:
         file.write(content)
 
 
-def write_text(path: Path, content: str) -> None:
+def write_text(path: AnyPath, content: str) -> None:
     """Write ``content`` to ``path`` as UTF-8, atomically. Raises OutputError as atomic_file does."""
     write_bytes(path, content.encode())
 
 
-def write_json(path: Path, content: Any, *, indent: int | None = None) -> None:
+def write_json(path: AnyPath, content: Any, *, indent: int | None = None) -> None:
     """Write ``content`` to ``path`` as strict JSON (no NaN), atomically. Raises OutputError as atomic_file does."""
     write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Set
-from pathlib import Path
 from typing import Any
 
 from bana.data.files import write_bytes
+from bana.data.remote import AnyPath
 
 
 def write_outputs(
-    out: Path, entry_path: str, contents: Mapping[str, bytes], digest: str, facts: Mapping[str, Any]
+    out: AnyPath, entry_path: str, contents: Mapping[str, bytes], digest: str, facts: Mapping[str, Any]
 ) -> None:
     """Write an image's files, and last the entry that says that all are there.
 
@@ -33,15 +33,15 @@ def write_outputs(
     write_bytes(out / entry_path, json.dumps(entry, allow_nan=False).encode())
 
 
-def are_written(out: Path, entry_path: str, digest: str, wanted: Set[str]) -> bool:
+def are_written(out: AnyPath, entry_path: str, digest: str, wanted: Set[str]) -> bool:
     """Whether an image's files, the wanted ones among them, are there as they were written, made from this input."""
     try:
         entry = json.loads((out / entry_path).read_bytes())
         return bool(
             entry.pop("entry") == _entry_digest(entry)
             and entry["input"] == digest
-            and all(_sha256((out / name).read_bytes()) == value for name, value in entry["files"].items())
             and wanted <= entry["files"].keys()
+            and all(_sha256((out / name).read_bytes()) == value for name, value in entry["files"].items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

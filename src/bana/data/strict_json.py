@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from bana.data.remote import AnyPath
 from bana.errors import DataError
 
 _CHUNK = 1 << 20
@@ -17,7 +18,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _ENDED = re.compile(r"[ \t\n\r]*[,\]]")
 
 
-def read_json_object(path: Path, hook: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
+def read_json_object(path: AnyPath, hook: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
     """Read a JSON file that holds one object; NaN and Infinity, which are not JSON, are refused.
 
     Args:
@@ -177,7 +178,7 @@ def json_lines(entries: Iterable[dict[str, Any]]) -> str:
 _KINDS = {int: "a whole number", float: "a number", str: "text", list: "a list", dict: "an object"}
 
 
-def _text(path: Path) -> str:
+def _text(path: AnyPath) -> str:
     """The text of a JSON file in any of JSON's encodings.
 
     json.loads would decode the bytes too, but keep them beside the text until it ends.

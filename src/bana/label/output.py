@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from bana.data.label_maps import gray_png, label_map_png
 from bana.data.masks import encode_mask
 from bana.data.outputs import are_written, write_outputs
 from bana.data.records import ImageRecord
+from bana.data.remote import AnyPath
 from bana.data.strict_json import read_json_object
 from bana.errors import OutputError
 from bana.label.pseudo_labels import Instance, PseudoLabels
@@ -22,7 +22,7 @@ from bana.label.pseudo_labels import Instance, PseudoLabels
 CONFIDENCE = "confidence"
 
 
-def write_manifest(out: Path, content: dict[str, Any]) -> None:
+def write_manifest(out: AnyPath, content: dict[str, Any]) -> None:
     """Say what a folder's labels are of: ``labelling``, the digest of source, settings and classes, and more.
 
     Raises:
@@ -30,7 +30,12 @@ def write_manifest(out: Path, content: dict[str, Any]) -> None:
         OutputError: If it holds labels of another labelling, or cannot be written.
     """
     manifest = out / MANIFEST
-    if manifest.exists() and read_json_object(manifest).get("labelling") != content["labelling"]:
+    try:
+        there = manifest.exists()
+    except OSError as error:
+        remedy = "check the address and your permission"
+        raise OutputError(f"{manifest}: cannot be looked for ({error.strerror}); {remedy}") from error
+    if there and read_json_object(manifest).get("labelling") != content["labelling"]:
         raise OutputError(f"{out}: holds labels of another source, settings or classes; choose another --out")
     write_json(manifest, content, indent=2)
 
@@ -50,14 +55,14 @@ def input_digest(record: ImageRecord, labelling: str) -> str:
     return digest.hexdigest()
 
 
-def is_done(out: Path, image_id: str, digest: str) -> bool:
+def is_done(out: AnyPath, image_id: str, digest: str) -> bool:
     """Whether the image's files are all there with the content that was written, and made from this input."""
     return are_written(
         out, _entry_path(image_id), digest, {f"{each}/{image_id}.png" for each in (*LABELLINGS, CONFIDENCE)}
     )
 
 
-def write_labels(out: Path, record: ImageRecord, labels: PseudoLabels, digest: str) -> None:
+def write_labels(out: AnyPath, record: ImageRecord, labels: PseudoLabels, digest: str) -> None:
     """Write an image's label maps, confidence and instances; the instances last, for they say that all is there.
 
     Raises:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
@@ -19,11 +19,17 @@ from bana.errors import OutputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Results = Generator[tuple[Item, Callable[[], Result]], None, None]
+"""Every item with a function that gives its result or raises its error; closed, it ends the processes."""
+
 Taken = TypeVar("Taken", contravariant=True)
 Given = TypeVar("Given", covariant=True)
 
 _IN_FLIGHT = 4
 """Records a process that wait or are worked on."""
+
+KILLED = "a worker process was killed, perhaps for want of memory; run again with fewer --workers"
+"""What to say of a process that ended without a word."""
 
 _work: Callable[[Any], Any]
 """What this process does with a record; set once when the process starts."""
@@ -36,9 +42,18 @@ class Job(Protocol[Taken, Given]):
         """The function to call with every item."""
 
 
+class Engine(Protocol):
+    """A way to do a job with every item; see each_in_order."""
+
+    def __call__(
+        self, job: Job[Item, Result], items: Iterable[Item], workers: int, here: Callable[[Item], Result]
+    ) -> Results[Item, Result]:
+        """Every item with a function that gives its result or raises its error."""
+
+
 def each_in_order(
     job: Job[Item, Result], items: Iterable[Item], workers: int, here: Callable[[Item], Result]
-) -> Iterator[tuple[Item, Callable[[], Result]]]:
+) -> Results[Item, Result]:
     """Every item with a function that gives its result or raises its error.
 
     Args:
@@ -75,16 +90,21 @@ def each_in_order(
 
 def _finished(item: Item, future: Future[Result]) -> tuple[Item, Callable[[], Result]]:
     if isinstance(future.exception(), BrokenProcessPool):
-        raise OutputError("a worker process was killed, perhaps for want of memory; run again with fewer --workers")
+        raise OutputError(KILLED)
     return item, future.result
 
 
 def _start(job: Job[Any, Any]) -> None:
     global _work
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _work = start_work(job)
+
+
+def start_work(job: Job[Item, Result]) -> Callable[[Item], Result]:
+    """What the job prepares, in a process that is for it alone."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    _work = job.prepare()
+    return job.prepare()
 
 
 def _do(item: Any) -> Any:

@@ -6,8 +6,11 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from platform import node
 from statistics import fmean
 from typing import Any
 
@@ -21,20 +24,20 @@ from bana.data.files import write_text
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask, encode_mask
+from bana.data.mirror import Images
 from bana.data.records import BoxDataset, ImageRecord, Rejected, covered, pixel_slices
+from bana.data.remote import AnyPath
 from bana.data.strict_json import json_lines
 from bana.data.writing import WriteReport
 from bana.engine.memory import peak_memory, reset_peak
 from bana.engine.progress import StepProgress
-from bana.errors import DataError
+from bana.errors import DataError, LabelerError, SettingsError
 from bana.label.labeler import Labeler
 from bana.label.output import input_digest, is_done, write_labels, write_manifest
-from bana.label.pool import each_in_order
+from bana.label.pool import Engine, Results, each_in_order
+from bana.label.ray_engine import ray_engine
 from bana.label.source import Source
 from bana.label.sources.choose import SourceChoice
-
-_Item = tuple[ImageRecord, str]
-"""A record, and the digest of all that its labels depend on."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +75,13 @@ class LabelRun:
 def label_dataset(
     dataset: BoxDataset,
     source: SourceChoice,
-    out: Path,
+    out: AnyPath,
     *,
     formats: Sequence[str] = (),
     workers: int,
     on_error: OnError = "stop",
+    engine: str = "local",
+    images: Images = nullcontext,
     console: Console,
 ) -> LabelRun:
     """Label every image of a data set.
@@ -90,6 +95,8 @@ def label_dataset(
             that name.
         workers: Processes.
         on_error: ``skip`` leaves out images that cannot be used, and notes them in ``rejected.jsonl``.
+        engine: ``local``: processes of this machine; ``ray``: actors of a Ray cluster. The files are the same.
+        images: Where the records do not name files of this machine, what fetches one.
         console: For progress.
 
     Raises:
@@ -98,9 +105,11 @@ def label_dataset(
         OutputError: If ``out`` holds labels of another source, settings or classes, or cannot be written.
         SettingsError: If the source is not known, or needs a file or package that is not there.
     """
-    writers = {name: writer(name, images="none") for name in formats}
+    each = _engine(engine)
+    near = images is nullcontext and isinstance(out, Path)
+    exports = _exports(formats, out, near)
     facts = source.facts()
-    job = _Job(source, dataset.classes, _labelling(facts, dataset), out)
+    job = _Job(source, dataset.classes, _labelling(facts, dataset.classes), out, images)
     prepared = job.prepare()  # a faulty labeler is found before any process starts
     manifest = {
         "classes": list(dataset.classes),
@@ -111,26 +120,19 @@ def label_dataset(
     write_manifest(out, manifest)
     faults = FaultLog(on_error)
     began = time.monotonic()
-    kept, missing = _already_there(dataset, prepared, faults)
-    labelled, costs = [], []
-    progress = StepProgress("labelling", len(missing), console)
-    try:
-        for number, ((record, _), result) in enumerate(each_in_order(job, missing, workers, prepared)):
-            with faults.of(record.image_id):
-                costs.append(result())
-                labelled.append(record)
-            progress.update(number, 1, {})
-    finally:
-        progress.close()
+    look = near and each is each_in_order  # else those that label look for what is there
+    kept, missing = _already_there(dataset, prepared, faults) if look else ([], list(dataset))
+    done = _done(each(job, missing, workers, prepared), len(missing), faults, console)
+    costs = [cost for _, cost in done if cost is not None]
     seconds = time.monotonic() - began
-    rejected = (*dataset.rejected, *faults.rejected())
+    rejected = (*dataset.rejected, *_in_order(faults.rejected(), dataset))
     write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in rejected))
-    there = {record.image_id for record in (*kept, *labelled)}
+    there = {record.image_id for record in (*kept, *(record for record, _ in done))}
     whole = replace(dataset, records=tuple(record for record in dataset if record.image_id in there))
-    reports = {name: _export(write, whole, out, name) for name, write in writers.items()}
+    reports = {name: export(whole) for name, export in exports.items()}
     return LabelRun(
         images=len(whole),
-        labelled=len(labelled),
+        labelled=len(costs),
         rejected=rejected,
         boxes=sum(len(record) for record in whole),
         without_weights=prepared.source.without_weights() if isinstance(prepared.source, Labeler) else (),
@@ -141,18 +143,44 @@ def label_dataset(
     )
 
 
-def _already_there(dataset: BoxDataset, prepared: _Prepared, faults: FaultLog) -> tuple[list[ImageRecord], list[_Item]]:
+def _engine(name: str) -> Engine:
+    if name == "ray":
+        return ray_engine()
+    if name != "local":
+        raise SettingsError(f"engine {name!r} is not known; choose local or ray")
+    return each_in_order
+
+
+def _already_there(
+    dataset: BoxDataset, prepared: _Prepared, faults: FaultLog
+) -> tuple[list[ImageRecord], list[ImageRecord]]:
     """The records whose labels are there, and the others; no process needs to start where there are no others."""
     kept: list[ImageRecord] = []
-    missing: list[_Item] = []
+    missing: list[ImageRecord] = []
     for record in dataset:
         with faults.of(record.image_id):
-            digest = prepared.digest(record)
-            if is_done(prepared.out, record.image_id, digest):
-                kept.append(record)
-            else:
-                missing.append((record, digest))
+            (kept if prepared.is_there(record, prepared.digest(record)) else missing).append(record)
     return kept, missing
+
+
+def _done(
+    results: Results[ImageRecord, _Cost | None], images: int, faults: FaultLog, console: Console
+) -> list[tuple[ImageRecord, _Cost | None]]:
+    """The records without faults, and what each took; None where its labels were there."""
+    done = []
+    progress = StepProgress("labelling", images, console)
+    with closing(progress), closing(results):
+        for number, (record, result) in enumerate(results):
+            with faults.of(record.image_id):
+                done.append((record, result()))
+            progress.update(number, 1, {})
+    return done
+
+
+def _in_order(rejected: Sequence[Rejected], dataset: BoxDataset) -> list[Rejected]:
+    """The entries as the data set has their images, whether their faults were found before labelling or by it."""
+    position = {record.image_id: number for number, record in enumerate(dataset)}
+    return sorted(rejected, key=lambda entry: position[entry.image_id])
 
 
 def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
@@ -189,16 +217,24 @@ class _Prepared:
 
     source: Source
     labelling: str
-    out: Path
+    out: AnyPath
+    images: Images
 
-    def __call__(self, item: _Item) -> _Cost:
-        """Label the record and write its files."""
-        record, digest = item
+    def __call__(self, record: ImageRecord) -> _Cost | None:
+        """Label the record and write its files; None if they are there, as after the loss of another process."""
         began = time.perf_counter()
-        image = open_record_image(record)
-        labels = self.source(image, record.boxes, record.class_ids, crowd=record.crowd, ignored=crowd_pixels(record))
-        write_labels(self.out, record, labels, digest)
+        with self.images(record) as here:
+            digest = self.digest(here)
+            if self.is_there(record, digest):
+                return None
+            image, ignored = open_record_image(here), crowd_pixels(here)
+            labels = self.source(image, here.boxes, here.class_ids, crowd=here.crowd, ignored=ignored)
+            write_labels(self.out, here, labels, digest)
         return _Cost(time.perf_counter() - began, peak_memory())
+
+    def is_there(self, record: ImageRecord, digest: str) -> bool:
+        """Whether the record's labels are there, intact and made from this input."""
+        return is_done(self.out, record.image_id, digest)
 
     def digest(self, record: ImageRecord) -> str:
         """The digest of all that the record's labels depend on. Raises DataError if its image cannot be read."""
@@ -215,16 +251,20 @@ class _Job:
     source: SourceChoice
     classes: tuple[str, ...]
     labelling: str
-    out: Path
+    out: AnyPath
+    images: Images
 
     def prepare(self) -> _Prepared:
         reset_peak()
-        return _Prepared(self.source.open(self.classes, threads=1), self.labelling, self.out)
+        if _labelling(self.source.facts(), self.classes) != self.labelling:
+            remedy = "give all machines the same bana and files"
+            raise LabelerError(f"{node()}: its labeler is not the one that this labelling began with; {remedy}")
+        return _Prepared(self.source.open(self.classes, threads=1), self.labelling, self.out, self.images)
 
 
-def _labelling(source: dict[str, Any], dataset: BoxDataset) -> str:
+def _labelling(source: dict[str, Any], classes: tuple[str, ...]) -> str:
     """A digest of all that labels depend on but the images."""
-    return hashlib.sha256(json.dumps([source, dataset.classes], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([source, classes], sort_keys=True).encode()).hexdigest()
 
 
 def crowd_pixels(record: ImageRecord) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -239,6 +279,13 @@ def crowd_pixels(record: ImageRecord) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return pixels
 
 
-def _export(write: Callable[..., WriteReport], dataset: BoxDataset, out: Path, name: str) -> WriteReport:
+def _exports(formats: Sequence[str], out: AnyPath, near: bool) -> dict[str, Callable[[BoxDataset], WriteReport]]:
+    """For each further format what writes the labels of ``out`` in it, which opens images and labels again."""
+    if formats and not near:
+        raise SettingsError(f"--formats {formats[0]}: needs a local DATA and --out; ask for it on copies of both")
+    return {name: partial(_export, writer(name, images="none"), out, name) for name in formats}
+
+
+def _export(write: Callable[..., WriteReport], out: Any, name: str, dataset: BoxDataset) -> WriteReport:
     records: Iterable[ImageRecord] = labelled_records(dataset, out)
     return write(records, dataset.class_table, out / name, dataset.split or "train")

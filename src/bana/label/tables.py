@@ -8,12 +8,13 @@ from pathlib import Path
 from rich.table import Table
 
 from bana.classify.labeler_file import FILE_NAME
+from bana.data.remote import AnyPath
 from bana.evaluate.tables import shown
 from bana.label.run import LabelRun
 from bana.label.tune import TuneRun
 
 
-def label_run_lines(run: LabelRun, out: Path) -> Iterator[str]:
+def label_run_lines(run: LabelRun, out: AnyPath) -> Iterator[str]:
     """The run in a few lines."""
     speed = f", {run.labelled / run.seconds:.2f} images/s" if run.labelled and run.seconds else ""
     now = f"{run.labelled} labelled now in {run.seconds:.0f} s{speed}"

@@ -1,0 +1,154 @@
+"""Reading a data set at an address: its annotations are copied, its images fetched one by one where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from PIL import UnidentifiedImageError
+
+from bana.data.faults import FaultLog, OnError
+from bana.data.images import SUFFIXES
+from bana.data.paths import inside
+from bana.data.reading import format_of, read_dataset, read_with, usable
+from bana.data.records import BoxDataset, ImageRecord
+from bana.data.remote import AnyPath, RemotePath
+from bana.errors import DataError
+
+Images = Callable[[ImageRecord], AbstractContextManager[ImageRecord]]
+"""Gives, for the length of a block, a record whose image is a file of this machine: ``nullcontext`` where all are."""
+
+_ANNOTATIONS = (".xml", ".json", ".txt", ".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class RemoteImages:
+    """Where the images of records are that were read from a copy of the annotations.
+
+    Called with a record it gives, for the length of a block, one whose image is at hand. It can be sent to other
+    machines: the copy is not needed any more.
+
+    Attributes:
+        folder: The data set's.
+        copy: What stood for it when the annotations were read.
+    """
+
+    folder: RemotePath
+    copy: Path
+
+    @contextmanager
+    def __call__(self, record: ImageRecord) -> Iterator[ImageRecord]:
+        """Fetch the record's image for the length of the block.
+
+        Raises:
+            DataError: If it is not there; and what the block raises, with the address in the place of the local path.
+        """
+        there = self.folder / record.path.relative_to(self.copy).as_posix()
+        with TemporaryDirectory(prefix="bana-") as folder:
+            here = Path(folder) / record.path.name
+            try:
+                here.write_bytes(there.read_bytes())
+            except OSError as error:
+                raise DataError(f"{there}: image cannot be read ({error.strerror}); restore the file") from error
+            try:
+                yield replace(record, path=here)
+            except DataError as error:
+                raise DataError(str(error).replace(str(here), str(there))) from error
+
+    def told(self, error: DataError) -> DataError:
+        """A fault of the copy, as one of the data set."""
+        text = str(error).replace(str(self.copy), str(self.folder))
+        if isinstance(error.__cause__, UnidentifiedImageError):  # images are empty files there
+            image = text.partition(": not a readable image")[0]
+            text = f"{image}: its annotation does not say how large it is; add width and height, or use a local folder"
+        return DataError(text)
+
+
+def read_anywhere(
+    data: AnyPath, split: str | None = None, format: str | None = None, on_error: OnError = "stop"
+) -> tuple[BoxDataset, Images]:
+    """Read a data set of this machine with ``read_dataset``, one at an address with ``read_remote``."""
+    if isinstance(data, RemotePath):
+        return read_remote(data, split, format, on_error)
+    return read_dataset(data, split, format, on_error), nullcontext
+
+
+def read_remote(
+    data: RemotePath, split: str | None = None, format: str | None = None, on_error: OnError = "stop"
+) -> tuple[BoxDataset, RemoteImages]:
+    """Read a data set at an address as ``read_dataset`` does, without its images.
+
+    Annotation files are copied into a temporary folder, in which an empty file stands for each image; what the
+    annotations do not say of an image is not known then. YOLO's never say how large one is.
+
+    Args:
+        data: A folder, or a COCO JSON file.
+        split: As for ``read_dataset``.
+        format: ``voc``, ``coco`` or ``labelme``; found from what is there if left out.
+        on_error: As for ``read_dataset``.
+
+    Returns:
+        The data set, whose records have paths of files that are gone, and where these are.
+
+    Raises:
+        DataError: If the data set cannot be read from there, or as ``read_dataset``.
+        SettingsError: As ``read_dataset``; and if the address is of no known kind or needs a package.
+    """
+    try:
+        home, names = _files(data)
+        with TemporaryDirectory(prefix="bana-") as folder:
+            images = RemoteImages(home, Path(folder))
+            _copy(home, names, images.copy)
+            return _read(
+                images, images.copy / data.url.removeprefix(home.url).lstrip("/"), split, format, on_error
+            ), images
+    except OSError as error:
+        raise DataError(f"{data}: cannot be read ({error.strerror}); check the address and your permission") from error
+
+
+def _files(data: RemotePath) -> tuple[RemotePath, list[str]]:
+    """The folder of a data set, and its files: for a JSON file, the folder in which the images of it are looked for."""
+    names = data.files()
+    if names == [""]:
+        home = data.parent.parent if data.parent.name == "annotations" else data.parent
+        return home, home.files()
+    if not names:
+        raise DataError(f"{data}: holds no files; check the address")
+    return data, names
+
+
+def _copy(home: RemotePath, names: Sequence[str], folder: Path) -> None:
+    suffixes = {name: PurePosixPath(name).suffix.lower() for name in names}
+    for name, suffix in suffixes.items():
+        inside(name, str(home))  # a key of an object store may be any text
+        if suffix in SUFFIXES:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+    home.fetch([name for name, suffix in suffixes.items() if suffix in _ANNOTATIONS], folder)
+
+
+def _read(images: RemoteImages, copy: Path, split: str | None, format: str | None, on_error: OnError) -> BoxDataset:
+    try:
+        name = format_of(copy, format)
+        if name == "yolo":
+            raise DataError(
+                f"{images.copy}: YOLO's annotations do not say how large an image is; use a local folder, or make them "
+                "COCO's there with bana convert"
+            )
+        return usable(read_with(_Faults(on_error, images), copy, split, name))
+    except DataError as error:
+        raise images.told(error) from error
+
+
+class _Faults(FaultLog):
+    """Faults that name the data set and not its copy."""
+
+    def __init__(self, on_error: OnError, images: RemoteImages) -> None:
+        super().__init__(on_error)
+        self._images = images
+
+    def note(self, image_id: str, error: DataError) -> bool:
+        return super().note(image_id, self._images.told(error))
