@@ -4,9 +4,9 @@
     python benchmarks/memory.py --images 100000 --source box --same
 
 Photographs are made of those that come with bana: crops of 96 to 256 pixels a side, each another one, or with --same 52
-that are linked again and again. The data set is one COCO file. The labeler is the one that comes with bana, on images of
-257 pixels, so that 10,000 take minutes. Memory is what the system says of the process, looked at while it works, and flat
-where after the first 200 images it stays within 5 % of its mean. Exit status 1 if it does not.
+that are linked again and again. The data set is one COCO file. The labeler is the one that comes with bana, on images
+of 257 pixels, so that 10,000 take minutes. Memory is what the system says of the process, looked at while it works, and
+flat where after the first 200 images it stays within 5 % of its mean. Exit status 1 if it does not.
 """
 
 from __future__ import annotations
