@@ -96,7 +96,7 @@ class Processes:
 
     def together(self, step: nn.Module) -> nn.Module:
         """A module whose gradients, after a backward pass on every process, are the means of all processes'."""
-        return step if self.count == 1 else DistributedDataParallel(step, broadcast_buffers=False)
+        return step if self.count == 1 else DistributedDataParallel(step)
 
 
 ALONE = Processes()
