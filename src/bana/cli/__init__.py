@@ -7,6 +7,7 @@ Exit status: 0 done, 1 done but images were rejected or faults found, 2 bad inpu
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -27,6 +28,9 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; a BanaError becomes one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may be what the terminal cannot show
     try:
         app()
     except BanaError as error:
