@@ -53,7 +53,20 @@ def test_a_damaged_file(tmp_path, content, suffix):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.zeros(2), {"weight": torch.zeros(2), "epoch": 3}])
+@pytest.mark.filterwarnings("ignore")  # torch warns of quantised tensors
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, 2],
+        {"epoch": 3},
+        torch.zeros(2),
+        {"weight": torch.zeros(2), "epoch": 3},
+        {1: torch.zeros(2), "weight": torch.zeros(2)},
+        {"weight": torch.zeros(2, 3).to_sparse()},
+        {"weight": torch.zeros(2, device="meta")},
+        {"weight": torch.quantize_per_tensor(torch.zeros(2), 0.1, 0, torch.qint8)},
+    ],
+)
 def test_a_file_of_something_else(tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(LabelerError, match=r"w\.pth: not a state dict of tensors"):

@@ -36,9 +36,20 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(map(_is_entry, content, content.values())):
         raise LabelerError(f"{path}: not a state dict of tensors; save it with torch.save(model.state_dict(), ...)")
     return content
+
+
+def _is_entry(name: object, value: object) -> bool:
+    """A name with a tensor whose values are all there: none that is sparse, quantised or of shape alone."""
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and not value.is_meta
+        and not value.is_quantized
+    )
 
 
 def load_weights(module: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
