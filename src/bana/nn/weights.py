@@ -102,7 +102,7 @@ def download_torchvision(weights: Any) -> dict[str, Tensor]:
         SettingsError: If it is neither cached nor to be had; says which file to fetch and where to put it.
     """
     try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except Exception as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise SettingsError(
