@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if zipfile.is_zipfile(path):
+            _refuse_packed(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -39,6 +42,13 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(map(_is_entry, content, content.values())):
         raise LabelerError(f"{path}: not a state dict of tensors; save it with torch.save(model.state_dict(), ...)")
     return content
+
+
+def _refuse_packed(path: Path) -> None:
+    """torch.save packs nothing, and torch.load would unpack a megabyte to gigabytes."""
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("packed")
 
 
 def _is_entry(name: object, value: object) -> bool:
