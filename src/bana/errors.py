@@ -6,7 +6,10 @@ exits with status 2.
 
 
 class BanaError(Exception):
-    """Base of every error that bana raises on purpose."""
+    """Base of every error that bana raises on purpose; its text is one line, whatever is quoted in it."""
+
+    def __str__(self) -> str:
+        return " ".join(super().__str__().splitlines())
 
 
 class DataError(BanaError):

@@ -1,11 +1,17 @@
+import contextlib
+import tracemalloc
+import zlib
+
 import numpy as np
 import pytest
 from data_samples import write_photo
 from PIL import Image
 
+from bana.data import images
 from bana.data.images import image_size, is_upright, open_image, open_record_image
 from bana.data.objects import AnnotatedObject, make_record
 from bana.errors import DataError
+from png_files import png_chunks, png_header_alone, png_of
 
 GRAY_16 = np.array([[0, 257, 65535], [128 * 257, 32768, 300]], dtype=np.uint16)
 
@@ -21,10 +27,10 @@ def test_a_photograph_is_rgb_as_pillow_decodes_it(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 def test_exif_orientation_is_applied_to_pixels_and_size(tmp_path, orientation, suffix):
     path = write_photo(tmp_path / f"a{suffix}", (60, 40), exif_orientation=orientation)
-    stored = np.array(Image.open(path))
+    stored = np.array(Image.open(write_photo(tmp_path / f"stored{suffix}", (60, 40))))
     # What each EXIF value asks a viewer to do with the stored rows and columns.
     upright = {
         1: stored,
@@ -124,3 +130,62 @@ def test_a_size_that_differs_from_the_annotation_names_both(tmp_path):
     record = make_record("a", path, (60, 40), [AnnotatedObject((0, 0, 5, 5), 1)])
     with pytest.raises(DataError, match=r"a\.jpg: image is 40x60 but its annotation says 60x40"):
         open_record_image(record)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("PNG", ".png"), ("WEBP", ".webp"), ("TIFF", ".tif"), ("GIF", ".gif")])
+def test_of_an_animation_the_first_frame_is_taken(tmp_path, kind, suffix):
+    first, second = (Image.new("RGB", (7, 5), colour) for colour in ("red", "blue"))
+    path = save(tmp_path / f"a{suffix}", first, format=kind, save_all=True, append_images=[second], lossless=True)
+    assert image_size(path) == (7, 5)
+    assert (open_image(path) == (255, 0, 0)).all()
+
+
+def test_an_image_of_one_pixel(tmp_path):
+    path = save(tmp_path / "a.png", Image.new("RGB", (1, 1), (1, 2, 3)))
+    assert open_image(path).tolist() == [[[1, 2, 3]]]
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((30_000, 20_000), "too many pixels"),
+        ((2_000_000_000, 2_000_000_000), "too many pixels"),
+        ((1, 67_000_000), "image is 1x67000000; cut it to sides of at most 1000000"),
+    ],
+)
+def test_a_size_that_memory_has_no_room_for_is_refused_at_once(tmp_path, size, message):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_header_alone(*size))
+    for function in (open_image, image_size):
+        with pytest.raises(DataError, match=rf"a\.png: .*{message}"):
+            function(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "I;16", "F", "RGBA", "P", "CMYK"])
+def test_strips_make_no_difference(tmp_path, monkeypatch, mode):
+    pixels = np.random.default_rng(0).integers(0, 256, (23, 9, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    image = Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+    path = save(tmp_path / "a.tif", image)
+    whole = open_image(path)
+    monkeypatch.setattr(images, "_STRIP", 20)
+    np.testing.assert_array_equal(open_image(path), whole)
+
+
+def test_postscript_is_not_run(tmp_path):
+    path = save(tmp_path / "a.eps", Image.new("RGB", (4, 4))).rename(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"a\.jpg: not a readable image"):
+        open_image(path)
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iTXt", b"iCCP"])
+def test_text_that_unpacks_to_gigabytes_is_refused_or_left_alone(tmp_path, name):
+    chunks = png_chunks(write_photo(tmp_path / "a.png").read_bytes())
+    head = {b"zTXt": b"key\0\0", b"iTXt": b"key\0\1\0\0\0", b"iCCP": b"name\0\0"}[name]
+    bomb = zlib.compress(bytes(80_000_000))
+    (tmp_path / "b.png").write_bytes(png_of([chunks[0], (name, head + bomb), *chunks[1:]]))
+    tracemalloc.start()
+    with contextlib.suppress(DataError):
+        open_image(tmp_path / "b.png")
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()

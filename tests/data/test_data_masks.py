@@ -11,7 +11,9 @@ from pycocotools import mask as coco_mask
 
 from bana.data.label_maps import read_label_map, voc_palette, write_label_map
 from bana.data.masks import (
+    are_sound,
     checked_segmentation,
+    compressed_rle,
     decode_mask,
     encode_mask,
     instance_map,
@@ -24,6 +26,7 @@ from bana.data.masks import (
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.outlines import signed_area, trace
 from bana.data.records import ClassTable
+from bana.data.segmentations import pack
 from bana.errors import DataError
 
 WIDTH, HEIGHT = SIZE
@@ -261,3 +264,20 @@ def test_instance_map_keeps_masks_that_do_not_overlap():
     numbers = instance_map(record_of(object_of(masks[0], 1), object_of(masks[1], 1)))
     for number, mask in enumerate(masks, start=1):
         np.testing.assert_array_equal(numbers == number, mask)
+
+
+def test_a_polygon_that_zigzags_over_a_large_image_is_refused_before_it_is_drawn():
+    zigzag = [float(value) for point in range(400) for value in (89_000 * (point % 2), 1)]
+    with pytest.raises(DataError, match=r"^x: a polygon is more than 10000000 pixels around"):
+        checked_segmentation([zigzag], 89_000, 1000, "x")
+    assert not are_sound([pack([zigzag])], 89_000, 1000)
+    assert are_sound([pack([zigzag])], 89_000 * 2, 1000) is False
+    assert checked_segmentation([zigzag[:200]], 89_000, 1000, "x") == [zigzag[:200]]
+
+
+@pytest.mark.parametrize("size", [[-2, -2], [0, 5], [2**31, 2**31], [2_000_000_000, 2_000_000_000]])
+def test_run_lengths_of_an_impossible_size_are_left_for_the_check(size):
+    rle = {"size": size, "counts": [size[0] * size[1]]}
+    assert compressed_rle(rle) is rle
+    with pytest.raises(DataError, match=r"^x: RLE mask has size"):
+        checked_segmentation(rle, 4, 4, "x")

@@ -13,7 +13,7 @@ from data_samples import (
 
 from bana import read_dataset
 from bana.data.objects import checked_box
-from bana.data.paths import below, chosen_split, inside
+from bana.data.paths import chosen_split, inside
 from bana.data.reading import format_of
 from bana.errors import DataError, SettingsError
 
@@ -158,13 +158,6 @@ def test_names_inside_a_folder(name):
 def test_names_that_leave_a_folder(name):
     with pytest.raises(DataError, match=r"x: file name .* leaves the image folder"):
         inside(name, "x")
-
-
-def test_a_link_to_a_folder_elsewhere_is_inside(tmp_path):
-    (tmp_path / "far").mkdir()
-    (tmp_path / "near").mkdir()
-    (tmp_path / "near/images").symlink_to(tmp_path / "far")
-    assert below(tmp_path / "near", tmp_path / "near/images/a.jpg", "x") == tmp_path / "near/images/a.jpg"
 
 
 def test_long_lists_of_splits_are_cut(tmp_path):

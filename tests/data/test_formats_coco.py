@@ -288,3 +288,44 @@ def test_a_file_of_the_size_of_coco_fits_in_memory(tmp_path):
     found = re.fullmatch(r"\d+ MB, 118287 images, 860001 objects: .* peak (\d+) MB\n", run.stdout)
     assert found, run.stdout
     assert int(found[1]) < 3000
+
+
+HUGE = [10**400, 1e308, -1e308, float("inf")]
+
+
+@pytest.mark.parametrize("value", HUGE)
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("images__0__id", "images__0__width", "annotations__0__id", "annotations__0__image_id"),
+        *("annotations__0__category_id", "annotations__0__bbox__0", "annotations__0__bbox__2"),
+        *("annotations__0__area", "annotations__0__score", "categories__0__id"),
+    ],
+)
+def test_huge_numbers_are_refused_in_one_line(tmp_path, key, value):
+    write_coco(tmp_path, changed(**{key: value}))
+    with pytest.raises(DataError, match=r"instances\.json: ") as caught:
+        read_dataset(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+@pytest.mark.parametrize("key", ["images", "annotations__0__segmentation"])
+def test_deep_nesting_is_refused(tmp_path, key, depth):
+    text = json.dumps(changed(**{key: "HERE"})).replace('"HERE"', "[" * depth + "]" * depth)
+    write_coco(tmp_path, text)
+    with pytest.raises(DataError, match=r"instances\.json: "):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["categories__0__name", "images__0__file_name"])
+def test_half_a_character_is_refused(tmp_path, key):
+    write_coco(tmp_path, changed(**{key: "\ud800.jpg"}))
+    with pytest.raises(DataError, match="has half a character"):
+        read_dataset(tmp_path)
+
+
+def test_a_size_of_billions_is_refused_before_anything_of_it_is_made(tmp_path):
+    write_coco(tmp_path, changed(images__0__width=2_000_000_000, images__0__height=2_000_000_000))
+    with pytest.raises(DataError, match=r"image 7: size 2e.09x2e.09 is not one that an image can have"):
+        read_dataset(tmp_path)

@@ -1,3 +1,4 @@
+import base64
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from data_samples import SIZE, blob, labelme_shape, png_base64, write_labelme, w
 from bana import read_dataset
 from bana.data.masks import decode_mask
 from bana.errors import DataError
+from png_files import png_header_alone
 
 SQUARE = [10, 5, 30, 5, 30, 25, 10, 25]
 
@@ -151,4 +153,17 @@ def test_a_bad_file_is_named(tmp_path, text, message):
 def test_detection_does_not_take_other_json_for_labelme(tmp_path):
     Path(tmp_path / "a.json").write_text('{"a": 1}')
     with pytest.raises(DataError, match="holds no data set that is known"):
+        read_dataset(tmp_path)
+
+
+def test_a_mask_that_says_it_is_huge_is_refused_before_it_is_unpacked(tmp_path):
+    text = base64.b64encode(png_header_alone(9000, 9000)).decode()
+    write_labelme(tmp_path, labelme_shape("mask", [[1, 1], [2, 2]], mask=text))
+    with pytest.raises(DataError, match=r"shape 1: box of the mask lies outside the 60x40 image"):
+        read_dataset(tmp_path)
+
+
+def test_half_a_character_in_a_label_is_refused(tmp_path):
+    write_labelme(tmp_path, labelme_shape(label="\ud800"))
+    with pytest.raises(DataError, match="shape 1: 'label' has half a character"):
         read_dataset(tmp_path)

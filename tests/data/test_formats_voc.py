@@ -193,3 +193,12 @@ def test_any_bytes_are_an_annotation_or_a_data_error(tmp_path, content):
     (tmp_path / "Annotations/b.xml").write_bytes(content)
     dataset = voc.read(tmp_path, None, FaultLog("skip"))
     assert len(dataset.records) + len(dataset.rejected) == 1
+
+
+def test_huge_text_and_deep_nesting_are_no_more_than_a_wrong_name(tmp_path):
+    for name in ("x" * 1_000_000, "<a>" * 50_000 + "</a>" * 50_000):
+        write_voc(tmp_path, {"a": voc_xml(voc_object(name))})
+        (tmp_path / "labels.txt").write_text("cat\n")
+        with pytest.raises(DataError, match=r"a\.xml: object 1: ") as caught:
+            read_dataset(tmp_path)
+        assert len(str(caught.value)) < 1000

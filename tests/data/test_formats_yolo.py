@@ -1,3 +1,7 @@
+import json
+import os
+import sys
+
 import numpy as np
 import pytest
 from data_samples import write_photo, write_yolo
@@ -148,7 +152,7 @@ def test_a_bad_yaml_is_refused(tmp_path, text, message):
 def test_an_alias_bomb_is_refused_at_once(tmp_path):
     levels = [f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 9)}]" for level in range(1, 30)]
     bomb = "\n".join(["l0: &l0 [x]", *levels, "names: *l29", "nc: *l29", "train: images/train", ""])
-    with pytest.raises(DataError, match="names must map"):
+    with pytest.raises(DataError, match=r"data\.yaml: line 2: is not YAML \(an alias"):
         read_dataset(write_yolo(tmp_path, data_yaml=bomb))
 
 
@@ -183,3 +187,41 @@ def test_any_line_is_an_object_or_a_data_error(line):
         return
     assert entry.class_id == 1
     assert 0 <= entry.box[0] < entry.box[2] <= 60
+
+
+@pytest.mark.parametrize("score", ["nan", "inf", "-inf", "1e39"])
+def test_a_score_that_is_no_number_is_refused(tmp_path, score):
+    write_yolo(tmp_path, {"a": f"0 0.5 0.5 0.2 0.2 {score}\n"})
+    with pytest.raises(DataError, match=r"a\.txt: line 1: score .* is not a number in 0\.\.1"):
+        read_dataset(tmp_path)
+
+
+def test_half_a_character_in_a_name_is_refused(tmp_path):
+    write_yolo(tmp_path, data_yaml='train: images/train\nnames: [cat, "\\ud800"]\n')
+    with pytest.raises(DataError, match=r"names has .*ud800.*, which is no text"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems know no such names")
+def test_a_file_name_that_is_not_utf_8_is_named_and_can_be_skipped(bana, tmp_path):
+    write_yolo(tmp_path)
+    (tmp_path / "images/train/a.jpg").with_name(os.fsdecode(b"\xff.jpg")).write_bytes(
+        (tmp_path / "images/train/a.jpg").read_bytes()
+    )
+    with pytest.raises(DataError, match=r"udcff\.jpg': the file name is not UTF-8; rename the image"):
+        read_dataset(tmp_path)
+    out = tmp_path / "out"
+    answer = bana("convert", tmp_path, out, "--to", "coco", "--on-error", "skip", "--json")
+    assert answer.status == 1
+    assert json.loads((out / "rejected.jsonl").read_text())["image_id"] == "\udcff"
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000, "\\0"])
+@pytest.mark.parametrize("key", ["path", "train"])
+def test_a_path_that_no_file_system_has(tmp_path, key, name):
+    write_yolo(tmp_path, data_yaml=f'train: images/train\nnames: [cat, dog]\n{key}: "{name}"\n')
+    if key == "path":
+        assert len(read_dataset(tmp_path)) == 1
+    else:
+        with pytest.raises(DataError, match=r"data\.yaml: .* is not in"):
+            read_dataset(tmp_path)

@@ -322,3 +322,22 @@ def test_tensorboard_gets_the_numbers_of_the_log(tmp_path):
     read.Reload()
     assert [each.step for each in read.Scalars("loss")] == list(range(9))
     assert [each.value for each in read.Scalars("loss")] == pytest.approx([entry["loss"] for entry in log_of(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "facts", [{"steps": "3"}, {"steps": None}, {"steps": -1}, {"best": []}, {"scaler": [1]}, {"scaler": {"a": {}}}]
+)
+def test_a_checkpoint_that_does_not_say_how_far_it_came(tmp_path, facts):
+    fit(Fit(), tmp_path)
+    tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
+    save_tensors(tmp_path / CHECKPOINT, tensors, metadata | facts)
+    with pytest.raises(LabelerError, match="does not say how far its run came"):
+        fit(Fit(), tmp_path)
+
+
+def test_a_checkpoint_whose_identity_is_no_object(tmp_path):
+    fit(Fit(), tmp_path)
+    tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
+    save_tensors(tmp_path / CHECKPOINT, tensors, metadata | {"identity": "x"})
+    with pytest.raises(LabelerError, match="of a run with other data, seed, settings"):
+        fit(Fit(), tmp_path)

@@ -1,10 +1,12 @@
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import save
 from torch import nn, optim
 
 from bana.engine import progress
@@ -69,7 +71,7 @@ def test_an_optimizer_goes_on_where_it_was(make):
     step(model, optimizer)
     other.load_state_dict(model.state_dict())
     resumed = make(other.parameters())
-    restore_optimizer(resumed, {name: value.clone() for name, value in optimizer_tensors(optimizer).items()})
+    restore_optimizer(resumed, {name: value.clone() for name, value in optimizer_tensors(optimizer).items()}, Path("x"))
     for _ in range(3):
         step(model, optimizer)
         step(other, resumed)
@@ -154,3 +156,25 @@ def test_progress_on_a_terminal_leaves_the_cursor_as_it_was():
     shown.close()
     hidden, shown_again = text.getvalue().rfind("\x1b[?25l"), text.getvalue().rfind("\x1b[?25h")
     assert 0 <= hidden < shown_again
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x", "2.step", "-1.step", "0", "0.", "1.exp_avg", "9999999999.step", "\u00b2.step"]
+)
+def test_an_optimizer_refuses_what_it_cannot_have(name):
+    optimizer = optim.AdamW(nn.Linear(3, 2).parameters())
+    with pytest.raises(LabelerError, match=r"^x: the optimiser "):
+        restore_optimizer(optimizer, {name: torch.zeros(5)}, Path("x"))
+
+
+def test_an_optimizer_that_lacks_a_tensor():
+    optimizer = optim.AdamW(nn.Linear(3, 2).parameters())
+    with pytest.raises(LabelerError, match=r"^x: the optimiser lacks 'step'"):
+        restore_optimizer(optimizer, {"0.exp_avg": torch.zeros(2, 3)}, Path("x"))
+
+
+def test_metadata_that_is_nested_too_deep_is_damaged(tmp_path):
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(save({}, {"bana": "[" * 100_000}))
+    with pytest.raises(LabelerError, match="damaged"):
+        load_metadata(file)

@@ -1,4 +1,5 @@
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -53,7 +54,20 @@ def test_a_damaged_file(tmp_path, content, suffix):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, torch.zeros(2), {"weight": torch.zeros(2), "epoch": 3}])
+@pytest.mark.filterwarnings("ignore")  # torch warns of quantised tensors
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, 2],
+        {"epoch": 3},
+        torch.zeros(2),
+        {"weight": torch.zeros(2), "epoch": 3},
+        {1: torch.zeros(2), "weight": torch.zeros(2)},
+        {"weight": torch.zeros(2, 3).to_sparse()},
+        {"weight": torch.zeros(2, device="meta")},
+        {"weight": torch.quantize_per_tensor(torch.zeros(2), 0.1, 0, torch.qint8)},
+    ],
+)
 def test_a_file_of_something_else(tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(LabelerError, match=r"w\.pth: not a state dict of tensors"):
@@ -121,3 +135,15 @@ def test_network_input_keeps_corners_and_an_image_that_fits():
     np.testing.assert_allclose(as_it_is.numpy(), image, atol=1e-3)
     scaled = network_input(image, 193, 32)[0].permute(1, 2, 0)
     np.testing.assert_allclose(scaled[[0, 0, -1, -1], [0, -1, 0, -1]], image[[0, 0, -1, -1], [0, -1, 0, -1]], atol=1e-3)
+
+
+def test_a_file_that_would_unpack_to_gigabytes_is_refused(tmp_path):
+    torch.save(STATE, tmp_path / "w.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "w.pth") as archive,
+        zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name))
+    with pytest.raises(LabelerError, match=r"packed\.pth: not a state dict of tensors"):
+        read_state_dict(tmp_path / "packed.pth")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from io import TextIOWrapper
 from types import FrameType
 
 import typer
@@ -32,6 +33,9 @@ _TOLD_TO_END = 128 + signal.SIGTERM
 def main() -> None:
     """Run the command line; a BanaError becomes one line and exit status 2."""
     signal.signal(signal.SIGTERM, _end)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may be what the terminal cannot show
     try:
         app()
     except BanaError as error:

@@ -38,7 +38,7 @@ def class_id_of(name: str, classes: ClassTable, place: str) -> int:
         return classes.names.index(name) + 1
     except ValueError as error:
         raise DataError(
-            f"{place}: class {name!r} is not in the class list; correct it or add it to the list"
+            f"{place}: class {name!r:.200} is not in the class list; correct it or add it to the list"
         ) from error
 
 

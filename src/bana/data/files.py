@@ -84,7 +84,8 @@ def write_bytes(path: AnyPath, content: bytes) -> None:
 
 def write_text(path: AnyPath, content: str) -> None:
     """Write ``content`` to ``path`` as UTF-8, atomically. Raises OutputError as atomic_file does."""
-    write_bytes(path, content.encode())
+    # A file name that is not UTF-8 has lone surrogates: escaped they are what JSON writes for them.
+    write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: AnyPath, content: Any, *, indent: int | None = None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from bana.data.records import ImageRecord
 from bana.errors import DataError
@@ -19,10 +19,26 @@ from bana.errors import DataError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """File name endings (lower case) that are taken for images."""
 
+DAMAGED = (
+    *(OSError, ValueError, SyntaxError, EOFError, TypeError, LookupError, AttributeError, RuntimeError, MemoryError),
+    *(OverflowError, ZeroDivisionError, struct.error, zlib.error),
+)
+"""What Pillow raises for a file that is not as it should be."""
+
+LONGEST_SIDE = 1_000_000
+"""Pixels; Pillow keeps an address for every row, so that a longer image of one column takes gigabytes."""
+
+_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Of photographs. Pillow knows more, and starts Ghostscript where a file called a.jpg is PostScript."""
+
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = 1
 _TRANSPOSED = {5, 6, 7, 8}
-_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, struct.error, zlib.error)
+_BOTTOM_UP = {3, 4, 6, 7}
+_RIGHT_TO_LEFT = {2, 3, 7, 8}
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_STRIP = 1 << 22
+"""Pixels to convert at a time."""
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -32,7 +48,7 @@ def image_size(path: Path) -> tuple[int, int]:
         DataError: If the file is missing or is not an image.
     """
     with opened_image(path) as image:
-        width, height = image.size
+        width, height = _stored_size(image)
         return (height, width) if _orientation(image) in _TRANSPOSED else (width, height)
 
 
@@ -61,7 +77,12 @@ def open_image(path: Path) -> npt.NDArray[np.uint8]:
         DataError: If the file is missing, truncated, too large (a decompression bomb) or not an image.
     """
     with opened_image(path) as image:
-        return np.array(_to_rgb(ImageOps.exif_transpose(image)), dtype=np.uint8)
+        orientation = _orientation(image)
+        image.load()
+        if image.format == "TIFF":  # Pillow may have turned it
+            orientation = _orientation(image)
+        pixels = _rgb(image)
+    return _upright(pixels, orientation)
 
 
 def open_record_image(record: ImageRecord) -> npt.NDArray[np.uint8]:
@@ -98,21 +119,26 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     with _opened(path) as image:
         try:
             yield image
-        except _DAMAGED as error:
-            raise DataError(f"{path}: image is damaged or truncated ({error}); replace the file") from error
+        except DAMAGED as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"{path}: image is damaged or truncated ({reason}); replace the file") from error
 
 
 def _opened(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(path)
+            image = Image.open(path, formats=_FORMATS)
     except FileNotFoundError as error:
         raise DataError(f"{path}: image not found; restore the file or remove it from the list") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{path}: image has too many pixels ({error}); scale it down") from error
-    except _DAMAGED as error:  # UnidentifiedImageError is an OSError
+    except DAMAGED as error:  # UnidentifiedImageError is an OSError
         raise DataError(f"{path}: not a readable image ({type(error).__name__}); replace the file") from error
+    if max(image.size) > LONGEST_SIDE:
+        image.close()
+        raise DataError(f"{path}: image is {image.width}x{image.height}; cut it to sides of at most {LONGEST_SIDE}")
+    return image
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -120,16 +146,53 @@ def _orientation(image: Image.Image) -> int | None:
     return Image.Image.getexif(image).get(_EXIF_ORIENTATION)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height before orientation; some versions of Pillow state those of a TIFF after it."""
+    tags = getattr(image, "tag_v2", None)
+    return image.size if tags is None else (tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT])
+
+
+def _upright(pixels: npt.NDArray[np.uint8], orientation: int | None) -> npt.NDArray[np.uint8]:
+    """Pixels (H, W, 3) turned and mirrored as an EXIF orientation asks for."""
+    if orientation in _BOTTOM_UP:
+        pixels = pixels[::-1]
+    if orientation in _RIGHT_TO_LEFT:
+        pixels = pixels[:, ::-1]
+    if orientation in _TRANSPOSED:
+        pixels = pixels.transpose(1, 0, 2)
+    return np.ascontiguousarray(pixels)
+
+
+def _rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """The pixels of a loaded image, uint8 (H, W, 3): by strips, or a large image would be in memory several times."""
+    width, height = image.size
+    rows = max(1, _STRIP // width)
+    strips = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
+    scale = 1.0
+    if image.mode == "F" and all(_floats(image.crop(strip)).max(initial=0.0) <= 1.0 for strip in strips):
+        scale = 255.0
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    for strip in strips:
+        pixels[strip[1] : strip[3]] = np.asarray(_to_rgb(image.crop(strip), scale))
+    return pixels
+
+
+def _floats(image: Image.Image) -> npt.NDArray[np.float64]:
+    return np.nan_to_num(np.asarray(image).astype(np.float64))
+
+
+def _to_rgb(image: Image.Image, scale: float) -> Image.Image:
+    """A strip as RGB; ``scale`` is the factor on floating point."""
     if image.mode in {"I", "I;16", "I;16L", "I;16B", "I;16N"}:
-        values = np.asarray(image).astype(np.float64)
-        return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8)).convert("RGB")
+        return _gray(np.asarray(image) / 257.0)
     if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image).astype(np.float64))
-        scale = 255.0 if values.max(initial=0.0) <= 1.0 else 1.0
-        return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)).convert("RGB")
+        return _gray(_floats(image) * scale)
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _gray(values: npt.NDArray[np.float64]) -> Image.Image:
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")

@@ -12,6 +12,7 @@ from pycocotools import mask as coco_mask
 from bana.data.label_maps import LabelMap, read_label_map
 from bana.data.objects import ROUNDING
 from bana.data.outlines import Ring, joined, trace
+from bana.data.paths import Links
 from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, front_last, pixel_slices
 from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.data.strict_json import is_number
@@ -19,6 +20,9 @@ from bana.errors import DataError
 
 _FLOAT = 8
 """Bytes of a packed coordinate."""
+
+_LONGEST_OUTLINE = 10_000_000
+"""Pixels around a polygon: the rasteriser keeps five points of each, so that some zigzags would take gigabytes."""
 
 _RLE_DIGITS = 7
 """The most base-32 digits of a run length, or difference of two, of 32 bits."""
@@ -37,7 +41,9 @@ def compressed_rle(rle: dict[str, Any]) -> dict[str, Any]:
         return rle
     height, width = size
     # Runs are packed as 32-bit numbers; an image of more pixels is refused later.
-    if set(map(type, runs)) != {int} or min(runs) < 0 or sum(runs) != height * width or height * width >= 2**32:
+    if min(size) < 1 or height * width >= 2**32:
+        return rle
+    if set(map(type, runs)) != {int} or min(runs) < 0 or sum(runs) != height * width:
         return rle
     packed = coco_mask.frPyObjects({"size": size, "counts": runs}, height, width)
     return rle | {"counts": packed["counts"].decode("ascii")}
@@ -86,6 +92,8 @@ def are_sound(polygons: Iterable[PackedPolygons], width: int, height: int) -> bo
     numbers = np.frombuffer(b"".join(rings))
     if not len(numbers):
         return True
+    if max(map(len, rings)) // (2 * _FLOAT) * max(width, height) > _LONGEST_OUTLINE:  # it may be: each is looked at
+        return False
     xs, ys = numbers[::2], numbers[1::2]
     return bool(numbers.min() >= 0 and xs.max() <= width and ys.max() <= height)  # False for NaN
 
@@ -157,9 +165,11 @@ def mask_files(folder: Path) -> dict[str, Path]:
     """The PNG files of a folder and its subfolders by image id: the path in the folder without its suffix.
 
     Raises:
-        DataError: If there is none.
+        DataError: If there is none, or one is a link that leaves the folder.
     """
-    files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.png"))}
+    links = Links()
+    paths = [links.required(folder, path, str(folder)) for path in sorted(folder.rglob("*.png"))]
+    files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
     if not files:
         raise DataError(f"{folder}: holds no masks (<image>.png); check the path")
     return files
@@ -247,6 +257,8 @@ def _checked_polygon(polygon: Any, width: int, height: int, place: str) -> list[
     # Far outside, a polygon would make the rasteriser walk an edge of that length pixel by pixel.
     if not np.isfinite(points).all() or (points < -ROUNDING).any() or (points > side + ROUNDING).any():
         raise DataError(f"{place}: a polygon lies outside the {width}x{height} image; correct it or the image size")
+    if np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() > _LONGEST_OUTLINE:
+        raise DataError(f"{place}: a polygon is more than {_LONGEST_OUTLINE} pixels around; simplify it")
     clipped: list[float] = np.clip(points, 0, side).ravel().tolist()
     return clipped
 
@@ -255,7 +267,7 @@ def _checked_rle(rle: dict[str, Any], width: int, height: int, place: str) -> di
     size, counts = rle.get("size"), rle.get("counts")
     if size != [height, width]:
         raise DataError(
-            f"{place}: RLE mask has size {size!s:.40}, but the image is {width}x{height}; correct one of them"
+            f"{place}: RLE mask has size {size!r:.40}, but the image is {width}x{height}; correct one of them"
         )
     if isinstance(counts, list):
         if not all(is_number(count) and count >= 0 and count == int(count) for count in counts):

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from bana.data.images import LONGEST_SIDE
 from bana.data.records import ImageRecord
 from bana.data.segmentations import PackedPolygons, Segmentation
+from bana.data.strict_json import is_text
 from bana.errors import DataError
 
 Box = tuple[float, float, float, float]
@@ -60,6 +62,13 @@ def checked_box(box: Sequence[float], width: int, height: int, place: str) -> Bo
     return x0, y0, x1, y1
 
 
+def checked_score(score: float, place: str) -> float:
+    """The score itself, if it is a number that float32 holds. Raises DataError if it is not."""
+    if not abs(score) <= np.finfo(np.float32).max:  # NaN is not
+        raise DataError(f"{place}: score {score:g} is not a number in 0..1; correct or remove it")
+    return score
+
+
 def _shown(box: Sequence[float]) -> str:
     return "(" + ", ".join(f"{corner:g}" for corner in box) + ")"
 
@@ -73,7 +82,7 @@ def stated_size(width: float, height: float, place: str) -> tuple[int, int]:
         DataError: If a side is not positive, or there are more pixels than open_image accepts.
     """
     most = Image.MAX_IMAGE_PIXELS or math.inf
-    if not (width >= 1 and height >= 1 and width * height <= most):
+    if not (width >= 1 and height >= 1 and max(width, height) <= LONGEST_SIDE and width * height <= most):
         raise DataError(f"{place}: size {width:g}x{height:g} is not one that an image can have; correct it")
     return int(width), int(height)
 
@@ -88,7 +97,13 @@ def make_record(
     instance_path: Path | None = None,
     source_id: int | None = None,
 ) -> ImageRecord:
-    """Gather the checked objects of one image into a record; ``size`` is (width, height)."""
+    """Gather the checked objects of one image into a record; ``size`` is (width, height).
+
+    Raises:
+        DataError: If the image's name is not UTF-8, so that no result could name it.
+    """
+    if not image_id.isascii() and not is_text(image_id):
+        raise DataError(f"{str(path)!r}: the file name is not UTF-8; rename the image")
     object_ids = [entry.object_id for entry in objects if entry.object_id is not None]
     scores, areas = [entry.score for entry in objects], [entry.area for entry in objects]
     return ImageRecord(

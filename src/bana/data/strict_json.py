@@ -167,7 +167,18 @@ def value_of(entry: Any, key: str, kind: type, place: str) -> Any:
     )
     if not good:
         raise DataError(f"{place}: {key!r} is a {type(value).__name__}, not {_KINDS[kind]}; correct it")
+    if kind is str and not value.isascii() and not is_text(value):
+        raise DataError(f"{place}: {key!r} has half a character (a lone surrogate); correct it")
     return value
+
+
+def is_text(value: str) -> bool:
+    """Whether text can be written as UTF-8, as a lone surrogate cannot: JSON may hold one, and so may file names."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def json_lines(entries: Iterable[dict[str, Any]]) -> str:

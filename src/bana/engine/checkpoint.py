@@ -47,7 +47,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
             yield file
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
         raise LabelerError(
             f"{path}: not a file that bana saved, or a damaged one; train again or choose another"
         ) from error
@@ -71,10 +71,24 @@ def optimizer_tensors(optimizer: optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_optimizer(optimizer: optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what optimizer_tensors gave."""
+def restore_optimizer(optimizer: optim.Optimizer, tensors: dict[str, Tensor], source: Path) -> None:
+    """Put back what optimizer_tensors gave.
+
+    Raises:
+        LabelerError: If a name or shape is not one that the optimiser can have, naming ``source``.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        number, what = name.split(".")
+        number, _, what = name.partition(".")
+        known = number.isdecimal() and number.isascii() and int(number[:9]) < len(parameters)
+        if not known or value.shape not in (parameters[int(number)].shape, ()):
+            raise LabelerError(
+                f"{source}: the optimiser has no {name!r:.80} of this shape; begin anew in another --out"
+            )
         state.setdefault(int(number), {})[what] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    try:
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (KeyError, ValueError) as error:
+        raise LabelerError(f"{source}: the optimiser lacks {error}; begin anew in another --out") from error

@@ -244,8 +244,8 @@ def check_same_run(checkpoint: Path, identity: dict[str, Any]) -> None:
     """
     if not checkpoint.exists():
         return
-    before = load_metadata(checkpoint).get("identity") or {}
-    changed = sorted(_differences(before, identity))
+    before = load_metadata(checkpoint).get("identity")
+    changed = sorted(_differences(before if isinstance(before, dict) else {}, identity))
     if changed:
         raise LabelerError(
             f"{checkpoint}: of a run with other {', '.join(changed)}; resume with the same, or choose another --out"
@@ -277,9 +277,17 @@ def _restore(
     check_same_run(path, identity)
     tensors, metadata = load_tensors(path)
     stage.model.load_own_state(_part(tensors, "model."), str(path))
-    restore_optimizer(stage.optimizer, _part(tensors, "optimizer."))
-    scaler.load_state_dict(metadata.get("scaler") or {})
-    return int(metadata["steps"]), metadata.get("best")
+    restore_optimizer(stage.optimizer, _part(tensors, "optimizer."), path)
+    steps, best, scale = metadata.get("steps"), metadata.get("best"), metadata.get("scaler") or {}
+    sound = isinstance(scale, dict) and scale.keys() >= scaler.state_dict().keys()
+    if type(steps) is not int or steps < 0 or not sound or not all(map(_is_plain, (best, *scale.values()))):
+        raise LabelerError(f"{path}: does not say how far its run came; begin anew in another --out")
+    scaler.load_state_dict(scale)
+    return steps, best
+
+
+def _is_plain(value: object) -> bool:
+    return type(value) in (int, float, type(None))
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

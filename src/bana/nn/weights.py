@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if zipfile.is_zipfile(path):
+            _refuse_packed(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -36,9 +39,27 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(map(_is_entry, content, content.values())):
         raise LabelerError(f"{path}: not a state dict of tensors; save it with torch.save(model.state_dict(), ...)")
     return content
+
+
+def _refuse_packed(path: Path) -> None:
+    """torch.save packs nothing, and torch.load would unpack a megabyte to gigabytes."""
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("packed")
+
+
+def _is_entry(name: object, value: object) -> bool:
+    """A name with a tensor whose values are all there: none that is sparse, quantised or of shape alone."""
+    return (
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and not value.is_meta
+        and not value.is_quantized
+    )
 
 
 def load_weights(module: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
@@ -91,7 +112,7 @@ def download_torchvision(weights: Any) -> dict[str, Tensor]:
         SettingsError: If it is neither cached nor to be had; says which file to fetch and where to put it.
     """
     try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except Exception as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise SettingsError(

@@ -6,10 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bana.errors import SettingsError
+from bana.data.strict_yaml import parse_yaml
+from bana.errors import DataError, SettingsError
 
 
 class Settings(BaseModel):
@@ -42,9 +42,9 @@ def load_preset(name: str, kind: type[AnySettings]) -> AnySettings:
     else:
         raise SettingsError(f"preset {name!r} is not known; choose one of {', '.join(preset_names())}, or a .yaml file")
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{name}: preset is not YAML ({' '.join(str(error).split())}); correct it") from error
+        content = parse_yaml(text, name)
+    except DataError as error:
+        raise SettingsError(str(error)) from error
     return parse_settings(content if content is not None else {}, kind, name)
 
 
@@ -58,8 +58,10 @@ def parse_settings(content: Any, kind: type[AnySettings], source: str) -> AnySet
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
-        raise SettingsError(f"{source}: {place}: {first['msg']} (it is {first['input']!r}); correct it") from error
+        place = " ".join(".".join(map(str, first["loc"])).split()) or "the whole"
+        raise SettingsError(
+            f"{source}: {place:.200}: {first['msg']} (it is {first['input']!r:.200}); correct it"
+        ) from error
 
 
 def preset_names() -> list[str]:

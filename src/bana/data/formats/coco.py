@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from bana.data.faults import FaultLog
 from bana.data.images import image_size
 from bana.data.masks import are_sound, checked_segmentation, compressed_rle
-from bana.data.objects import AnnotatedObject, checked_box, make_record, stated_size
-from bana.data.paths import chosen_split, find_image, inside, without_suffix
+from bana.data.objects import AnnotatedObject, checked_box, checked_score, make_record, stated_size
+from bana.data.paths import Links, chosen_split, find_image, inside, without_suffix
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import packed_if_polygons, unpack
 from bana.data.strict_json import head_has, is_labelme, is_number, read_json_object, value_of
@@ -76,11 +76,13 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
             (see FaultLog).
     """
     split, file = chosen_split(path, split, splits(path))
-    folders = _image_folders(file, split)
+    folders, links = _image_folders(file, split), Links()
     with _collector_paused():
         classes, class_ids, images, of_image = _parse_file(file, faults)
         # An image's entries go as its record comes: those of a large file take as much memory as the records.
-        records = [_record(image, of_image.pop(number), class_ids, folders, faults) for number, image in images.items()]
+        records = [
+            _record(image, of_image.pop(number), class_ids, folders, links, faults) for number, image in images.items()
+        ]
     usable = tuple(record for record in records if record is not None)
     return BoxDataset(usable, classes, path, "coco", split or None, faults.rejected())
 
@@ -177,7 +179,7 @@ def parse_object(
         if isinstance(segmentation, tuple)
         else checked_segmentation(segmentation, *size, place),
         object_id=annotation.number,
-        score=None if entry.get("score") is None else value_of(entry, "score", float, place),
+        score=None if entry.get("score") is None else checked_score(value_of(entry, "score", float, place), place),
         area=None if entry.get("area") is None else value_of(entry, "area", float, place),
     )
 
@@ -218,10 +220,11 @@ def _record(
     annotations: list[CocoAnnotation],
     class_ids: dict[int, int],
     folders: list[Path],
+    links: Links,
     faults: FaultLog,
 ) -> ImageRecord | None:
     with faults.of(image.image_id):
-        path = find_image(folders, [inside(image.name, image.place)], image.place)
+        path = find_image(links, folders, [inside(image.name, image.place)], image.place)
         size = _size(image, path)
         masks = [annotation.entry.get("segmentation") for annotation in annotations]
         sound = are_sound([mask for mask in masks if isinstance(mask, tuple)], *size)

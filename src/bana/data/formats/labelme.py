@@ -12,14 +12,15 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from bana.data.classes import class_id_of, class_table, listed_classes
 from bana.data.faults import FaultLog
-from bana.data.images import image_size
+from bana.data.images import DAMAGED, image_size
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
-from bana.data.objects import AnnotatedObject, Box, checked_box, make_record, stated_size
-from bana.data.paths import below, chosen_split, find_image, image_names
+from bana.data.objects import AnnotatedObject, Box, checked_box, checked_score, make_record, stated_size
+from bana.data.paths import Links, below, chosen_split, find_image, image_names, inside, normal
 from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
 from bana.data.strict_json import is_labelme, is_number, read_json_object, value_of
@@ -90,7 +91,8 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
             if wanted:
                 files[image_id] = parsed
     classes = listed_classes(path) or class_table(sorted(labels))
-    records = [_record(path, image_id, file, classes, faults) for image_id, file in files.items()]
+    root, links = normal(path), Links()
+    records = [_record(root, links, image_id, file, classes, faults) for image_id, file in files.items()]
     usable = tuple(record for record in records if record is not None)
     return BoxDataset(usable, classes, path, "labelme", split or None, faults.rejected())
 
@@ -136,8 +138,7 @@ def parse_shape(entry: Any, place: str) -> LabelmeShape:
 def parse_object(shapes: Sequence[LabelmeShape], size: tuple[int, int], classes: ClassTable) -> AnnotatedObject:
     """Join the shapes of one object in an image of the given (width, height)."""
     first = shapes[0]
-    masks = {shape: _decode_png(shape) for shape in shapes if shape.kind == "mask"}
-    bounds = np.array([_bounds(shape, masks.get(shape)) for shape in shapes])
+    union, bounds = _extent(shapes, size)
     box = (*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist())
     flags = [shape.entry.get("flags") or {} for shape in shapes]
     difficult, crowd = (
@@ -149,17 +150,23 @@ def parse_object(shapes: Sequence[LabelmeShape], size: tuple[int, int], classes:
         class_id=class_id_of(first.label, classes, first.place),
         difficult=difficult,
         crowd=crowd,
-        segmentation=_segmentation(shapes, masks, size),
-        score=None if score is None else value_of(first.entry, "score", float, first.place),
+        segmentation=_segmentation(shapes, union, size),
+        score=None if score is None else checked_score(value_of(first.entry, "score", float, first.place), first.place),
     )
 
 
-def _record(root: Path, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog) -> ImageRecord | None:
+def _record(
+    root: Path, links: Links, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog
+) -> ImageRecord | None:
     with faults.of(image_id):
         place = str(file.path)
-        folder = file.path.parent
-        named = below(root, folder / PureWindowsPath(file.image_name).as_posix(), place)
-        path = find_image([folder], [os.path.relpath(named, folder), *image_names(file.path.stem)], place)
+        windows = PureWindowsPath(file.image_name)
+        if windows.drive:  # a letter or a server
+            inside(file.image_name, place)
+        folder = normal(file.path.parent)
+        paths = [below(root, folder / windows.as_posix(), place)]
+        paths += [folder / name for name in image_names(file.path.stem)]
+        path = find_image(links, [root], [os.path.relpath(each, root) for each in paths], place)
         size = file.size or image_size(path)
         objects = []
         for shapes in file.objects:
@@ -170,41 +177,48 @@ def _record(root: Path, image_id: str, file: LabelmeFile, classes: ClassTable, f
     return None
 
 
+def _extent(shapes: Sequence[LabelmeShape], size: tuple[int, int]) -> tuple[BoolArray | None, npt.NDArray[np.float64]]:
+    """The union of the masks among the shapes, if there are any, and the box around each shape, (S, 4)."""
+    union: BoolArray | None = None
+    bounds: list[Box] = []
+    for shape in shapes:
+        if shape.kind != "mask":
+            xs, ys = zip(*shape.points, strict=True)
+            bounds.append((min(xs), min(ys), max(xs), max(ys)))
+            continue
+        left, top, mask = _placed_mask(shape, size)  # one after the other: each may be as large as the image
+        bottom, right = top + mask.shape[0], left + mask.shape[1]
+        union = np.zeros(size[::-1], dtype=bool) if union is None else union
+        union[top:bottom, left:right] |= mask
+        bounds.append((left, top, right, bottom))
+    return union, np.array(bounds, dtype=np.float64)
+
+
 def _segmentation(
-    shapes: Sequence[LabelmeShape], masks: dict[LabelmeShape, BoolArray], size: tuple[int, int]
+    shapes: Sequence[LabelmeShape], union: BoolArray | None, size: tuple[int, int]
 ) -> Segmentation | None:
-    width, height = size
+    """The polygons among the shapes, or RLE of them and of the union of masks."""
     polygons: list[list[float]] = []
     for shape in shapes:
         if shape.kind == "polygon":
             checked = checked_segmentation([[value for point in shape.points for value in point]], *size, shape.place)
             polygons += checked if isinstance(checked, list) else []
-    if not masks:
+    if union is None:
         return polygons or None
-    union = decode_mask(polygons, height, width)
-    for shape, mask in masks.items():
-        left, top = (round(value) for value in shape.points[0])
-        rows, columns = mask.shape
-        if left < 0 or top < 0 or top + rows > height or left + columns > width:
-            raise DataError(f"{shape.place}: mask lies outside the {width}x{height} image; correct its points")
-        union[top : top + rows, left : left + columns] |= mask
-    return encode_mask(union)
+    return encode_mask(union | decode_mask(polygons, *union.shape))
 
 
-def _bounds(shape: LabelmeShape, mask: BoolArray | None) -> Box:
-    """The box around a shape; a mask starts at its first point and is as large as it is."""
-    if mask is not None:
-        left, top = (float(round(value)) for value in shape.points[0])
-        return left, top, left + mask.shape[1], top + mask.shape[0]
-    xs, ys = zip(*shape.points, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _decode_png(shape: LabelmeShape) -> BoolArray:
-    """The mask of a shape: a PNG, as base64 text, of the part of the image between its points."""
+def _placed_mask(shape: LabelmeShape, size: tuple[int, int]) -> tuple[int, int, BoolArray]:
+    """Left, top and pixels of a mask: a PNG in base64, which starts at the shape's first point."""
     text = value_of(shape.entry, "mask", str, shape.place)
+    left, top = (round(value) for value in shape.points[0])
     try:
         with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
-            return np.asarray(image.convert("L")) > 0
-    except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            # Before it is decoded: a few bytes may say that they are billions of pixels.
+            if left < 0 or top < 0 or left + image.width > size[0] or top + image.height > size[1]:
+                raise DataError(
+                    f"{shape.place}: box of the mask lies outside the {size[0]}x{size[1]} image; correct it"
+                )
+            return left, top, np.asarray(image.convert("L")) > 0
+    except (binascii.Error, Image.DecompressionBombError, *DAMAGED) as error:
         raise DataError(f"{shape.place}: mask is not a PNG in base64 ({type(error).__name__}); restore it") from error

@@ -14,7 +14,7 @@ from bana.data.classes import class_id_of, class_table, listed_classes, read_lin
 from bana.data.faults import FaultLog
 from bana.data.images import image_size
 from bana.data.objects import AnnotatedObject, Box, checked_box, make_record, stated_size
-from bana.data.paths import find_image, image_names, inside, shown
+from bana.data.paths import Links, find_image, image_names, inside, shown
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
 
@@ -95,6 +95,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
                 annotations[image_id] = annotation
     classes = listed_classes(home) or class_table(CLASSES if names <= set(CLASSES) else sorted(names))
     records = []
+    links = Links()
     for image_id in image_ids:
         with faults.of(image_id):
             if image_id not in annotations and not faults.spoiled(image_id):
@@ -102,7 +103,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
                     f"{folder / image_id}.xml: annotation not found; restore it or take {image_id} off the list"
                 )
         if not faults.spoiled(image_id):
-            record = _record(home, image_id, annotations[image_id], classes, faults)
+            record = _record(home, links, annotations[image_id], image_id, classes, faults)
             if record is not None:
                 records.append(record)
     return BoxDataset(tuple(records), classes, path, "voc", split, faults.rejected())
@@ -137,24 +138,30 @@ def parse_object(element: Element, place: str) -> VocObject:
 
 
 def _record(
-    home: Path, image_id: str, annotation: Annotation, classes: ClassTable, faults: FaultLog
+    home: Path, links: Links, annotation: Annotation, image_id: str, classes: ClassTable, faults: FaultLog
 ) -> ImageRecord | None:
     place = str(annotation.path)
     with faults.of(image_id):
         name = inside(annotation.filename, f"{place}: <filename>") if annotation.filename else None
         # The name of the XML file comes first: <filename> is often stale after files were renamed.
         names = image_names(image_id) + ([name] if name else [])
-        path = find_image(_image_folders(home, annotation.path.parent), names, place)
+        path = find_image(links, _image_folders(home, annotation.path.parent), names, place)
         size = annotation.size or image_size(path)
         objects = []
         for number, entry in enumerate(annotation.objects, start=1):
             with faults.of(image_id):
                 objects.append(_checked_object(entry, size, classes, f"{place}: object {number}"))
         if not faults.spoiled(image_id):
-            masks = [home / folder / f"{image_id}.png" for folder in ("SegmentationClass", "SegmentationObject")]
-            semantic, instance = (mask if mask.is_file() else None for mask in masks)
+            semantic, instance = (
+                _mask(home / name, image_id, links, place) for name in ("SegmentationClass", "SegmentationObject")
+            )
             return make_record(image_id, path, size, objects, semantic_path=semantic, instance_path=instance)
     return None
+
+
+def _mask(folder: Path, image_id: str, links: Links, place: str) -> Path | None:
+    path = folder / f"{image_id}.png"
+    return links.required(folder, path, place) if path.is_file() else None
 
 
 def _checked_object(entry: VocObject, size: tuple[int, int], classes: ClassTable, place: str) -> AnnotatedObject:

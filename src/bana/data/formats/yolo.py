@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bana.data.classes import read_lines
 from bana.data.faults import FaultLog
 from bana.data.images import image_size
 from bana.data.masks import checked_segmentation
-from bana.data.objects import AnnotatedObject, checked_box, make_record
-from bana.data.paths import below, chosen_split, list_images, normal, without_suffix
+from bana.data.objects import AnnotatedObject, checked_box, checked_score, make_record
+from bana.data.paths import Links, below, chosen_split, list_images, normal, without_suffix
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.data.strict_json import is_text
+from bana.data.strict_yaml import parse_yaml
 from bana.errors import DataError
 
 _NOT_SPLITS = {"path", "names", "download", "yaml_file"}
@@ -72,6 +72,8 @@ def parse_names(content: dict[str, Any], file: Path) -> dict[int, str]:
     for number, name in names.items():
         if not isinstance(number, int) or number < 0 or not isinstance(name, str | int | float):
             raise DataError(f"{file}: names must map whole numbers to class names; correct it")
+        if not is_text(str(name)):
+            raise DataError(f"{file}: names has {name!r:.80}, which is no text (a lone surrogate); correct it")
     count = content.get("nc", len(names))
     if count != len(names):
         raise DataError(f"{file}: nc is not the number of names, {len(names)}; correct one of them")
@@ -102,7 +104,7 @@ def parse_line(line: str, size: tuple[int, int], class_ids: dict[int, int], plac
     class_id = class_ids[int(number)]
     # Outlines have at least three points, so that only a box has 4 or 5 numbers.
     has_score = len(values) % 2 == 1
-    score = values[-1] if has_score else None
+    score = checked_score(values[-1], place) if has_score else None
     coordinates = values[:-1] if has_score else values
     if len(coordinates) < 4:
         raise DataError(f"{place}: has {len(values)} numbers after the class; give 4, or at least 6 for an outline")
@@ -142,18 +144,26 @@ def _record(image: Path, image_id: str, class_ids: dict[int, int], faults: Fault
 
 def _images(root: Path, sources: Sequence[str], file: Path, faults: FaultLog) -> list[tuple[Path, str]]:
     """The images of a split and their ids, relative to the folder that its sources have in common."""
-    images: list[Path] = []
     bases: list[Path] = []
+    images: list[tuple[Path, Path]] = []  # with the folder that links must not lead out of
     for source in sources:
         place = _found(root, source, file)
         if place.is_dir():
-            images += list_images(place)
+            images += [(image, place) for image in list_images(place)]
             bases.append(place)
+        elif place.suffix == ".txt":
+            images += [(image, root) for image in _listed_images(place, root, faults)]
+            bases.append(root)
         else:
-            images += _listed_images(place, root, faults) if place.suffix == ".txt" else [place]
-            bases.append(root if place.suffix == ".txt" else place.parent)
-    base = os.path.commonpath(bases)
-    return [(image, without_suffix(image.relative_to(base).as_posix())) for image in images]
+            images.append((place, place.parent))
+            bases.append(place.parent)
+    base, links = os.path.commonpath(bases), Links()
+    found = []
+    for image, folder in images:
+        image_id = without_suffix(image.relative_to(base).as_posix())
+        with faults.of(image_id):
+            found.append((links.required(folder, image, str(file)), image_id))
+    return found
 
 
 def _listed_images(file: Path, root: Path, faults: FaultLog) -> list[Path]:
@@ -172,14 +182,15 @@ def _root(content: dict[str, Any], file: Path) -> Path:
     """The folder that splits are relative to: ``path`` if that is there, else the YAML file's own."""
     given = content.get("path")
     folder = file.parent / given if isinstance(given, str) else file.parent
-    return normal(folder if folder.is_dir() else file.parent)
+    return normal(folder if os.path.isdir(folder) else file.parent)  # noqa: PTH112 - as above
 
 
 def _found(root: Path, source: str, file: Path) -> Path:
     """A source of a split; Roboflow writes ``../train/images`` for ``train/images``."""
-    for candidate in (root / source, root / source.removeprefix("../")):
-        if candidate.exists():
-            return normal(candidate)
+    candidates = [normal(root / name) for name in (source, source.removeprefix("../"))]
+    there = [path for path in candidates if os.path.exists(path)]  # noqa: PTH110 - a Path's own refuses some names
+    if there:
+        return next((path for path in there if path.is_relative_to(root)), None) or below(root, there[0], str(file))
     raise DataError(f"{file}: {source} is not in {root}; correct the split or path")
 
 
@@ -201,14 +212,10 @@ def _yaml_of(path: Path) -> Path:
 def load_yaml(file: Path) -> dict[str, Any]:
     """Read a YAML file that holds keys, without making Python objects of it."""
     try:
-        content = yaml.safe_load(file.read_bytes())
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DataError(f"{file}: line {line}: is not YAML ({error.problem}); correct it") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DataError(f"{file}: is not YAML ({type(error).__name__}); correct it") from error
+        text = file.read_bytes()
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}); restore the file") from error
+    content = parse_yaml(text, str(file))
     if not isinstance(content, dict):
         raise DataError(f"{file}: has no keys; give names and splits")
     return content
