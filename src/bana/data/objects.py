@@ -64,7 +64,7 @@ def checked_box(box: Sequence[float], width: int, height: int, place: str) -> Bo
 
 def checked_score(score: float, place: str) -> float:
     """The score itself, if it is a number that float32 holds. Raises DataError if it is not."""
-    if not abs(score) <= np.finfo(np.float32).max:  # NaN is not
+    if not abs(score) <= float(np.finfo(np.float32).max):  # NaN is not
         raise DataError(f"{place}: score {score:g} is not a number in 0..1; correct or remove it")
     return score
 
