@@ -30,7 +30,7 @@ def reproduce(
     mask_share: float | None = typer.Option(
         None, min=0, max=1, help="Share of the images whose true mask the row semi sees; those of train if left out."
     ),
-    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is any."),
     workers: int | None = typer.Option(None, min=1, help="Processes that label and score; default: as many as cores."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:

@@ -21,6 +21,7 @@ def chosen_source(
     encoder: Path | None,
     decoder: Path | None,
     options: Mapping[str, Any],
+    device: str = "cpu",
 ) -> SourceChoice:
     """What the options choose.
 
@@ -30,6 +31,7 @@ def chosen_source(
         encoder: ONNX file.
         decoder: ONNX file.
         options: Changes to a labeler's settings; None leaves one as it is.
+        device: Where a labeler's network computes.
     """
     from bana.label.sources.choose import NAMES, SourceChoice
 
@@ -41,4 +43,4 @@ def chosen_source(
         else:
             runs[""] = Path(text)
     changes = {option: value for option, value in options.items() if value is not None}
-    return SourceChoice(name, runs, encoder, decoder, changes)
+    return SourceChoice(name, runs, encoder, decoder, changes, device)

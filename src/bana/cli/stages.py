@@ -35,7 +35,7 @@ def classify(
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     seed: int = typer.Option(0, help="Of everything random."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
-    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is any."),
     precision: str | None = typer.Option(None, help="float32, bfloat16 or float16; the preset's if left out."),
     accumulate: int = typer.Option(1, min=1, help=ACCUMULATE_HELP),
     checkpoint_seconds: float = typer.Option(10.0, min=0, help="Least time between checkpoints."),
@@ -91,6 +91,7 @@ def label(
         None, help="NUMBER/COUNT, such as 3/8: only that part, in its own folder of --out; under torchrun each rank's."
     ),
     workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores here if left out."),
+    device: str = typer.Option("cpu", help="Of a labeler's network: cpu, cuda, cuda:1, mps, or auto."),
     engine: str = typer.Option("local", help="local: processes of this machine; ray: actors of a Ray cluster."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
@@ -112,7 +113,9 @@ def label(
         dataset, folder = part.of(dataset), folder / part.folder
     run = label_dataset(
         dataset,
-        chosen_source(source, labeler, sam_encoder, sam_decoder, {"u0": u0, "refinements": refinements}),
+        chosen_source(
+            source, labeler, sam_encoder, sam_decoder, {"u0": u0, "refinements": refinements}, chosen_device(device)
+        ),
         folder,
         formats=exported,
         workers=processes(workers),
@@ -177,7 +180,7 @@ def segment(
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     seed: int = typer.Option(0, help="Of everything random."),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
-    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is any."),
     precision: str | None = typer.Option(None, help="float32, bfloat16 or float16; the preset's if left out."),
     workers: int = typer.Option(0, min=0, help="Processes that prepare samples; 0: none beside the training."),
     accumulate: int = typer.Option(1, min=1, help=ACCUMULATE_HELP),

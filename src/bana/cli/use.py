@@ -33,7 +33,7 @@ def predict(
     overlays: bool | None = typer.Option(None, "--overlays", help="Write coloured pictures too."),
     probabilities: bool | None = typer.Option(None, "--probabilities", help="Write the classes' probabilities (.npz)."),
     score: float | None = typer.Option(None, help="Least score of an object of a Mask R-CNN; 0.05."),
-    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is any."),
     workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),

@@ -50,7 +50,7 @@ def run(
     ),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     seed: int = typer.Option(0, help="Of everything random."),
-    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, ...; auto: a GPU if there is one."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is any."),
     workers: int | None = typer.Option(None, min=1, help="Processes that label; as many as cores if left out."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),

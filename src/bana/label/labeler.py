@@ -29,6 +29,7 @@ from bana.label.tightness import ROUNDS, raised_unaries
 from bana.label.unaries import background_unary, label_probabilities, object_unary
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.images import network_input
+from bana.nn.network import on_device
 from bana.presets import parse_settings
 
 
@@ -44,6 +45,7 @@ class Labeler(Source):
         settings: Of labelling.
         roi_bins: R, as the classifier was trained.
         threads: Of the CRF; None: all cores.
+        device: Where the network computes; all else is done on the CPU.
 
     Attributes:
         model: As given.
@@ -58,8 +60,11 @@ class Labeler(Source):
         settings: LabelSettings,
         roi_bins: int,
         threads: int | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.model = model.eval()
+        self.model = on_device(model.eval(), device)
+        self._device = device
+        self._weights = model.class_weights.detach().cpu()
         self.settings = settings
         self.class_table = ClassTable(tuple(classes))
         self._trained_classes = tuple(classes)
@@ -70,7 +75,11 @@ class Labeler(Source):
 
     @classmethod
     def load(
-        cls, file_or_run: str | PathLike[str], settings: LabelSettings | None = None, threads: int | None = None
+        cls,
+        file_or_run: str | PathLike[str],
+        settings: LabelSettings | None = None,
+        threads: int | None = None,
+        device: str = "cpu",
     ) -> Labeler:
         """Load a labeler file, or the one in a run folder of ``bana classify``.
 
@@ -78,19 +87,23 @@ class Labeler(Source):
             file_or_run: A ``labeler.safetensors``, or the folder that holds it.
             settings: Of labelling; None: those it was saved with.
             threads: Of the CRF; None: all cores.
+            device: Where the network computes: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
 
         Raises:
             LabelerError: If there is none, or it is damaged or of another kind.
+            SettingsError: If the device cannot be had.
         """
         model, facts = load_classifier(Path(file_or_run))
         if settings is None:
             settings = parse_settings(facts.label, LabelSettings, str(file_or_run))
-        return cls(model, facts.classes, settings, facts.classify.roi_bins, threads)
+        return cls(model, facts.classes, settings, facts.classify.roi_bins, threads, device)
 
     @classmethod
-    def pretrained(cls, settings: LabelSettings | None = None, threads: int | None = None) -> Labeler:
+    def pretrained(
+        cls, settings: LabelSettings | None = None, threads: int | None = None, device: str = "cpu"
+    ) -> Labeler:
         """The labeler that comes with bana: VOC's 20 classes, and any other class through 1 - A."""
-        return cls.load(pretrained_path(), settings, threads)
+        return cls.load(pretrained_path(), settings, threads, device)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -110,7 +123,7 @@ class Labeler(Source):
 
     def with_settings(self, settings: LabelSettings) -> Labeler:
         """The same labeler, for the same classes, with other settings."""
-        other = Labeler(self.model, self._trained_classes, settings, self._roi_bins, self._threads)
+        other = Labeler(self.model, self._trained_classes, settings, self._roi_bins, self._threads, self._device)
         other.class_table, other._trained_ids = self.class_table, self._trained_ids
         return other
 
@@ -124,13 +137,13 @@ class Labeler(Source):
 
     @torch.inference_mode()
     def features(self, image: npt.NDArray[np.uint8]) -> Tensor:
-        """What the network makes of an image, uint8 (H, W, 3): float32 (1, C, h, w).
+        """What the network makes of an image, uint8 (H, W, 3): float32 (1, C, h, w), on the CPU.
 
         Of the settings it depends on ``image_side`` and ``low_level`` alone.
         """
         pixels = network_input(image, self.settings.image_side, self.model.backbone.info.multiple)
-        depths = self.model.depths(pixels)
-        return with_finest(self.model.fused(depths), depths[0], self.settings.low_level)
+        depths = self.model.depths(pixels.to(self._device))
+        return with_finest(self.model.fused(depths), depths[0], self.settings.low_level).cpu()
 
     @torch.inference_mode()
     def from_features(self, features: Tensor, image: Image, scene: Scene) -> PseudoLabels:
@@ -159,7 +172,7 @@ class Labeler(Source):
         cosine = features.upsampled_cosine if self.settings.similarity_at == "feature" else features.cosine
         labels = [0, *sorted({int(label) for label in scene.class_ids[scene.usable]})]
         everywhere = torch.ones_like(scene.outside)
-        weights = self.model.class_weights
+        weights = self._weights
         return _View(
             scene=scene,
             features=features,
@@ -244,7 +257,7 @@ class Labeler(Source):
         """The class of every box by the classifier: 0 background, None if it is not one of ``classes``."""
         if not len(scene.boxes):
             return []
-        features = features[:, : self.model.class_weights.shape[1]]  # f alone, as the classifier was trained
+        features = features[:, : self._weights.shape[1]]  # f alone, as the classifier was trained
         size = (features.shape[2], features.shape[3])
         outside = F.interpolate(scene.outside[None, None].float(), size, mode="nearest-exact")
         attention = background_attention(features, *background_queries(features, outside, grid_size=1))
@@ -254,7 +267,7 @@ class Labeler(Source):
         for label, trained in enumerate(self._trained_ids, start=1):
             if trained is not None:
                 targets.setdefault(trained, label)
-        return [targets.get(int(trained)) for trained in self.model.classifier(pooled).argmax(1)]
+        return [targets.get(int(trained)) for trained in F.linear(pooled, self._weights).argmax(1)]
 
 
 @dataclass(frozen=True)

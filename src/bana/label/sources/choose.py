@@ -89,6 +89,7 @@ class SourceChoice:
         encoder: ONNX file of a promptable segmenter.
         decoder: ONNX file of the same.
         options: Changes to the settings of labelers, such as ``{"refinements": 2}``; they go before the source's own.
+        device: Where a labeler's network computes; of what labels are, it says nothing.
     """
 
     name: str = DEFAULT
@@ -96,6 +97,7 @@ class SourceChoice:
     encoder: Path | None = None
     decoder: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
 
     @classmethod
     def of_labeler(cls, file_or_run: Path) -> SourceChoice:
@@ -150,7 +152,8 @@ class SourceChoice:
             model, facts = load_classifier(self._labeler())
             return ImageLevel(model, facts.classes, classes, self._label_settings(), threads)
         if self.name in _CLASSIFIERS:
-            return Labeler.load(self._labeler(), self._label_settings(), threads).for_classes(classes)
+            labeler = Labeler.load(self._labeler(), self._label_settings(), threads, self.device)
+            return labeler.for_classes(classes)
         if self.name == "sam":
             return MaskSource(classes, PromptableSegmenter(*self._sam_files(), threads))
         if self.name == "wssl":
