@@ -45,6 +45,9 @@ MEASURED = re.compile(rb'"(seconds_per_image|peak_memory)": [^,}]+')
 
 LEFT_OVER = (".part", ".tmp")
 
+DRAWN = "sigma"
+"""Pictures of a network as it was at some epoch, which cannot be drawn again."""
+
 
 def ends_within(process: int, seconds: float) -> int | None:
     """The exit status of a process that ends within so many seconds; None where it does not."""
@@ -199,7 +202,7 @@ def damaged(trial: Trial) -> list[str]:
     if ends_within(process, trial.moment()) is None:
         os.killpg(process, signal.SIGKILL)
         os.waitpid(process, 0)
-    left = sorted(files(trial.out))
+    left = sorted(name for name in files(trial.out) if not name.startswith(DRAWN))
     if not left:
         return trial.finish()
     cut = trial.out / trial.chance.choice(left)

@@ -11,19 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bana.data.label_maps import write_label_map
-from shapes_data import IMAGES, true_mask
-
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "faults.py"
-
-
-@pytest.fixture
-def masked(shapes_voc, tmp_path):
-    """The tiny data set with true masks."""
-    root = shutil.copytree(shapes_voc, tmp_path / "voc")
-    for name, (size, shapes) in IMAGES.items():
-        write_label_map(root / "SegmentationClass" / f"{name}.png", true_mask(size, shapes))
-    return root
 
 
 @pytest.fixture
@@ -41,15 +29,13 @@ def preset(tiny_settings, tiny_segment_settings, tmp_path):
 
 
 COMMANDS = "classify,label,merge,tune,compare,segment,objects,predict,detect,export,convert"
-"""All that write but ``run`` and ``reproduce``, which are made of these; and what takes the file systems of a fault."""
+"""All that write but ``run`` and ``reproduce``, which are made of these."""
 
 
 def meet(faults, commands, data, preset, folder, moments):
+    options = {"split": "train", "preset": preset, "faults": faults, "commands": commands, "moments": moments}
     return subprocess.run(
-        [
-            *(sys.executable, SCRIPT, data, "--preset", preset, "--faults", faults, "--commands", commands),
-            *("--moments", str(moments)),
-        ],
+        [sys.executable, SCRIPT, data, *(f"--{name}={value}" for name, value in options.items())],
         capture_output=True,
         text=True,
         check=False,
@@ -59,21 +45,21 @@ def meet(faults, commands, data, preset, folder, moments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("faults", "moments"), [("ended", 2), ("vanished,clock,damaged", 1)])
-def test_commands_that_met_a_fault_end_with_the_same_bytes(masked, preset, tmp_path, faults, moments):
-    run = meet(faults, COMMANDS, masked, preset, tmp_path, moments)
+def test_commands_that_met_a_fault_end_with_the_same_bytes(data, preset, tmp_path, faults, moments):
+    run = meet(faults, COMMANDS, data, preset, tmp_path, moments)
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.count(f"{moments} trials, 0 failed") == len(COMMANDS.split(",")) * len(faults.split(","))
 
 
 @pytest.mark.slow
-def test_disks_that_are_full_or_cannot_be_written(masked, preset, tmp_path):
-    (tmp_path / "disk").mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "tmpfs", tmp_path / "disk"], capture_output=True, check=False
-    ).returncode:
+def test_disks_that_are_full_or_cannot_be_written(data, preset, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", disk]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("needs the right to mount")
-    subprocess.run(["umount", tmp_path / "disk"], check=True)
-    run = meet("disk,read-only", "classify,label,predict", masked, preset, tmp_path, 2)
+    subprocess.run(["umount", disk], check=True)
+    run = meet("disk,read-only", "classify,label,predict", data, preset, tmp_path, 2)
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.count("2 trials, 0 failed") == 6
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def draw_confidence(training: Training, run: Path) -> Path | None:
         run: The folder, with confidence maps in ``sigma``.
 
     Returns:
-        The picture; None where the run has no confidence maps.
+        The picture, of the epochs of which all maps are there; None where there are none.
 
     Raises:
         DataError: If an image, its labels or a confidence map is damaged.
@@ -36,10 +37,12 @@ def draw_confidence(training: Training, run: Path) -> Path | None:
     folder = run / CONFIDENCE
     targets = targets_of(training)
     drawn = [record for record in training.dataset if (folder / record.image_id).is_dir()]
-    if not drawn:
+    rows = [_row(record, targets, folder / record.image_id) for record in drawn]
+    common = set.intersection(*(set(row.sigma) for row in rows)) if rows else set()  # a map may have been lost
+    if not common:
         return None
     sheet = confidence_sheet(
-        [_row(record, targets, folder / record.image_id) for record in drawn],
+        [replace(row, sigma={epoch: row.sigma[epoch] for epoch in sorted(common)}) for row in rows],
         training.dataset.classes,
         title="What the network trusts",
         subtitle="Labels, where the two labellings differ, and the confidence in them (Eq. 12) after so many epochs",
