@@ -168,6 +168,16 @@ def of_other_settings(path, whole):
     save_tensors(path, tensors, metadata | {"classify": metadata["classify"] | {"head_width": 8}})
 
 
+def of_facts(**facts):
+    def write(path, whole):
+        path.write_bytes(whole)
+        tensors, metadata = load_tensors(path)
+        settings = facts.pop("classify", {})
+        save_tensors(path, tensors, metadata | facts | {"classify": metadata["classify"] | settings})
+
+    return write
+
+
 def of_a_later_version(path, whole):
     path.write_bytes(whole)
     tensors, metadata = load_tensors(path)
@@ -189,6 +199,15 @@ def of_a_later_version(path, whole):
         of_other_classes,
         of_other_settings,
         of_a_later_version,
+        of_facts(classify={"head_width": 100_000}),
+        of_facts(classify={"head_width": 2**70}),
+        of_facts(classes=3),
+        of_facts(classes="abc"),
+        of_facts(classes=[1, 2, 3]),
+        of_facts(classes=["\ud800", "b", "c"]),
+        of_facts(label=[1]),
+        of_facts(label="ab"),
+        of_facts(training=3),
     ],
 )
 def test_what_is_no_labeler_is_refused_in_one_line(damage, tiny_run, tmp_path):

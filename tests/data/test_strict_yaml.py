@@ -28,7 +28,7 @@ def test_what_is_no_plain_yaml_is_refused_in_one_line(tmp_path, text, message):
         parse_yaml(text, "x")
     preset = tmp_path / "p.yaml"
     preset.write_text(text)
-    with pytest.raises(SettingsError, match=rf"^{preset}: {message}"):
+    with pytest.raises(SettingsError, match=rf"^{preset}: preset: {message}"):
         load_preset(str(preset), Recipe)
 
 

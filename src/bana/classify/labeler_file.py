@@ -15,6 +15,7 @@ from bana.classify.settings import ClassifySettings
 from bana.errors import SettingsError
 from bana.nn.network import Network
 from bana.nn.network_file import (
+    class_names,
     network_path,
     of_this_version,
     read_network,
@@ -98,7 +99,7 @@ def load_facts(file_or_run: Path) -> LabelerFacts:
 def _facts(file: Path, metadata: dict[str, Any]) -> LabelerFacts:
     with of_this_version(file):
         settings = parse_settings(metadata["classify"], ClassifySettings, str(file))
-        return LabelerFacts(tuple(metadata["classes"]), settings, metadata["label"], metadata["training"])
+        return LabelerFacts(class_names(metadata), settings, dict(metadata["label"]), dict(metadata["training"]))
 
 
 @torch.no_grad()

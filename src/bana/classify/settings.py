@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from bana.nn.training import Count, SizedTrainingSettings
+from bana.nn.training import Count, SizedTrainingSettings, Width
 
 
 class ClassifySettings(SizedTrainingSettings):
@@ -20,7 +20,7 @@ class ClassifySettings(SizedTrainingSettings):
         roi_bins: R, bins a box in each direction; each is classified.
     """
 
-    head_width: Count | None = None
+    head_width: Width | None = None
     pooling: Literal["bap", "gap", "image"] = "bap"
     grid_size: Count = 4
     roi_bins: Count = 2

@@ -11,7 +11,7 @@ from bana.engine.checkpoint import load_metadata
 from bana.instance.heads import MaskObjective
 from bana.instance.model import InstanceNetwork
 from bana.instance.settings import InstanceSettings
-from bana.nn.network_file import network_path, of_this_version, read_network, rebuilt, save_network
+from bana.nn.network_file import class_names, network_path, of_this_version, read_network, rebuilt, save_network
 from bana.nn.training import build_backbone, seeded
 from bana.presets import parse_settings
 
@@ -73,7 +73,7 @@ def load_detector(file_or_run: Path) -> tuple[InstanceNetwork, DetectorFacts]:
     tensors, metadata = read_network(file, _KIND, "bana segment --task instance")
     with of_this_version(file):
         settings = parse_settings(metadata["instance"], InstanceSettings, str(file))
-        facts = DetectorFacts(tuple(metadata["classes"]), settings, metadata["training"])
+        facts = DetectorFacts(class_names(metadata), settings, dict(metadata["training"]))
     build = partial(build_detector, settings, len(facts.classes), 0)
     return rebuilt(build, settings, tensors, metadata, file), facts
 

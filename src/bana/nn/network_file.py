@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from bana._version import __version__
+from bana.data.strict_json import is_text
 from bana.engine.checkpoint import load_metadata, load_tensors, save_tensors
 from bana.errors import LabelerError, SettingsError
 from bana.nn.network import AnyNetwork, Network
@@ -58,8 +59,16 @@ def of_this_version(path: Path) -> Iterator[None]:
     """Within this block a file's facts are read; what is missing or not allowed there is a LabelerError."""
     try:
         yield
-    except (KeyError, TypeError, SettingsError) as error:
+    except (KeyError, TypeError, ValueError, SettingsError) as error:
         raise LabelerError(f"{path}: of another version of bana ({error}); train again, or install that one") from error
+
+
+def class_names(facts: dict[str, Any]) -> tuple[str, ...]:
+    """The L names of a file's classes. Raises KeyError or TypeError if it has none, or something else."""
+    names = facts["classes"]
+    if not isinstance(names, list) or not all(isinstance(name, str) and is_text(name) for name in names):
+        raise TypeError("its classes are not a list of names")
+    return tuple(names)
 
 
 def rebuilt(

@@ -17,6 +17,8 @@ from bana.presets import Settings
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Width = Annotated[int, Field(ge=1, le=2048)]
+"""Channels of a head: a file of a network states them, and must not ask for all the memory before it is refused."""
 
 Schedule = Literal["step", "two_steps", "poly"]
 

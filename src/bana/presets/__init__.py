@@ -42,7 +42,7 @@ def load_preset(name: str, kind: type[AnySettings]) -> AnySettings:
     else:
         raise SettingsError(f"preset {name!r} is not known; choose one of {', '.join(preset_names())}, or a .yaml file")
     try:
-        content = parse_yaml(text, name)
+        content = parse_yaml(text, f"{name}: preset")
     except DataError as error:
         raise SettingsError(str(error)) from error
     return parse_settings(content if content is not None else {}, kind, name)

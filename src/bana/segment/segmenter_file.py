@@ -11,7 +11,7 @@ from torch import nn
 
 from bana.nn.backbones import Backbone
 from bana.nn.heads import ASPP, FusingHead
-from bana.nn.network_file import network_path, of_this_version, read_network, rebuilt, save_network
+from bana.nn.network_file import class_names, network_path, of_this_version, read_network, rebuilt, save_network
 from bana.nn.training import build_backbone, seeded
 from bana.presets import parse_settings
 from bana.segment.model import SegmentationNetwork
@@ -85,7 +85,7 @@ def load_segmenter(file_or_run: Path) -> tuple[SegmentationNetwork, SegmenterFac
     tensors, metadata = read_network(file, _KIND, "bana segment")
     with of_this_version(file):
         settings = parse_settings(metadata["segment"], SegmentSettings, str(file))
-        facts = SegmenterFacts(tuple(metadata["classes"]), settings, metadata["training"])
+        facts = SegmenterFacts(class_names(metadata), settings, dict(metadata["training"]))
     build = partial(build_segmenter, settings, len(facts.classes), 0)
     return rebuilt(build, settings, tensors, metadata, file), facts
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from bana.nn.training import Count, NotNegative, Positive, Schedule, TrainingSettings
+from bana.nn.training import Count, NotNegative, Positive, Schedule, TrainingSettings, Width
 
 Loss = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
 """What is learnt from the labels: the noise-aware loss; cross-entropy on S, on all of Y_crf or of Y_ret; on S with
@@ -33,7 +33,7 @@ class SegmentSettings(TrainingSettings):
     """
 
     head: Literal["none", "aspp", "fuse"] = "none"
-    head_width: Count = 256
+    head_width: Width = 256
     loss: Loss = "nal"
     temperature: Positive = 20.0
     gamma: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 7.0
