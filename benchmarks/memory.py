@@ -91,7 +91,9 @@ def watched(command: list[str], out: Path) -> list[tuple[int, float]]:
             pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
         except (OSError, IndexError):
             break
-        done = sum(1 for _ in os.scandir(out / "instances")) if (out / "instances").is_dir() else 0
+        if not pages:  # it has just ended
+            break
+        done = sum(len(files) for _, _, files in os.walk(out / "instances"))
         seen.append((done, pages * PAGE / 2**20))
     if process.wait():
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
@@ -121,6 +123,8 @@ def main() -> None:
         )
         seconds = time.monotonic() - began
     flat = np.array([megabytes for done, megabytes in seen if done > FIRST])
+    if not len(flat):
+        raise SystemExit(f"it was not looked at after {FIRST} images: label more")
     spread = float(np.abs(flat / flat.mean() - 1).max())
     result = {
         "images": options.images,
