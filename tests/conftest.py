@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from s3_stand_in import s3_environment
 from shapes_data import IMAGES, true_mask, write_shapes
 
 
@@ -176,17 +177,6 @@ def s3(s3_server, monkeypatch):
     bucket.objects.delete()
     bucket.delete()
     s3fs.S3FileSystem.clear_instance_cache()
-
-
-def s3_environment(address: str) -> dict[str, str]:
-    """What takes a process to the stand-in for S3."""
-    return {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "stand-in",
-        "AWS_SECRET_ACCESS_KEY": "stand-in",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
 
 
 @pytest.fixture

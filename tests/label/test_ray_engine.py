@@ -21,7 +21,7 @@ from bana.errors import OutputError
 from bana.label.ray_engine import ray_engine
 from bana.label.run import label_dataset
 from bana.label.sources.choose import SourceChoice
-from conftest import s3_environment
+from s3_stand_in import s3_environment
 
 BOX = ("--source", "box")
 ON_RAY = ("--engine", "ray", "--workers", 2)
