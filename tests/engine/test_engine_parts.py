@@ -159,7 +159,7 @@ def test_progress_on_a_terminal_leaves_the_cursor_as_it_was():
 
 
 @pytest.mark.parametrize(
-    "name", ["", "x", "2.step", "-1.step", "0", "0.", "1.exp_avg", "9999999999.step", "\u00b2.step"]
+    "name", ["", "x", "2.step", "-1.step", "0", "0.", "1.exp_avg", "9999999999.step", "00000000099.step", "\u00b2.step"]
 )
 def test_an_optimizer_refuses_what_it_cannot_have(name):
     optimizer = optim.AdamW(nn.Linear(3, 2).parameters())

@@ -82,7 +82,7 @@ def restore_optimizer(optimizer: optim.Optimizer, tensors: dict[str, Tensor], so
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         number, _, what = name.partition(".")
-        known = number.isdecimal() and number.isascii() and int(number[:9]) < len(parameters)
+        known = number.isdecimal() and number.isascii() and len(number) < 9 and int(number) < len(parameters)
         if not known or value.shape not in (parameters[int(number)].shape, ()):
             raise LabelerError(
                 f"{source}: the optimiser has no {name!r:.80} of this shape; begin anew in another --out"
