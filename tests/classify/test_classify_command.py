@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from functools import partial
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ from bana import Labeler
 from bana.classify import stage as stage_module
 from bana.classify.labeler_file import FILE_NAME, load_facts
 from bana.engine.loop import CHECKPOINT, LOG
-from bana.engine.processes import Machine
 from shapes_data import CLASSES, IMAGES, write_shapes
 
 RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
@@ -80,10 +78,9 @@ def test_an_interrupted_run_is_resumed_to_the_same_bytes(classify, shapes_voc, t
             raise KeyboardInterrupt
         return original(self, batch)
 
-    monkeypatch.setattr("bana.engine.processes.Machine", partial(Machine, checkpoint_seconds=0.0))
     with monkeypatch.context() as patch:
         patch.setattr(stage_module.ClassifyStage, "loss", fails_at_the_third)
-        assert classify(shapes_voc, tmp_path / "cut").status == 130
+        assert classify(shapes_voc, tmp_path / "cut", "--checkpoint-seconds", 0).status == 130
     assert set(files(tmp_path / "cut")) == RUN - {FILE_NAME}
     assert classify(shapes_voc, tmp_path / "cut", "--resume").status == 0
     assert (tmp_path / "cut" / FILE_NAME).read_bytes() == (tmp_path / "whole" / FILE_NAME).read_bytes()

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.masks import decode_mask
 from bana.data.reading import read_dataset
 from bana.engine.loop import CHECKPOINT, LOG
-from bana.engine.processes import Machine
 from bana.instance import Detector, DetectSettings
 from bana.instance import stage as stage_module
 from bana.instance.detector_file import FILE_NAME, load_detector
@@ -85,8 +83,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc,
         return true_loss(self, batch)
 
     monkeypatch.setattr(stage_module.InstanceStage, "loss", cut_loss)
-    monkeypatch.setattr("bana.engine.processes.Machine", partial(Machine, checkpoint_seconds=0.0))
-    assert train(shapes_voc, tmp_path / "cut").status == 130
+    assert train(shapes_voc, tmp_path / "cut", "--checkpoint-seconds", 0).status == 130
     refused(train(shapes_voc, tmp_path / "cut"), "holds a run already; go on with --resume")
     assert train(shapes_voc, tmp_path / "cut", "--resume").status == 0
     whole, cut, other = ((tmp_path / name / FILE_NAME).read_bytes() for name in ("whole", "cut", "other"))

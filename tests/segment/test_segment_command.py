@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.reading import read_dataset
 from bana.engine.checkpoint import load_tensors
 from bana.engine.loop import CHECKPOINT, LOG
-from bana.engine.processes import Machine
 from bana.presets import parse_settings
 from bana.segment import stage as stage_module
 from bana.segment.run import BEST
@@ -120,8 +118,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(segment, shapes_vo
         return true_loss(self, batch)
 
     monkeypatch.setattr(stage_module.SegmentStage, "loss", cut_loss)
-    monkeypatch.setattr("bana.engine.processes.Machine", partial(Machine, checkpoint_seconds=0.0))
-    assert segment(shapes_voc, tmp_path / "cut").status == 130
+    assert segment(shapes_voc, tmp_path / "cut", "--checkpoint-seconds", 0).status == 130
     again = segment(shapes_voc, tmp_path / "cut")
     refused(again, f"{tmp_path / 'cut'}: holds a run already; go on with --resume, or choose another --out")
     assert segment(shapes_voc, tmp_path / "cut", "--resume").status == 0
