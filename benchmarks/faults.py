@@ -45,6 +45,9 @@ MEASURED = re.compile(rb'"(seconds_per_image|peak_memory)": [^,}]+')
 
 LEFT_OVER = (".part", ".tmp")
 
+CACHE = "cache/"
+"""What ``bana tune`` needs while it works: it is made anew where it is damaged and needed again."""
+
 DRAWN = "sigma"
 """Pictures of a network as it was at some epoch, which cannot be drawn again."""
 
@@ -85,7 +88,8 @@ def torn(seen: dict[str, bytes]) -> list[str]:
 def differences(folder: Path, whole: dict[str, bytes]) -> list[str]:
     """What is wrong in a folder where the command has ended well at last."""
     now = files(folder)
-    differing = sorted(name for name in now.keys() | whole.keys() if now.get(name) != whole.get(name))
+    outputs = (name for name in now.keys() | whole.keys() if not name.startswith(CACHE))
+    differing = sorted(name for name in outputs if now.get(name) != whole.get(name))
     left_over = files(folder, hidden=True)
     return [*(f"differs: {name}" for name in differing), *(f"left over: {name}" for name in left_over)]
 
