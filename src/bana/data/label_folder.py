@@ -12,6 +12,7 @@ from typing import Any
 
 from bana.data.label_maps import LabelMap, read_label_map
 from bana.data.masks import checked_segmentation
+from bana.data.outputs import intact
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.strict_json import read_json_object, value_of
 from bana.errors import DataError
@@ -84,6 +85,10 @@ class LabelFolder:
         """Whether all files of an image are there."""
         files = [self._map_path(name, image_id) for name in LABELLINGS]
         return all(file.is_file() for file in (*files, self._boxes_path(image_id)))
+
+    def is_intact(self, image_id: str) -> bool:
+        """Whether all files of an image are there as they were written."""
+        return self.has(image_id) and intact(self.path, f"{INSTANCES}/{image_id}.json")
 
     def require(self, record: ImageRecord) -> None:
         """Raise DataError if a file of an image is not there."""

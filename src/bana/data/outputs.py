@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from bana.data.files import write_bytes
@@ -35,12 +35,22 @@ def write_outputs(
 
 def are_written(out: AnyPath, entry_path: str, digest: str, wanted: Set[str]) -> bool:
     """Whether an image's files, the wanted ones among them, are there as they were written, made from this input."""
+    return intact(out, entry_path, lambda entry: entry["input"] == digest and wanted <= entry["files"].keys())
+
+
+def intact(out: AnyPath, entry_path: str, also: Callable[[dict[str, Any]], bool] = lambda _: True) -> bool:
+    """Whether an image's files are there as they were written.
+
+    Args:
+        out: The folder of all.
+        entry_path: Of the entry, in ``out``.
+        also: What else the entry must be; asked before the other files are read.
+    """
     try:
         entry = json.loads((out / entry_path).read_bytes())
         return bool(
             entry.pop("entry") == _entry_digest(entry)
-            and entry["input"] == digest
-            and wanted <= entry["files"].keys()
+            and also(entry)
             and all(_sha256((out / name).read_bytes()) == value for name, value in entry["files"].items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -178,7 +178,9 @@ def _labelled(steps: Steps, dataset: BoxDataset, choice: SourceChoice, workers: 
         return {"seconds_per_image": run.seconds_per_image, "peak_memory": run.peak_memory}
 
     def is_there(folder: Path) -> bool:
-        return (folder / LABELS_MANIFEST).is_file() and all(LabelFolder(folder).has(each.image_id) for each in dataset)
+        return (folder / LABELS_MANIFEST).is_file() and all(
+            LabelFolder(folder).is_intact(each.image_id) for each in dataset
+        )
 
     return steps.do(_folder(choice.name), [content_digest(dataset), choice.facts()], work, is_there)
 

@@ -100,7 +100,7 @@ class Workshop:
             if self.on_error == "skip" or not (folder / LABELS_MANIFEST).is_file():
                 return False  # which images should be there is known by labelling alone; it keeps those that are
             labels = LabelFolder(folder)
-            return all(labels.has(record.image_id) for record in dataset)
+            return all(labels.is_intact(record.image_id) for record in dataset)
 
         self.steps.do(name, [content_digest(dataset), source.facts()], work, is_there)
         return self.steps.out / name
