@@ -91,7 +91,7 @@ def commands(options: argparse.Namespace, folder: Path) -> dict[str, Command]:
         "predict": Command(["predict", str(folder / "segment/whole"), photographs, *workers, "--overlays"]),
         "detect": Command(["predict", str(folder / "objects/whole"), photographs, *workers]),
         "export": Command(["export", str(folder / "segment/whole"), "--to", "onnx"], file="network.onnx"),
-        "convert": Command(["convert", *data, "--to", "coco"], ["--overwrite"], output=""),
+        "convert": Command(["convert", *data, "--to", "coco", "--overwrite"], output=""),
         "run": Command(["run", *data, *preset, *workers]),
         "reproduce": Command(
             [

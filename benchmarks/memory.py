@@ -122,7 +122,7 @@ def main() -> None:
             [sys.executable, "-m", "bana", "label", str(data), *source, "--workers", "1", "--out", str(out)], out
         )
         seconds = time.monotonic() - began
-    flat = np.array([megabytes for done, megabytes in seen if done > FIRST])
+    flat = np.array([megabytes for done, megabytes in seen if FIRST < done < options.images])
     if not len(flat):
         raise SystemExit(f"it was not looked at after {FIRST} images: label more")
     spread = float(np.abs(flat / flat.mean() - 1).max())
