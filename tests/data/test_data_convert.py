@@ -17,6 +17,7 @@ from bana.data.label_maps import write_label_map
 from bana.data.masks import decode_mask, encode_mask, instance_truth, mask_iou, semantic_truth
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import ClassTable
+from bana.data.writing import whole_folder
 from bana.errors import DataError, OutputError, SettingsError
 
 CLASSES = ClassTable(("cat", "dog"), (3, 18))
@@ -464,3 +465,13 @@ def test_polygons_of_a_file_are_kept_as_they_are(tmp_path):
     np.testing.assert_array_equal(
         decode_mask(after.segmentations[0], *SIZE[::-1]), instance_truth(read_dataset(tmp_path / "a")[0])[0]
     )
+
+
+def test_what_a_killed_conversion_left_is_made_anew(tmp_path):
+    left = tmp_path / ".out.part" / "annotations"
+    left.mkdir(parents=True)
+    (left / "half.json").write_text("{")
+    with whole_folder(tmp_path / "out", overwrite=False) as folder:
+        (folder / "whole.txt").write_text("all")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["whole.txt"]
+    assert not (tmp_path / ".out.part").exists()

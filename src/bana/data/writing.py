@@ -6,13 +6,14 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
 
+from bana.data.alone import alone_in
 from bana.data.files import atomic_file
 from bana.data.images import check_size, image_size, is_upright, open_image
 from bana.data.masks import decode_mask, mask_iou
@@ -115,10 +116,12 @@ def place_image(record: ImageRecord, target: Path, mode: ImageMode, report: Writ
 def whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """A folder to write in that becomes ``out`` at the end, or is removed if the block fails.
 
-    With ``overwrite`` it is ``out`` itself, whose files are replaced one by one; other files in it stay.
+    With ``overwrite`` it is ``out`` itself, whose files are replaced one by one; other files in it stay. It is ``out``
+    too where that is the root of a file system, whose place no folder can take.
 
     Raises:
-        OutputError: If ``out`` is a file, or holds something and shall not be overwritten, or cannot be made.
+        OutputError: If ``out`` is a file, or holds something and shall not be overwritten, or cannot be made, or
+            another process is making it.
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file; choose a folder")
@@ -128,15 +131,30 @@ def whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
         yield out
         return
     out = out.absolute()
-    staging = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        with _as_output_error(out):
-            staging.mkdir(parents=True)
-        yield staging
-        with _as_output_error(out):
-            staging.replace(out)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    staging = out if out.is_mount() else out.with_name(f".{out.name}.part")
+    with alone_in(staging):
+        try:
+            with _as_output_error(out):
+                staging.mkdir(parents=True, exist_ok=True)
+                _empty(staging)  # a killed process may have left it
+            yield staging
+            if staging != out:
+                with _as_output_error(out):
+                    staging.replace(out)
+        except BaseException:
+            with suppress(OSError):
+                _empty(staging)
+                if staging != out:
+                    staging.rmdir()
+            raise
+
+
+def _empty(folder: Path) -> None:
+    for path in list(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextmanager
