@@ -142,7 +142,7 @@ def test_scoring_loads_no_stage_and_no_torch():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "bana.evaluate.folder" in loaded
     assert {".".join(name.split(".")[:2]) for name in loaded} <= {
-        "bana", "bana._version", "bana.errors", "bana.data", "bana.evaluate"
+        "bana", "bana._version", "bana.errors", "bana.extras", "bana.data", "bana.evaluate"
     }  # fmt: skip
 
 

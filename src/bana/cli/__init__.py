@@ -7,6 +7,7 @@ Exit status: 0 done, 1 done but images were rejected or faults found, 2 bad inpu
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from io import TextIOWrapper
@@ -32,7 +33,8 @@ _TOLD_TO_END = 128 + signal.SIGTERM
 
 def main() -> None:
     """Run the command line; a BanaError becomes one line and exit status 2."""
-    signal.signal(signal.SIGTERM, _end)
+    if "RANK" not in os.environ:  # processes of a launcher wait for each other where no handler of ours could run
+        signal.signal(signal.SIGTERM, _end)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may be what the terminal cannot show

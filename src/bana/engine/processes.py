@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 from rich.console import Console
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from bana.data.alone import alone_in
@@ -24,6 +25,8 @@ from bana.data.shards import Shard
 from bana.errors import SettingsError
 
 Item = TypeVar("Item")
+
+_RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def joined(out: Path, device: str) -> Iterator[Processes]:
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    restarted = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+    restarted = os.environ.get(_RESTARTS, "0") != "0"
     processes = Processes(place.number - 1, place.count, device, restarted)
     with alone_in(out) if processes.first else nullcontext():
         _connect(processes)
@@ -154,7 +157,10 @@ def joined(out: Path, device: str) -> Iterator[Processes]:
 def _connect(processes: Processes) -> None:
     backend = "nccl" if processes.device.startswith("cuda") else "gloo"
     try:
-        dist.init_process_group(backend)
+        store, rank, count = next(rendezvous("env://"))
+        # A launcher may keep its store over restarts, with the addresses of the processes that were before.
+        store = dist.PrefixStore(f"attempt-{os.environ.get(_RESTARTS, '0')}", store)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise SettingsError(f"process {processes.rank} of {processes.count}: no connection ({reason})") from error
