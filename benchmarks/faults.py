@@ -132,6 +132,13 @@ class Trial:
         """A moment of the run, in seconds from its beginning."""
         return self.chance.uniform(0, self.seconds)
 
+    def start_and_end(self, how: signal.Signals) -> None:
+        """Start the command, and end it at a moment of its run."""
+        process = self.command.start(self.out)
+        if ends_within(process, self.moment()) is None:
+            os.killpg(process, how) if how == signal.SIGKILL else os.kill(process, how)
+            os.waitpid(process, 0)
+
     def wrong(self, status: int) -> list[str]:
         """What is wrong with how a command ended that met a fault."""
         found = [f"torn: {name}" for name in torn(files(self.out))]
@@ -147,10 +154,7 @@ class Trial:
 
 def ended(trial: Trial) -> list[str]:
     how = (signal.SIGKILL, signal.SIGTERM)[trial.number % 2]
-    process = trial.command.start(trial.out)
-    if ends_within(process, trial.moment()) is None:
-        os.killpg(process, how) if how == signal.SIGKILL else os.kill(process, how)
-        os.waitpid(process, 0)
+    trial.start_and_end(how)
     return [f"torn: {name}" for name in torn(files(trial.out))] + trial.finish()
 
 
@@ -202,10 +206,7 @@ def clock(trial: Trial) -> list[str]:
 
 
 def damaged(trial: Trial) -> list[str]:
-    process = trial.command.start(trial.out)
-    if ends_within(process, trial.moment()) is None:
-        os.killpg(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+    trial.start_and_end(signal.SIGKILL)
     left = sorted(name for name in files(trial.out) if not name.startswith(DRAWN))
     if not left:
         return trial.finish()

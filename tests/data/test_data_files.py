@@ -90,3 +90,9 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path):
     write_text(tmp_path / "a.txt", "whole")
     assert (tmp_path / "elsewhere").read_text() == "kept"
     assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+def test_where_a_file_system_has_no_locks_nothing_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr("bana.data.files.lock", lambda _: None)
+    write_text(tmp_path / "a.txt", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -19,14 +19,14 @@ from bana.classify.samples import BoxCrops, collate
 from bana.classify.settings import ClassifySettings
 from bana.classify.stage import ClassifyStage
 from bana.data.faults import OnError
-from bana.data.label_folder import LabelFolder
+from bana.data.label_folder import labels_of
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
 from bana.data.usable import usable_records
 from bana.engine.loop import CHECKPOINT, train
 from bana.engine.plan import Loop, SampleKey
-from bana.engine.processes import LAPTOP, Machine, joined
-from bana.engine.run_folder import open_run, refuse_a_run, versions
+from bana.engine.processes import LAPTOP, Machine
+from bana.engine.run_folder import open_run, run_in, versions
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import SettingsError
 from bana.nn.network import on_device
@@ -74,14 +74,10 @@ def train_classifier(
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
-    with joined(out, machine.device) as processes:
-        if not (resume or processes.restarted):
-            refuse_a_run(out)
+    with run_in(out, machine, resume) as processes:
         records, rejected = usable_records(dataset, lambda record: bool((~record.crowd).any()), on_error)
         model = build_classifier(settings, len(dataset.classes), seed_of(seed, "weights"))
-        folder = None if labels is None else LabelFolder(labels)
-        if folder is not None:
-            folder.check_classes(dataset)
+        folder = labels_of(dataset, labels)
         identity = {
             "settings": settings.model_dump(mode="json"),
             "data": dataset.fingerprint(),

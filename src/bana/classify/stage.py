@@ -65,7 +65,7 @@ class ClassifyStage:
             [batch.class_ids.repeat_interleave(bins.shape[1]), batch.class_ids.new_zeros(int(valid.sum()))]
         )
         bin_count = len(bins) * bins.shape[1]
-        all_bins, all_queries = self._count(len(truth[:bin_count])), self._count(len(truth[bin_count:]))
+        all_bins, all_queries = self._count(bin_count), self._count(len(truth) - bin_count)
         loss = F.cross_entropy(scores, truth, reduction="sum") / max(all_bins + all_queries, 1)
         right = (scores.argmax(1) == truth).float()
         metrics = {"loss": loss.item()}

@@ -63,9 +63,13 @@ def end_training(file: Path, rejected: Path, picture: Callable[[], Path | None] 
     print(file)
     if (drawn := picture()) is not None:
         print(drawn)
-    left_out = len(rejected.read_text(encoding="utf-8").splitlines())
     if part is None:
-        exit_if_rejected(left_out, rejected)
+        exit_if_rejected(left_out(rejected), rejected)
+
+
+def left_out(file: Path) -> int:
+    """How many images a ``rejected.jsonl`` names."""
+    return len(file.read_text(encoding="utf-8").splitlines())
 
 
 def exit_if_rejected(count: int, file: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from bana.cli.objects import train_objects
-from bana.cli.shell import chosen_device, console, end_training, exit_if_rejected, print_json, processes
+from bana.cli.shell import chosen_device, console, end_training, exit_if_rejected, left_out, print_json, processes
 from bana.cli.source import LABELER_HELP, SOURCES, chosen_source
 from bana.errors import SettingsError
 
@@ -145,12 +145,12 @@ def merge(
     from bana.label.merge import merge_labels
 
     images = merge_labels(shards, out, console=console)
-    left_out = len((out / REJECTED).read_text(encoding="utf-8").splitlines())
+    rejected = left_out(out / REJECTED)
     if as_json:
-        print_json({"images": images, "left_out": left_out})
+        print_json({"images": images, "left_out": rejected})
     else:
         print(f"{out}: labels of {images} images")
-    exit_if_rejected(left_out, out / REJECTED)
+    exit_if_rejected(rejected, out / REJECTED)
 
 
 def segment(

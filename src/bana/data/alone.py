@@ -10,12 +10,8 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from bana.data.locks import lock
 from bana.errors import OutputError
-
-try:
-    import fcntl
-except ImportError:  # on Windows a folder cannot be locked
-    fcntl = None  # type: ignore[assignment]
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -41,8 +37,8 @@ def alone_in(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(folder, os.O_RDONLY)
-        if descriptor is not None:
-            _lock(descriptor, folder)
+        if descriptor is not None and lock(descriptor) is False:
+            raise OutputError(f"{folder}: another run writes there; wait for it, or choose another --out")
         yield
     finally:
         if descriptor is not None:
@@ -66,14 +62,3 @@ def alone(work: Callable[Given, Result]) -> Callable[Given, Result]:
             return work(*args, **kwargs)
 
     return locked
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OutputError(f"{folder}: another run writes there; wait for it, or choose another --out") from error
-    except OSError:
-        return

@@ -10,13 +10,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from bana.data.locks import LOCKS, lock
 from bana.data.remote import AnyPath, RemotePath
 from bana.errors import OutputError
-
-try:
-    import fcntl
-except ImportError:  # on Windows there are no such locks
-    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -56,16 +52,18 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 def _temporary(path: Path, held: ExitStack) -> tuple[int, str]:
     """A hidden, empty file beside ``path``, for this writer alone until ``held`` is left: its descriptor and name."""
-    if fcntl is not None:
-        usual = path.with_name(f".{path.name}.part")
-        with suppress(OSError):  # another writer has it, or there are no locks here
-            descriptor = os.open(usual, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    usual = path.with_name(f".{path.name}.part")
+    with suppress(OSError):
+        descriptor = os.open(usual, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600) if LOCKS else None
+        if descriptor is not None:
             held.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = lock(descriptor)
             # The writer before may have renamed it since it was opened here.
-            if os.path.samestat(os.fstat(descriptor), usual.stat()):
+            if locked and os.path.samestat(os.fstat(descriptor), usual.stat()):
                 os.truncate(descriptor, 0)
                 return os.dup(descriptor), str(usual)
+            if locked is None:  # nobody can take it over
+                usual.unlink()
     return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
 
 

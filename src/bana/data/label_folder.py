@@ -136,6 +136,23 @@ class LabelFolder:
         return self.path / INSTANCES / f"{image_id}.json"
 
 
+def labels_of(dataset: BoxDataset, path: Path | None) -> LabelFolder | None:
+    """A folder of labels of a data set's classes; None where there is no path. Raises DataError as LabelFolder does."""
+    if path is None:
+        return None
+    folder = LabelFolder(path)
+    folder.check_classes(dataset)
+    return folder
+
+
+def is_complete(path: Path, dataset: BoxDataset) -> bool:
+    """Whether a folder has labels of every image of a data set, as they were written."""
+    if not (path / MANIFEST).is_file():
+        return False
+    folder = LabelFolder(path)
+    return all(folder.is_intact(record.image_id) for record in dataset)
+
+
 def _labelled_box(entry: Any, record: ImageRecord, place: str) -> LabelledBox:
     status = value_of(entry, "status", str, place)
     if status not in _STATUSES:

@@ -118,10 +118,9 @@ def train(
     base_rates = [group["lr"] for group in stage.optimizer.param_groups]
     logs = _logs(out, first_step, machine) if processes.first else []
     progress = StepProgress("training", total, processes.console(console))
-    steps = [loop.parts(batch) for batch in loop.batches(count, first_step)]
     batches = DataLoader(
         samples,
-        batch_sampler=[part.keys for parts in steps for part in parts],
+        batch_sampler=(part.keys for parts in loop.steps_from(first_step, count) for part in parts),
         collate_fn=collate,
         num_workers=machine.workers,
         multiprocessing_context="spawn" if machine.workers else None,
@@ -146,7 +145,7 @@ def train(
             finish_epoch(0, 0)
         stage.model.train()
         coming = iter(batches)
-        for step, parts in enumerate(steps, first_step):
+        for step, parts in enumerate(loop.steps_from(first_step, count), first_step):
             factor = stage.rate(step / total)
             for group, rate in zip(stage.optimizer.param_groups, base_rates, strict=True):
                 group["lr"] = rate * factor

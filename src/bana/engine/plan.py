@@ -59,6 +59,10 @@ class Loop:
                     yield [(epoch, index) for index in order[begin : begin + self.batch_size]]
                 step += 1
 
+    def steps_from(self, first_step: int, samples: int) -> Iterator[list[Part]]:
+        """What this process works on in every step from ``first_step`` on."""
+        return map(self.parts, self.batches(samples, first_step))
+
     def parts(self, batch: list[SampleKey]) -> list[Part]:
         """The parts in which this process works on its share of a batch; all processes have as many.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bana.data.records import Rejected
 from bana.data.strict_json import json_lines
 from bana.engine.loop import CHECKPOINT, check_same_run
 from bana.engine.memory import keep_freed_memory
-from bana.engine.processes import Processes
+from bana.engine.processes import Machine, Processes, joined
 from bana.errors import DataError, OutputError
 
 REJECTED = "rejected.jsonl"
@@ -27,10 +28,23 @@ SETTINGS = "settings.json"
 """The file that says what the run is of."""
 
 
-def refuse_a_run(out: Path) -> None:
-    """Raise OutputError if a folder holds a run, which a new one would go on with."""
-    if (out / CHECKPOINT).exists():
-        raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+@contextmanager
+def run_in(out: Path, machine: Machine, resume: bool) -> Iterator[Processes]:
+    """Have a folder for a run, together with the other processes that train if there are any.
+
+    Args:
+        out: The folder.
+        machine: On what the run computes.
+        resume: Whether a run that is there goes on, as it does after a restart.
+
+    Raises:
+        OutputError: If the folder holds a run that shall not go on, or another run writes to it.
+        SettingsError: If the processes cannot find each other.
+    """
+    with joined(out, machine.device) as processes:
+        if not (resume or processes.restarted) and (out / CHECKPOINT).exists():
+            raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
+        yield processes
 
 
 def open_run(

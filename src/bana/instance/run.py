@@ -10,13 +10,13 @@ from rich.console import Console
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.run import digest_of_start
 from bana.data.faults import OnError
-from bana.data.label_folder import LabelFolder
+from bana.data.label_folder import labels_of
 from bana.data.records import BoxDataset
 from bana.data.usable import usable_records
 from bana.engine.loop import train
 from bana.engine.plan import Loop
-from bana.engine.processes import LAPTOP, Machine, joined
-from bana.engine.run_folder import open_run, refuse_a_run, versions
+from bana.engine.processes import LAPTOP, Machine
+from bana.engine.run_folder import open_run, run_in, versions
 from bana.engine.seeds import seed_of
 from bana.instance.detector_file import FILE_NAME, DetectorFacts, build_detector, save_detector
 from bana.instance.samples import InstanceCrops, collate
@@ -62,12 +62,8 @@ def train_detector(
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
-    with joined(out, machine.device) as processes:
-        if not (resume or processes.restarted):
-            refuse_a_run(out)
-        folder = None if labels is None else LabelFolder(labels)
-        if folder is not None:
-            folder.check_classes(dataset)
+    with run_in(out, machine, resume) as processes:
+        folder = labels_of(dataset, labels)
         targets = ObjectTargets(dataset.class_table, folder)
         records, rejected = usable_records(dataset, lambda record: bool(targets.of(record)), on_error)
         identity = {

@@ -11,8 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from bana.data.alone import alone
-from bana.data.label_folder import MANIFEST as LABELS_MANIFEST
-from bana.data.label_folder import LabelFolder, LabelledBox
+from bana.data.label_folder import LabelFolder, LabelledBox, is_complete
 from bana.data.label_maps import LabelMap
 from bana.data.masks import decode_mask, encode_mask, required_truth
 from bana.data.records import BoxDataset, ImageRecord
@@ -177,12 +176,8 @@ def _labelled(steps: Steps, dataset: BoxDataset, choice: SourceChoice, workers: 
         run = label_dataset(dataset, choice, folder, workers=workers, console=steps.console)
         return {"seconds_per_image": run.seconds_per_image, "peak_memory": run.peak_memory}
 
-    def is_there(folder: Path) -> bool:
-        return (folder / LABELS_MANIFEST).is_file() and all(
-            LabelFolder(folder).is_intact(each.image_id) for each in dataset
-        )
-
-    return steps.do(_folder(choice.name), [content_digest(dataset), choice.facts()], work, is_there)
+    depends = [content_digest(dataset), choice.facts()]
+    return steps.do(_folder(choice.name), depends, work, lambda folder: is_complete(folder, dataset))
 
 
 def _true_rates(steps: Steps, dataset: BoxDataset) -> dict[str, list[float]]:

@@ -13,8 +13,7 @@ from bana.classify.labeler_file import FILE_NAME as LABELER
 from bana.classify.labeler_file import pretrained_path
 from bana.classify.run import digest_of_start, train_classifier
 from bana.data.faults import OnError
-from bana.data.label_folder import MANIFEST as LABELS_MANIFEST
-from bana.data.label_folder import LabelFolder
+from bana.data.label_folder import LabelFolder, is_complete
 from bana.data.prediction_folder import RESULTS
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.sources import file_digest, record_pictures
@@ -97,10 +96,8 @@ class Workshop:
             return {"images": run.images, "boxes": run.boxes, "left_out": len(run.rejected)}
 
         def is_there(folder: Path) -> bool:
-            if self.on_error == "skip" or not (folder / LABELS_MANIFEST).is_file():
-                return False  # which images should be there is known by labelling alone; it keeps those that are
-            labels = LabelFolder(folder)
-            return all(labels.is_intact(record.image_id) for record in dataset)
+            # Which images should be there after skipping some is known by labelling alone; it keeps those that are.
+            return self.on_error != "skip" and is_complete(folder, dataset)
 
         self.steps.do(name, [content_digest(dataset), source.facts()], work, is_there)
         return self.steps.out / name

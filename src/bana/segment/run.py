@@ -16,15 +16,15 @@ from torch import Tensor
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.run import calibration_keys, digest_of_start
 from bana.data.faults import OnError
-from bana.data.label_folder import LabelFolder
+from bana.data.label_folder import labels_of
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.sources import file_digest
 from bana.data.usable import usable_records
 from bana.engine.loop import CHECKPOINT, train
 from bana.engine.plan import Loop
-from bana.engine.processes import LAPTOP, Machine, joined
-from bana.engine.run_folder import open_run, refuse_a_run, versions
+from bana.engine.processes import LAPTOP, Machine
+from bana.engine.run_folder import open_run, run_in, versions
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import DataError, SettingsError
 from bana.nn.network import on_device
@@ -94,9 +94,7 @@ def train_segmenter(
         OutputError: If ``out`` holds a run and ``resume`` is not set, or cannot be written.
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
-    with joined(out, machine.device) as processes:
-        if not (resume or processes.restarted):
-            refuse_a_run(out)
+    with run_in(out, machine, resume) as processes:
         dataset, targets = training.dataset, targets_of(training)
         if training.validation is not None:
             check_truth(training.validation, dataset)
@@ -139,10 +137,7 @@ def _chosen(records: Sequence[ImageRecord], training: Training) -> list[ImageRec
 
 def targets_of(training: Training) -> Targets:
     """Where a run's labels come from. Raises DataError if classes differ, or no mask is of an image."""
-    folder = None
-    if training.labels is not None:
-        folder = LabelFolder(training.labels)
-        folder.check_classes(training.dataset)
+    folder = labels_of(training.dataset, training.labels)
     if training.masks and not any(record.image_id in training.masks for record in training.dataset):
         first = next(iter(training.masks.values()))
         raise DataError(
