@@ -16,7 +16,7 @@ from types import FrameType
 import typer
 
 from bana import __version__
-from bana.cli import comparing, data, reproducing, stages, tuning, use, whole
+from bana.cli import comparing, data, reporting, reproducing, stages, tuning, use, whole
 from bana.errors import BanaError
 
 app = typer.Typer(
@@ -83,5 +83,6 @@ for command in (
     use.export,
     comparing.compare,
     reproducing.reproduce,
+    reporting.report,
 ):
     app.command()(command)
