@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from bana.data.label_maps import write_label_map
 from shapes_data import IMAGES, inside_of, true_mask
@@ -23,3 +24,17 @@ def data(shapes_voc, tmp_path_factory) -> Path:
         write_label_map(root / "SegmentationObject" / f"{name}.png", objects)
     shutil.copy(root / "ImageSets/Main/train.txt", root / "ImageSets/Main/val.txt")
     return root
+
+
+@pytest.fixture(scope="session")
+def preset(tiny_settings, tiny_segment_settings, tmp_path_factory):
+    """A recipe of two epochs a stage."""
+    recipe = {
+        "classify": tiny_settings.model_dump(mode="json") | {"epochs": 2},
+        "label": {"image_side": 129},
+        "segment": tiny_segment_settings.model_dump(mode="json") | {"epochs": 2},
+        "predict": {"scales": [1.0], "flip": False},
+    }
+    file = tmp_path_factory.mktemp("presets") / "tiny.yaml"
+    file.write_text(yaml.safe_dump(recipe))
+    return file

@@ -14,7 +14,7 @@ from bana.data.files import write_text
 from bana.data.label_folder import INSTANCES, LABELLINGS, LabelFolder, labelled_part
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ImageRecord
-from bana.data.strict_json import read_json_object, value_of
+from bana.data.strict_json import value_of
 from bana.engine.progress import StepProgress
 from bana.errors import DataError
 from bana.evaluate import evaluate_labels
@@ -28,7 +28,7 @@ from bana.pipeline.report_parts import (
     paper_tables,
 )
 from bana.pipeline.stages import has_truth
-from bana.pipeline.steps import MANIFEST
+from bana.pipeline.steps import MANIFEST, read_manifest
 from bana.report.page.images import ImageLook, LookJob, Totals, doubt
 from bana.report.page.page import GalleryImage, Page
 from bana.report.panels import colours_of
@@ -92,19 +92,19 @@ def subject_of(folder: Path, data: Path | None, split: str | None, format: str |
     manifest: dict[str, Any] = {}
     labels, network = folder, None
     if (folder / MANIFEST).is_file():
-        manifest = read_json_object(folder / MANIFEST)
+        manifest, steps = read_manifest(folder / MANIFEST)
         labels, network = folder / "labels", folder / "segment"
-        steps = value_of(manifest, "steps", dict, str(folder / MANIFEST))
-        done = {name for name, step in steps.items() if step["done"]}
-        if missing := sorted({"labels", "segment"} - done):
-            raise DataError(f"{folder}: step {missing[0]} is not done; run bana run again, or name its labels folder")
-        if data is None:
-            facts = value_of(manifest, "data", dict, str(folder / MANIFEST))
-            data, split, format = Path(facts["root"]), split or facts["split"], format or facts.get("format")
+        for name in ("labels", "segment"):
+            if not steps.get(name, {}).get("done"):
+                raise DataError(f"{folder}: step {name} is not done; run bana run again, or name its labels folder")
+    label_folder = LabelFolder(labels)
+    if data is None and manifest:
+        facts = value_of(manifest, "data", dict, str(folder / MANIFEST))
+        data = Path(value_of(facts, "root", str, f"{folder / MANIFEST}: data"))
+        split, format = split or facts.get("split"), format or facts.get("format")
     if data is None:
         raise DataError(f"{folder}: does not say of which images its labels are; give --data")
     dataset = read_dataset(data, split, format, on_error="skip")
-    label_folder = LabelFolder(labels)
     label_folder.check_classes(dataset)
     labelled = labelled_part(dataset, label_folder)
     if not len(labelled):

@@ -145,9 +145,10 @@ def _encoded(layers: Mapping[str, bytes]) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("bana.report.page", ""), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = PackageLoader("bana.report.page", "")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {}  # in the order in which they come, not sorted
+    return environment
 
 
 def _part(name: str) -> Markup:
