@@ -6,7 +6,8 @@
 
 The gallery is scrolled from its begin to its end, one screen a second. Printed are the seconds until the page is
 ready, the share of frames that came later than a thirtieth of a second after the one before, the longest time
-without a frame, how many pictures were in the page at most, and the memory that its JavaScript holds.
+without a frame, the share of tiles on the screen that had no picture yet, how many pictures were in the page at most,
+and the memory that its JavaScript holds.
 """
 
 from __future__ import annotations
@@ -23,15 +24,22 @@ SCROLL = """
 const [seconds, done] = arguments, frames = [];
 const begin = document.querySelector("#tiles").getBoundingClientRect().top + scrollY;
 const end = document.body.scrollHeight - innerHeight;
-let most = 0, first = null, last = null;
+let most = 0, seen = 0, empty = 0, first = null, last = null;
 requestAnimationFrame(function step(now) {
   first ??= now;
   if (last !== null) frames.push(now - last);
   last = now;
   most = Math.max(most, document.querySelectorAll(".stack img").length);
+  for (const stack of document.querySelectorAll("#tiles .stack")) {
+    const { top, bottom } = stack.getBoundingClientRect();
+    if (bottom < 0 || top > innerHeight) continue;
+    seen += 1;
+    empty += ![...stack.querySelectorAll("img")].some((each) => each.complete);
+  }
   const share = Math.min(1, (now - first) / (1000 * seconds));
   scrollTo({ top: begin + share * (end - begin), behavior: "instant" });
-  if (share < 1) requestAnimationFrame(step); else done({ frames, most, screens: (end - begin) / innerHeight });
+  if (share < 1) requestAnimationFrame(step);
+  else done({ frames, most, empty: empty / seen, screens: (end - begin) / innerHeight });
 });
 """
 
@@ -63,14 +71,17 @@ def main() -> None:
             "frames": len(frames),
             "late_frames": round(sum(frame > 1000 / 30 for frame in frames) / len(frames), 4),
             "longest_frame_ms": round(max(frames)),
+            "empty_tiles": round(seen["empty"], 4),
             "most_pictures": seen["most"],
             "script_megabytes": round(browser.execute_script("return performance.memory.usedJSHeapSize") / 1e6, 1),
         }
         if options.pictures:
             options.pictures.mkdir(parents=True, exist_ok=True)
             for name, place in (("begin", 0), ("middle", 0.5), ("end", 1)):
-                browser.execute_script("scrollTo({top: arguments[0] * document.body.scrollHeight})", place)
-                time.sleep(0.5)
+                browser.execute_script(
+                    "scrollTo({top: arguments[0] * document.body.scrollHeight, behavior: 'instant'})", place
+                )
+                time.sleep(1.0)
                 browser.save_screenshot(str(options.pictures / f"{name}.png"))
     finally:
         browser.quit()
