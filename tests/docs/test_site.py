@@ -65,7 +65,7 @@ def test_broken_links_end_the_build(tmp_path):
     docs = tmp_path / "docs"
     shutil.copytree(ROOT / "docs/hooks", docs / "hooks")
     (docs / "api").mkdir()
-    for name in ("commands.md", "api/label.md", "iframe-worker.js", "site.css"):
+    for name in ("commands.md", "api/label.md", "iframe-worker.js", "site.css", "site.js"):
         shutil.copy(ROOT / "docs" / name, docs / name)
     (tmp_path / "src").symlink_to(ROOT / "src")
     settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
