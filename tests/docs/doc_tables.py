@@ -36,6 +36,7 @@ NOT_RUN = {
     "bana demo": "labels 52 photographs; run on three by tests/report/test_demo_command.py",
     "bana run demo --out *": "takes minutes; tests/pipeline/test_run_command.py runs the same on a tiny data set",
     "bana reproduce *": "trains many networks; run by tests/pipeline/test_run_command.py",
+    "bana report RUN": "needs a whole run; run by tests/pipeline/test_report_command.py",
     "torchrun *": "several processes; run by tests/engine/test_processes.py and tests/label/test_merge.py",
     "bana label * --engine ray *": "needs a cluster or a minute to start one; run by tests/label/test_ray_engine.py",
     "RAY_ADDRESS=* bana label *": "needs a cluster; run by tests/label/test_ray_engine.py",

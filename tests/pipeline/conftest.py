@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from shapes_data import write_true_masks
 
@@ -16,3 +17,17 @@ def data(shapes_voc, tmp_path_factory) -> Path:
     write_true_masks(root)
     shutil.copy(root / "ImageSets/Main/train.txt", root / "ImageSets/Main/val.txt")
     return root
+
+
+@pytest.fixture(scope="session")
+def preset(tiny_settings, tiny_segment_settings, tmp_path_factory):
+    """A recipe of two epochs a stage."""
+    recipe = {
+        "classify": tiny_settings.model_dump(mode="json") | {"epochs": 2},
+        "label": {"image_side": 129},
+        "segment": tiny_segment_settings.model_dump(mode="json") | {"epochs": 2},
+        "predict": {"scales": [1.0], "flip": False},
+    }
+    file = tmp_path_factory.mktemp("presets") / "tiny.yaml"
+    file.write_text(yaml.safe_dump(recipe))
+    return file
