@@ -95,7 +95,8 @@ def main() -> None:
         objects.add_row(kind, str(len(values)), f"{np.mean(values):.1f}", f"{nothing:.0%}")
     console = Console(width=100)
     console.print(boxes)
-    console.print(objects)
+    if ious:
+        console.print(objects)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ OBJECT_PAGES = ("docs/instances.md", "docs/howto/coco.md")
 SPLITS = ("--split", "--val-split")
 """Options whose value does not make a command another one; nor does that of ``--out``."""
 
-DATASETS = ("DATA", "COCO", "YOLO", "parts")
+DATASETS = ("DATA", "COCO", "YOLO", "parts", "export")
 SLOW = ("classify", "segment", "run", "compare", "tune")
 """Commands that train or compare: the same one on another data set is not run again."""
 

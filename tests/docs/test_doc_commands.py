@@ -31,6 +31,8 @@ def to_run(block: Block) -> list[str]:
     words = [PLACEHOLDERS.get(word, word) for word in shlex.split(block.text.removeprefix("time "))]
     if words[:3] == ["python", "-m", "bana.crf"]:
         return words[2:]
+    if words[0] != "bana":
+        return words
     name = words[1]
     of_objects = block.page in OBJECT_PAGES
     if of_objects:
@@ -50,7 +52,7 @@ def key(words: Sequence[str]) -> tuple[str, ...]:
     for at, word in enumerate(words[:-1], start=1):
         if word in ("--out", *SPLITS):
             kept[at] = word
-        if words[1] in SLOW and words[at] in DATASETS:
+        if words[0] == "bana" and words[1] in SLOW and words[at] in DATASETS:
             kept[at] = DATASETS[0]
     return tuple(kept)
 
@@ -62,6 +64,7 @@ KEPT_OUT = [block for block in {block.text: block for block in ALL}.values() if 
 @pytest.mark.parametrize("block", sorted(DIFFERENT.values(), key=str), ids=str)
 def test_a_command_runs(block, world, tmp_path, monkeypatch, capsys):
     words = ["tiny.yaml" if word == "TINY" else word for word in to_run(block)]
+    assert words[0] in {"bana", "bana.crf"}, "is neither a command of bana nor in the list of those that are not run"
     outputs = [words[at + 1] for at, word in enumerate(words) if word == "--out"] + words[3:4] * (words[1] == "convert")
     for entry in world.iterdir():
         if entry.name not in outputs:
@@ -105,7 +108,7 @@ def test_a_command_that_is_not_run_would_be_understood(block, monkeypatch):
         for named in re.findall(r"(?:bana|\.)\[([^]]*)\]", block.text):
             assert set(named.split(",")) <= extras.keys()
     else:
-        assert words == ["pytest"]
+        assert words == ["pytest"] or shutil.which(words[0])
 
 
 IN_SENTENCES = [block for block in inline() if re.match(r"bana [a-z]+ .*--", block.text)]
