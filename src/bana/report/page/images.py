@@ -121,39 +121,55 @@ class _Looker:
             self._network.eval()
 
     def __call__(self, record: ImageRecord) -> ImageLook:
-        y_crf, y_ret = (self._folder.label_map(name, record) for name in ("y_crf", "y_ret"))
+        maps: dict[str, LabelMap] = {name: self._folder.label_map(name, record) for name in ("y_crf", "y_ret")}
         confidence = _confidence(self._job.labels, record)
         truth = semantic_truth(record, self._table)
         boxes = self._folder.boxes(record)
+        totals = self._totals(record, boxes, maps, confidence, truth)
+        score = None if truth is None else json_number(foreground_miou(totals.labels))
+        if record.image_id not in self._job.shown:
+            return ImageLook(record, boxes, score, {}, totals)
+        image = open_record_image(record)
+        scales = {"confidence": confidence}
+        if self._network is not None:
+            maps["network"], scales["sigma"] = self._look_of_network(image, maps["y_crf"])
+            if truth is not None:
+                totals.network.update(maps["network"], truth)
+        if truth is not None:
+            maps["truth"] = truth
+        return ImageLook(record, boxes, score, self._layers(image, maps, scales), totals)
+
+    def _totals(
+        self,
+        record: ImageRecord,
+        boxes: tuple[LabelledBox, ...],
+        maps: Mapping[str, LabelMap],
+        confidence: npt.NDArray[np.float32],
+        truth: LabelMap | None,
+    ) -> Totals:
         totals = Totals.of(self._job.dataset)
+        y_crf = maps["y_crf"]
         inside = covered(record.boxes[~record.crowd], record.height, record.width)
-        totals.agreed = int(((y_crf == y_ret) & inside).sum()), int(inside.sum())
+        totals.agreed = int(((y_crf == maps["y_ret"]) & inside).sum()), int(inside.sum())
         for box, crowd in zip(boxes, record.crowd, strict=True):
             if box.status == "ok" and not crowd:
                 totals.rates.rates[box.class_id].append(box.filling_rate)
-        maps: dict[str, LabelMap] = {"y_crf": y_crf, "y_ret": y_ret}
         if truth is not None:
             totals.labels.update(y_crf, truth)
             counted = inside & (truth != self._table.ignore_index) & (y_crf != self._table.ignore_index)
             totals.calibration.update(confidence[counted], (y_crf == truth)[counted])
             totals.true_rates.update_truth(record, self._table)
-        score = None if truth is None else json_number(foreground_miou(totals.labels))
-        if record.image_id not in self._job.shown:
-            return ImageLook(record, boxes, score, {}, totals)
-        image = open_record_image(record)
-        layers, scales = {}, {"confidence": confidence}
-        if self._network is not None:
-            maps["network"], scales["sigma"] = self._look_of_network(image, y_crf)
-        if truth is not None:
-            maps["truth"] = truth
-            if "network" in maps:
-                totals.network.update(maps["network"], truth)
-        size = shown_size(record.width, record.height, self._job.side)
-        layers["photo"] = photo_layer(image, size)
+        return totals
+
+    def _layers(
+        self, image: Picture, maps: Mapping[str, LabelMap], scales: Mapping[str, npt.NDArray[np.floating]]
+    ) -> dict[str, bytes]:
+        """The picture files of an image, from its label maps and its confidence maps."""
+        size = shown_size(image.shape[1], image.shape[0], self._job.side)
+        layers = {"photo": photo_layer(image, size)}
         layers |= {name: class_layer(labels, self._job.colours, size) for name, labels in maps.items()}
-        layers["unreliable"] = unreliable_layer(np.asarray(y_crf != y_ret), size)
-        layers |= {name: confidence_layer(values, size) for name, values in scales.items()}
-        return ImageLook(record, boxes, score, layers, totals)
+        layers["unreliable"] = unreliable_layer(np.asarray(maps["y_crf"] != maps["y_ret"]), size)
+        return layers | {name: confidence_layer(values, size) for name, values in scales.items()}
 
     def _look_of_network(self, image: Picture, y_crf: LabelMap) -> tuple[LabelMap, npt.NDArray[np.floating]]:
         """What the network sees at one scale and without CRF, and its confidence sigma in Y_crf (Eq. 12)."""

@@ -59,6 +59,7 @@ function stackOf(index) {
   const made = element("span", { className: "stack" });
   made.dataset.index = index;
   made.style.aspectRatio = `${width} / ${height}`;
+  made.style.setProperty("--ratio", width / height);
   return made;
 }
 
@@ -107,7 +108,6 @@ function open(index) {
   const image = images[index];
   find("viewer-title").textContent = `${image.id}: ${words(image)}`;
   const stack = stackOf(index);
-  find("large").style.setProperty("--ratio", image.width / image.height);
   find("large").replaceChildren(stack);
   stack.setAttribute("role", "img");
   stack.setAttribute("aria-label", `Photograph ${image.id} with its labels`);
