@@ -36,10 +36,8 @@ def world(shapes_voc, tiny_run, tiny_segment_run, tiny_preset, tmp_path_factory)
     (root / "tiny.yaml").write_text(yaml.safe_dump(tiny_preset))
     _write_data(root, shapes_voc)
     shutil.copytree(tiny_segment_run, root / "network")
-    for name in ("boxes", "run", "trained"):
-        shutil.copytree(tiny_run, root / name)
-    for name in ("run", "trained"):
-        shutil.copy(tiny_segment_run / "segmenter.safetensors", root / name)
+    shutil.copytree(tiny_run, root / "boxes")
+    _write_run(root)
     _write_labels(root)
     _write_network_of_objects(root, tiny_preset["instance"])
     return root
@@ -63,6 +61,17 @@ def _write_data(root: Path, shapes_voc: Path) -> None:
     shutil.copy(data / "JPEGImages/a.jpg", photographs)
     noise = np.random.default_rng(0).integers(0, 256, (500, 375, 3), dtype=np.uint8)
     Image.fromarray(noise).save(root / "photo.jpg")
+
+
+def _write_run(root: Path) -> None:
+    """A run of all stages."""
+    from bana.data.reading import read_dataset
+    from bana.pipeline.recipe import Recipe
+    from bana.pipeline.run import run_pipeline
+    from bana.presets import load_preset
+
+    recipe = load_preset(str(root / "tiny.yaml"), Recipe)
+    run_pipeline(read_dataset(root / "DATA", "train"), None, recipe, root / "run", workers=1, console=QUIET)
 
 
 def _write_labels(root: Path) -> None:

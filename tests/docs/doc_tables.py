@@ -7,6 +7,7 @@ ADDED = {
     "run": "--preset TINY --workers 1",
     "predict": "--scales 1 --no-flip --workers 1",
     "predict objects": "--workers 1",
+    "report": "--workers 1",
     "compare": "--sources box,wssl --sample 2 --labeler boxes --workers 1",
     "tune": "--images 2 --trials 2 --labeler boxes --workers 1",
 }
@@ -16,7 +17,8 @@ PLACEHOLDERS = {
     "VOC2012": "DATA",
     "s3://bucket/voc": "DATA",
     "my.yaml": "TINY",
-    "RUN": "boxes",
+    "RUN": "run",
+    "trained": "run",
 }
 """Names in the text that stand for something else of the prepared folder (conftest.py)."""
 
@@ -36,7 +38,6 @@ NOT_RUN = {
     "bana demo": "labels 52 photographs; run on three by tests/report/test_demo_command.py",
     "bana run demo --out *": "takes minutes; tests/pipeline/test_run_command.py runs the same on a tiny data set",
     "bana reproduce *": "trains many networks; run by tests/pipeline/test_run_command.py",
-    "bana report RUN": "needs a whole run; run by tests/pipeline/test_report_command.py",
     "torchrun *": "several processes; run by tests/engine/test_processes.py and tests/label/test_merge.py",
     "bana label * --engine ray *": "needs a cluster or a minute to start one; run by tests/label/test_ray_engine.py",
     "RAY_ADDRESS=* bana label *": "needs a cluster; run by tests/label/test_ray_engine.py",

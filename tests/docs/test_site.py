@@ -76,3 +76,12 @@ def test_broken_links_end_the_build(tmp_path):
     (docs / "index.md").write_text(f"# Index\n\n{sound}\n\n{broken}\n")
     with pytest.raises(Abort, match="Aborted with 3 warnings"):
         built(tmp_path, tmp_path / "site")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_of_pages_outside_the_site_lead_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+    for target in targets:
+        assert (ROOT / target.partition("#")[0]).exists(), target
+    assert targets or name != "README.md"
