@@ -80,8 +80,8 @@ def data_tables(dataset: BoxDataset, totals: Totals, labels: Scores | None, netw
         ["images with a true label map", str(contents.label_maps)],
     ]
     return [
-        Table("Contents", ["", "value"], facts),
-        Table("Sizes: square root of the area, pixels", ["", *quartiles], sizes),
+        Table("Contents", ["what", "how many"], facts),
+        Table("Sizes: square root of the area, pixels", ["of", *quartiles], sizes),
         _class_table(contents.classes, totals, labels, network),
     ]
 
@@ -114,7 +114,7 @@ def paper_tables(labels: Scores | None, network: Scores | None, manifest: Mappin
     if network is not None:
         tables.append(_table3(network, manifest["settings"]["segment"]["loss"]))
     if not tables:
-        return [Table("No scores: not every image has a true mask", ["", ""], [])]
+        return [Table("No scores: not every image has a true mask", ["labels"], [])]
     return tables
 
 
@@ -126,7 +126,7 @@ def _table1(labels: Scores) -> Table:
         rows.append([TITLES[part], *ours, *map(shown, way_of(name).paper)])
     return Table(
         "Table 1: labels, mIoU in %",
-        ["", "mIoU", "of all pixels", "left out", "object or not", "paper, train", "paper, val"],
+        ["labels", "mIoU", "of all pixels", "left out", "object or not", "paper, train", "paper, val"],
         rows,
         "Paper: PASCAL VOC 2012, a VGG-16 trained on all of it. The other figures are of this data.",
     )
@@ -139,7 +139,7 @@ def _table2(instances: Scores) -> Table:
         rows.append([f"paper, {title}", *map(shown, paper[name].paper or ())])
     return Table(
         "Table 2: masks of boxes, AP in %",
-        ["", "AP", "AP50", "AP75", "small", "medium", "large"],
+        ["masks", "AP", "AP50", "AP75", "small", "medium", "large"],
         rows,
         "Paper: train images of MS-COCO. A box's score is its confidence.",
     )
