@@ -11,6 +11,7 @@ import pytest
 from data_samples import SIZE, blob
 
 from bana import read_dataset
+from bana.data.images import open_image
 from bana.data.label_maps import read_label_map
 from bana.data.masks import encode_mask, instance_truth, mask_iou
 
@@ -89,6 +90,30 @@ def test_label_studio_gets_the_masks_as_predictions(labelled):
             np.testing.assert_array_equal(decoded, mask)
 
 
+def test_supervision_reads_the_masks(labelled):
+    sv = pytest.importorskip("supervision")
+    expected = labelled("fiftyone/coco")
+    (file,) = Path("labels/coco/annotations").glob("*.json")
+    dataset = sv.DetectionDataset.from_coco("export/data", str(file), force_masks=True)
+    read = {Path(path).stem: detections for path, _, detections in dataset}
+    assert read.keys() == expected.keys()
+    for name, masks in expected.items():
+        np.testing.assert_array_equal(read[name].mask, masks)
+
+
+def test_supervision_takes_labels_as_detections():
+    pytest.importorskip("supervision")
+    dataset = read_dataset(EXPORTS / "fiftyone/coco")
+    names = {"image": open_image(dataset[0].path), "boxes": dataset[0].boxes, "class_ids": dataset[0].class_ids}
+    (code,) = howto_code("supervision.md")
+    exec(code, names)
+    masks = [instance.mask for instance in names["labels"].instances]
+    np.testing.assert_array_equal(names["detections"].mask, masks)
+    changed = (names["annotated"] != names["image"][:, :, ::-1]).any(-1)
+    np.testing.assert_array_equal(changed & ~np.any(masks, axis=0), False)
+    assert changed.any()
+
+
 @pytest.mark.skipif("FIFTYONE_DATABASE_URI" not in os.environ, reason="FIFTYONE_DATABASE_URI names no MongoDB")
 def test_fiftyone_reads_the_masks_and_writes_them(labelled):
     fo = pytest.importorskip("fiftyone")
@@ -112,6 +137,7 @@ def test_fiftyone_reads_the_masks_and_writes_them(labelled):
             left, top = round(detection.bounding_box[0] * width), round(detection.bounding_box[1] * height)
             placed = np.zeros((height, width), dtype=bool)
             part = detection.mask
+            assert detection.confidence == 1  # of the source box
             placed[top : top + part.shape[0], left : left + part.shape[1]] = part
             np.testing.assert_array_equal(placed, mask)
         label_map = read_label_map(Path(f"labels/y_crf/{name}.png"), width, height)
