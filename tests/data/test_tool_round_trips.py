@@ -11,9 +11,10 @@ import pytest
 from data_samples import SIZE, blob
 
 from bana import read_dataset
+from bana.data.convert import convert
 from bana.data.images import open_image
 from bana.data.label_maps import read_label_map
-from bana.data.masks import encode_mask, instance_truth, mask_iou
+from bana.data.masks import decode_mask, encode_mask, instance_truth, mask_iou, polygons_of
 
 EXPORTS = Path(__file__).parents[1] / "exports"
 HOWTO = Path(__file__).parents[2] / "docs/howto"
@@ -62,6 +63,24 @@ def test_datumaro_reads_the_masks(labelled):
         np.testing.assert_array_equal(names["masks"][name], masks)
 
 
+def test_datumaro_reads_polygons_as_they_are_filled_here(labelled):
+    datumaro = pytest.importorskip("datumaro")
+    expected = labelled("cvat/coco")
+    shutil.copytree("export/images/default", "labels/coco/default")
+    conversion = convert(Path("labels/coco"), Path("polygons"), "coco", polygons=True)
+    assert conversion.reports["default"].min_iou < 1  # their holes
+    Path("polygons/images").mkdir()
+    for item in datumaro.Dataset.import_from("polygons", "coco_instances"):
+        outlines: dict[int, list[list[float]]] = {}
+        for each in item.annotations:
+            if each.type.name == "polygon":
+                outlines.setdefault(each.id, []).append([float(number) for number in each.points])
+        for number, mask in zip(sorted(outlines), expected[item.id], strict=True):
+            np.testing.assert_array_equal(
+                decode_mask(outlines[number], *mask.shape), decode_mask(polygons_of(mask), *mask.shape)
+            )
+
+
 def test_cvat_s_form_of_masks_is_without_loss():
     masks = pytest.importorskip("cvat_sdk.masks")
     for seed in range(5):
@@ -99,6 +118,22 @@ def test_supervision_reads_the_masks(labelled):
     assert read.keys() == expected.keys()
     for name, masks in expected.items():
         np.testing.assert_array_equal(read[name].mask, masks)
+
+
+def test_supervision_reads_the_outlines_of_yolo_in_order(labelled):
+    sv = pytest.importorskip("supervision")
+    expected = labelled("fiftyone/coco")
+    shutil.copytree("export/data", "labels/coco/train")
+    (file,) = Path("labels/coco/annotations").glob("*.json")
+    file.rename(file.with_name("instances_train.json"))
+    convert(Path("labels/coco"), Path("yolo"), "yolo")
+    dataset = sv.DetectionDataset.from_yolo(
+        "yolo/images/train", "yolo/labels/train", "yolo/data.yaml", force_masks=True
+    )
+    for path, _, detections in dataset:
+        for read, mask in zip(detections.mask, expected[Path(path).stem], strict=True):
+            assert not (mask & ~read).any()  # OpenCV fills a polygon with its rim, and holes are lost
+            assert mask_iou(read, mask) > 0.5
 
 
 def test_supervision_takes_labels_as_detections():
