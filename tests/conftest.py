@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from headless import start_browser
 from s3_stand_in import s3_environment
 from shapes_data import IMAGES, true_mask, write_shapes
 
@@ -23,6 +24,14 @@ def shared_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("BANA_TEST_DATA does not name the folder with the research data")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless browser that reaches this machine only."""
+    started = start_browser()
+    yield started
+    started.quit()
 
 
 @pytest.fixture(scope="session")
