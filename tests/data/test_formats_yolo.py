@@ -225,3 +225,59 @@ def test_a_path_that_no_file_system_has(tmp_path, key, name):
     else:
         with pytest.raises(DataError, match=r"data\.yaml: .* is not in"):
             read_dataset(tmp_path)
+
+
+def write_darknet(
+    root, index="classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n", **files
+):
+    """As CVAT exports YOLO 1.1, whose paths begin with a folder that is not there."""
+    write_photo(root / "obj_train_data/a.jpg")
+    texts = {"obj.data": index, "obj.names": "cat\ndog\n", "train.txt": "data/obj_train_data/a.jpg\n"}
+    for name, text in (texts | {"obj_train_data/a.txt": "1 0.5 0.5 0.5 0.25\n"} | files).items():
+        (root / name).write_text(text)
+    return root
+
+
+def test_darknet(tmp_path):
+    dataset = read_dataset(write_darknet(tmp_path))
+    assert (dataset.format, dataset.split, dataset.classes) == ("yolo", "train", ("cat", "dog"))
+    assert [(each.image_id, each.boxes.tolist()) for each in dataset] == [("obj_train_data/a", [[15, 15, 45, 25]])]
+    assert read_dataset(tmp_path / "obj.data").classes == ("cat", "dog")
+
+
+def test_darknet_beside_its_folder_data(tmp_path):
+    write_darknet(tmp_path / "data")
+    (tmp_path / "data/obj.data").rename(tmp_path / "obj.data")
+    assert [record.image_id for record in read_dataset(tmp_path)] == ["data/obj_train_data/a"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"index": "train = train.txt\n"}, r"obj\.data: names: file name '' leaves"),
+        ({"index": "names = ../obj.names\ntrain = train.txt\n"}, r"obj\.data: names: file name .* leaves"),
+        ({"index": "names = obj.names\n"}, r"obj\.data: names no split; add one such as 'train = train\.txt'"),
+        ({"index": "names = other.names\ntrain = train.txt\n"}, r"other\.names: cannot be read"),
+        ({"index": "names = obj.names\ntrain\n"}, r"obj\.data: line 2: is not 'key = value'"),
+        ({"index": "names = obj.names\ntrain = no.txt\n"}, r"obj\.data: no\.txt is not in"),
+        ({"obj.names": "\n"}, r"obj\.names: lists no class"),
+        ({"train.txt": "data/../../a.jpg\n"}, r"train\.txt: line 1: .* leaves the folder"),
+        ({"train.txt": "data/obj_train_data/b.jpg\n"}, r"b\.jpg: image not found"),
+    ],
+)
+def test_darknet_that_cannot_be_read(tmp_path, files, message):
+    with pytest.raises(DataError, match=message):
+        read_dataset(write_darknet(tmp_path, **files))
+
+
+def test_a_list_of_classes_beside_images_and_labels(tmp_path):
+    write_yolo(tmp_path)
+    (tmp_path / "data.yaml").rename(tmp_path / "classes.txt").write_text("cat\n\nbird\n")
+    with pytest.raises(DataError, match=r"a\.txt: line 1: class 1 is not in names"):  # a line left empty is no class
+        read_dataset(tmp_path)
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    dataset = read_dataset(tmp_path)
+    assert (dataset.split, dataset.classes) == (None, ("cat", "dog"))
+    assert [(record.image_id, record.boxes.tolist()) for record in dataset] == [("train/a", [[15, 15, 45, 25]])]
+    with pytest.raises(DataError, match="has no splits, so not 'train' either"):
+        read_dataset(tmp_path, "train")

@@ -17,6 +17,7 @@ ELSEWHERE = {
     "docs/howto/cvat.md": "needs datumaro",
     "docs/howto/label-studio.md": "needs Label Studio's packages",
     "docs/howto/fiftyone.md": "needs FiftyOne",
+    "docs/howto/supervision.md": "needs supervision",
 }
 """Pages whose snippets are compiled alone: other tests run them, where the packages are installed."""
 

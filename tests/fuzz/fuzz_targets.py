@@ -334,6 +334,13 @@ def _weights_reader(name: str, folder: Path) -> Read:
     return read
 
 
+def _obj_data_seeds() -> list[bytes]:
+    return [
+        b"classes = 3\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n",
+        b"names = obj.names\ntrain = ./train.txt\n",
+    ]
+
+
 def _preset_seeds() -> list[bytes]:
     """One for each stage: short, for PyYAML reads slowly."""
     recipe = json.loads(Recipe().model_dump_json())
@@ -352,6 +359,8 @@ def _preset_reader(folder: Path) -> Read:
 
 _SPLITS = {"labels/train/x.txt": "", "data.yaml": "train: images/train\nnames: [disk, square, cross]\n"}
 
+_DARKNET = {"obj.names": "disk\nsquare\ncross\n", "train.txt": "data/a.jpg\n", "a.txt": _yolo_seeds()[0].decode()}
+
 TARGETS: dict[str, Target] = {
     "voc": Target(_voc_seeds, partial(_dataset_reader, "voc", "Annotations/a.xml", "JPEGImages/a.jpg"), changed_xml),
     "coco": Target(_coco_seeds, partial(_dataset_reader, "coco", "instances.json", "images/a.jpg"), changed_json),
@@ -361,6 +370,9 @@ TARGETS: dict[str, Target] = {
         changed_words,
     ),
     "data_yaml": Target(_data_yaml_seeds, _data_yaml_reader, changed_yaml),
+    "obj_data": Target(
+        _obj_data_seeds, partial(_dataset_reader, "yolo", "obj.data", "a.jpg", more=_DARKNET), changed_words
+    ),
     "labelme": Target(_labelme_seeds, partial(_dataset_reader, "labelme", "a.json", "a.jpg"), changed_json),
     "masks": Target(_mask_seeds, _mask_reader, changed_png),
     "images": Target(_image_seeds, _image_reader, changed_png),

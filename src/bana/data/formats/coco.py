@@ -22,11 +22,16 @@ _KEYS = ("images", "annotations", "categories")
 _USED = {
     *_KEYS,
     *("id", "file_name", "width", "height", "name"),
+    *("info", "contributor"),
     *("image_id", "category_id", "bbox", "area", "iscrowd", "score", "segmentation", "size", "counts"),
 }
 _WHOLE_SET = {"instances", "annotations", "_annotations.coco", "coco"}
-_OTHER_TASKS = ("captions", "person_keypoints", "image_info", "panoptic", "stuff")
+# Of COCO's other tasks, and what Label Studio puts beside YOLO's labels.
+_OTHER_CONTENT = ("captions", "person_keypoints", "image_info", "panoptic", "stuff", "notes.json")
 _YEARS = ("2017", "2014")
+
+_SERVER = "Label Studio"
+"""The contributor whose file names lead to the image on its server; an export has the image in its folder images."""
 
 
 class CocoImage(NamedTuple):
@@ -114,8 +119,13 @@ def parse_categories(categories: Sequence[Any], file: Path) -> tuple[ClassTable,
     return ClassTable(tuple(names[number] for number in kept), tuple(kept)), class_ids
 
 
-def parse_images(entries: Sequence[Any], file: Path, faults: FaultLog) -> dict[int, CocoImage]:
-    """The entries of ``images`` by id; of entries with one id or one name each is a fault of both."""
+def parse_images(
+    entries: Sequence[Any], file: Path, faults: FaultLog, *, of_server: bool = False
+) -> dict[int, CocoImage]:
+    """The entries of ``images`` by id; of entries with one id or one name each is a fault of both.
+
+    ``of_server``: their file names are paths on another machine, of which the last part is the name.
+    """
     images: dict[int, CocoImage] = {}
     names: set[str] = set()
     for index, entry in enumerate(entries):
@@ -123,6 +133,7 @@ def parse_images(entries: Sequence[Any], file: Path, faults: FaultLog) -> dict[i
         with faults.of(place):
             number = value_of(entry, "id", int, place)
             name = value_of(entry, "file_name", str, place)
+            name = name.replace("\\", "/").rpartition("/")[2] if of_server else name
             image = CocoImage(number, name, without_suffix(name), f"{file}: image {number}", entry)
             with faults.of(images.get(number, image).image_id):
                 if number in images:
@@ -211,7 +222,9 @@ def _parse_file(
     content = read_json_object(file, slim)
     images, annotations, categories = (value_of(content, key, list, str(file)) for key in _KEYS)
     classes, class_ids = parse_categories(categories, file)
-    parsed = parse_images(images, file, faults)
+    info = content.get("info")
+    of_server = isinstance(info, dict) and info.get("contributor") == _SERVER
+    parsed = parse_images(images, file, faults, of_server=of_server)
     return classes, class_ids, parsed, parse_annotations(annotations, parsed, file, faults)
 
 
@@ -250,7 +263,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == ".json" and not is_labelme(path) else []
     for pattern in ("annotations/*.json", "*.json", "*/_annotations.coco.json"):
-        files = [file for file in sorted(path.glob(pattern)) if not file.stem.startswith(_OTHER_TASKS)]
+        files = [file for file in sorted(path.glob(pattern)) if not file.name.startswith(_OTHER_CONTENT)]
         if files and is_labelme(files[0]):
             continue
         found = [file for file in files if file.stem.startswith("instances") or head_has(file, *_KEYS)]
@@ -269,5 +282,5 @@ def _image_folders(file: Path, split: str) -> list[Path]:
     """Where the images of a JSON file usually are, most specific first; those that are there."""
     home = file.parent.parent if file.parent.name == "annotations" else file.parent
     of_split = [name for year in ("", *_YEARS) for name in (f"{split}{year}", f"images/{split}{year}")] if split else []
-    folders = [home / name for name in (*of_split, "images", "JPEGImages")] + [file.parent, home]
+    folders = [home / name for name in (*of_split, "images", "data", "JPEGImages")] + [file.parent, home]
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]

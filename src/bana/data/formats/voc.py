@@ -113,6 +113,8 @@ def parse_annotation(path: Path, image_id: str, faults: FaultLog) -> Annotation 
     """Parse one XML file; None where it has noted faults."""
     with faults.of(image_id):
         root = _parse_xml(path)
+        if root.tag == "annotations":
+            raise DataError(f"{path}: is CVAT's own XML, not VOC's; export the task as COCO 1.0 instead")
         size = _parse_size(root, path)
         filename = root.findtext("filename")
         objects = []
@@ -181,14 +183,14 @@ def _home(path: Path) -> Path:
 
 
 def _annotation_folder(home: Path) -> Path | None:
-    for folder in (home / "Annotations", home / "annotations", home):
+    for folder in (home / "Annotations", home / "annotations", home / "labels", home):
         if next(folder.glob("*.xml"), None) or (folder.name == "Annotations" and folder.is_dir()):
             return folder
     return None
 
 
 def _image_folders(home: Path, annotation_folder: Path) -> list[Path]:
-    return [home / "JPEGImages", home / "images", annotation_folder, home]
+    return [home / "JPEGImages", home / "images", home / "data", annotation_folder, home]
 
 
 def _image_ids(path: Path, folder: Path, split: str | None) -> tuple[list[str], str | None]:

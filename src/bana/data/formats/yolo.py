@@ -1,35 +1,30 @@
-"""YOLO: a data.yaml with the classes and splits, and a text file an image with a line an object."""
+"""YOLO: an index with the classes and splits (see yolo_index), and a text file an image with a line an object."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bana.data.classes import read_lines
 from bana.data.faults import FaultLog
+from bana.data.formats.yolo_index import YoloIndex, find_index, local_path, read_index
 from bana.data.images import image_size
 from bana.data.masks import checked_segmentation
 from bana.data.objects import AnnotatedObject, checked_box, checked_score, make_record
 from bana.data.paths import Links, below, chosen_split, list_images, normal, without_suffix
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
-from bana.data.strict_json import is_text
-from bana.data.strict_yaml import parse_yaml
 from bana.errors import DataError
-
-_NOT_SPLITS = {"path", "names", "download", "yaml_file"}
 
 
 def detect(path: Path) -> bool:
-    """Whether ``path`` is a YAML file or a folder with a data.yaml, or with one YAML file that has class names."""
-    return _find_yaml(path) is not None
+    """Whether ``path`` is an index, or a folder with one."""
+    return find_index(path) is not None
 
 
 def splits(path: Path) -> dict[str, list[str]]:
-    """What the data.yaml says about each split: folders, lists of images, or images."""
-    file = _yaml_of(path)
-    return parse_splits(load_yaml(file), file)
+    """What the index says about each split: folders, lists of images, or images."""
+    return read_index(path).splits
 
 
 def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
@@ -41,16 +36,14 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
     Raises:
         DataError: If the split is missing or unknown, or a file, line or image cannot be used (see FaultLog).
     """
-    file = _yaml_of(path)
-    content = load_yaml(file)
-    names = parse_names(content, file)
-    split, sources = chosen_split(path, split, parse_splits(content, file))
-    numbers = sorted(names)
-    classes = ClassTable(tuple(names[number] for number in numbers), tuple(number + 1 for number in numbers))
-    class_ids = {number: index for index, number in enumerate(numbers, start=1)}
+    index = read_index(path)
+    split, sources = chosen_split(path, split, index.splits)
+    numbers = sorted(index.names)
+    classes = ClassTable(tuple(index.names[number] for number in numbers), tuple(number + 1 for number in numbers))
+    class_ids = {number: class_id for class_id, number in enumerate(numbers, start=1)}
     records = []
     seen: set[str] = set()
-    for image, image_id in _images(_root(content, file), sources, file, faults):
+    for image, image_id in _images(index, sources, faults):
         with faults.of(image_id):
             if image_id in seen:
                 raise DataError(f"{image}: another image is called {image_id!r} too; rename one of them")
@@ -59,38 +52,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
         if record is not None:
             records.append(record)
     usable = tuple(record for record in records if not faults.spoiled(record.image_id))
-    return BoxDataset(usable, classes, path, "yolo", split, faults.rejected())
-
-
-def parse_names(content: dict[str, Any], file: Path) -> dict[int, str]:
-    """The class names by number, from a list or a mapping."""
-    names = content.get("names")
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    if not isinstance(names, dict) or not names:
-        raise DataError(f"{file}: names must be a list of class names or a mapping from numbers to them; add it")
-    for number, name in names.items():
-        if not isinstance(number, int) or number < 0 or not isinstance(name, str | int | float):
-            raise DataError(f"{file}: names must map whole numbers to class names; correct it")
-        if not is_text(str(name)):
-            raise DataError(f"{file}: names has {name!r:.80}, which is no text (a lone surrogate); correct it")
-    count = content.get("nc", len(names))
-    if count != len(names):
-        raise DataError(f"{file}: nc is not the number of names, {len(names)}; correct one of them")
-    return {number: str(name) for number, name in names.items()}
-
-
-def parse_splits(content: dict[str, Any], file: Path) -> dict[str, list[str]]:
-    """The sources of each split: every key whose value is text or a list of texts, ``path`` and the like aside."""
-    found: dict[str, list[str]] = {}
-    for key, value in content.items():
-        sources = [value] if isinstance(value, str) else value
-        if key not in _NOT_SPLITS and isinstance(sources, list) and all(isinstance(entry, str) for entry in sources):
-            found[str(key)] = [entry for entry in sources if entry]
-    found = {name: sources for name, sources in found.items() if sources}
-    if not found:
-        raise DataError(f"{file}: names no split; add one such as 'train: images/train'")
-    return found
+    return BoxDataset(usable, classes, path, "yolo", split or None, faults.rejected())
 
 
 def parse_line(line: str, size: tuple[int, int], class_ids: dict[int, int], place: str) -> AnnotatedObject:
@@ -142,8 +104,9 @@ def _record(image: Path, image_id: str, class_ids: dict[int, int], faults: Fault
     return None
 
 
-def _images(root: Path, sources: Sequence[str], file: Path, faults: FaultLog) -> list[tuple[Path, str]]:
+def _images(index: YoloIndex, sources: Sequence[str], faults: FaultLog) -> list[tuple[Path, str]]:
     """The images of a split and their ids, relative to the folder that its sources have in common."""
+    root, file = index.root, index.file
     bases: list[Path] = []
     images: list[tuple[Path, Path]] = []  # with the folder that links must not lead out of
     for source in sources:
@@ -173,49 +136,15 @@ def _listed_images(file: Path, root: Path, faults: FaultLog) -> list[Path]:
         name = line.strip()
         with faults.of(name):
             if name:
-                start = file.parent if name.startswith("./") else root
-                found.append(below(root, start / name, f"{file}: line {number}"))
+                path = file.parent / name if name.startswith("./") else local_path(root, name)
+                found.append(below(root, path, f"{file}: line {number}"))
     return found
-
-
-def _root(content: dict[str, Any], file: Path) -> Path:
-    """The folder that splits are relative to: ``path`` if that is there, else the YAML file's own."""
-    given = content.get("path")
-    folder = file.parent / given if isinstance(given, str) else file.parent
-    return normal(folder if os.path.isdir(folder) else file.parent)  # noqa: PTH112 - as above
 
 
 def _found(root: Path, source: str, file: Path) -> Path:
     """A source of a split; Roboflow writes ``../train/images`` for ``train/images``."""
-    candidates = [normal(root / name) for name in (source, source.removeprefix("../"))]
+    candidates = [normal(local_path(root, name)) for name in (source, source.removeprefix("../"))]
     there = [path for path in candidates if os.path.exists(path)]  # noqa: PTH110 - a Path's own refuses some names
     if there:
         return next((path for path in there if path.is_relative_to(root)), None) or below(root, there[0], str(file))
     raise DataError(f"{file}: {source} is not in {root}; correct the split or path")
-
-
-def _find_yaml(path: Path) -> Path | None:
-    if path.is_file():
-        return path if path.suffix.lower() in {".yaml", ".yml"} else None
-    own = [path / name for name in ("data.yaml", "data.yml", "dataset.yaml") if (path / name).is_file()]
-    others = [*path.glob("*.yaml"), *path.glob("*.yml")]
-    return own[0] if own else others[0] if len(others) == 1 else None
-
-
-def _yaml_of(path: Path) -> Path:
-    file = _find_yaml(path)
-    if file is None:
-        raise DataError(f"{path}: has no data.yaml; add one with names and splits")
-    return file
-
-
-def load_yaml(file: Path) -> dict[str, Any]:
-    """Read a YAML file that holds keys, without making Python objects of it."""
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); restore the file") from error
-    content = parse_yaml(text, str(file))
-    if not isinstance(content, dict):
-        raise DataError(f"{file}: has no keys; give names and splits")
-    return content

@@ -10,6 +10,7 @@ import yaml
 
 from bana.data.files import write_text
 from bana.data.formats import yolo
+from bana.data.formats.yolo_index import read_index
 from bana.data.masks import instance_truth, single_polygon_of
 from bana.data.records import BoolArray, ClassTable, ImageRecord
 from bana.data.writing import ImageMode, WriteReport, place_image
@@ -95,9 +96,9 @@ def _known_splits(file: Path, classes: ClassTable) -> dict[str, object]:
     if not file.is_file():
         return {}
     try:
-        names, splits = yolo.parse_names(yolo.load_yaml(file), file), yolo.splits(file)
+        index = read_index(file)
     except DataError as error:
         raise OutputError(f"{error}; or choose another folder") from error
-    if names != dict(enumerate(classes.names)):
+    if index.names != dict(enumerate(classes.names)):
         raise OutputError(f"{file}: has other classes than the data to be written; choose another folder")
-    return {name: sources[0] if len(sources) == 1 else sources for name, sources in splits.items()}
+    return {name: sources[0] if len(sources) == 1 else sources for name, sources in index.splits.items()}

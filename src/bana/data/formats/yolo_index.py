@@ -1,0 +1,152 @@
+"""Where a YOLO data set says its classes and splits: in a data.yaml, Darknet's obj.data, or a list of classes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bana.data.classes import read_lines
+from bana.data.paths import inside, normal
+from bana.data.strict_json import is_text
+from bana.data.strict_yaml import parse_yaml
+from bana.errors import DataError
+
+_YAML_SUFFIXES = {".yaml", ".yml"}
+_NOT_SPLITS = {"path", "names", "download", "yaml_file"}
+_NOT_DARKNET_SPLITS = {"classes", "names", "backup", "eval", "results"}
+
+
+@dataclass(frozen=True)
+class YoloIndex:
+    """What the file says.
+
+    Attributes:
+        file: The file itself, for messages.
+        root: The folder that sources are relative to.
+        names: The class names by number.
+        splits: The sources of each split: folders, lists of images, or images. The name of the only one may be "".
+    """
+
+    file: Path
+    root: Path
+    names: dict[int, str]
+    splits: dict[str, list[str]]
+
+
+def find_index(path: Path) -> Path | None:
+    """The index that ``path`` is, or that is in the folder ``path``; None where there is none.
+
+    It is a data.yaml or the only YAML file, else Darknet's obj.data, else classes.txt beside folders images and labels.
+    """
+    if path.is_file():
+        return path if path.suffix.lower() in {*_YAML_SUFFIXES, ".data"} else None
+    own = [path / name for name in ("data.yaml", "data.yml", "dataset.yaml") if (path / name).is_file()]
+    others = [*path.glob("*.yaml"), *path.glob("*.yml")]
+    if own or others:
+        return own[0] if own else others[0] if len(others) == 1 else None
+    if (path / "obj.data").is_file():
+        return path / "obj.data"
+    listed = (path / "classes.txt").is_file() and (path / "images").is_dir() and (path / "labels").is_dir()
+    return path / "classes.txt" if listed else None
+
+
+def read_index(path: Path) -> YoloIndex:
+    """Read the index of a folder, or an index itself.
+
+    Raises:
+        DataError: If there is none, it cannot be read, or has no classes or no split.
+    """
+    file = find_index(path)
+    if file is None:
+        raise DataError(f"{path}: has no data.yaml or obj.data; add a data.yaml with names and splits")
+    if file.suffix.lower() in _YAML_SUFFIXES:
+        return _from_yaml(file)
+    return _from_darknet(file) if file.suffix.lower() == ".data" else _from_classes(file)
+
+
+def _from_yaml(file: Path) -> YoloIndex:
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}); restore the file") from error
+    content = parse_yaml(text, str(file))
+    if not isinstance(content, dict):
+        raise DataError(f"{file}: has no keys; give names and splits")
+    return YoloIndex(file, _root(content, file), _parse_names(content, file), _parse_splits(content, file))
+
+
+def local_path(root: Path, name: str) -> Path:
+    """A path that an index or list names, below the root; ``data/`` is dropped where there is no such folder.
+
+    Darknet is run beside a folder ``data``, so that CVAT writes this before every path, and exports no such folder.
+    """
+    return root / (name if (root / "data").is_dir() else name.removeprefix("data/"))
+
+
+def _from_darknet(file: Path) -> YoloIndex:
+    """``key = value`` lines: names is a file with a class a line, every split a list of images."""
+    content = {}
+    for number, line in enumerate(read_lines(file), start=1):
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if key and not equals:
+            raise DataError(f"{file}: line {number}: is not 'key = value'; correct it")
+        content[key] = value
+    root = normal(file.parent)
+    names = local_path(root, inside(content.get("names", ""), f"{file}: names"))
+    splits = {key: [value] for key, value in content.items() if key not in _NOT_DARKNET_SPLITS and value}
+    return YoloIndex(file, root, _listed_names(names), _some_split(splits, "train = train.txt", file))
+
+
+def _from_classes(file: Path) -> YoloIndex:
+    """A class a line, beside the folders images and labels: as Label Studio exports YOLO."""
+    return YoloIndex(file, normal(file.parent), _listed_names(file), {"": ["images"]})
+
+
+def _listed_names(file: Path) -> dict[int, str]:
+    names = {number: line.strip() for number, line in enumerate(read_lines(file)) if line.strip()}
+    if not names:
+        raise DataError(f"{file}: lists no class; give one a line")
+    return names
+
+
+def _parse_names(content: dict[str, Any], file: Path) -> dict[int, str]:
+    """The class names by number, from a list or a mapping."""
+    names = content.get("names")
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names:
+        raise DataError(f"{file}: names must be a list of class names or a mapping from numbers to them; add it")
+    for number, name in names.items():
+        if not isinstance(number, int) or number < 0 or not isinstance(name, str | int | float):
+            raise DataError(f"{file}: names must map whole numbers to class names; correct it")
+        if not is_text(str(name)):
+            raise DataError(f"{file}: names has {name!r:.80}, which is no text (a lone surrogate); correct it")
+    count = content.get("nc", len(names))
+    if count != len(names):
+        raise DataError(f"{file}: nc is not the number of names, {len(names)}; correct one of them")
+    return {number: str(name) for number, name in names.items()}
+
+
+def _parse_splits(content: dict[str, Any], file: Path) -> dict[str, list[str]]:
+    """The sources of each split: every key whose value is text or a list of texts, ``path`` and the like aside."""
+    found: dict[str, list[str]] = {}
+    for key, value in content.items():
+        sources = [value] if isinstance(value, str) else value
+        if key not in _NOT_SPLITS and isinstance(sources, list) and all(isinstance(entry, str) for entry in sources):
+            found[str(key)] = [entry for entry in sources if entry]
+    return _some_split({name: sources for name, sources in found.items() if sources}, "train: images/train", file)
+
+
+def _some_split(splits: dict[str, list[str]], example: str, file: Path) -> dict[str, list[str]]:
+    if not splits:
+        raise DataError(f"{file}: names no split; add one such as '{example}'")
+    return splits
+
+
+def _root(content: dict[str, Any], file: Path) -> Path:
+    """The folder that splits are relative to: ``path`` if that is there, else the YAML file's own."""
+    given = content.get("path")
+    folder = file.parent / given if isinstance(given, str) else file.parent
+    return normal(folder if os.path.isdir(folder) else file.parent)  # noqa: PTH112 - a Path's own refuses some names

@@ -1,0 +1,116 @@
+"""What other annotation tools export (tests/exports, made by their own packages) is read without a fault."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bana import read_dataset
+from bana.data.check import check
+from bana.data.masks import instance_truth
+from bana.errors import DataError
+from shapes_data import CLASSES, IMAGES, inside_of
+
+EXPORTS = Path(__file__).parents[1] / "exports"
+
+
+def named_boxes(record, classes):
+    pairs = zip(record.class_ids, record.boxes, strict=True)
+    return [(classes[number - 1], box.round(3).tolist()) for number, box in pairs]
+
+
+def true_boxes(name, moved=0):
+    """The boxes that were exported; ``moved``: by how much their left and upper sides come out too far left and up."""
+    return [(kind, [max(x0 - moved, 0), max(y0 - moved, 0), x1, y1]) for kind, (x0, y0, x1, y1) in IMAGES[name][1]]
+
+
+@pytest.mark.parametrize(
+    ("folder", "splits", "image_ids"),
+    [
+        ("cvat/coco", ["default"], ["b", "sub/d"]),
+        ("cvat/yolo", ["train"], ["obj_train_data/b", "obj_train_data/sub/d"]),
+        ("cvat/yolo_ultralytics", ["train", "val"], ["images/train/b", "images/val/sub/d"]),
+        ("label_studio/coco_with_images", [None], ["8f3a1b2c-b", "8f3a1b2c-d"]),
+        ("label_studio/yolo_with_images", [None], ["8f3a1b2c-b", "8f3a1b2c-d"]),
+        ("fiftyone/coco", [None], ["b", "d"]),
+        ("fiftyone/yolo", [None], ["b", "d"]),
+    ],
+)
+def test_boxes_are_those_that_were_drawn(folder, splits, image_ids):
+    datasets = [read_dataset(EXPORTS / folder, split) for split in splits]
+    read = {record.image_id: named_boxes(record, dataset.classes) for dataset in datasets for record in dataset}
+    assert list(read) == image_ids
+    assert list(read.values()) == [true_boxes("b"), true_boxes("d")]
+    assert [check(EXPORTS / folder, split).faults for split in splits] == [()] * len(splits)
+
+
+@pytest.mark.parametrize("folder", ["cvat/voc", "fiftyone/voc"])
+def test_voc_of_tools_that_count_from_0_reaches_a_pixel_too_far(folder):
+    dataset = read_dataset(EXPORTS / folder)
+    assert [named_boxes(record, dataset.classes) for record in dataset] == [true_boxes("b", 1), true_boxes("d", 1)]
+
+
+def test_voc_of_label_studio_is_cut_to_whole_pixels_besides():
+    dataset = read_dataset(EXPORTS / "label_studio/voc")
+    for record, name in zip(dataset, ("b", "d"), strict=True):
+        assert [dataset.classes[number - 1] for number in record.class_ids] == [kind for kind, _ in IMAGES[name][1]]
+        np.testing.assert_allclose(record.boxes, [box for _, box in true_boxes(name, 1)], atol=1)
+
+
+@pytest.mark.parametrize("folder", ["cvat/coco", "label_studio/coco_with_images"])
+def test_an_export_without_images_says_which_are_missing(tmp_path, folder):
+    shutil.copytree(EXPORTS / folder, tmp_path / "export", ignore=shutil.ignore_patterns("*.jpg"))
+    with pytest.raises(DataError, match=r"image '.*b\.jpg' is not in .*; restore the image or remove its annotation"):
+        read_dataset(tmp_path / "export")
+
+
+def test_file_names_of_a_server_never_lead_out_of_the_export(tmp_path):
+    shutil.copytree(EXPORTS / "label_studio/coco_with_images", tmp_path / "export")
+    (tmp_path / "media/upload/1").mkdir(parents=True)
+    image = tmp_path / "export/images/8f3a1b2c-b.jpg"
+    image.rename(tmp_path / "media/upload/1" / image.name)  # where ../media/upload/1 of the file leads
+    with pytest.raises(DataError, match=r"image '8f3a1b2c-b\.jpg' is not in"):
+        read_dataset(tmp_path / "export")
+
+
+def test_cvat_s_own_xml_is_not_taken_for_voc():
+    with pytest.raises(DataError, match=r"is CVAT's own XML, not VOC's; export the task as COCO 1\.0 instead"):
+        read_dataset(EXPORTS / "cvat/cvat_images")
+
+
+def test_masks_of_cvat_are_crowds_until_told_otherwise(tmp_path):
+    shutil.copytree(EXPORTS / "cvat/coco_masks", tmp_path / "export")
+    assert all(record.crowd.all() for record in read_dataset(tmp_path / "export"))
+    file = tmp_path / "export/annotations/instances_default.json"
+    file.write_text(re.sub('"iscrowd": *1', '"iscrowd": 0', file.read_text()))  # as docs/howto/cvat.md says
+    dataset = read_dataset(tmp_path / "export")
+    assert (dataset.classes, [record.crowd.tolist() for record in dataset]) == (CLASSES, [[False, False]] * 2)
+    for record, name in zip(dataset, ("b", "d"), strict=True):
+        size, shapes = IMAGES[name]
+        np.testing.assert_array_equal(instance_truth(record), [inside_of(*shape, size) for shape in shapes])
+
+
+def test_labels_have_a_mask_for_each_box_in_the_order_of_the_export(bana, tmp_path):
+    answer = bana(
+        "label",
+        EXPORTS / "cvat/coco",
+        "--source",
+        "box",
+        "--formats",
+        "coco",
+        "--workers",
+        1,
+        "--out",
+        tmp_path / "labels",
+    )
+    assert answer.status == 0, answer.err
+    shutil.copytree(EXPORTS / "cvat/coco/images/default", tmp_path / "labels/coco/default")
+    masked = read_dataset(tmp_path / "labels/coco")
+    for record, boxed in zip(masked, read_dataset(EXPORTS / "cvat/coco"), strict=True):
+        assert (record.image_id, record.object_ids) == (boxed.image_id, boxed.object_ids)
+        np.testing.assert_array_equal(record.class_ids, boxed.class_ids)
+        assert [mask.sum() for mask in instance_truth(record)] == [
+            (x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in record.boxes
+        ]
