@@ -16,7 +16,7 @@ from types import FrameType
 import typer
 
 from bana import __version__
-from bana.cli import comparing, data, reproducing, stages, tuning, use, whole
+from bana.cli import comparing, data, reproducing, stages, tuning, use, whole, workbench
 from bana.errors import BanaError
 
 app = typer.Typer(
@@ -81,6 +81,7 @@ for command in (
     use.predict,
     data.evaluate,
     use.export,
+    workbench.app,
     comparing.compare,
     reproducing.reproduce,
 ):
