@@ -60,7 +60,8 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http":
+        if scope["type"] != "http":  # a web socket, of which there are none
+            await send({"type": "websocket.close", "code": 1008})
             return
         refusal = self._refusal(scope)
         begun = False

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 
@@ -64,6 +65,7 @@ def create_app(bench: Workbench, queue: Queue, port: int) -> FastAPI:
     app = FastAPI(title="bana", openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(Guard, port=port, most_bytes=MOST_BYTES)
     app.add_exception_handler(BanaError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
     _serve_files(app)
     _serve_images(app, bench, queue)
     _serve_actions(app, bench, queue)
@@ -73,6 +75,12 @@ def create_app(bench: Workbench, queue: Queue, port: int) -> FastAPI:
 def _refused(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
     return JSONResponse({"detail": str(error)}, status)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]  # what was sent is not sent back: it may be long, and no JSON
+    return JSONResponse({"detail": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"}, 422)
 
 
 def _serve_files(app: FastAPI) -> None:
