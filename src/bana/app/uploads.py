@@ -21,7 +21,7 @@ UPLOADS = "uploads"
 MOST_BYTES = 32 << 20
 """Of a file."""
 
-LONGEST_SIDE = 1024
+LONGEST_SIDE = 800
 """Pixels; a larger photograph is scaled down to it."""
 
 _NO_LETTERS = re.compile(r"[^A-Za-z0-9_-]+")
