@@ -198,7 +198,12 @@ def test_boxes_are_moved_resized_renamed_and_deleted(page, server):
     assert resized[:2] == moved[:2]
     assert np.abs(np.array(resized[2:]) - [95, 60]).max() <= 1
     page.press_with((Keys.SHIFT,), Keys.ARROW_UP)
-    page.until(lambda: server.review("e")["revision"] == 3)
+    page.press("j")  # before it was sent
+    page.until(lambda: not page.text("status-text").startswith("e "))
+    page.press("k")
+    page.until(lambda: page.text("status-text").startswith("e "))
+    assert server.review("e")["revision"] == 3
+    page.press(".")
     page.at_rest()
     assert server.review("e")["draft"]["objects"][0]["box"][1] == resized[1] - 10
     page.press("c", "squa", Keys.ENTER)

@@ -118,6 +118,8 @@ class Queue:
         try:
             self._bench.open(image_id)
             self.note(image_id, self._bench.review(image_id).draft)
-        except BanaError as error:
+        except (BanaError, MemoryError) as error:
             with self._lock:
-                self._rows[image_id] = Row(**vars(self._rows[image_id]) | {"fault": str(error)})
+                self._rows[image_id] = Row(
+                    **vars(self._rows[image_id]) | {"fault": str(error) or "too large for the memory"}
+                )

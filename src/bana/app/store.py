@@ -58,11 +58,15 @@ class Store:
         self._folder = folder
         self._table = table
 
+    def has(self, record: ImageRecord) -> bool:
+        """Whether there is a review of an image."""
+        return self._path(record).is_file()
+
     def load(self, record: ImageRecord) -> Review | None:
         """The review of an image; None where there is none. Raises DataError if its file is damaged."""
-        path = self._folder / REVIEW / f"{record.image_id}.json"
-        if not path.is_file():
+        if not self.has(record):
             return None
+        path = self._path(record)
         content = _checked(_ReviewFile, read_json_object(path), path)
         return Review(self._draft(content.draft, record, path), content.revision, content.step, content.last)
 
@@ -95,8 +99,11 @@ class Store:
     def _keep(self, record: ImageRecord, review: Review) -> Review:
         place = {"revision": review.revision, "step": review.step, "last": review.last}
         content = {"image_id": record.image_id, **place, "draft": self._content(review.draft)}
-        write_json(self._folder / REVIEW / f"{record.image_id}.json", content)
+        write_json(self._path(record), content)
         return review
+
+    def _path(self, record: ImageRecord) -> Path:
+        return self._folder / REVIEW / f"{record.image_id}.json"
 
     def _step_path(self, record: ImageRecord, step: int) -> Path:
         return self._folder / HISTORY / record.image_id / f"{step}.json"

@@ -142,7 +142,7 @@ class Workbench:
     def is_labelled(self, image_id: str) -> bool:
         """Whether the image has a review, or labels in the folder."""
         record = self.record(image_id)
-        return self._store.load(record) is not None or self._labels.has(image_id)
+        return self._store.has(record) or self._labels.has(image_id)
 
     def summary(self, image_id: str) -> tuple[float | None, State, tuple[int, ...], int]:
         """Mean confidence, state, classes and number of boxes of a labelled image, from as few files as can be.

@@ -1,7 +1,7 @@
 // The shortcuts: one table for the keyboard and for the list that is shown.
 
 import { chooseClass, numbered } from "./side.js";
-import { act, decide, emit, neighbour, open, select, selectedObject, set, state } from "./state.js";
+import { act, decide, emit, neighbour, on, open, select, selectedObject, set, state } from "./state.js";
 import { holdSpace, moved, tidy } from "./tools.js";
 import { fit, zoom } from "./view.js";
 
@@ -58,10 +58,15 @@ function arrow(dx, dy, resizes) {
   nudge = { key: object.key, box, class_id: object.class_id };
   set({ ghost: nudge }, "ghost");
   clearTimeout(timer);
-  timer = setTimeout(() => {
-    act({ do: "change", key: nudge.key, box: nudge.box });
-    nudge = null;
-  }, 300);
+  timer = setTimeout(sendNudge, 300);
+}
+
+function sendNudge() {
+  if (!nudge) return;
+  const { key, box } = nudge;
+  nudge = null;
+  clearTimeout(timer);
+  act({ do: "change", key, box });
 }
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -128,6 +133,7 @@ function pressed(event) {
 }
 
 export function startKeys() {
+  on("leave", sendNudge);
   window.addEventListener("keydown", pressed);
   window.addEventListener("keyup", (event) => event.key === " " && holdSpace(false));
 }

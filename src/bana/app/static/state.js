@@ -59,7 +59,8 @@ export async function loadRows(sorted) {
   const rows = await api.images();
   if (!sorted) {
     const order = new Map(state.rows.map((row, index) => [row.image_id, index]));
-    rows.sort((a, b) => (order.get(a.image_id) ?? Infinity) - (order.get(b.image_id) ?? Infinity));
+    const rank = (row) => order.get(row.image_id) ?? order.size;
+    rows.sort((a, b) => rank(a) - rank(b));
   }
   set({ rows }, "rows");
 }
@@ -114,6 +115,7 @@ function show(review) {
 
 export async function open(image) {
   opening = image;
+  emit("leave");
   await chain; // what was done is kept before the image is asked for
   try {
     const photograph = new Image();
@@ -136,8 +138,9 @@ export async function open(image) {
   }
 }
 
-// Ask for a change; changes are sent one after the other, each with the revision that the one before has led to.
+// Ask for a change. What waits to be sent, such as a box that arrow keys move, goes first ("leave"); changes are sent one after the other, each with the revision that the one before has led to.
 export function act(action) {
+  emit("leave");
   const image = state.review?.image;
   if (!image) return chain;
   chain = chain.then(async () => {

@@ -1,7 +1,7 @@
 // What the pointer does on the stage: boxes are drawn, moved and resized, masks painted and erased, the view moved.
 
 import { paintable, Stroke } from "./brush.js";
-import { act, emit, select, selectedObject, set, state, toast } from "./state.js";
+import { act, emit, on, select, selectedObject, set, state, toast } from "./state.js";
 import { onStage, pan, placeOf, zoom } from "./view.js";
 
 export const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
@@ -204,6 +204,9 @@ export function startTools() {
     ghost(null);
   });
   canvas.addEventListener("wheel", wheel, { passive: false });
+  on("opened", () => {
+    held = null; // what was begun on another image ends here
+  });
 }
 
 function wheel(event) {
