@@ -1,5 +1,7 @@
 """What was reviewed, written for other tools and for training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -78,9 +80,17 @@ def test_labels_to_train_on_are_those_that_bana_label_would_write(reviewed, bana
     assert '"y_crf": {"miou": 100.0' in scored.out
 
 
-def test_a_crowd_region_is_exported_as_one(workbench, shapes_voc):
-    from dataclasses import replace
+def test_an_image_without_boxes_is_background_as_a_whole(bench):
+    bench.act("a", 0, Delete(do="delete", key=0))
+    bench.act("a", 1, SetState(do="state", state="accepted"))
+    bench.act("d", 0, SetState(do="state", state="accepted"))
+    done = export(bench, "training", "accepted")
+    dataset = read_dataset(done.folder / "data")
+    assert [len(record) for record in dataset] == [0, 2]
+    assert not LabelFolder(done.folder / "labels").label_map("agreed", dataset[0]).any()
 
+
+def test_a_crowd_region_is_exported_as_one(workbench, shapes_voc):
     dataset = read_dataset(shapes_voc)
     region = np.zeros((96, 80), dtype=bool)
     region[60:70, 50:60] = True

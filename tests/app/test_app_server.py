@@ -1,6 +1,7 @@
 """The server: who is answered, with what headers, and what it refuses."""
 
 import json
+from importlib.resources import files
 
 import pytest
 from starlette.websockets import WebSocketDisconnect
@@ -25,6 +26,14 @@ def test_the_page_and_its_files_name_nothing_outside(client):
         answer = client.get(f"/static/{name}")
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith(kind)
+
+
+def test_names_from_data_are_set_as_text():
+    scripts = sorted((files("bana.app") / "static").iterdir(), key=str)
+    text = "".join(each.read_text() for each in scripts if each.name.endswith((".js", ".html")))
+    assert "textContent" in text
+    for markup in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "Function("):
+        assert markup not in text
 
 
 @pytest.mark.parametrize("path", ["/", "/api/bench", "/static/main.js", "/static/none.js", "/api/review?image=none"])

@@ -72,6 +72,11 @@ class Draft:
         values = [each.confidence for each in self.objects if not each.crowd]
         return sum(values) / len(values) if values else None
 
+    @property
+    def class_ids(self) -> tuple[int, ...]:
+        """Of the objects, sorted, each once."""
+        return tuple(sorted({each.class_id for each in self.objects}))
+
     def record(self, record: ImageRecord, masks: Sequence[Rle]) -> ImageRecord:
         """The image with these objects and these masks of theirs, as writers and readers of data sets know it."""
         ids = record.object_ids

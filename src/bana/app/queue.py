@@ -78,8 +78,7 @@ class Queue:
 
     def note(self, image_id: str, draft: Draft) -> None:
         """Bring an image's row up to date."""
-        class_ids = tuple(sorted({each.class_id for each in draft.objects}))
-        row = Row(image_id, draft.state, draft.confidence, class_ids, len(draft.objects), True)
+        row = Row(image_id, draft.state, draft.confidence, draft.class_ids, len(draft.objects), True)
         with self._lock:
             self._rows[image_id] = row
 
@@ -117,7 +116,9 @@ class Queue:
     def _prepare(self, image_id: str) -> None:
         try:
             self._bench.open(image_id)
-            self.note(image_id, self._bench.review(image_id).draft)
+            draft = self._bench.review(image_id).draft
+            if not self._rows[image_id].labelled:  # else the row is the page's, which may have gone on since
+                self.note(image_id, draft)
         except (BanaError, MemoryError) as error:
             with self._lock:
                 self._rows[image_id] = Row(

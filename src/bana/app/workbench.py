@@ -153,8 +153,7 @@ class Workbench:
         record = self.record(image_id)
         kept = self._store.load(record)
         if kept is not None:
-            classes = tuple(sorted({each.class_id for each in kept.draft.objects}))
-            return kept.draft.confidence, kept.draft.state, classes, len(kept.draft.objects)
+            return kept.draft.confidence, kept.draft.state, kept.draft.class_ids, len(kept.draft.objects)
         values = [
             box.confidence for box, crowd in zip(self._labels.boxes(record), record.crowd, strict=True) if not crowd
         ]
