@@ -121,7 +121,8 @@ class Page:
         actions.perform()
 
     def boxes(self) -> list[str]:
-        return [each.text for each in self._browser.find_elements(By.CSS_SELECTOR, "#objects .name")]
+        script = "return [...document.querySelectorAll('#objects .name')].map((each) => each.textContent)"
+        return self._browser.execute_script(script)  # at once: the list may be made anew at any moment
 
     def faults(self) -> list[str]:
         return [entry["message"] for entry in self._browser.get_log("browser") if entry["level"] == "SEVERE"]
