@@ -80,3 +80,16 @@ def write_shapes(root: Path, images: dict[str, tuple[tuple[int, int], tuple[Shap
     (root / "ImageSets/Main/train.txt").write_text("".join(f"{name}\n" for name in images))
     (root / "labels.txt").write_text("".join(f"{name}\n" for name in CLASSES))
     return root
+
+
+def write_true_masks(root: Path) -> Path:
+    """Write the true masks of classes and objects beside the data set that write_shapes has written."""
+    for folder in ("SegmentationClass", "SegmentationObject"):
+        (root / folder).mkdir()
+    for name, (size, shapes) in IMAGES.items():
+        objects = np.zeros(size[::-1], dtype=np.uint8)
+        for number, (kind, box) in enumerate(shapes, start=1):
+            objects[inside_of(kind, box, size)] = number
+        for folder, values in (("SegmentationClass", true_mask(size, shapes)), ("SegmentationObject", objects)):
+            Image.fromarray(values).save(root / folder / f"{name}.png")
+    return root

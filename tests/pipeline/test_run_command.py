@@ -22,20 +22,6 @@ from shapes_data import IMAGES
 STEPS = ["classify", "evaluate", "evaluate labels", "labels", "picture", "segment"]
 
 
-@pytest.fixture(scope="session")
-def preset(tiny_settings, tiny_segment_settings, tmp_path_factory):
-    """A recipe of two epochs a stage."""
-    recipe = {
-        "classify": tiny_settings.model_dump(mode="json") | {"epochs": 2},
-        "label": {"image_side": 129},
-        "segment": tiny_segment_settings.model_dump(mode="json") | {"epochs": 2},
-        "predict": {"scales": [1.0], "flip": False},
-    }
-    file = tmp_path_factory.mktemp("presets") / "tiny.yaml"
-    file.write_text(yaml.safe_dump(recipe))
-    return file
-
-
 @pytest.fixture
 def run(bana, preset):
     def command(data, out, *more):

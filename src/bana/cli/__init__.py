@@ -16,7 +16,8 @@ from types import FrameType
 import typer
 
 from bana import __version__
-from bana.cli import comparing, data, reproducing, stages, tuning, use, whole, workbench
+from bana.cli import comparing, data, reporting, reproducing, stages, tuning, use, whole, workbench
+from bana.cli.loudness import print_error, with_loudness
 from bana.errors import BanaError
 
 app = typer.Typer(
@@ -41,7 +42,7 @@ def main() -> None:
     try:
         app()
     except BanaError as error:
-        print(f"bana: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print_error(error)
         raise SystemExit(2) from None
     except SystemExit as left:
         if left.code in (_INTERRUPTED, _TOLD_TO_END):  # typer turns KeyboardInterrupt into the first
@@ -84,5 +85,6 @@ for command in (
     workbench.app,
     comparing.compare,
     reproducing.reproduce,
+    reporting.report,
 ):
-    app.command()(command)
+    app.command()(with_loudness(command))

@@ -121,10 +121,11 @@ def check(path: Path, split: str | None = None, format: str | None = None, *, pr
     found = tuple(faults.faults)
     if sound and not any(len(record) for record in sound):
         found += (Rejected("", f"{path}: has no boxes in {len(sound)} images; add annotations"),)
-    return _counted(dataset, sound, found)
+    return counted(dataset, sound, found)
 
 
-def _counted(dataset: BoxDataset, sound: list[ImageRecord], faults: tuple[Rejected, ...]) -> CheckReport:
+def counted(dataset: BoxDataset, sound: Sequence[ImageRecord], faults: tuple[Rejected, ...] = ()) -> CheckReport:
+    """What is in the images of a data set in which no fault was found."""
     whole = BoxDataset(tuple(sound), dataset.class_table, dataset.root, dataset.format, dataset.split)
     shares = np.array([record.background_share for record in sound])
     has_boxes = np.array([len(record) > 0 for record in sound], dtype=bool)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,11 @@ def labels_of(dataset: BoxDataset, path: Path | None) -> LabelFolder | None:
     folder = LabelFolder(path)
     folder.check_classes(dataset)
     return folder
+
+
+def labelled_part(dataset: BoxDataset, folder: LabelFolder) -> BoxDataset:
+    """The images that have labels in a folder."""
+    return replace(dataset, records=tuple(record for record in dataset if folder.has(record.image_id)))
 
 
 def is_complete(path: Path, dataset: BoxDataset) -> bool:

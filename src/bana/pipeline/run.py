@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from bana.data.alone import alone
 from bana.data.faults import OnError
 from bana.data.files import write_bytes
-from bana.data.label_folder import LabelFolder
+from bana.data.label_folder import LabelFolder, labelled_part
 from bana.data.label_maps import png
 from bana.data.records import BoxDataset
 from bana.data.sources import file_digest
@@ -107,6 +107,7 @@ def run_pipeline(
         "versions": versions(),
         "data": {
             "root": str(dataset.root),
+            "format": dataset.format,
             "split": dataset.split,
             "images": len(dataset),
             "classes": list(dataset.classes),
@@ -117,7 +118,7 @@ def run_pipeline(
     shop = Workshop(steps, recipe, seed, machine, workers, on_error, console)
     labeler = shop.classify(dataset)
     labels = shop.label("labels", dataset, shop.recipe_labels(labeler))
-    labelled = _labelled(dataset, labels)
+    labelled = labelled_part(dataset, LabelFolder(labels))  # all, or with skip those that could be used
     network = shop.segment("segment", recipe.segment, labelled, labels, labeler, validation=validation)
     label_scores = shop.score_labels("evaluate labels", labels, labelled) if has_truth(labelled) else None
     scored = validation or (labelled if label_scores is not None else None)
@@ -134,9 +135,3 @@ def run_pipeline(
     return PipelineRun(
         out, labelled, left_out, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where
     )
-
-
-def _labelled(dataset: BoxDataset, labels: Path) -> BoxDataset:
-    """The images that have labels: all, or with ``skip`` those that could be used."""
-    folder = LabelFolder(labels)
-    return replace(dataset, records=tuple(record for record in dataset if folder.has(record.image_id)))

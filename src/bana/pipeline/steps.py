@@ -48,7 +48,7 @@ class Steps:
     def __init__(self, out: Path, facts: dict[str, Any], folders: Sequence[str], console: Console) -> None:
         self.out = out
         self.console = console
-        self._manifest, self._states = _read_manifest(out / MANIFEST)
+        self._manifest, self._states = read_manifest(out / MANIFEST)
         self._timings = read_json_object(out / TIMINGS) if (out / TIMINGS).exists() else {}
         self._manifest.pop("metrics", None)  # they are of the settings before
         self._manifest |= facts
@@ -132,7 +132,7 @@ def content_digest(dataset: BoxDataset) -> str:
     return digest.hexdigest()
 
 
-def _read_manifest(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def read_manifest(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """A manifest, and in it the states of steps, by name; both empty where there is none."""
     manifest = read_json_object(path) if path.exists() else {}
     states = value_of({"steps": {}, **manifest}, "steps", dict, str(path))

@@ -37,6 +37,7 @@ def run_tables(run: PipelineRun) -> Iterator[RenderableType]:
         yield "No scores: not every image has a true mask; name a split that has them with --val-split"
     yield f"Network: {run.out / 'segment' / FILE_NAME}"
     yield f"Picture: {run.out / PICTURE}"
+    yield f"A page of all images and scores: bana report {run.out}"
 
 
 def _scores(run: PipelineRun, network: dict[str, Any]) -> Table:

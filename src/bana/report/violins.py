@@ -14,21 +14,33 @@ from bana.errors import SettingsError
 LEAST_BOXES = 5
 """A distribution of fewer boxes is not drawn."""
 
-_INK = "#16181d"
+INK = "#16181d"
+"""Colour of text, and of the truth."""
 
 
 def filling_rate_violins(
     rates: Mapping[str, Mapping[str, Sequence[float]]], *, title: str, most_classes: int = 12
 ) -> bytes:
+    """Draw filling_rate_figure with a title at its top; returns a PNG file. Raises SettingsError as it does."""
+    figure = filling_rate_figure(rates, most_classes=most_classes)
+    figure.suptitle(title, x=0.01, ha="left", color=INK)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def filling_rate_figure(
+    rates: Mapping[str, Mapping[str, Sequence[float]]],
+    *,
+    most_classes: int = 12,
+    colours: Sequence[Any] = (),
+) -> Figure:
     """Draw a panel a class and a violin a way.
 
     Args:
         rates: By way and class name, numbers 0..1; the first way is the truth, whose median is drawn across.
-        title: The line at the top.
         most_classes: Classes that are drawn, those of most boxes first.
-
-    Returns:
-        A PNG file.
+        colours: Of the ways after the first, in turns; matplotlib's ten if left out.
 
     Raises:
         SettingsError: If no class has LEAST_BOXES boxes in every way.
@@ -41,23 +53,20 @@ def filling_rate_violins(
         raise SettingsError(f"no class has {LEAST_BOXES} boxes; filling rates cannot be drawn")
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
-    colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+    colours = colours or matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
     size = (1.2 + columns * (0.5 + 0.33 * len(ways)), 1.1 + 2.3 * lines)
     figure = Figure(figsize=size, dpi=110, layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", color=_INK)
     for number, name in enumerate(names):
         axes = figure.add_subplot(lines, columns, number + 1)
         values = [rates[way][name] for way in ways]
         drawn: Any = axes.violinplot(values, showmedians=True, showextrema=False, widths=0.85)
         for index, body in enumerate(drawn["bodies"]):
-            body.set(facecolor=colours[(index - 1) % len(colours)] if index else _INK, alpha=0.75)
-        drawn["cmedians"].set(color=["white", *[_INK] * (len(ways) - 1)], linewidth=1.2)
-        axes.axhline(sorted(truth[name])[len(truth[name]) // 2], color=_INK, linewidth=0.6, linestyle=":")
+            body.set(facecolor=colours[(index - 1) % len(colours)] if index else INK, alpha=0.75)
+        drawn["cmedians"].set(color=["white", *[INK] * (len(ways) - 1)], linewidth=1.2)
+        axes.axhline(sorted(truth[name])[len(truth[name]) // 2], color=INK, linewidth=0.6, linestyle=":")
         axes.set(ylim=(0, 1.02), title=f"{name} ({len(truth[name])})", xticks=range(1, len(ways) + 1))
         axes.title.set_fontsize(9)
         axes.tick_params(labelsize=7)
         last_line = number + columns >= len(names)
         axes.set_xticklabels(ways if last_line else [], rotation=90)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure

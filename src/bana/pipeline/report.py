@@ -1,0 +1,224 @@
+"""`bana report`: a run, or a folder of labels, as a page to look at."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rich.console import Console
+
+from bana.data.files import write_text
+from bana.data.label_folder import INSTANCES, LABELLINGS, LabelFolder, labelled_part
+from bana.data.reading import read_dataset
+from bana.data.records import BoxDataset, ImageRecord
+from bana.data.strict_json import value_of
+from bana.engine.progress import StepProgress
+from bana.errors import DataError
+from bana.evaluate import evaluate_labels
+from bana.label.pool import each_in_order
+from bana.pipeline.report_parts import (
+    cards_of,
+    charts_of,
+    confusions_of,
+    data_tables,
+    details_of,
+    paper_tables,
+)
+from bana.pipeline.stages import has_truth
+from bana.pipeline.steps import MANIFEST, read_manifest
+from bana.report.page.images import ImageLook, LookJob, Totals, doubt
+from bana.report.page.page import GalleryImage, Page
+from bana.report.panels import colours_of
+
+FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a page is about.
+
+    Attributes:
+        folder: The run folder, or the label folder.
+        dataset: The labelled images.
+        labels: Their label folder.
+        network: The folder of the network trained on them; None where there is none.
+        manifest: The run's ``run.json``; empty for a folder of labels.
+    """
+
+    folder: Path
+    dataset: BoxDataset
+    labels: Path
+    network: Path | None
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ReportRun:
+    """What was written.
+
+    Attributes:
+        file: The page.
+        images: Of the data set.
+        shown: In the gallery.
+        megabytes: Of the file.
+    """
+
+    file: Path
+    images: int
+    shown: int
+    megabytes: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "file": str(self.file)}
+
+
+def subject_of(folder: Path, data: Path | None, split: str | None, format: str | None) -> Subject:
+    """Find what a folder holds, and read its data set.
+
+    Args:
+        folder: Of ``bana run`` or ``bana label``.
+        data: The data set; None: the one that ``run.json`` names.
+        split: Likewise.
+        format: Likewise.
+
+    Raises:
+        DataError: If the folder is neither, is damaged or not finished, or the data set cannot be read or has other
+            classes or none of the labelled images.
+    """
+    manifest: dict[str, Any] = {}
+    labels, network = folder, None
+    if (folder / MANIFEST).is_file():
+        manifest, steps = read_manifest(folder / MANIFEST)
+        labels, network = folder / "labels", folder / "segment"
+        for name in ("labels", "segment"):
+            if not steps.get(name, {}).get("done"):
+                raise DataError(f"{folder}: step {name} is not done; run bana run again, or name its labels folder")
+    label_folder = LabelFolder(labels)
+    if data is None and manifest:
+        facts = value_of(manifest, "data", dict, str(folder / MANIFEST))
+        data = Path(value_of(facts, "root", str, f"{folder / MANIFEST}: data"))
+        split, format = split or facts.get("split"), format or facts.get("format")
+    if data is None:
+        raise DataError(f"{folder}: does not say of which images its labels are; give --data")
+    dataset = read_dataset(data, split, format, on_error="skip")
+    label_folder.check_classes(dataset)
+    labelled = labelled_part(dataset, label_folder)
+    if not len(labelled):
+        raise DataError(f"{labels}: has labels of no image of {data}; give the --data that was labelled")
+    return Subject(folder, labelled, labels, network, manifest)
+
+
+def write_report(
+    subject: Subject, out: Path, *, images: int = 500, side: int = 480, workers: int, console: Console
+) -> ReportRun:
+    """Write the page.
+
+    Args:
+        subject: What it is about.
+        out: The HTML file.
+        images: At most so many are in the gallery, evenly from the most to the least doubtful; all are counted.
+        side: Longest side, in pixels, of pictures in the gallery.
+        workers: Processes that look at images.
+        console: For progress.
+
+    Raises:
+        DataError: If an image, its labels or its mask is damaged.
+        LabelerError: If the network's file is damaged.
+        OutputError: If the file cannot be written.
+    """
+    dataset, folder = subject.dataset, LabelFolder(subject.labels)
+    doubts = {record.image_id: doubt(folder.boxes(record)) for record in dataset}
+    ranked = sorted(doubts, key=lambda image_id: (-doubts[image_id], image_id))
+    count = min(images, len(ranked))
+    shown = [ranked[place * len(ranked) // count] for place in range(count)]
+    colours = colours_of(record.class_ids.tolist() for record in dataset)
+    job = LookJob(dataset, subject.labels, subject.network, frozenset(shown), colours, side)
+    looks, totals = _looks(job, workers, console)
+    scores = value_of({"metrics": {}, **subject.manifest}, "metrics", dict, str(subject.folder))
+    label_scores = scores.get("labels")
+    if label_scores is None and has_truth(dataset):
+        label_scores = evaluate_labels(subject.labels, dataset, boundary=False).as_dict()
+    network_scores = scores.get("network")
+    page = Page(
+        title=f"{subject.folder.resolve().name}: boxes in, masks out",
+        subtitle=f"{len(dataset)} images of {dataset.root}" + (f", split {dataset.split}" if dataset.split else ""),
+        cards=cards_of(dataset, totals, doubts, label_scores, network_scores),
+        tables={
+            "Data set": data_tables(dataset, totals, label_scores, network_scores),
+            "Scores": paper_tables(label_scores, network_scores, subject.manifest),
+        },
+        charts=charts_of(subject.folder, dataset, totals),
+        confusions=confusions_of(totals, dataset),
+        details=details_of(subject.folder, subject.manifest),
+        images=[_gallery_image(look, subject, out, doubts) for look in looks],
+        classes=dict(enumerate(dataset.classes, start=1)),
+        colours={class_id: "#{:02x}{:02x}{:02x}".format(*colour) for class_id, colour in colours.items()},
+        gallery_note=_gallery_note(len(looks), len(dataset), subject.network is not None),
+    )
+    write_text(out, page.html())
+    return ReportRun(out, len(dataset), len(looks), round(out.stat().st_size / 1e6, 2))
+
+
+def _looks(job: LookJob, workers: int, console: Console) -> tuple[list[ImageLook], Totals]:
+    """What is seen of the gallery's images, in the data set's order, and the totals of all."""
+    totals, looks = Totals.of(job.dataset), []
+    progress = StepProgress("looking", len(job.dataset), console)
+    try:
+        for number, (_, result) in enumerate(each_in_order(job, job.dataset, workers, job.prepare())):
+            look = result()
+            totals += look.totals
+            if look.layers:
+                looks.append(look)
+            progress.update(number, 1, {})
+    finally:
+        progress.close()
+    return looks, totals
+
+
+def _gallery_image(look: ImageLook, subject: Subject, out: Path, doubts: dict[str, float]) -> GalleryImage:
+    record = look.record
+    boxes = [
+        [
+            *(round(float(edge), 1) for edge in record.boxes[number]),
+            box.class_id,
+            box.status,
+            round(box.confidence, 3),
+            round(box.filling_rate, 3),
+            box.predicted_class,
+        ]
+        for number, box in enumerate(look.boxes)
+    ]
+    facts = {
+        "id": record.image_id,
+        "width": record.width,
+        "height": record.height,
+        "doubt": round(doubts[record.image_id], 4),
+        "score": None if look.score is None else round(look.score, 1),
+        "boxes": boxes,
+        "files": {name: _address(path, out) for name, path in _files(record, subject.labels).items()},
+    }
+    return GalleryImage(facts, look.layers)
+
+
+def _files(record: ImageRecord, labels: Path) -> dict[str, Path]:
+    maps = {name: labels / name / f"{record.image_id}.png" for name in (*LABELLINGS, "confidence")}
+    return {"photo": record.path, **maps, "boxes": labels / INSTANCES / f"{record.image_id}.json"}
+
+
+def _address(path: Path, out: Path) -> str:
+    """From the page to a file beside it, as a link has it."""
+    try:
+        return quote(Path(os.path.relpath(path.resolve(), out.resolve().parent)).as_posix())
+    except ValueError:  # another drive
+        return path.resolve().as_uri()
+
+
+def _gallery_note(shown: int, images: int, network: bool) -> str:
+    which = f"{shown} of {images} images, evenly from the most to the least doubtful."
+    seen = " The network's masks are of one scale, without the CRF." if network else ""
+    keys = " Open one for its boxes and files; there the arrow keys go on and digits choose what is shown."
+    return ("All images." if shown == images else which) + seen + keys

@@ -1,0 +1,192 @@
+"""What a page tells of one image, and the numbers that all images add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bana.data.images import open_record_image
+from bana.data.label_folder import LabelFolder, LabelledBox
+from bana.data.label_maps import LabelMap, read_label_map
+from bana.data.masks import semantic_truth
+from bana.data.records import BoxDataset, ImageRecord, covered
+from bana.errors import DataError
+from bana.evaluate import ConfusionMatrix, foreground_miou
+from bana.evaluate.calibration import Calibration
+from bana.evaluate.filling_rates import FillingRates
+from bana.evaluate.scores import json_number
+from bana.label.output import CONFIDENCE
+from bana.report.page.layers import class_layer, confidence_layer, photo_layer, shown_size, unreliable_layer
+from bana.report.panels import Colour, Picture
+from bana.segment.losses import confidence_map
+from bana.segment.segmenter import mean_cosine
+from bana.segment.segmenter_file import load_segmenter
+
+
+@dataclass(eq=False)
+class Totals:
+    """Numbers that images add up to: ``a + b``.
+
+    Attributes:
+        labels: Of Y_crf, where there are true masks.
+        network: Of the network, likewise.
+        calibration: Of Y_crf's confidence inside boxes, likewise.
+        true_rates: Filling rates of true objects, by class id.
+        rates: Filling rates of the labels' masks, by class id.
+        agreed: Pixels inside boxes on which Y_crf and Y_ret agree, and all pixels inside boxes.
+    """
+
+    labels: ConfusionMatrix
+    network: ConfusionMatrix
+    calibration: Calibration = field(default_factory=Calibration)
+    true_rates: FillingRates = field(default_factory=FillingRates)
+    rates: FillingRates = field(default_factory=FillingRates)
+    agreed: tuple[int, int] = (0, 0)
+
+    @classmethod
+    def of(cls, dataset: BoxDataset) -> Totals:
+        """Of no image."""
+        classes, ignore_index = len(dataset.classes) + 1, dataset.class_table.ignore_index
+        return cls(ConfusionMatrix(classes, ignore_index), ConfusionMatrix(classes, ignore_index))
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(
+            self.labels + other.labels,
+            self.network + other.network,
+            self.calibration + other.calibration,
+            self.true_rates + other.true_rates,
+            self.rates + other.rates,
+            (self.agreed[0] + other.agreed[0], self.agreed[1] + other.agreed[1]),
+        )
+
+
+@dataclass(frozen=True)
+class ImageLook:
+    """What a page tells of one image.
+
+    Attributes:
+        record: The image.
+        boxes: What labelling gave its boxes, in input order.
+        score: mIoU of object against background of Y_crf, 0..100; None without a true mask.
+        layers: Picture files by what they show, ``photo`` first; empty where the image is not in the gallery.
+        totals: Of this image.
+    """
+
+    record: ImageRecord
+    boxes: tuple[LabelledBox, ...]
+    score: float | None
+    layers: Mapping[str, bytes]
+    totals: Totals
+
+
+@dataclass(frozen=True)
+class LookJob:
+    """How to look at images; prepared once in every process.
+
+    Attributes:
+        dataset: The data set, for its classes.
+        labels: Its label folder.
+        network: A segmenter file or run folder; None: no network is shown.
+        shown: Ids of the images of the gallery.
+        colours: Of the class ids.
+        side: Longest side, in pixels, of pictures in the gallery.
+    """
+
+    dataset: BoxDataset
+    labels: Path
+    network: Path | None
+    shown: frozenset[str]
+    colours: Mapping[int, Colour]
+    side: int
+
+    def prepare(self) -> Callable[[ImageRecord], ImageLook]:
+        """What looks at one image; raises DataError if its files are missing or damaged."""
+        return _Looker(self)
+
+
+class _Looker:
+    def __init__(self, job: LookJob) -> None:
+        self._job = job
+        self._table = job.dataset.class_table
+        self._folder = LabelFolder(job.labels)
+        self._network, self._gamma = None, 1.0
+        if job.network is not None:
+            self._network, facts = load_segmenter(job.network)
+            self._gamma = facts.segment.gamma
+            self._network.eval()
+
+    def __call__(self, record: ImageRecord) -> ImageLook:
+        maps: dict[str, LabelMap] = {name: self._folder.label_map(name, record) for name in ("y_crf", "y_ret")}
+        confidence = _confidence(self._job.labels, record)
+        truth = semantic_truth(record, self._table)
+        boxes = self._folder.boxes(record)
+        totals = self._totals(record, boxes, maps, confidence, truth)
+        score = None if truth is None else json_number(foreground_miou(totals.labels))
+        if record.image_id not in self._job.shown:
+            return ImageLook(record, boxes, score, {}, totals)
+        image = open_record_image(record)
+        scales = {"confidence": confidence}
+        if self._network is not None:
+            maps["network"], scales["sigma"] = self._look_of_network(image, maps["y_crf"])
+            if truth is not None:
+                totals.network.update(maps["network"], truth)
+        if truth is not None:
+            maps["truth"] = truth
+        return ImageLook(record, boxes, score, self._layers(image, maps, scales), totals)
+
+    def _totals(
+        self,
+        record: ImageRecord,
+        boxes: tuple[LabelledBox, ...],
+        maps: Mapping[str, LabelMap],
+        confidence: npt.NDArray[np.float32],
+        truth: LabelMap | None,
+    ) -> Totals:
+        totals = Totals.of(self._job.dataset)
+        y_crf = maps["y_crf"]
+        inside = covered(record.boxes[~record.crowd], record.height, record.width)
+        totals.agreed = int(((y_crf == maps["y_ret"]) & inside).sum()), int(inside.sum())
+        for box, crowd in zip(boxes, record.crowd, strict=True):
+            if box.status == "ok" and not crowd:
+                totals.rates.rates[box.class_id].append(box.filling_rate)
+        if truth is not None:
+            totals.labels.update(y_crf, truth)
+            counted = inside & (truth != self._table.ignore_index) & (y_crf != self._table.ignore_index)
+            totals.calibration.update(confidence[counted], (y_crf == truth)[counted])
+            totals.true_rates.update_truth(record, self._table)
+        return totals
+
+    def _layers(
+        self, image: Picture, maps: Mapping[str, LabelMap], scales: Mapping[str, npt.NDArray[np.floating]]
+    ) -> dict[str, bytes]:
+        """The picture files of an image, from its label maps and its confidence maps."""
+        size = shown_size(image.shape[1], image.shape[0], self._job.side)
+        layers = {"photo": photo_layer(image, size)}
+        layers |= {name: class_layer(labels, self._job.colours, size) for name, labels in maps.items()}
+        layers["unreliable"] = unreliable_layer(np.asarray(maps["y_crf"] != maps["y_ret"]), size)
+        return layers | {name: confidence_layer(values, size) for name, values in scales.items()}
+
+    def _look_of_network(self, image: Picture, y_crf: LabelMap) -> tuple[LabelMap, npt.NDArray[np.floating]]:
+        """What the network sees at one scale and without CRF, and its confidence sigma in Y_crf (Eq. 12)."""
+        assert self._network is not None
+        cosine = mean_cosine(self._network, image)
+        labels = torch.from_numpy(y_crf.astype(np.int64))[None]
+        sigma = confidence_map(cosine, labels, gamma=self._gamma, ignore_index=self._table.ignore_index)
+        return cosine.argmax(1)[0].numpy().astype(self._table.label_dtype), sigma[0].numpy()
+
+
+def doubt(boxes: tuple[LabelledBox, ...]) -> float:
+    """How doubtful an image's labels are, 0..1: one minus the mean confidence of its boxes."""
+    return 1.0 - float(np.mean([box.confidence for box in boxes])) if boxes else 0.0
+
+
+def _confidence(labels: Path, record: ImageRecord) -> npt.NDArray[np.float32]:
+    path = labels / CONFIDENCE / f"{record.image_id}.png"
+    if not path.is_file():
+        raise DataError(f"{path}: is missing; run bana label again")
+    return (read_label_map(path, record.width, record.height) / np.float32(255)).astype(np.float32)

@@ -1,0 +1,49 @@
+"""How a documented command becomes one that runs here in a second or two: everything that differs from its text."""
+
+ADDED = {
+    "classify": "--preset TINY",
+    "label": "--labeler boxes --workers 1",
+    "segment": "--preset TINY --labeler boxes",
+    "run": "--preset TINY --workers 1",
+    "predict": "--scales 1 --no-flip --workers 1",
+    "predict objects": "--workers 1",
+    "report": "--workers 1",
+    "compare": "--sources box,wssl --sample 2 --labeler boxes --workers 1",
+    "tune": "--images 2 --trials 2 --labeler boxes --workers 1",
+}
+"""Options of a command, in the place of the same ones in its text; TINY is a preset of one epoch on small crops."""
+
+PLACEHOLDERS = {
+    "VOC2012": "DATA",
+    "s3://bucket/voc": "DATA",
+    "my.yaml": "TINY",
+    "RUN": "run",
+    "trained": "run",
+}
+"""Names in the text that stand for something else of the prepared folder (conftest.py)."""
+
+OBJECT_PAGES = ("docs/instances.md", "docs/howto/coco.md")
+"""Pages whose commands mean by ``network`` one that finds objects."""
+
+SPLITS = ("--split", "--val-split")
+"""Options whose value does not make a command another one; nor does that of ``--out``."""
+
+DATASETS = ("DATA", "COCO", "YOLO", "parts", "export")
+SLOW = ("classify", "segment", "run", "compare", "tune")
+"""Commands that train or compare: the same one on another data set is not run again."""
+
+NOT_RUN = {
+    "pip install *": "needs the network; that its extras exist is looked at",
+    "pytest": "is what runs this",
+    "bana demo": "labels 52 photographs; run on three by tests/report/test_demo_command.py",
+    "bana run demo --out *": "takes minutes; tests/pipeline/test_run_command.py runs the same on a tiny data set",
+    "bana reproduce *": "trains many networks; run by tests/pipeline/test_run_command.py",
+    "torchrun *": "several processes; run by tests/engine/test_processes.py and tests/label/test_merge.py",
+    "bana label * --engine ray *": "needs a cluster or a minute to start one; run by tests/label/test_ray_engine.py",
+    "RAY_ADDRESS=* bana label *": "needs a cluster; run by tests/label/test_ray_engine.py",
+    "bana label * --source fuse:sam,labeler *": "needs the files of a SAM; run by tests/label/sources/test_sam.py",
+    "bana compare * --sam-encoder *": "needs the files of a SAM; run by tests/label/sources/test_sam.py",
+    "bana label * --source gap *": "needs a classifier trained so; run by tests/label/sources/test_label_sources.py",
+    "python benchmarks/*": "measures for minutes or hours",
+}
+"""Patterns of commands that are not run here, each with the reason; that their options are known is looked at."""
