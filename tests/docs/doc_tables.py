@@ -37,6 +37,7 @@ NOT_RUN = {
     "pytest": "is what runs this",
     "bana demo": "labels 52 photographs; run on three by tests/report/test_demo_command.py",
     "bana run demo --out *": "takes minutes; tests/pipeline/test_run_command.py runs the same on a tiny data set",
+    "bana app *": "serves until it is stopped; run by tests/app/test_app_command.py",
     "bana reproduce *": "trains many networks; run by tests/pipeline/test_run_command.py",
     "torchrun *": "several processes; run by tests/engine/test_processes.py and tests/label/test_merge.py",
     "bana label * --engine ray *": "needs a cluster or a minute to start one; run by tests/label/test_ray_engine.py",

@@ -16,7 +16,7 @@ from types import FrameType
 import typer
 
 from bana import __version__
-from bana.cli import comparing, data, reporting, reproducing, stages, tuning, use, whole
+from bana.cli import comparing, data, reporting, reproducing, stages, tuning, use, whole, workbench
 from bana.cli.loudness import print_error, with_loudness
 from bana.errors import BanaError
 
@@ -82,6 +82,7 @@ for command in (
     use.predict,
     data.evaluate,
     use.export,
+    workbench.app,
     comparing.compare,
     reproducing.reproduce,
     reporting.report,

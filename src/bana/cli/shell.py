@@ -79,6 +79,13 @@ def exit_if_rejected(count: int, file: Path) -> None:
         raise typer.Exit(1)
 
 
+def data_or_demo(data: Path, format: str | None) -> tuple[Path, str | None]:
+    """Where the data set is and its format; of ``demo``, unless there is such a path, the photographs of bana."""
+    from bana.data.sample import FOLDER
+
+    return (FOLDER, "coco") if str(data) == "demo" and not data.exists() else (data, format)
+
+
 def chosen_device(name: str) -> str:
     """The device of that name; for ``auto`` a GPU if there is one."""
     if name != "auto":

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bana.cli.shell import chosen_device, console, exit_if_rejected, print_json, print_tables, processes
+from bana.cli.shell import (
+    chosen_device,
+    console,
+    data_or_demo,
+    exit_if_rejected,
+    print_json,
+    print_tables,
+    processes,
+)
 
 if TYPE_CHECKING:
     from bana.data.faults import OnError
@@ -57,20 +65,19 @@ def run(
 ) -> None:
     """From boxes to a trained network: classify, label, segment, evaluate; what is done and unchanged is skipped."""
     from bana.data.reading import read_dataset
-    from bana.data.sample import FOLDER
     from bana.engine.processes import Machine
     from bana.pipeline.recipe import Recipe
     from bana.pipeline.run import run_pipeline
     from bana.pipeline.tables import run_tables
     from bana.presets import load_preset
 
-    if str(data) == "demo" and not data.exists():
-        data, format, preset = FOLDER, "coco", preset or "small"
+    root, format = data_or_demo(data, format)
+    recipe = preset or ("lite0" if root == data else "small")
     device = chosen_device(device)
     result = run_pipeline(
-        read_dataset(data, split, format, cast("OnError", on_error)),
-        None if val_split is None else read_dataset(data, val_split, format, cast("OnError", on_error)),
-        load_preset(preset or "lite0", Recipe),
+        read_dataset(root, split, format, cast("OnError", on_error)),
+        None if val_split is None else read_dataset(root, val_split, format, cast("OnError", on_error)),
+        load_preset(recipe, Recipe),
         out,
         seed=seed,
         machine=Machine(device),

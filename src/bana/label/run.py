@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -25,7 +25,7 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask, encode_mask
 from bana.data.mirror import Images
-from bana.data.records import BoxDataset, ImageRecord, Rejected, covered, pixel_slices
+from bana.data.records import BoxDataset, ClassTable, ImageRecord, Rejected, covered, pixel_slices
 from bana.data.remote import AnyPath
 from bana.data.strict_json import json_lines
 from bana.data.writing import WriteReport
@@ -108,15 +108,9 @@ def label_dataset(
     each = _engine(engine)
     near = images is nullcontext and isinstance(out, Path)
     exports = _exports(formats, out, near)
-    facts = source.facts()
-    job = _Job(source, dataset.classes, _labelling(facts, dataset.classes), out, images)
+    manifest = manifest_of(source.facts(), dataset.class_table)
+    job = _Job(source, dataset.classes, manifest["labelling"], out, images)
     prepared = job.prepare()  # a faulty labeler is found before any process starts
-    manifest = {
-        "classes": list(dataset.classes),
-        "ignore_index": dataset.class_table.ignore_index,
-        "source": facts,
-        "labelling": job.labelling,
-    }
     write_manifest(out, manifest)
     faults = FaultLog(on_error)
     began = time.monotonic()
@@ -181,6 +175,21 @@ def _in_order(rejected: Sequence[Rejected], dataset: BoxDataset) -> list[Rejecte
     """The entries as the data set has their images, whether their faults were found before labelling or by it."""
     position = {record.image_id: number for number, record in enumerate(dataset)}
     return sorted(rejected, key=lambda entry: position[entry.image_id])
+
+
+def manifest_of(facts: Mapping[str, Any], table: ClassTable) -> dict[str, Any]:
+    """What ``labels.json`` says of labels: their classes, their source, and ``labelling``, a digest of both.
+
+    Args:
+        facts: Of the source, as SourceChoice.facts gives them.
+        table: The classes.
+    """
+    return {
+        "classes": list(table.names),
+        "ignore_index": table.ignore_index,
+        "source": facts,
+        "labelling": _labelling(facts, table.names),
+    }
 
 
 def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
@@ -262,7 +271,7 @@ class _Job:
         return _Prepared(self.source.open(self.classes, threads=1), self.labelling, self.out, self.images)
 
 
-def _labelling(source: dict[str, Any], classes: tuple[str, ...]) -> str:
+def _labelling(source: Mapping[str, Any], classes: tuple[str, ...]) -> str:
     """A digest of all that labels depend on but the images."""
     return hashlib.sha256(json.dumps([source, classes], sort_keys=True).encode()).hexdigest()
 

@@ -1,0 +1,84 @@
+"""How long the workbench takes to answer: opening an image, changing a box, painting, accepting.
+
+    python benchmarks/app.py DATA [--split val] [--images 20]
+
+Every image is opened as for the first time (its pixels read, its features computed, its boxes labelled), then its first
+box is moved by some pixels a few times, which labels the image anew from the features that are kept, then painted, then
+accepted. Times are those of the server, without the browser's. Nothing of DATA is changed; labels and reviews go to a
+folder that is removed. All on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import torch
+
+from bana.app.actions import Change, Edit, Paint, SetState
+from bana.app.views import review_view
+from bana.app.workbench import Shown, Workbench
+from bana.data.reading import read_dataset
+from bana.label.labeler import Labeler
+from bana.label.run import manifest_of
+from bana.label.sources.choose import SourceChoice
+
+_CHANGES = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--split")
+    parser.add_argument("--images", type=int, default=20)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    dataset = read_dataset(options.data, options.split)
+    source = SourceChoice()
+    labeler = source.open(dataset.classes, threads=1)
+    assert isinstance(labeler, Labeler)
+    with TemporaryDirectory() as folder:
+        bench = Workbench(dataset, labeler, manifest_of(source.facts(), dataset.class_table), Path(folder))
+        images = [record.image_id for record in dataset if len(record)][: options.images + 1]
+        times: dict[str, list[float]] = {}
+        visit(bench, images[0], {})  # the CRF is compiled
+        for image in images[1:]:
+            visit(bench, image, times)
+    print(f"{len(images) - 1} images of {options.data}, seconds: median and worst")
+    for what, values in times.items():
+        print(f"{what:32} {median(values):7.3f} {max(values):7.3f}   of {len(values)}")
+    ratio = median(times["open for the first time"]) / median(times["change a box"])
+    print(f"a change takes 1/{ratio:.1f} of the first opening: features are computed once")
+
+
+def visit(bench: Workbench, image: str, times: dict[str, list[float]]) -> None:
+    record = bench.record(image)
+    revision = 0
+
+    def timed(what: str, work: Callable[[], Shown]) -> Shown:
+        began = time.perf_counter()
+        shown = work()
+        review_view(record, shown)  # what the page is sent
+        times.setdefault(what, []).append(time.perf_counter() - began)
+        return shown
+
+    def act(what: str, action: Edit) -> None:
+        nonlocal revision
+        revision = timed(what, lambda: bench.act(image, revision, action)).review.revision
+
+    objects = timed("open for the first time", lambda: bench.show(image)).review.draft.objects
+    key = next(each.key for each in objects if not each.crowd)
+    x0, y0, x1, y1 = record.boxes[key].tolist()
+    for step in range(1, _CHANGES + 1):
+        act("change a box", Change(do="change", key=key, box=(max(x0 - 2 * step, 0), max(y0 - 2 * step, 0), x1, y1)))
+    before = record.height * int((x0 + x1) / 2) + int((y0 + y1) / 2)  # pixels, column by column
+    act("paint a stroke", Paint(do="paint", key=key, runs=[before, 10, record.width * record.height - before - 10]))
+    act("accept", SetState(do="state", state="accepted"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The workbench: a page to look at labels, correct their boxes and masks, and accept or reject them."""

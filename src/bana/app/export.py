@@ -1,0 +1,141 @@
+"""Writing what was reviewed: in the formats that other tools read, or for ``bana segment`` to train on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bana.app.painting import label_maps, masks_of
+from bana.app.workbench import Workbench
+from bana.data.convert import DEFAULT_SPLIT, writer
+from bana.data.images import open_record_image
+from bana.data.masks import decode_mask
+from bana.data.records import BoolArray, FloatArray, ImageRecord, pixel_slices
+from bana.data.writing import WriteReport, whole_folder
+from bana.errors import DataError
+from bana.label.assembly import assemble
+from bana.label.output import input_digest, write_labels, write_manifest
+from bana.label.run import crowd_pixels
+from bana.label.scene import Scene
+
+Which = Literal["accepted", "not_rejected"]
+Format = Literal["coco", "yolo", "labelme", "voc", "training"]
+
+EXPORTS = "exports"
+DATA, LABELS = "data", "labels"
+"""Folders of an export for training."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        folder: That holds it.
+        images: How many.
+        objects: How many.
+        lost: What the format cannot hold, and of how many objects.
+    """
+
+    folder: Path
+    images: int
+    objects: int
+    lost: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The export for JSON."""
+        return {**vars(self), "folder": str(self.folder)}
+
+
+def export(bench: Workbench, format: Format, which: Which) -> Export:
+    """Write the reviewed images, with their photographs, to a new folder in ``exports``.
+
+    Args:
+        bench: The images.
+        format: Of a data set; ``training``: a folder with ``data``, a COCO data set of the corrected boxes, and
+            ``labels``, the corrected labels as ``bana label`` writes them.
+        which: Images that were accepted, or all that are labelled and were not rejected.
+
+    Raises:
+        DataError: If there are none, or one cannot be read.
+        OutputError: If they cannot be written.
+    """
+    chosen = _chosen(bench, which)
+    if not chosen:
+        remedy = "accept some first" if which == "accepted" else "wait until some are labelled"
+        raise DataError(f"nothing to export: no image is {which.replace('_', ' ')}; {remedy}")
+    out = _free(bench.folder / EXPORTS, format)
+    with whole_folder(out, overwrite=False) as folder:
+        if format == "training":
+            report = _write(bench, "coco", chosen, folder / DATA)
+            _write_labels(bench, chosen, folder / LABELS)
+        else:
+            report = _write(bench, format, chosen, folder)
+    return Export(out, report.images, report.objects, dict(report.lost))
+
+
+def reviewed(bench: Workbench, image_id: str) -> ImageRecord:
+    """An image with its boxes and masks as they are reviewed."""
+    draft = bench.review(image_id).draft
+    return draft.record(bench.record(image_id), masks_of(draft))
+
+
+def _chosen(bench: Workbench, which: Which) -> list[str]:
+    """The ids of the images that are wanted, in order."""
+    labelled = [image_id for image_id in bench.image_ids() if bench.is_labelled(image_id)]
+    states = {image_id: bench.review(image_id).draft.state for image_id in labelled}
+    return [
+        each for each in labelled if (states[each] == "accepted" if which == "accepted" else states[each] != "rejected")
+    ]
+
+
+def _free(folder: Path, name: str) -> Path:
+    """The first of ``name-1``, ``name-2``, ... that is not there."""
+    number = 1
+    while (folder / f"{name}-{number}").exists():
+        number += 1
+    return folder / f"{name}-{number}"
+
+
+def _write(bench: Workbench, format: str, chosen: list[str], out: Path) -> WriteReport:
+    records: Iterator[ImageRecord] = (reviewed(bench, image_id) for image_id in chosen)
+    split = bench.dataset.split or DEFAULT_SPLIT
+    return writer(format)(records, bench.dataset.class_table, out, Path(split).name)
+
+
+def _write_labels(bench: Workbench, chosen: list[str], out: Path) -> None:
+    """Write the labels of the images as ``bana label`` does, so that all that reads those reads these."""
+    table = bench.dataset.class_table
+    source = {"name": "review", "of": bench.labelling}
+    labelling = hashlib.sha256(json.dumps([source, table.names]).encode()).hexdigest()
+    manifest = {"classes": list(table.names), "ignore_index": table.ignore_index, "source": source}
+    write_manifest(out, manifest | {"labelling": labelling})
+    for image_id in chosen:
+        draft = bench.review(image_id).draft
+        rles = masks_of(draft)
+        record = draft.record(bench.record(image_id), rles)
+        y_crf, y_ret = label_maps(record, draft, rles, table)
+        masks: BoolArray = np.array([decode_mask(rle, record.height, record.width) for rle in rles])
+        confidence = np.ones(y_crf.shape, dtype=np.float32)
+        if draft.state != "accepted":
+            confidence = _box_confidence(record, [each.confidence for each in draft.objects])
+        image = open_record_image(record)
+        ignored = crowd_pixels(record)
+        scene = Scene(image, record.boxes, record.class_ids, record.crowd, ignored, len(table))
+        labels = assemble(scene, table, y_crf, y_ret, confidence, masks=masks)
+        write_labels(out, record, labels, input_digest(record, labelling))
+
+
+def _box_confidence(record: ImageRecord, confidences: list[float]) -> FloatArray:
+    """The confidence of each object over its box (H, W), the least where boxes overlap; 1 outside all of them."""
+    confidence = np.ones((record.height, record.width), dtype=np.float32)
+    for box, value in zip(record.boxes, confidences, strict=True):
+        region = pixel_slices(box)
+        confidence[region] = np.minimum(confidence[region], value)
+    return confidence

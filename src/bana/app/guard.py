@@ -1,0 +1,121 @@
+"""What every request has to be, and what every answer says to the browser.
+
+The server listens on this machine only, but any page that is open in a browser there can send requests to it. So the
+Host has to be this server's (else a name that is made to lead here could read answers), what changes anything has to
+come from its own page (Origin), and bodies have a size that they may not exceed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_SAFE = {"GET", "HEAD"}
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+_HEADERS = (
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+
+class _TooLargeError(Exception):
+    """A body has more bytes than it may have."""
+
+
+class Guard:
+    """An ASGI application in front of another.
+
+    Args:
+        app: The other.
+        port: That the server listens on.
+        most_bytes: Of a body.
+    """
+
+    def __init__(self, app: ASGIApp, port: int, most_bytes: int) -> None:
+        self._app = app
+        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
+        self._most_bytes = most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or let the application answer."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # a web socket, of which there are none
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        refusal = self._refusal(scope)
+        begun = False
+
+        async def marked(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        if refusal is not None:
+            await _answer(marked, *refusal)
+            return
+        try:
+            await self._app(scope, self._bounded(receive), marked)
+        except _TooLargeError:
+            if not begun:
+                await _answer(marked, 413, "the request is too large")
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = scope["headers"]
+        hosts = _values(headers, b"host")
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
+            return 403, "this server answers to 127.0.0.1 and localhost only"
+        if scope["method"] not in _SAFE:
+            origins = _values(headers, b"origin")
+            if len(origins) != 1 or origins[0] != f"http://{hosts[0]}":
+                return 403, "changes are made from this server's own page only"
+        for length in _values(headers, b"content-length"):
+            if not length.isdecimal() or int(length) > self._most_bytes:
+                return 413, "the request is too large"
+        return None
+
+    def _bounded(self, receive: Receive) -> Receive:
+        received = 0
+
+        async def bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._most_bytes:
+                raise _TooLargeError
+            return message
+
+        return bounded
+
+
+def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in headers if key == name]
+
+
+async def _answer(send: Send, status: int, detail: str) -> None:
+    body = json.dumps({"detail": detail}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

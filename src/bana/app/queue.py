@@ -1,0 +1,126 @@
+"""The queue: a line of facts about every image, most doubtful first, and labelling ahead of the person."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bana.app.drafts import Draft, State
+from bana.app.workbench import Workbench
+from bana.errors import BanaError
+
+_AHEAD = 8
+"""Images that wait to be opened before they are asked for."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image in the queue.
+
+    Attributes:
+        image_id: Of the image.
+        state: Of its review.
+        confidence: Mean of its objects, 0..1; None where it is not labelled yet, or has no objects.
+        class_ids: Of its objects, sorted, each once.
+        boxes: How many objects there are.
+        labelled: Whether it has labels.
+        fault: Why it cannot be used; empty if it can.
+    """
+
+    image_id: str
+    state: State
+    confidence: float | None
+    class_ids: tuple[int, ...]
+    boxes: int
+    labelled: bool
+    fault: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row for JSON."""
+        return {**vars(self)}
+
+
+class Queue:
+    """The rows of all images, kept up to date; a thread of its own opens and labels images ahead.
+
+    Args:
+        bench: The images.
+    """
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._lock = threading.Lock()
+        self._rows = {image_id: self._first_row(image_id) for image_id in bench.image_ids()}
+        self._wanted: deque[str] = deque(maxlen=_AHEAD)
+        self._unlabelled = deque(row.image_id for row in self._rows.values() if not row.labelled and not row.fault)
+        self._news, self._ended = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="bana-ahead", daemon=True)
+
+    def start(self) -> None:
+        """Begin to label ahead."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End that, after the image that is in work."""
+        self._ended.set()
+        self._news.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def rows(self) -> list[Row]:
+        """All rows, the least confident first; what has no confidence last, in the data set's order."""
+        with self._lock:
+            rows = list(self._rows.values())
+        return sorted(rows, key=lambda row: 2.0 if row.confidence is None else row.confidence)
+
+    def note(self, image_id: str, draft: Draft) -> None:
+        """Bring an image's row up to date."""
+        row = Row(image_id, draft.state, draft.confidence, draft.class_ids, len(draft.objects), True)
+        with self._lock:
+            self._rows[image_id] = row
+
+    def ahead(self, image_ids: Sequence[str]) -> None:
+        """Open these images soon, the first of them first."""
+        self._wanted.extend(image_id for image_id in image_ids[:_AHEAD])
+        self._news.set()
+
+    def _first_row(self, image_id: str) -> Row:
+        """The row of what is in the folder; nothing is labelled for it."""
+        record = self._bench.record(image_id)
+        class_ids = tuple(sorted(set(record.class_ids.tolist())))
+        try:
+            if not self._bench.is_labelled(image_id):
+                return Row(image_id, "todo", None, class_ids, len(record), False)
+            confidence, state, class_ids, boxes = self._bench.summary(image_id)
+        except BanaError as error:
+            return Row(image_id, "todo", None, class_ids, len(record), False, str(error))
+        return Row(image_id, state, confidence, class_ids, boxes, True)
+
+    def _work(self) -> None:
+        while not self._ended.is_set():
+            self._news.clear()
+            if self._wanted:
+                image_id = self._wanted.popleft()
+            elif self._unlabelled:
+                image_id = self._unlabelled.popleft()
+                if self._rows[image_id].labelled:
+                    continue
+            else:
+                self._news.wait()
+                continue
+            self._prepare(image_id)
+
+    def _prepare(self, image_id: str) -> None:
+        try:
+            self._bench.open(image_id)
+            draft = self._bench.review(image_id).draft
+            if not self._rows[image_id].labelled:  # else the row is the page's, which may have gone on since
+                self.note(image_id, draft)
+        except (BanaError, MemoryError) as error:
+            with self._lock:
+                self._rows[image_id] = Row(
+                    **vars(self._rows[image_id]) | {"fault": str(error) or "too large for the memory"}
+                )

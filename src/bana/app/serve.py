@@ -1,0 +1,83 @@
+"""Starting and ending the workbench."""
+
+from __future__ import annotations
+
+import socket
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Timer
+
+import torch
+import uvicorn
+
+from bana.app.queue import Queue
+from bana.app.server import create_app
+from bana.app.workbench import Workbench
+from bana.data.alone import alone_in
+from bana.data.records import BoxDataset
+from bana.errors import SettingsError
+from bana.label.labeler import Labeler
+from bana.label.run import manifest_of
+from bana.label.sources.choose import SourceChoice
+
+HOST = "127.0.0.1"
+
+
+def serve(
+    dataset: BoxDataset,
+    source: SourceChoice,
+    folder: Path,
+    *,
+    port: int,
+    open_browser: bool,
+    tell: Callable[[str], None],
+) -> None:
+    """Serve the workbench on this machine until it is told to end.
+
+    Args:
+        dataset: Images with boxes.
+        source: A labeler.
+        folder: Of the labels; gets reviews, uploads and exports.
+        port: To listen on; 0: any that is free.
+        open_browser: Whether to open the page.
+        tell: Called with the page's address once it can be opened.
+
+    Raises:
+        DataError: If the folder's labels are of other classes, or something in it is damaged.
+        LabelerError: If the labeler is missing or damaged.
+        OutputError: If another process works in the folder, or it cannot be written.
+        SettingsError: If the port is taken.
+    """
+    torch.set_num_threads(1)  # as bana label labels: the same bits, and a core for each of two images
+    manifest = manifest_of(source.facts(), dataset.class_table)
+    labeler = source.open(dataset.classes, threads=1)
+    assert isinstance(labeler, Labeler)
+    with alone_in(folder), _listening(port) as listener:
+        bench = Workbench(dataset, labeler, manifest, folder)
+        queue = Queue(bench)
+        number: int = listener.getsockname()[1]
+        address = f"http://{HOST}:{number}/"
+        config = uvicorn.Config(create_app(bench, queue, number), log_level="warning", access_log=False)
+        queue.start()
+        try:
+            tell(address)
+            if open_browser:
+                Timer(0.5, webbrowser.open, [address]).start()
+            with suppress(KeyboardInterrupt):  # that is how a person ends it
+                uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            queue.stop()
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise SettingsError(f"--port {port}: cannot be listened on ({error}); choose another, or 0 for any") from error
+    return listener

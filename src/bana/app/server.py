@@ -1,0 +1,152 @@
+"""The page and what it asks for, over HTTP."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import Field
+
+from bana.app.actions import Action, Body
+from bana.app.export import Format, Which, export
+from bana.app.guard import Guard
+from bana.app.queue import Queue
+from bana.app.uploads import MOST_BYTES
+from bana.app.views import bench_view, photograph, review_view, thumbnail
+from bana.app.workbench import Shown, StaleError, UnknownImageError, Workbench
+from bana.data.images import open_record_image
+from bana.errors import BanaError, OutputError
+
+_THUMBNAILS = 2000
+"""That are kept in memory, some 10 kB each."""
+
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+_STATUS: dict[type[BanaError], int] = {UnknownImageError: 404, StaleError: 409, OutputError: 507}
+
+ImageId = Annotated[str, Field(max_length=4096)]
+Image = Annotated[str, Query(max_length=4096)]
+
+
+class Act(Body):
+    """An action on an image, of which the page knows this revision."""
+
+    image: ImageId
+    revision: int
+    action: Action
+
+
+class Ahead(Body):
+    """Images that will be opened soon."""
+
+    images: Annotated[list[ImageId], Field(max_length=8)]
+
+
+class Wanted(Body):
+    """An export."""
+
+    format: Format
+    which: Which
+
+
+def create_app(bench: Workbench, queue: Queue, port: int) -> FastAPI:
+    """The application: the page, the images, and what can be done with them.
+
+    Args:
+        bench: The images.
+        queue: Of the same images.
+        port: That it is served on.
+    """
+    app = FastAPI(title="bana", openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(Guard, port=port, most_bytes=MOST_BYTES)
+    app.add_exception_handler(BanaError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    _serve_files(app)
+    _serve_images(app, bench, queue)
+    _serve_actions(app, bench, queue)
+    return app
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
+    return JSONResponse({"detail": str(error)}, status)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]  # what was sent is not sent back: it may be long, and no JSON
+    return JSONResponse({"detail": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"}, 422)
+
+
+def _serve_files(app: FastAPI) -> None:
+    """The page's own files, read once: a request names one of them, never a path."""
+    folder = files("bana.app") / "static"
+    contents = {each.name: each.read_bytes() for each in folder.iterdir()}
+
+    @app.get("/")
+    def page() -> Response:
+        return static("index.html")
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in contents:
+            raise UnknownImageError(f"{name!r:.200}: no such file")
+        return Response(contents[name], media_type=_TYPES[name[name.rindex(".") :]])
+
+
+def _serve_images(app: FastAPI, bench: Workbench, queue: Queue) -> None:
+    @lru_cache(_THUMBNAILS)
+    def small(image_id: str) -> bytes:
+        return thumbnail(open_record_image(bench.record(image_id)))
+
+    @app.get("/api/bench")
+    def about() -> dict[str, Any]:
+        return bench_view(bench)
+
+    @app.get("/api/images")
+    def images() -> list[dict[str, Any]]:
+        return [row.as_dict() for row in queue.rows()]
+
+    @app.get("/api/photograph")
+    def large(image: Image) -> Response:
+        return Response(photograph(bench.open(image).image), media_type="image/jpeg")
+
+    @app.get("/api/thumbnail")
+    def thumb(image: Image) -> Response:
+        bench.record(image)
+        return Response(small(image), media_type="image/jpeg")
+
+    @app.get("/api/review")
+    def review(image: Image) -> dict[str, Any]:
+        return noted(image, bench.show(image))
+
+    @app.post("/api/act")
+    def act(body: Act) -> dict[str, Any]:
+        return noted(body.image, bench.act(body.image, body.revision, body.action))
+
+    def noted(image: str, shown: Shown) -> dict[str, Any]:
+        queue.note(image, shown.review.draft)
+        return review_view(bench.record(image), shown)
+
+
+def _serve_actions(app: FastAPI, bench: Workbench, queue: Queue) -> None:
+    @app.post("/api/ahead")
+    def ahead(body: Ahead) -> dict[str, Any]:
+        queue.ahead([bench.record(image).image_id for image in body.images])
+        return {}
+
+    @app.post("/api/export")
+    def write(body: Wanted) -> dict[str, Any]:
+        return export(bench, body.format, body.which).as_dict()
+
+    @app.post("/api/upload")
+    async def upload(request: Request, name: Annotated[str, Query(max_length=500)]) -> dict[str, Any]:
+        content = await request.body()
+        record = await run_in_threadpool(bench.upload, name, content)
+        await run_in_threadpool(lambda: queue.note(record.image_id, bench.review(record.image_id).draft))
+        return {"image": record.image_id}

@@ -1,0 +1,173 @@
+// The picture: photograph, masks in their classes' colours, doubtful pixels hatched, boxes.
+
+import { bitmap, decode, regionOf } from "./masks.js";
+import { classOf, on, state } from "./state.js";
+import { HANDLES, handlePlaces } from "./tools.js";
+import { onStage, refit, view } from "./view.js";
+
+const INK = "#16181d";
+const canvas = document.getElementById("canvas");
+const context = canvas.getContext("2d");
+
+let layers = []; // {key, region, canvas} of each mask
+let doubt = null; // a canvas of the image's size
+let asked = false;
+
+const rgb = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+
+function build() {
+  const { review, options } = state;
+  if (!review) return;
+  const { width, height } = review;
+  layers = review.objects
+    .filter((each) => !each.crowd)
+    .map((each) => {
+      const region = regionOf(each.box, width, height);
+      const pixels = decode(each.mask, height, region);
+      return { key: each.key, region, canvas: bitmap(pixels, region, rgb(classOf(each.class_id).colour), options.opacity / 100) };
+    });
+  const whole = { x: 0, y: 0, width, height };
+  doubt = bitmap(decode(review.doubtful, height, whole), whole, [0, 0, 0], 1);
+  canvas.setAttribute("aria-label", describe());
+  ask();
+}
+
+function describe() {
+  const { review } = state;
+  const names = review.objects.map((each) => classOf(each.class_id).name);
+  return `${review.image}, ${review.width} by ${review.height} pixels, ${names.length} boxes: ${names.join(", ") || "none"}`;
+}
+
+// Ask for the picture to be drawn; however often that is, it is drawn once a frame.
+function ask() {
+  if (asked) return;
+  asked = true;
+  requestAnimationFrame(draw);
+}
+
+function draw() {
+  asked = false;
+  const ratio = devicePixelRatio;
+  const { width, height } = canvas.getBoundingClientRect();
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+  }
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  if (!state.review || !state.photograph) return;
+  context.imageSmoothingEnabled = view.scale < 3;
+  context.drawImage(state.photograph, ...onStage([0, 0, state.review.width, state.review.height]));
+  context.imageSmoothingEnabled = false;
+  layers.forEach(drawLayer);
+  if (state.options.doubts && state.options.opacity) drawDoubt(ratio);
+  if (state.ghost?.canvas) drawLayer(state.ghost);
+  drawBoxes();
+  if (["brush", "erase"].includes(state.tool) && state.pointer) drawBrush(...state.pointer);
+}
+
+function drawBrush(x, y) {
+  for (const [style, width] of [[INK, 3], ["#fff", 1.5]]) {
+    context.beginPath();
+    context.arc(x, y, state.options.brush * view.scale, 0, 2 * Math.PI);
+    context.strokeStyle = style;
+    context.lineWidth = width;
+    context.stroke();
+  }
+}
+
+function drawLayer({ region, canvas: picture }) {
+  const { x, y, width, height } = region;
+  context.drawImage(picture, ...onStage([x, y, x + width, y + height]));
+}
+
+// Stripes of a width on the screen, whatever the zoom: the doubtful pixels are the stencil.
+function drawDoubt(ratio) {
+  const stencil = new OffscreenCanvas(canvas.width, canvas.height);
+  const on = stencil.getContext("2d");
+  on.imageSmoothingEnabled = false;
+  on.setTransform(ratio, 0, 0, ratio, 0, 0);
+  on.drawImage(doubt, ...onStage([0, 0, doubt.width, doubt.height]));
+  on.globalCompositeOperation = "source-in";
+  on.fillStyle = on.createPattern(stripes(), "repeat");
+  on.setTransform(1, 0, 0, 1, 0, 0);
+  on.fillRect(0, 0, stencil.width, stencil.height);
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.drawImage(stencil, 0, 0);
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+}
+
+function stripes() {
+  const side = 8;
+  const tile = new OffscreenCanvas(side, side);
+  const on = tile.getContext("2d");
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < side; x++) {
+      const step = (x + y) % side;
+      on.fillStyle = step < 2 ? "rgb(255 221 51 / 0.8)" : step < 4 ? "rgb(22 24 29 / 0.55)" : "transparent";
+      on.fillRect(x, y, 1, 1);
+    }
+  }
+  return tile;
+}
+
+function shownBoxes() {
+  const { review, ghost } = state;
+  const boxes = review.objects.map((each) => (ghost?.box && ghost.key === each.key ? { ...each, ...ghost } : each));
+  return ghost?.box && ghost.key === null ? [...boxes, ghost] : boxes;
+}
+
+function drawBoxes() {
+  const boxes = shownBoxes();
+  const chosen = boxes.find((each) => each.key === state.selected);
+  for (const each of boxes) if (each !== chosen) drawBox(each, false);
+  if (chosen) drawBox(chosen, true);
+}
+
+function drawBox({ box, class_id, crowd }, chosen) {
+  const { name, colour } = classOf(class_id);
+  const [x, y, width, height] = onStage(box);
+  context.setLineDash(crowd ? [6, 4] : []);
+  context.strokeStyle = INK;
+  context.lineWidth = chosen ? 5 : 3.5;
+  context.strokeRect(x, y, width, height);
+  context.strokeStyle = colour;
+  context.lineWidth = chosen ? 3 : 1.5;
+  context.strokeRect(x, y, width, height);
+  context.setLineDash([]);
+  drawName(crowd ? `${name} (crowd)` : name, colour, x, y, chosen ? Infinity : width);
+  if (chosen && !crowd && state.tool === "box") drawHandles(box);
+}
+
+function drawName(name, colour, x, y, room) {
+  context.font = "600 12px system-ui, sans-serif";
+  const wanted = context.measureText(name).width + 8;
+  if (wanted > 2 * room) return; // too little of it could be read
+  const width = Math.min(wanted, room + 4);
+  context.save();
+  context.beginPath();
+  context.rect(x - 2, y - 17, width, 17);
+  context.clip();
+  context.fillStyle = colour;
+  context.fillRect(x - 2, y - 17, width, 17);
+  context.fillStyle = INK;
+  context.fillText(name, x + 2, y - 4);
+  context.restore();
+}
+
+function drawHandles(box) {
+  context.fillStyle = "#fff";
+  context.strokeStyle = INK;
+  context.lineWidth = 1.5;
+  for (const name of HANDLES) {
+    const [x, y] = handlePlaces(box)[name];
+    context.fillRect(x - 4, y - 4, 8, 8);
+    context.strokeRect(x - 4, y - 4, 8, 8);
+  }
+}
+
+export function startDrawing() {
+  on("review opacity", build);
+  on("selection view tool ghost options", ask);
+  new ResizeObserver(refit).observe(canvas);
+}

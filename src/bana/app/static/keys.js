@@ -1,0 +1,139 @@
+// The shortcuts: one table for the keyboard and for the list that is shown.
+
+import { chooseClass, numbered } from "./side.js";
+import { act, decide, emit, neighbour, on, open, select, selectedObject, set, state } from "./state.js";
+import { holdSpace, moved, tidy } from "./tools.js";
+import { fit, zoom } from "./view.js";
+
+const place = (id) => document.getElementById(id);
+
+export const TOOLS = [
+  ["box", "Box", "b"],
+  ["brush", "Brush", "p"],
+  ["erase", "Eraser", "e"],
+  ["hand", "Move", "h"],
+];
+
+export const chooseTool = (tool) => set({ tool }, "tool");
+
+export function setBrush(size) {
+  state.options.brush = Math.min(60, Math.max(1, Math.round(size)));
+  emit("options");
+}
+
+async function go(by) {
+  const image = neighbour(by);
+  if (image) await open(image);
+}
+
+function cycle(by) {
+  const keys = (state.review?.objects ?? []).map((each) => each.key);
+  if (!keys.length) return;
+  const here = keys.indexOf(state.selected);
+  select(keys[here < 0 ? (by > 0 ? 0 : keys.length - 1) : (here + by + keys.length) % keys.length]);
+}
+
+function toggleMasks() {
+  const { options } = state;
+  options.before = options.opacity || options.before || 45;
+  options.opacity = options.opacity ? 0 : options.before;
+  ["options", "opacity"].forEach(emit);
+}
+
+function insert() {
+  const { width, height } = state.review;
+  act({ do: "add", class_id: state.classId, box: tidy([width / 4, height / 4, (width * 3) / 4, (height * 3) / 4]) });
+}
+
+// The arrow keys change the box at once, and it is labelled anew when they rest.
+let nudge = null;
+let timer = 0;
+
+function arrow(dx, dy, resizes) {
+  const object = selectedObject();
+  if (!object || object.crowd) return;
+  const from = nudge?.key === object.key ? nudge.box : object.box;
+  const [x0, y0, x1, y1] = from;
+  const box = resizes ? tidy([x0, y0, Math.max(x0 + 1, x1 + dx), Math.max(y0 + 1, y1 + dy)]) : moved(from, dx, dy);
+  nudge = { key: object.key, box, class_id: object.class_id };
+  set({ ghost: nudge }, "ghost");
+  clearTimeout(timer);
+  timer = setTimeout(sendNudge, 300);
+}
+
+function sendNudge() {
+  if (!nudge) return;
+  const { key, box } = nudge;
+  nudge = null;
+  clearTimeout(timer);
+  act({ do: "change", key, box });
+}
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+// [what is shown, what it does, keys, action]; a key with + is pressed with Control (or Command).
+export const SHORTCUTS = [
+  ["Enter", "accept the image, and go on", ["Enter"], () => decide("accepted")],
+  ["X", "reject the image, and go on", ["x"], () => decide("rejected")],
+  ["J / K", "next, previous image", ["j"], () => go(1)],
+  [null, null, ["k"], () => go(-1)],
+  ["Ctrl-Z", "undo", ["+z"], () => act({ do: "undo" })],
+  ["Ctrl-Shift-Z", "redo (also Ctrl-Y)", ["+Z", "+y"], () => act({ do: "redo" })],
+  ...TOOLS.map(([tool, name, key]) => [key.toUpperCase(), `tool: ${name.toLowerCase()}`, [key], () => chooseTool(tool)]),
+  ["[ and ]", "smaller, larger brush", ["["], () => setBrush(state.options.brush / 1.25 - 0.5)],
+  [null, null, ["]"], () => setBrush(state.options.brush * 1.25 + 0.5)],
+  ["1 to 9", "class of the chosen box, or of new ones", [..."123456789"], (key) => numbered()[key - 1] && chooseClass(numbered()[key - 1].id)],
+  ["C", "search the classes", ["c"], () => place("class-search").focus()],
+  [". and ,", "choose the next, previous box", ["."], () => cycle(1)],
+  [null, null, [","], () => cycle(-1)],
+  ["Arrows", "move the chosen box by 1 pixel (Shift: 10); with Alt its size", Object.keys(ARROWS), null],
+  ["I", "insert a box in the middle", ["i"], insert],
+  ["Del", "delete the chosen box", ["Delete", "Backspace"], () => selectedObject() && act({ do: "delete", key: state.selected })],
+  ["Esc", "choose no box", ["Escape"], () => select(null)],
+  ["Wheel, + and −", "zoom", ["+", "="], () => zoom(1.25)],
+  [null, null, ["-"], () => zoom(0.8)],
+  ["Space-drag", "move the view", [" "], null],
+  ["0", "fit the image", ["0"], fit],
+  ["M", "masks on, off", ["m"], toggleMasks],
+  ["D", "doubtful pixels on, off", ["d"], () => {
+    state.options.doubts = !state.options.doubts;
+    emit("options");
+  }],
+  ["U", "add a photograph (or drop it, or paste it)", ["u"], () => place("upload-file").click()],
+  ["?", "this list", ["?"], () => place("help").showModal()],
+];
+
+const ACTIONS = new Map(SHORTCUTS.flatMap(([, , keys, action]) => keys.map((key) => [key, action])));
+
+const isTyping = (target) => target.matches("input:not([type=range], [type=checkbox]), select, textarea");
+
+function pressed(event) {
+  if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  const control = event.ctrlKey || event.metaKey;
+  const key = event.key.length === 1 && !(control && event.shiftKey) ? event.key.toLowerCase() : event.key;
+  if (ARROWS[key] && !event.target.matches("input")) {
+    const by = event.shiftKey ? 10 : 1;
+    if (!selectedObject()) return;
+    event.preventDefault();
+    arrow(ARROWS[key][0] * by, ARROWS[key][1] * by, event.altKey);
+    return;
+  }
+  if (event.altKey) return;
+  const onButton = event.target.matches("button, a") && (key === "Enter" || key === " ");
+  if (onButton) return; // it presses the button
+  if (key === " ") {
+    event.preventDefault();
+    holdSpace(true);
+    return;
+  }
+  const action = ACTIONS.get(control ? `+${event.shiftKey ? event.key.toUpperCase() : key}` : key);
+  if (!action) return;
+  event.preventDefault();
+  action(event.key);
+}
+
+export function startKeys() {
+  on("leave", sendNudge);
+  window.addEventListener("keydown", pressed);
+  window.addEventListener("keyup", (event) => event.key === " " && holdSpace(false));
+}

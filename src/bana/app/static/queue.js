@@ -1,0 +1,107 @@
+// The queue: thumbnails, what is to be done, filters.
+
+import { thumbnailUrl } from "./api.js";
+import { classOf, emit, loadRows, on, OPEN, open, set, state, visibleRows } from "./state.js";
+
+const PAGE = 60; // rows that are made at a time
+const place = (id) => document.getElementById(id);
+const list = place("rows");
+let made = PAGE;
+
+const STATES = { todo: "to do", edited: "edited", accepted: "accepted", rejected: "rejected" };
+
+export function element(kind, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(kind), properties);
+  made.append(...children);
+  return made;
+}
+
+const facts = (row) => {
+  if (row.fault) return "cannot be used";
+  if (!row.labelled) return "not labelled yet";
+  const sure = row.confidence === null ? "" : ` · ${Math.round(row.confidence * 100)} %`;
+  return `${row.boxes} ${row.boxes === 1 ? "box" : "boxes"}${sure}`;
+};
+
+function make(row) {
+  const text = element(
+    "span",
+    { className: "text" },
+    element("span", { className: "name", textContent: row.image_id }),
+    element("span", { className: "facts", textContent: facts(row) }),
+    element("span", { className: `badge ${row.state}`, textContent: STATES[row.state] }),
+  );
+  const picture = element("img", { alt: "", loading: "lazy", width: 72, height: 54 });
+  if (!row.fault) picture.src = thumbnailUrl(row.image_id);
+  const button = element("button", { type: "button", title: row.fault || row.image_id, onclick: () => open(row.image_id) }, picture, text);
+  button.dataset.image = row.image_id;
+  return element("li", {}, button);
+}
+
+// Rows are kept as they are where nothing of them has changed, so that thumbnails do not flicker and focus stays.
+function render() {
+  const rows = visibleRows();
+  const here = rows.findIndex((row) => row.image_id === state.review?.image);
+  made = Math.max(made, here + 1);
+  const old = new Map([...list.children].map((item) => [item.dataset.facts, item]));
+  const items = rows.slice(0, made).map((row) => {
+    const known = JSON.stringify(row);
+    const item = old.get(known) ?? make(row);
+    item.dataset.facts = known;
+    const isCurrent = row.image_id === state.review?.image;
+    if (isCurrent) item.firstChild.setAttribute("aria-current", "true");
+    else item.firstChild.removeAttribute("aria-current");
+    return item;
+  });
+  const same = items.length === list.children.length && items.every((item, index) => item === list.children[index]);
+  if (!same) {
+    const focused = document.activeElement?.dataset?.image;
+    list.replaceChildren(...items);
+    if (focused) [...list.querySelectorAll("button")].find((each) => each.dataset.image === focused)?.focus();
+  }
+  summarise(rows);
+}
+
+function summarise(rows) {
+  const done = state.rows.filter((row) => !OPEN.includes(row.state)).length;
+  const accepted = state.rows.filter((row) => row.state === "accepted").length;
+  place("progress").max = Math.max(1, state.rows.length);
+  place("progress").value = done;
+  place("progress-text").textContent = `${done} of ${state.rows.length} done, ${accepted} accepted`;
+  const unlabelled = state.rows.filter((row) => !row.labelled && !row.fault).length;
+  place("queue-count").textContent = `${rows.length} shown${unlabelled ? `, ${unlabelled} not labelled yet` : ", most doubtful first"}`;
+  const doubts = state.rows.map((row) => row.confidence ?? 2);
+  place("sort").hidden = doubts.every((value, index) => !index || doubts[index - 1] <= value);
+}
+
+export const isWaiting = () => state.rows.some((row) => !row.labelled && !row.fault);
+
+function scrollToCurrent() {
+  list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+export function startQueue() {
+  const filter = (changes) => {
+    Object.assign(state.filter, changes);
+    made = PAGE;
+    emit("rows");
+  };
+  place("filter-state").onchange = (event) => filter({ state: event.target.value });
+  place("filter-class").onchange = (event) => filter({ classId: Number(event.target.value) });
+  place("sort").onclick = () => loadRows(true);
+  const used = state.bench.classes.filter((each) => each.boxes);
+  place("filter-class").append(...used.map((each) => new Option(`${classOf(each.id).name} (${each.boxes})`, each.id)));
+  list.addEventListener("scroll", () => {
+    const left = Math.min(list.scrollHeight - list.scrollTop - list.clientHeight, list.scrollWidth - list.scrollLeft - list.clientWidth || Infinity);
+    if (left < 400 && made < visibleRows().length) {
+      made += PAGE;
+      render();
+    }
+  });
+  on("rows", render);
+  on("opened", () => {
+    render();
+    scrollToCurrent();
+  });
+  set({}, "rows");
+}

@@ -1,0 +1,175 @@
+// What the page knows, who wants to hear of changes, and the one way in which anything is changed.
+
+import * as api from "./api.js";
+
+export const OPEN = ["todo", "edited"];
+
+export const state = {
+  bench: null,
+  rows: [],
+  review: null,
+  photograph: null,
+  selected: null,
+  classId: 1,
+  tool: "box",
+  pointer: null, // the brush's place on the stage
+  ghost: null, // a box {key, box, class_id} or stroke as the person left it, until the server has answered
+  filter: { state: "open", classId: 0 },
+  options: { brush: 10, opacity: 45, doubts: true },
+};
+
+const listeners = new Map();
+
+export function on(names, listener) {
+  for (const name of names.split(" ")) listeners.set(name, [...(listeners.get(name) ?? []), listener]);
+}
+
+export function emit(name) {
+  for (const listener of listeners.get(name) ?? []) listener();
+}
+
+export function set(changes, ...events) {
+  Object.assign(state, changes);
+  events.forEach(emit);
+}
+
+export const classOf = (id) => state.bench.classes[id - 1];
+
+export const selectedObject = () => state.review?.objects.find((each) => each.key === state.selected) ?? null;
+
+export function select(key) {
+  set({ selected: key }, "selection");
+  const object = selectedObject();
+  if (object) set({ classId: object.class_id }, "class");
+}
+
+let toastTimer = 0;
+
+export function toast(text) {
+  const place = document.getElementById("toast");
+  place.textContent = text;
+  place.classList.add("shown");
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => place.classList.remove("shown"), 5000);
+}
+
+// ---- the queue
+
+export async function loadRows(sorted) {
+  const rows = await api.images();
+  if (!sorted) {
+    const order = new Map(state.rows.map((row, index) => [row.image_id, index]));
+    const rank = (row) => order.get(row.image_id) ?? order.size;
+    rows.sort((a, b) => rank(a) - rank(b));
+  }
+  set({ rows }, "rows");
+}
+
+export function visibleRows() {
+  const { state: wanted, classId } = state.filter;
+  return state.rows.filter(
+    (row) =>
+      row.image_id === state.review?.image ||
+      ((wanted === "all" || (wanted === "open" ? OPEN.includes(row.state) : row.state === wanted)) &&
+        (!classId || row.class_ids.includes(classId))),
+  );
+}
+
+function noteRow(review) {
+  const row = state.rows.find((each) => each.image_id === review.image);
+  if (!row) return;
+  const objects = review.objects.filter((each) => !each.crowd);
+  row.state = review.state;
+  row.labelled = true;
+  row.boxes = review.objects.length;
+  row.class_ids = [...new Set(review.objects.map((each) => each.class_id))];
+  row.confidence = objects.length ? objects.reduce((sum, each) => sum + each.confidence, 0) / objects.length : null;
+  emit("rows");
+}
+
+// The image `by` rows away that is still to be done, or any that is shown.
+export function neighbour(by, onlyOpen = false) {
+  const rows = visibleRows();
+  const here = rows.findIndex((row) => row.image_id === state.review?.image);
+  for (let step = 1; step <= rows.length; step++) {
+    const row = rows[(here + by * step + rows.length * step) % rows.length];
+    if (row.image_id === state.review?.image) continue;
+    if (!row.fault && (!onlyOpen || OPEN.includes(row.state))) return row.image_id;
+  }
+  return null;
+}
+
+// ---- the image
+
+const revisions = new Map();
+let chain = Promise.resolve();
+let opening = null;
+
+function show(review) {
+  revisions.set(review.image, review.revision);
+  noteRow(review);
+  if (review.image !== state.review?.image) return;
+  set({ review, ghost: null }, "review");
+  if (!selectedObject()) select(null);
+}
+
+export async function open(image) {
+  opening = image;
+  emit("leave");
+  await chain; // what was done is kept before the image is asked for
+  try {
+    const photograph = new Image();
+    photograph.src = api.photographUrl(image);
+    emit("busy");
+    const [review] = await Promise.all([api.review(image), photograph.decode()]);
+    if (opening !== image) return;
+    set({ review, photograph, selected: null, ghost: null });
+    revisions.set(image, review.revision);
+    history.replaceState(null, "", `#${encodeURIComponent(image)}`);
+    noteRow(review);
+    ["opened", "review", "selection"].forEach(emit);
+    const next = neighbour(1, true);
+    if (next) api.ahead([next]).catch(() => {}); // it is only asked for early
+  } catch (error) {
+    toast(error.message);
+  } finally {
+    opening = opening === image ? null : opening;
+    emit("idle");
+  }
+}
+
+// Ask for a change. What waits to be sent, such as a box that arrow keys move, goes first ("leave"); changes are sent one after the other, each with the revision that the one before has led to.
+export function act(action) {
+  emit("leave");
+  const image = state.review?.image;
+  if (!image) return chain;
+  chain = chain.then(async () => {
+    emit("busy");
+    try {
+      const review = await api.act(image, revisions.get(image), action);
+      const added = action.do === "add" && review.objects.at(-1);
+      show(review);
+      if (added && review.image === state.review?.image) select(added.key);
+    } catch (error) {
+      toast(error.status === 409 ? `${error.message}: loaded again` : error.message);
+      await api.review(image).then(show, () => set({ ghost: null }, "review"));
+    } finally {
+      emit("idle");
+    }
+  });
+  return chain;
+}
+
+// Accept or reject, and go on; a button that is pressed already takes it back.
+export async function decide(verdict, toggles = false) {
+  if (!state.review) return;
+  const isSame = state.review.state === verdict;
+  const next = neighbour(1, true);
+  if (!isSame) act({ do: "state", state: verdict });
+  else if (toggles) {
+    act({ do: "state", state: "todo" });
+    return;
+  }
+  if (next) await open(next);
+  else toast("All images that are shown are done");
+}

@@ -1,0 +1,180 @@
+"""Keeping reviews: one file an image with what holds now, and one for each step that led there.
+
+``review/<image>.json`` is the draft as it is, ``history/<image>/<step>.json`` the draft after each step, 0 being what
+was labelled. A step is written before what points to it, each file at once or not at all: whatever ends the process, an
+image has its last answered action, and undo goes as far back as the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bana.app.drafts import Draft, DraftObject, Rle, State
+from bana.data.classes import class_id_of
+from bana.data.files import write_json
+from bana.data.masks import checked_segmentation
+from bana.data.objects import Box, checked_box
+from bana.data.records import ClassTable, ImageRecord
+from bana.data.strict_json import read_json_object
+from bana.errors import DataError
+
+File = TypeVar("File", bound=BaseModel)
+
+REVIEW = "review"
+HISTORY = "history"
+
+
+@dataclass(frozen=True)
+class Review:
+    """An image's draft and its place among the steps.
+
+    Attributes:
+        draft: As it is.
+        revision: Grows with every action, undo and redo among them; 0: nothing was done yet.
+        step: The number of the draft.
+        last: Of the last step that redo can reach.
+    """
+
+    draft: Draft
+    revision: int = 0
+    step: int = 0
+    last: int = 0
+
+
+class Store:
+    """The reviews in a label folder.
+
+    Args:
+        folder: The label folder.
+        table: The classes; files name them, so that they stay right where a class list has grown.
+    """
+
+    def __init__(self, folder: Path, table: ClassTable) -> None:
+        self._folder = folder
+        self._table = table
+
+    def has(self, record: ImageRecord) -> bool:
+        """Whether there is a review of an image."""
+        return self._path(record).is_file()
+
+    def load(self, record: ImageRecord) -> Review | None:
+        """The review of an image; None where there is none. Raises DataError if its file is damaged."""
+        if not self.has(record):
+            return None
+        path = self._path(record)
+        content = _checked(_ReviewFile, read_json_object(path), path)
+        return Review(self._draft(content.draft, record, path), content.revision, content.step, content.last)
+
+    def advance(self, record: ImageRecord, review: Review, draft: Draft) -> Review:
+        """Keep what an action made of the draft; steps that were undone are forgotten.
+
+        Raises:
+            OutputError: If it cannot be written; then the image is as it was.
+        """
+        if review.revision == 0:
+            write_json(self._step_path(record, 0), self._content(review.draft))
+        step = review.step + 1
+        write_json(self._step_path(record, step), self._content(draft))
+        return self._keep(record, Review(draft, review.revision + 1, step, step))
+
+    def move(self, record: ImageRecord, review: Review, by: int) -> Review:
+        """Go one step back (-1) or forward (1).
+
+        Raises:
+            DataError: If there is no step there, or its file is damaged.
+            OutputError: If it cannot be written.
+        """
+        step = review.step + by
+        if not 0 <= step <= review.last:
+            raise DataError(f"{record.image_id}: there is nothing to {'undo' if by < 0 else 'redo'}")
+        path = self._step_path(record, step)
+        draft = self._draft(_checked(_DraftFile, read_json_object(path), path), record, path)
+        return self._keep(record, Review(draft, review.revision + 1, step, review.last))
+
+    def _keep(self, record: ImageRecord, review: Review) -> Review:
+        place = {"revision": review.revision, "step": review.step, "last": review.last}
+        content = {"image_id": record.image_id, **place, "draft": self._content(review.draft)}
+        write_json(self._path(record), content)
+        return review
+
+    def _path(self, record: ImageRecord) -> Path:
+        return self._folder / REVIEW / f"{record.image_id}.json"
+
+    def _step_path(self, record: ImageRecord, step: int) -> Path:
+        return self._folder / HISTORY / record.image_id / f"{step}.json"
+
+    def _content(self, draft: Draft) -> dict[str, Any]:
+        names = self._table.names
+        objects = []
+        for each in draft.objects:
+            entry = asdict(each)
+            objects.append({"class_name": names[entry.pop("class_id") - 1], **entry})
+        retrieved = {names[class_id - 1]: mask for class_id, mask in draft.retrieved.items()}
+        return {"state": draft.state, "next_key": draft.next_key, "objects": objects, "retrieved": retrieved}
+
+    def _draft(self, content: _DraftFile, record: ImageRecord, path: Path) -> Draft:
+        """The draft of a file, with every box and mask checked."""
+
+        def mask(rle: Rle, place: str) -> Rle:
+            checked = checked_segmentation(rle, record.width, record.height, place)
+            assert isinstance(checked, dict)  # so is the file's
+            return checked
+
+        objects = []
+        for number, each in enumerate(content.objects, start=1):
+            place = f"{path}: object {number}"
+            facts = each.model_dump(exclude={"class_name"})
+            masks = {name: mask(facts[name], place) for name in ("mask", "added", "removed") if facts[name] is not None}
+            box = checked_box(each.box, record.width, record.height, place)
+            class_id = class_id_of(each.class_name, self._table, place)
+            objects.append(DraftObject(**facts | masks | {"box": box, "class_id": class_id}))
+        retrieved = {
+            class_id_of(name, self._table, str(path)): mask(rle, str(path)) for name, rle in content.retrieved.items()
+        }
+        return Draft(tuple(objects), retrieved, content.next_key, content.state)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _ObjectFile(_File):
+    key: int
+    class_name: str
+    box: Box
+    mask: Rle
+    confidence: float
+    origin: int | None
+    difficult: bool
+    crowd: bool
+    added: Rle | None
+    removed: Rle | None
+
+
+class _DraftFile(_File):
+    state: State
+    next_key: int
+    objects: Sequence[_ObjectFile]
+    retrieved: dict[str, Rle]
+
+
+class _ReviewFile(_File):
+    image_id: str
+    revision: int
+    step: int
+    last: int
+    draft: _DraftFile
+
+
+def _checked(kind: type[File], content: dict[str, Any], path: Path) -> File:
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DataError(f"{path}: {place}: {first['msg']}; restore the file, or delete it to review anew") from error

@@ -1,0 +1,85 @@
+"""What the page is told and shown: plain values for JSON, and pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image as Picture
+
+from bana.app.painting import doubtful
+from bana.app.workbench import Shown, Workbench
+from bana.data.masks import encode_mask
+from bana.data.records import BoxDataset, ImageRecord
+from bana.label.source import Image
+from bana.report.overlay import colour_of, jpeg
+from bana.report.panels import colours_of
+
+_THUMBNAIL = 192
+"""Pixels of its longest side."""
+
+
+def class_list(dataset: BoxDataset) -> list[dict[str, Any]]:
+    """Every class: id, name, colour as ``#rrggbb``, and the number of its boxes in the data set."""
+    seen = colours_of(record.class_ids.tolist() for record in dataset)
+    counts = dict.fromkeys(range(1, len(dataset.classes) + 1), 0)
+    for record in dataset:
+        for class_id in record.class_ids.tolist():
+            counts[class_id] += 1
+    return [
+        {
+            "id": class_id,
+            "name": dataset.classes[class_id - 1],
+            "colour": "#{:02x}{:02x}{:02x}".format(*seen.get(class_id, colour_of(class_id))),
+            "boxes": count,
+        }
+        for class_id, count in counts.items()
+    ]
+
+
+def review_view(record: ImageRecord, shown: Shown) -> dict[str, Any]:
+    """An image's review; masks as the compressed counts of COCO's RLE."""
+    review = shown.review
+    objects = [
+        {
+            "key": each.key,
+            "class_id": each.class_id,
+            "box": each.box,
+            "crowd": each.crowd,
+            "difficult": each.difficult,
+            "drawn": each.origin is None,
+            "painted": each.added is not None or each.removed is not None,
+            "confidence": each.confidence,
+            "mask": mask["counts"],
+        }
+        for each, mask in zip(review.draft.objects, shown.masks, strict=True)
+    ]
+    return {
+        "image": record.image_id,
+        "width": record.width,
+        "height": record.height,
+        "revision": review.revision,
+        "state": review.draft.state,
+        "can_undo": review.step > 0,
+        "can_redo": review.step < review.last,
+        "objects": objects,
+        "doubtful": encode_mask(doubtful(shown.y_crf, shown.y_ret))["counts"],
+    }
+
+
+def photograph(image: Image) -> bytes:
+    """The photograph upright, uint8 (H, W, 3), as a JPEG file."""
+    return jpeg(Picture.fromarray(image))
+
+
+def thumbnail(image: Image) -> bytes:
+    """The photograph, small, as a JPEG file."""
+    picture = Picture.fromarray(image)
+    picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    return jpeg(picture)
+
+
+def bench_view(bench: Workbench) -> dict[str, Any]:
+    """What the page is about: data set, folder, classes."""
+    dataset = bench.dataset
+    name = dataset.root.name if dataset.split is None else f"{dataset.root.name} · {dataset.split}"
+    return {"name": name, "folder": str(bench.folder), "classes": class_list(dataset)}

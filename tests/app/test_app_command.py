@@ -1,0 +1,59 @@
+"""`bana app` as it is started."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+import bana.app.serve
+from bana.data.alone import alone_in
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What the command would serve."""
+    calls = []
+    monkeypatch.setattr(
+        bana.app.serve, "serve", lambda dataset, source, folder, **more: calls.append((dataset, folder))
+    )
+    return calls
+
+
+def test_labels_go_beside_the_data(bana, served, shapes_voc):
+    assert bana("app", shapes_voc).status == 0
+    assert served[0][1] == shapes_voc.with_name("voc-labels")
+
+
+def test_the_demo_s_labels_go_where_one_is(bana, served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert bana("app", "demo").status == 0
+    dataset, folder = served[0]
+    assert len(dataset) == 52
+    assert folder == Path("demo-labels")
+
+
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
+def test_without_the_extra_it_says_what_to_install(bana, shapes_voc, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    refused = bana("app", shapes_voc)
+    assert refused.status == 2
+    assert refused.err == f"bana: error: bana app: needs the package {package}; pip install 'bana[app]'\n"
+
+
+def test_a_port_that_is_taken_is_named_and_no_folder_is_left(bana, shapes_voc, tiny_run, tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = bana("app", shapes_voc, "--labeler", tiny_run, "--labels", tmp_path / "labels", "--port", port)
+    assert refused.status == 2
+    assert f"--port {port}: cannot be listened on" in refused.err
+    assert not (tmp_path / "labels").exists()
+
+
+def test_the_folder_of_another_run_is_refused(bana, shapes_voc, tiny_run, tmp_path):
+    with alone_in(tmp_path / "labels"):
+        refused = bana("app", shapes_voc, "--labeler", tiny_run, "--labels", tmp_path / "labels", "--no-open")
+    assert refused.status == 2
+    assert "another run writes there" in refused.err

@@ -1,0 +1,289 @@
+"""The page in a browser, in front of the real command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bana import read_dataset
+from bana.data.images import open_image
+from bana.data.label_folder import LabelFolder
+from bana.data.masks import decode_mask
+from headless import violations
+from shapes_data import IMAGES, draw, write_shapes
+
+pytest.importorskip("selenium")
+
+from selenium.webdriver import ActionChains, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+NOTHING_DONE = {"revision": 0, "draft": {"state": "todo", "objects": []}}
+
+
+class Server:
+    """`bana app` in a process of its own, on a free port."""
+
+    def __init__(self, data: Path, labels: Path, labeler: Path) -> None:
+        self.data, self.labels = data, labels
+        options = ["--labels", labels, "--labeler", labeler, "--port", 0, "--no-open"]
+        self._command = [sys.executable, "-m", "bana", "app", *map(str, (data, *options))]
+        self.start()
+
+    def start(self) -> None:
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "500"}
+        self.process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True, env=environment)
+        first = self.process.stderr.readline()
+        assert first.startswith("http://127.0.0.1:"), first + self.process.stderr.read()
+        self.address = first.split()[0]
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        status = self.process.wait(30)
+        self.process.stderr.close()
+        return status
+
+    def review(self, image_id: str) -> dict:
+        file = self.labels / "review" / f"{image_id}.json"
+        return json.loads(file.read_text()) if file.is_file() else NOTHING_DONE
+
+    def masks(self, image_id: str) -> list[np.ndarray]:
+        """The masks of an image's objects as they are kept, without paint."""
+        objects = self.review(image_id)["draft"]["objects"]
+        return [decode_mask(each["mask"], *each["mask"]["size"]) for each in objects]
+
+
+@pytest.fixture(scope="module")
+def server(shapes_voc, tiny_run, tmp_path_factory):
+    started = Server(shapes_voc, tmp_path_factory.mktemp("page") / "labels", tiny_run)
+    yield started
+    if started.process.poll() is None:
+        started.end(signal.SIGKILL)
+
+
+class Page:
+    """What a person does."""
+
+    def __init__(self, browser, server: Server) -> None:
+        self._browser, self._server = browser, server
+
+    def open(self, image_id: str) -> None:
+        self._browser.get("about:blank")
+        self._browser.get(f"{self._server.address}#{image_id}")
+        self.until(lambda: self.text("status-text").startswith(f"{image_id} "))
+
+    def until(self, condition) -> None:
+        WebDriverWait(self._browser, 20, 0.02).until(lambda _: condition())
+
+    def at_rest(self) -> None:
+        self.until(lambda: not self.element("busy").is_displayed())
+
+    def element(self, name: str):
+        return self._browser.find_element(By.ID, name)
+
+    def text(self, name: str) -> str:
+        return self.element(name).text
+
+    def press(self, *keys: str) -> None:
+        actions = ActionChains(self._browser)
+        for key in keys:
+            actions.send_keys(key)
+        actions.perform()
+
+    def press_with(self, modifiers: tuple[str, ...], key: str) -> None:
+        actions = ActionChains(self._browser)
+        for each in modifiers:
+            actions.key_down(each)
+        actions.send_keys(key)
+        for each in reversed(modifiers):
+            actions.key_up(each)
+        actions.perform()
+
+    def drag(self, start, end) -> None:
+        """Drag from one place of the image to another."""
+        stage = self.element("canvas").rect
+        script = "return import('/static/view.js').then(({ view }) => [view.scale, view.x, view.y])"
+        scale, left, top = self._browser.execute_script(script)
+        points = [(stage["x"] + left + x * scale, stage["y"] + top + y * scale) for x, y in (start, end)]
+        actions = ActionChains(self._browser, duration=10)
+        pointer = actions.w3c_actions.pointer_action
+        pointer.move_to_location(*map(round, points[0]))
+        pointer.pointer_down()
+        pointer.move_to_location(*(round((a + b) / 2) for a, b in zip(*points, strict=True)))
+        pointer.move_to_location(*map(round, points[1]))
+        pointer.pointer_up()
+        actions.perform()
+
+    def boxes(self) -> list[str]:
+        script = "return [...document.querySelectorAll('#objects .name')].map((each) => each.textContent)"
+        return self._browser.execute_script(script)  # at once: the list may be made anew at any moment
+
+    def faults(self) -> list[str]:
+        return [entry["message"] for entry in self._browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+@pytest.fixture
+def page(browser, server):
+    browser.set_window_size(1280, 900)
+    yield Page(browser, server)
+    assert not Page(browser, server).faults()
+
+
+def test_a_box_drawn_with_the_mouse_gets_the_mask_of_bana_label(page, server, bana, tiny_run, tmp_path):
+    page.open("c")
+    page.press("1")
+    page.drag((3, 5), (27, 40))
+    page.until(lambda: len(page.boxes()) == 2)
+    page.at_rest()
+    objects = server.review("c")["draft"]["objects"]
+    assert objects[0]["box"] == [30, 10, 80, 60]
+    assert np.abs(np.array(objects[1]["box"]) - [3, 5, 27, 40]).max() <= 1  # a pixel of the screen is less than one
+    box = tuple(map(int, objects[1]["box"]))
+    name = objects[1]["class_name"]
+    images = {"c": (IMAGES["c"][0], (*IMAGES["c"][1], (name, box)))}
+    data = write_shapes(tmp_path / "voc", images)
+    (data / "JPEGImages" / "c.jpg").write_bytes(read_dataset(server.data)[2].path.read_bytes())
+    assert bana("label", data, "--labeler", tiny_run, "--out", tmp_path / "labels", "--workers", 1).status == 0
+    real = LabelFolder(tmp_path / "labels").boxes(read_dataset(data)[0])
+    assert [each.mask["counts"] for each in real] == [each["mask"]["counts"] for each in objects]
+
+
+def test_brush_undo_and_accept_are_found_again_after_a_reload(page, server):
+    page.open("d")
+    page.press(".", "p", "]")
+    page.drag((8, 8), (26, 12))
+    page.until(lambda: "painted" in page.text("objects"))
+    painted = decode_mask(server.review("d")["draft"]["objects"][0]["added"], 64, 64)
+    assert painted[8:12, 9:26].all()
+    assert not painted[:, 30:].any()  # the box ends there
+    page.press("e")
+    page.drag((10, 20), (20, 20))
+    page.until(lambda: (server.review("d")["draft"]["objects"][0]["removed"] or {}) != {})
+    page.at_rest()
+    page.press_with((Keys.CONTROL,), "z")
+    page.until(lambda: server.review("d")["draft"]["objects"][0]["removed"] is None)
+    page.at_rest()
+    page.press_with((Keys.CONTROL, Keys.SHIFT), "z")
+    page.until(lambda: server.review("d")["draft"]["objects"][0]["removed"] is not None)
+    page.at_rest()
+    kept = server.review("d")["draft"]["objects"]
+    page.press(Keys.ENTER)
+    page.until(lambda: not page.text("status-text").startswith("d "))  # the next image
+    page.open("d")
+    assert "accepted" in page.text("status-text")
+    assert "painted" in page.text("objects")
+    assert page.element("undo").is_enabled()
+    assert not page.element("redo").is_enabled()
+    assert server.review("d")["draft"]["objects"] == kept
+    assert "1 accepted" in page.text("progress-text")
+
+
+def test_boxes_are_moved_resized_renamed_and_deleted(page, server):
+    page.open("e")
+    page.press(".", "b")
+    page.drag((78, 25), (70, 28))  # inside it: it moves
+    page.until(lambda: server.review("e")["revision"] == 1)
+    page.at_rest()
+    moved = server.review("e")["draft"]["objects"][0]["box"]
+    assert np.abs(np.array(moved) - [52, 11, 87, 46]).max() <= 1
+    page.drag((moved[2], moved[3]), (95, 60))  # its corner: it is resized
+    page.until(lambda: server.review("e")["revision"] == 2)
+    page.at_rest()
+    resized = server.review("e")["draft"]["objects"][0]["box"]
+    assert resized[:2] == moved[:2]
+    assert np.abs(np.array(resized[2:]) - [95, 60]).max() <= 1
+    page.press_with((Keys.SHIFT,), Keys.ARROW_UP)
+    page.press("j")  # before it was sent
+    page.until(lambda: not page.text("status-text").startswith("e "))
+    page.press("k")
+    page.until(lambda: page.text("status-text").startswith("e "))
+    assert server.review("e")["revision"] == 3
+    page.press(".")
+    page.at_rest()
+    assert server.review("e")["draft"]["objects"][0]["box"][1] == resized[1] - 10
+    page.press("c", "squa", Keys.ENTER)
+    page.until(lambda: page.boxes()[:1] == ["1 square"])
+    page.at_rest()
+    page.press(Keys.DELETE)
+    page.until(lambda: page.boxes() == ["1 disk"])
+
+
+def test_a_photograph_of_one_s_own(page, server, tmp_path):
+    page.open("a")
+    file = tmp_path / "my photo.png"
+    Image.fromarray(draw(*IMAGES["a"], seed=7)).save(file)
+    page.element("upload-file").send_keys(str(file))
+    page.until(lambda: page.text("status-text").startswith("uploaded-my-photo "))
+    page.drag((10, 12), (50, 52))
+    page.until(lambda: len(page.boxes()) == 1)
+    page.at_rest()
+    assert server.masks("uploaded-my-photo")[0].sum() > 600
+    assert open_image(server.labels / "uploads" / "my-photo.jpg").shape == (72, 96, 3)
+
+
+def test_export_says_where_it_is(page, server):
+    page.open("f")
+    page.press("x")
+    page.until(lambda: server.review("f")["draft"]["state"] == "rejected")
+    page.element("export-button").click()
+    Select(page.element("export-which")).select_by_value("not_rejected")
+    page.element("export-form").submit()
+    folder = server.labels / "exports" / "coco-1"
+    page.until(lambda: str(folder) in page.text("export-result"))
+    assert "f" not in [record.image_id for record in read_dataset(folder)]
+
+
+def test_a_change_in_another_window_is_not_overwritten(page, server, browser):
+    page.open("b")
+    script = """
+        const headers = { "content-type": "application/json" };
+        const body = { image: "b", revision: 0, action: { do: "state", state: "accepted" } };
+        return fetch("/api/act", { method: "POST", headers, body: JSON.stringify(body) }).then((each) => each.status);
+    """
+    assert browser.execute_script(script) == 200
+    page.press("i")
+    page.until(lambda: "loaded again" in page.text("toast"))
+    page.until(lambda: "accepted" in page.text("status-text"))
+    assert len(page.boxes()) == 2
+    assert [fault for fault in page.faults() if "409" not in fault] == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_page_can_be_used_by_all(page, browser, width, scheme):
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        page.open("a")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert violations(browser) == []
+        page.press("?")
+        assert page.element("help").is_displayed()
+        assert violations(browser) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_a_second_server_is_refused_and_a_killed_one_has_lost_nothing(page, server, bana, tiny_run):
+    options = ("--labels", server.labels, "--labeler", tiny_run, "--no-open", "--port", 0)
+    second = bana("app", server.data, *options)
+    assert second.status == 2
+    assert "another run writes there" in second.err
+    page.open("a")
+    page.press("2")
+    page.drag((60, 30), (85, 60))
+    page.until(lambda: len(page.boxes()) == 2)
+    assert server.end(signal.SIGKILL) == -signal.SIGKILL
+    server.start()
+    page.open("a")
+    assert page.boxes()[1].startswith("2 ")
+    assert "edited" in page.text("status-text")
+    assert server.end(signal.SIGINT) == 0

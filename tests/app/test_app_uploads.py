@@ -1,0 +1,97 @@
+"""Photographs that a person gives."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bana.app.actions import Add
+from bana.app.uploads import LONGEST_SIDE, keep_upload
+from bana.data.images import open_image
+from bana.errors import DataError
+from shapes_data import IMAGES, draw
+
+
+def photograph(width=60, height=40, format="PNG", **options):
+    pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format=format, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "image_id"),
+    [
+        ("dog.png", "uploaded-dog"),
+        ("../../etc/passwd.png", "uploaded-passwd"),
+        ("C:\\photos\\my dog (1).png", "uploaded-my-dog-1"),
+        ("日本.png", "uploaded-photograph"),
+        ("<b>.png", "uploaded-b"),
+        ("x" * 300 + ".png", None),
+    ],
+)
+def test_names_become_plain(tmp_path, name, image_id):
+    if image_id is None:  # cut before its suffix, so that it has none
+        with pytest.raises(DataError, match="no photograph"):
+            keep_upload(tmp_path, name, photograph(), ())
+        return
+    record = keep_upload(tmp_path, name, photograph(), ())
+    assert record.image_id == image_id
+    assert record.path.parent == tmp_path / "uploads"
+    assert (record.width, record.height) == (60, 40)
+
+
+def test_a_name_that_is_taken_gets_a_number(tmp_path):
+    first = keep_upload(tmp_path, "a.png", photograph(), ())
+    second = keep_upload(tmp_path, "a.png", photograph(), {first.image_id})
+    assert (first.image_id, second.image_id) == ("uploaded-a", "uploaded-a-2")
+
+
+def test_large_photographs_are_scaled_down_and_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "the maker"
+    record = keep_upload(tmp_path, "a.jpg", photograph(3000, 1500, "JPEG", exif=exif), ())
+    assert (record.width, record.height) == (LONGEST_SIDE // 2, LONGEST_SIDE)
+    assert b"the maker" not in record.path.read_bytes()
+    assert open_image(record.path).shape == (LONGEST_SIDE, LONGEST_SIDE // 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.exe", photograph(), "no photograph"),
+        ("a", photograph(), "no photograph"),
+        ("a.jpg", b"no image", "a.jpg: not a readable image"),
+        ("a.png", photograph()[:200], "damaged or truncated"),
+        ("a.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a readable image"),
+        ("a.png", bytes((32 << 20) + 1), "32 is the most"),
+    ],
+)
+def test_what_is_no_photograph_is_refused_by_its_own_name(tmp_path, name, content, reason):
+    with pytest.raises(DataError, match=reason) as refused:
+        keep_upload(tmp_path, name, content, ())
+    assert "/tmp" not in str(refused.value)
+    assert not (tmp_path / "uploads").exists()
+
+
+def test_a_bomb_is_refused(tmp_path):
+    bomb = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(bomb, format="PNG")
+    with pytest.raises(DataError, match="too many pixels"):
+        keep_upload(tmp_path, "a.png", bomb.getvalue(), ())
+
+
+def test_a_box_drawn_on_a_photograph_is_labelled_and_found_again(workbench, tiny_source):
+    bench = workbench()
+    file = io.BytesIO()
+    Image.fromarray(draw(*IMAGES["a"], seed=9)).save(file, format="PNG")
+    record = bench.upload("my disk.png", file.getvalue())
+    shown = bench.act(record.image_id, 0, Add(do="add", box=(10, 12, 50, 52), class_id=1))
+    expected = tiny_source[0](open_image(record.path), [(10, 12, 50, 52)], [1])
+    assert (shown.y_crf == 1).sum() > 600
+    assert (shown.y_crf == expected.y_crf).all()
+    again = workbench()
+    assert again.image_ids()[-1] == "uploaded-my-disk"
+    assert again.show(record.image_id).review.draft == shown.review.draft
