@@ -44,6 +44,8 @@ NOT_RUN = {
     "bana label * --source fuse:sam,labeler *": "needs the files of a SAM; run by tests/label/sources/test_sam.py",
     "bana compare * --sam-encoder *": "needs the files of a SAM; run by tests/label/sources/test_sam.py",
     "bana label * --source gap *": "needs a classifier trained so; run by tests/label/sources/test_label_sources.py",
+    "bana app *": "serves until it is ended; run by tests/app/test_app_page.py",
+    "bana segment demo-labels/exports/*": "needs an export; what it reads is tested by tests/app/test_app_export.py",
     "python benchmarks/*": "measures for minutes or hours",
 }
 """Patterns of commands that are not run here, each with the reason; that their options are known is looked at."""
