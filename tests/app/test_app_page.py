@@ -37,16 +37,16 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "500"}
-        self.process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True, env=environment)
-        first = self.process.stderr.readline()
-        assert first.startswith("http://127.0.0.1:"), first + self.process.stderr.read()
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, env=environment)
+        first = self.process.stdout.readline()
+        assert first.startswith("http://127.0.0.1:"), first
         self.address = first.split()[0]
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
         status = self.process.wait(30)
-        self.process.stderr.close()
+        self.process.stdout.close()
         return status
 
     def review(self, image_id: str) -> dict:

@@ -37,7 +37,6 @@ NOT_RUN = {
     "pytest": "is what runs this",
     "bana demo": "labels 52 photographs; run on three by tests/report/test_demo_command.py",
     "bana run demo --out *": "takes minutes; tests/pipeline/test_run_command.py runs the same on a tiny data set",
-    "bana app *": "serves until it is stopped; run by tests/app/test_app_command.py",
     "bana reproduce *": "trains many networks; run by tests/pipeline/test_run_command.py",
     "torchrun *": "several processes; run by tests/engine/test_processes.py and tests/label/test_merge.py",
     "bana label * --engine ray *": "needs a cluster or a minute to start one; run by tests/label/test_ray_engine.py",
@@ -48,6 +47,8 @@ NOT_RUN = {
     "cp -r export/images/default *": "is the shell's; done by tests/data/test_tool_round_trips.py",
     "bana convert labels/coco *": "needs those images; done by tests/data/test_tool_round_trips.py",
     "sed -i *": "is the shell's; done by tests/data/test_tool_exports.py",
+    "bana app *": "serves until it is ended; run by tests/app/test_app_page.py",
+    "bana segment demo-labels/exports/*": "needs an export; what it reads is tested by tests/app/test_app_export.py",
     "python benchmarks/*": "measures for minutes or hours",
 }
 """Patterns of commands that are not run here, each with the reason; that their options are known is looked at."""

@@ -46,9 +46,7 @@ def app(
     folder = labels or (data if root != data else root.absolute()).with_name(f"{data.stem}-labels")
 
     def tell(address: str) -> None:
-        console.print(
-            f"{address} shows {data}; labels and reviews are kept in {folder}", highlight=False, soft_wrap=True
-        )
+        print(f"{address} shows {data}; labels and reviews are kept in {folder}", flush=True)
         console.print("Ctrl-C ends it.", highlight=False)
 
     serve(

@@ -1,4 +1,4 @@
-"""Take the pictures of docs/app.md: `PYTHONPATH=tests python docs/app_pictures.py`, in the folder of the repository.
+"""Take the pictures of docs/app.md: `PYTHONPATH=tests python benchmarks/app_pictures.py`, in the top folder.
 
 The photographs that come with bana are shown by the real command in headless Chromium. Labels go to a folder that is
 removed.
@@ -19,7 +19,7 @@ from selenium.webdriver import ActionChains
 
 from headless import start_browser
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).parents[1] / "docs"
 SHOTS = (
     # file, width, height, scheme, image, keys
     ("app.jpg", 1280, 760, "light", "000000000785", "."),
@@ -31,11 +31,11 @@ def main() -> None:
     """Start the command, take every picture, end it."""
     with TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "bana", "app", "demo", "--labels", folder, "--port", "0", "--no-open"]
-        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         browser = start_browser()
         try:
-            assert server.stderr is not None
-            address = server.stderr.readline().split()[0]
+            assert server.stdout is not None
+            address = server.stdout.readline().split()[0]
             _wait_until_labelled(browser, address)
             for shot in SHOTS:
                 _take(browser, address, *shot)
