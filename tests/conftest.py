@@ -2,6 +2,10 @@
 
 import io
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes of pytest-xdist share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import subprocess
 import sys
 from collections.abc import Callable

@@ -34,7 +34,7 @@ SLOW = ("classify", "segment", "run", "compare", "tune")
 
 NOT_RUN = {
     "pip install *": "needs the network; that its extras exist is looked at",
-    "pytest": "is what runs this",
+    "pytest -n 2": "is what runs this",
     "bana demo": "labels 52 photographs; run on three by tests/report/test_demo_command.py",
     "bana run demo --out *": "takes minutes; tests/pipeline/test_run_command.py runs the same on a tiny data set",
     "bana reproduce *": "trains many networks; run by tests/pipeline/test_run_command.py",
