@@ -1,7 +1,7 @@
 """How a page of `bana report` loads and scrolls, in headless Chromium.
 
     pip install selenium    # and chromium with its driver from the system's packages
-    bana report LABELS --data DATA --split train --out report.html
+    bana report labels --data DATA --split train --out report.html
     python benchmarks/report.py report.html --pictures shots
 
 The gallery is scrolled from its begin to its end, one screen a second. Printed are the seconds until the page is
