@@ -14,6 +14,7 @@ from pathlib import Path
 import bana.cli
 import bana.label.tune
 import bana.pipeline.compare
+import bana.pipeline.report
 import bana.pipeline.reproduce
 import bana.pipeline.run
 import bana.report.demo
@@ -91,6 +92,7 @@ def commands(options: argparse.Namespace, folder: Path) -> dict[str, Command]:
         "predict": Command(["predict", str(folder / "segment/whole"), photographs, *workers, "--overlays"]),
         "detect": Command(["predict", str(folder / "objects/whole"), photographs, *workers]),
         "export": Command(["export", str(folder / "segment/whole"), "--to", "onnx"], file="network.onnx"),
+        "report": Command(["report", str(folder / "label/whole"), "--data", *data, *workers], file="report.html"),
         "convert": Command(["convert", *data, "--to", "coco", "--overwrite"], output=""),
         "run": Command(["run", *data, *preset, *workers]),
         "reproduce": Command(
