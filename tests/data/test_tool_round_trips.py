@@ -154,6 +154,8 @@ def test_fiftyone_reads_the_masks_and_writes_them(labelled):
     fo = pytest.importorskip("fiftyone")
     expected = labelled("fiftyone/coco")
     dataset = fo.Dataset.from_dir(
+        name="my-data",
+        overwrite=True,
         dataset_dir=str(EXPORTS / "fiftyone/coco"),
         dataset_type=fo.types.COCODetectionDataset,
         label_field="ground_truth",
