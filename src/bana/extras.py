@@ -23,4 +23,4 @@ def needed(package: str, extra: str, what: str) -> Any:
         return import_module(package)
     except ImportError as error:
         name = package.partition(".")[0]
-        raise SettingsError(f"{what}: needs the package {name}; in the folder of bana: pip install '.[{extra}]'") from error
+        raise SettingsError(f"{what}: needs the package {name}; pip install '.[{extra}]' in bana's folder") from error

@@ -38,7 +38,7 @@ def test_without_the_extra_it_says_what_to_install(bana, shapes_voc, monkeypatch
     monkeypatch.setitem(sys.modules, package, None)
     refused = bana("app", shapes_voc)
     assert refused.status == 2
-    assert refused.err == f"bana: error: bana app: needs the package {package}; in the folder of bana: pip install '.[app]'\n"
+    assert refused.err == f"bana: error: bana app: needs the package {package}; pip install '.[app]' in bana's folder\n"
 
 
 def test_a_port_that_is_taken_is_named_and_no_folder_is_left(bana, shapes_voc, tiny_run, tmp_path):

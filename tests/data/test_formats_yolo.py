@@ -98,6 +98,13 @@ def test_splits_are_listed_when_one_is_missing_or_unknown(tmp_path):
         read_dataset(tmp_path, "test")
 
 
+def test_other_texts_of_a_yaml_are_no_splits(tmp_path):
+    write_yolo(
+        tmp_path, data_yaml=yaml_with(train="images/train", license="CC BY 4.0", author="me", extra="images/train")
+    )
+    assert set(yolo.splits(tmp_path)) == {"train", "extra"}
+
+
 def test_labels_are_where_the_last_folder_images_is_replaced(tmp_path):
     assert yolo.label_path(tmp_path / "images/x/images/y/a.b.jpg") == tmp_path / "images/x/labels/y/a.b.txt"
     assert yolo.label_path(tmp_path / "x/a.jpg") == tmp_path / "x/a.txt"
@@ -245,6 +252,11 @@ def test_darknet(tmp_path):
     assert read_dataset(tmp_path / "obj.data").classes == ("cat", "dog")
 
 
+def test_darknet_with_comments(tmp_path):
+    write_darknet(tmp_path, index="# of CVAT\n; and more\nnames = obj.names\ntrain = train.txt\n")
+    assert len(read_dataset(tmp_path)) == 1
+
+
 def test_darknet_beside_its_folder_data(tmp_path):
     write_darknet(tmp_path / "data")
     (tmp_path / "data/obj.data").rename(tmp_path / "obj.data")
@@ -254,7 +266,7 @@ def test_darknet_beside_its_folder_data(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"index": "train = train.txt\n"}, r"obj\.data: names: file name '' leaves"),
+        ({"index": "train = train.txt\n"}, r"obj\.data: names no classes; add a line"),
         ({"index": "names = ../obj.names\ntrain = train.txt\n"}, r"obj\.data: names: file name .* leaves"),
         ({"index": "names = obj.names\n"}, r"obj\.data: names no split; add one such as 'train = train\.txt'"),
         ({"index": "names = other.names\ntrain = train.txt\n"}, r"other\.names: cannot be read"),

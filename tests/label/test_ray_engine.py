@@ -173,6 +173,6 @@ def test_without_ray(label, shapes_voc, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.data", None)
     refused(
         label(shapes_voc, tmp_path / "out", *BOX, *ON_RAY),
-        "--engine ray: needs the package ray; in the folder of bana: pip install '.[ray]'",
+        "--engine ray: needs the package ray; pip install '.[ray]' in bana's folder",
     )
     assert not (tmp_path / "out").exists()

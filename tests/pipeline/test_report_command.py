@@ -4,16 +4,20 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from bad_data import refused
+from bana.data.label_folder import LabelledBox
 from bana.data.reading import read_dataset
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.report import subject_of, write_report
 from bana.pipeline.run import run_pipeline
 from bana.presets import load_preset
+from bana.report.page.images import doubt
 from headless import violations
 from shapes_data import CLASSES, IMAGES
 
@@ -81,6 +85,15 @@ def test_fewer_images_are_chosen_evenly(bana, evil_run, page):
 
     ranked = sorted(gallery(page).items(), key=lambda item: (-item[1], item[0]))
     assert sorted(gallery(evil_run / "few.html").items()) == sorted([ranked[0], ranked[3]])
+
+
+def test_crowds_and_images_without_boxes_are_not_doubtful(evil_data):
+    record = read_dataset(evil_data, "train")[1]
+    boxes = tuple(LabelledBox(1, "ok", confidence, 0.5, None, {}) for confidence in (0.9, 0.2))
+    assert doubt(record, boxes) == pytest.approx(1 - 0.55)
+    crowd = replace(record, crowd=np.array([False, True]))
+    assert doubt(crowd, boxes) == pytest.approx(0.1)
+    assert doubt(replace(record, crowd=np.zeros(0, bool)), ()) is None
 
 
 def test_labels_alone_make_a_page(bana, evil_run, evil_data, tmp_path):

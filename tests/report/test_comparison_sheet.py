@@ -54,5 +54,7 @@ def test_violins():
     assert (one < 250).any(-1).mean() > 0.02
     rates["box"]["cat"] = [1.0] * 20  # no spread: still drawn
     assert Image.open(io.BytesIO(filling_rate_violins(rates, title="Filling rates"))).size == picture.size
+    odd = {way: {r"$\foo$ 犬": values["cat"]} for way, values in rates.items()}
+    assert filling_rate_violins(odd, title="")  # no mathematics
     with pytest.raises(SettingsError, match="no class has 5 boxes"):
         filling_rate_violins({"truth": {"dog": [0.5]}, "box": {"dog": [1.0]}}, title="")

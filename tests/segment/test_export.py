@@ -261,7 +261,7 @@ def test_missing_packages_are_named(run, tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     text = refused(run, "onnx", tmp_path)
     assert f"needs the package {package}" in text
-    assert "in the folder of bana: pip install '.[onnx]'" in text
+    assert "pip install '.[onnx]' in bana's folder" in text
     export_segmenter(run, "torchscript", tmp_path / "file")
 
 

@@ -28,12 +28,10 @@ class FillingRates:
             if mask is not None and not crowd:
                 self.rates[int(class_id)].append(float(mask[pixel_slices(box)].mean()))
 
-    def __add__(self, other: FillingRates) -> FillingRates:
-        total = FillingRates()
-        for each in (self, other):
-            for class_id, rates in each.rates.items():
-                total.rates[class_id] += rates
-        return total
+    def add(self, other: FillingRates) -> None:
+        """Add the boxes of other images."""
+        for class_id, rates in other.rates.items():
+            self.rates[class_id] += rates
 
     def update_truth(self, record: ImageRecord, class_table: ClassTable) -> None:
         """Add an image's true objects; where none has a mask of its own, the pixels of its class in its box."""

@@ -131,8 +131,9 @@ def write_report(
         OutputError: If the file cannot be written.
     """
     dataset, folder = subject.dataset, LabelFolder(subject.labels)
-    doubts = {record.image_id: doubt(folder.boxes(record)) for record in dataset}
-    ranked = sorted(doubts, key=lambda image_id: (-doubts[image_id], image_id))
+    found = {record.image_id: doubt(record, folder.boxes(record)) for record in dataset}
+    doubts = {image_id: value for image_id, value in found.items() if value is not None}
+    ranked = sorted(found, key=lambda image_id: (-doubts.get(image_id, 0.0), image_id))
     count = min(images, len(ranked))
     shown = [ranked[place * len(ranked) // count] for place in range(count)]
     colours = colours_of(record.class_ids.tolist() for record in dataset)
@@ -169,8 +170,8 @@ def _looks(job: LookJob, workers: int, console: Console) -> tuple[list[ImageLook
     progress = StepProgress("looking", len(job.dataset), console)
     try:
         for number, (_, result) in enumerate(each_in_order(job, job.dataset, workers, job.prepare())):
-            look = result()
-            totals += look.totals
+            look, counted = result()
+            totals.add(counted)
             if look.layers:
                 looks.append(look)
             progress.update(number, 1, {})
@@ -196,7 +197,7 @@ def _gallery_image(look: ImageLook, subject: Subject, out: Path, doubts: dict[st
         "id": record.image_id,
         "width": record.width,
         "height": record.height,
-        "doubt": round(doubts[record.image_id], 4),
+        "doubt": round(doubts.get(record.image_id, 0.0), 4),
         "score": None if look.score is None else round(look.score, 1),
         "boxes": boxes,
         "files": {name: _address(path, out) for name, path in _files(record, subject.labels).items()},

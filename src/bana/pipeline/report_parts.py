@@ -50,7 +50,7 @@ def cards_of(
     cards = [
         Card("images", f"{len(dataset):,}", f"{boxes:,} boxes of {len(dataset.classes)} classes"),
         Card("agreement", _percent(agreed, inside), "of the pixels in boxes: Y_crf and Y_ret are the same"),
-        Card("doubt", f"{100 * np.mean(list(doubts.values())):.1f} %", "1 - confidence of boxes, mean over images"),
+        Card("doubt", _percent(sum(doubts.values()), len(doubts)), "1 - confidence of boxes, mean over images"),
     ]
     if labels is not None:
         cards.append(Card("labels", f"{shown(labels['y_crf']['miou'])} %", "mIoU of Y_crf against true masks"))
@@ -252,5 +252,5 @@ def details_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     return {name: json.dumps(value, indent=2, ensure_ascii=False) for name, value in parts.items()}
 
 
-def _percent(part: int, whole: int) -> str:
+def _percent(part: float, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"

@@ -22,7 +22,8 @@ def filling_rate_violins(
     rates: Mapping[str, Mapping[str, Sequence[float]]], *, title: str, most_classes: int = 12
 ) -> bytes:
     """Draw filling_rate_figure with a title at its top; returns a PNG file. Raises SettingsError as it does."""
-    figure = filling_rate_figure(rates, most_classes=most_classes)
+    with matplotlib.rc_context({"text.parse_math": False}):  # a dollar sign in a class's name is one
+        figure = filling_rate_figure(rates, most_classes=most_classes)
     figure.suptitle(title, x=0.01, ha="left", color=INK)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

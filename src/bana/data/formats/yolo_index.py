@@ -14,6 +14,7 @@ from bana.data.strict_yaml import parse_yaml
 from bana.errors import DataError
 
 _YAML_SUFFIXES = {".yaml", ".yml"}
+_SPLITS = {"train", "val", "valid", "test"}
 _NOT_SPLITS = {"path", "names", "download", "yaml_file"}
 _NOT_DARKNET_SPLITS = {"classes", "names", "backup", "eval", "results"}
 
@@ -74,7 +75,8 @@ def _from_yaml(file: Path) -> YoloIndex:
     content = parse_yaml(text, str(file))
     if not isinstance(content, dict):
         raise DataError(f"{file}: has no keys; give names and splits")
-    return YoloIndex(file, _root(content, file), _parse_names(content, file), _parse_splits(content, file))
+    root = _root(content, file)
+    return YoloIndex(file, root, _parse_names(content, file), _parse_splits(content, root, file))
 
 
 def local_path(root: Path, name: str) -> Path:
@@ -90,11 +92,15 @@ def _from_darknet(file: Path) -> YoloIndex:
     content = {}
     for number, line in enumerate(read_lines(file), start=1):
         key, equals, value = (part.strip() for part in line.partition("="))
+        if key.startswith(("#", ";")):
+            continue
         if key and not equals:
             raise DataError(f"{file}: line {number}: is not 'key = value'; correct it")
         content[key] = value
+    if not content.get("names"):
+        raise DataError(f"{file}: names no classes; add a line such as 'names = obj.names'")
     root = normal(file.parent)
-    names = local_path(root, inside(content.get("names", ""), f"{file}: names"))
+    names = local_path(root, inside(content["names"], f"{file}: names"))
     splits = {key: [value] for key, value in content.items() if key not in _NOT_DARKNET_SPLITS and value}
     return YoloIndex(file, root, _listed_names(names), _some_split(splits, "train = train.txt", file))
 
@@ -129,13 +135,19 @@ def _parse_names(content: dict[str, Any], file: Path) -> dict[int, str]:
     return {number: str(name) for number, name in names.items()}
 
 
-def _parse_splits(content: dict[str, Any], file: Path) -> dict[str, list[str]]:
-    """The sources of each split: every key whose value is text or a list of texts, ``path`` and the like aside."""
+def _parse_splits(content: dict[str, Any], root: Path, file: Path) -> dict[str, list[str]]:
+    """The sources of each split: those with the usual names, and every key whose texts name what is there.
+
+    Other texts, such as a licence, are none.
+    """
     found: dict[str, list[str]] = {}
     for key, value in content.items():
         sources = [value] if isinstance(value, str) else value
-        if key not in _NOT_SPLITS and isinstance(sources, list) and all(isinstance(entry, str) for entry in sources):
-            found[str(key)] = [entry for entry in sources if entry]
+        if key in _NOT_SPLITS or not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
+            continue
+        sources = [entry for entry in sources if entry]
+        if key in _SPLITS or any(os.path.exists(root / entry) for entry in sources):  # noqa: PTH110 - as in _root
+            found[str(key)] = sources
     return _some_split({name: sources for name, sources in found.items() if sources}, "train: images/train", file)
 
 

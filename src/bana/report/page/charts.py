@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -26,6 +27,7 @@ _THEME = {INK: "var(--ink)", _MUTED: "var(--muted)"} | {
 _LOOK: Any = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, found and copied
     "svg.hashsalt": "bana",
+    "text.parse_math": False,  # a dollar sign in a class's name is one
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -95,7 +97,9 @@ def _figure(x: str, y: str) -> tuple[Figure, Axes]:
 def _svg(name: str, figure: Figure, title: str) -> str:
     """A figure as an element of a page, named for who cannot see it; its ids begin with the chart's name."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the reader's fonts will have it
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     drawn = buffer.getvalue()
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)

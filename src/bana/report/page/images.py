@@ -30,7 +30,7 @@ from bana.segment.segmenter_file import load_segmenter
 
 @dataclass(eq=False)
 class Totals:
-    """Numbers that images add up to: ``a + b``.
+    """Numbers that images add up to.
 
     Attributes:
         labels: Of Y_crf, where there are true masks.
@@ -54,15 +54,14 @@ class Totals:
         classes, ignore_index = len(dataset.classes) + 1, dataset.class_table.ignore_index
         return cls(ConfusionMatrix(classes, ignore_index), ConfusionMatrix(classes, ignore_index))
 
-    def __add__(self, other: Totals) -> Totals:
-        return Totals(
-            self.labels + other.labels,
-            self.network + other.network,
-            self.calibration + other.calibration,
-            self.true_rates + other.true_rates,
-            self.rates + other.rates,
-            (self.agreed[0] + other.agreed[0], self.agreed[1] + other.agreed[1]),
-        )
+    def add(self, other: Totals) -> None:
+        """Add those of other images."""
+        self.labels += other.labels
+        self.network += other.network
+        self.calibration += other.calibration
+        self.true_rates.add(other.true_rates)
+        self.rates.add(other.rates)
+        self.agreed = (self.agreed[0] + other.agreed[0], self.agreed[1] + other.agreed[1])
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,12 @@ class ImageLook:
         boxes: What labelling gave its boxes, in input order.
         score: mIoU of object against background of Y_crf, 0..100; None without a true mask.
         layers: Picture files by what they show, ``photo`` first; empty where the image is not in the gallery.
-        totals: Of this image.
     """
 
     record: ImageRecord
     boxes: tuple[LabelledBox, ...]
     score: float | None
     layers: Mapping[str, bytes]
-    totals: Totals
 
 
 @dataclass(frozen=True)
@@ -104,8 +101,8 @@ class LookJob:
     colours: Mapping[int, Colour]
     side: int
 
-    def prepare(self) -> Callable[[ImageRecord], ImageLook]:
-        """What looks at one image; raises DataError if its files are missing or damaged."""
+    def prepare(self) -> Callable[[ImageRecord], tuple[ImageLook, Totals]]:
+        """What looks at one image and counts in it; raises DataError if its files are missing or damaged."""
         return _Looker(self)
 
 
@@ -120,7 +117,7 @@ class _Looker:
             self._gamma = facts.segment.gamma
             self._network.eval()
 
-    def __call__(self, record: ImageRecord) -> ImageLook:
+    def __call__(self, record: ImageRecord) -> tuple[ImageLook, Totals]:
         maps: dict[str, LabelMap] = {name: self._folder.label_map(name, record) for name in ("y_crf", "y_ret")}
         confidence = _confidence(self._job.labels, record)
         truth = semantic_truth(record, self._table)
@@ -128,7 +125,7 @@ class _Looker:
         totals = self._totals(record, boxes, maps, confidence, truth)
         score = None if truth is None else json_number(foreground_miou(totals.labels))
         if record.image_id not in self._job.shown:
-            return ImageLook(record, boxes, score, {}, totals)
+            return ImageLook(record, boxes, score, {}), totals
         image = open_record_image(record)
         scales = {"confidence": confidence}
         if self._network is not None:
@@ -137,7 +134,7 @@ class _Looker:
                 totals.network.update(maps["network"], truth)
         if truth is not None:
             maps["truth"] = truth
-        return ImageLook(record, boxes, score, self._layers(image, maps, scales), totals)
+        return ImageLook(record, boxes, score, self._layers(image, maps, scales)), totals
 
     def _totals(
         self,
@@ -180,9 +177,13 @@ class _Looker:
         return cosine.argmax(1)[0].numpy().astype(self._table.label_dtype), sigma[0].numpy()
 
 
-def doubt(boxes: tuple[LabelledBox, ...]) -> float:
-    """How doubtful an image's labels are, 0..1: one minus the mean confidence of its boxes."""
-    return 1.0 - float(np.mean([box.confidence for box in boxes])) if boxes else 0.0
+def doubt(record: ImageRecord, boxes: tuple[LabelledBox, ...]) -> float | None:
+    """How doubtful an image's labels are, 0..1: one minus the mean confidence of its boxes; None without any.
+
+    Crowd regions, which are not labelled, do not count.
+    """
+    values = [box.confidence for box, crowd in zip(boxes, record.crowd, strict=True) if not crowd]
+    return 1.0 - float(np.mean(values)) if values else None
 
 
 def _confidence(labels: Path, record: ImageRecord) -> npt.NDArray[np.float32]:
