@@ -1,5 +1,6 @@
 """`bana app` as it is started."""
 
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import bana.app.serve
+from bana import read_dataset
 from bana.data.alone import alone_in
+from bana.data.convert import writer
 
 
 @pytest.fixture
@@ -23,6 +26,23 @@ def served(monkeypatch):
 def test_labels_go_beside_the_data(bana, served, shapes_voc):
     assert bana("app", shapes_voc).status == 0
     assert served[0][1] == shapes_voc.with_name("voc-labels")
+
+
+def test_every_data_set_has_a_label_folder_of_its_own(bana, served, shapes_voc, tmp_path, monkeypatch):
+    for name in ("set.v1", "set.v2"):
+        shutil.copytree(shapes_voc, tmp_path / name)
+        assert bana("app", tmp_path / name).status == 0
+    monkeypatch.chdir(tmp_path / "set.v1")
+    for data in (".", "../set.v1/", "Annotations/.."):
+        assert bana("app", data, "--format", "voc").status == 0
+    dataset = read_dataset(shapes_voc)
+    writer("coco")(dataset, dataset.class_table, tmp_path / "coco", "train")
+    (file,) = (tmp_path / "coco").rglob("*.json")
+    assert bana("app", file).status == 0
+    names = [folder for _, folder in served]
+    assert names[:2] == [tmp_path / "set.v1-labels", tmp_path / "set.v2-labels"]
+    assert names[2:5] == [tmp_path / "set.v1-labels"] * 3
+    assert names[5] == file.with_name(f"{file.stem}-labels")
 
 
 def test_the_demo_s_labels_go_where_one_is(bana, served, tmp_path, monkeypatch):

@@ -100,3 +100,8 @@ def test_a_crowd_region_is_exported_as_one(workbench, shapes_voc):
     (record,) = read_dataset(export(bench, "coco", "accepted").folder)
     assert record.crowd.tolist() == [False, True]
     assert (instance_truth(record)[1] == region).all()
+
+
+def test_a_photograph_that_nobody_asked_for_does_not_matter(reviewed, monkeypatch):
+    monkeypatch.setattr(reviewed, "_labelled", None)  # nothing is read to learn a state
+    assert export(reviewed, "coco", "accepted").images == 2

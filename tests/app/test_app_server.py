@@ -4,8 +4,10 @@ import json
 from importlib.resources import files
 
 import pytest
+from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from bana.app.queue import Queue
 from bana.app.server import create_app
 from bana.app.uploads import MOST_BYTES
 
@@ -176,3 +178,11 @@ def test_websockets_are_not_answered(client):
 def test_the_application_is_made_for_one_port(bench):
     app = create_app(bench, None, 1234)
     assert app.openapi_url is None
+
+
+def test_at_port_80_the_host_has_no_port(bench):
+    app = create_app(bench, Queue(bench), 80)
+    client = TestClient(app, base_url="http://127.0.0.1", headers={"origin": "http://127.0.0.1"})
+    assert client.get("/api/images").status_code == 200
+    assert client.post("/api/ahead", json={"images": []}).status_code == 200
+    assert client.get("/api/images", headers={"host": "evil.example"}).status_code == 403

@@ -238,8 +238,8 @@ def test_the_queue_is_sorted_by_doubt_and_labels_ahead(shapes_voc, tiny_source, 
     labelled = threading.Event()
     note = queue.note
 
-    def noting(image_id, draft):
-        note(image_id, draft)
+    def noting(image_id, draft, **more):
+        note(image_id, draft, **more)
         if all(row.labelled for row in queue.rows()):
             labelled.set()
 

@@ -41,12 +41,14 @@ class Export:
         images: How many.
         objects: How many.
         lost: What the format cannot hold, and of how many objects.
+        left_out: Why images were left out whose reviews cannot be used, a line each.
     """
 
     folder: Path
     images: int
     objects: int
     lost: dict[str, int]
+    left_out: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The export for JSON."""
@@ -66,9 +68,10 @@ def export(bench: Workbench, format: Format, which: Which) -> Export:
         DataError: If there are none, or one cannot be read.
         OutputError: If they cannot be written.
     """
-    chosen = _chosen(bench, which)
+    chosen, left_out = _chosen(bench, which)
     if not chosen:
         remedy = "accept some first" if which == "accepted" else "wait until some are labelled"
+        remedy = f"{len(left_out)} cannot be used, such as {left_out[0]}" if left_out else remedy
         raise DataError(f"nothing to export: no image is {which.replace('_', ' ')}; {remedy}")
     out = _free(bench.folder / EXPORTS, format)
     with whole_folder(out, overwrite=False) as folder:
@@ -77,7 +80,7 @@ def export(bench: Workbench, format: Format, which: Which) -> Export:
             _write_labels(bench, chosen, folder / LABELS)
         else:
             report = _write(bench, format, chosen, folder)
-    return Export(out, report.images, report.objects, dict(report.lost))
+    return Export(out, report.images, report.objects, dict(report.lost), tuple(left_out))
 
 
 def reviewed(bench: Workbench, image_id: str) -> ImageRecord:
@@ -86,13 +89,19 @@ def reviewed(bench: Workbench, image_id: str) -> ImageRecord:
     return draft.record(bench.record(image_id), masks_of(draft))
 
 
-def _chosen(bench: Workbench, which: Which) -> list[str]:
-    """The ids of the images that are wanted, in order."""
-    labelled = [image_id for image_id in bench.image_ids() if bench.is_labelled(image_id)]
-    states = {image_id: bench.review(image_id).draft.state for image_id in labelled}
-    return [
-        each for each in labelled if (states[each] == "accepted" if which == "accepted" else states[each] != "rejected")
-    ]
+def _chosen(bench: Workbench, which: Which) -> tuple[list[str], list[str]]:
+    """The ids of the images that are wanted, in order, and why others are not: their reviews cannot be used."""
+    chosen, left_out = [], []
+    for image_id in bench.image_ids():
+        try:
+            state = bench.state(image_id)
+        except DataError as error:
+            left_out.append(str(error))
+            continue
+        wanted = state == "accepted" if which == "accepted" else state != "rejected"
+        if wanted and bench.is_labelled(image_id):
+            chosen.append(image_id)
+    return chosen, left_out
 
 
 def _free(folder: Path, name: str) -> Path:

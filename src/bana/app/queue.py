@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bana.app.drafts import Draft, State
@@ -76,11 +76,13 @@ class Queue:
             rows = list(self._rows.values())
         return sorted(rows, key=lambda row: 2.0 if row.confidence is None else row.confidence)
 
-    def note(self, image_id: str, draft: Draft) -> None:
-        """Bring an image's row up to date."""
+    def note(self, image_id: str, draft: Draft, *, overwrite: bool = True) -> None:
+        """Bring an image's row up to date; without ``overwrite`` only one that is not labelled yet."""
         row = Row(image_id, draft.state, draft.confidence, draft.class_ids, len(draft.objects), True)
         with self._lock:
-            self._rows[image_id] = row
+            old = self._rows.get(image_id)
+            if overwrite or old is None or not old.labelled:
+                self._rows[image_id] = row
 
     def ahead(self, image_ids: Sequence[str]) -> None:
         """Open these images soon, the first of them first."""
@@ -92,11 +94,12 @@ class Queue:
         record = self._bench.record(image_id)
         class_ids = tuple(sorted(set(record.class_ids.tolist())))
         try:
-            if not self._bench.is_labelled(image_id):
-                return Row(image_id, "todo", None, class_ids, len(record), False)
-            confidence, state, class_ids, boxes = self._bench.summary(image_id)
+            summary = self._bench.summary(image_id)
         except BanaError as error:
             return Row(image_id, "todo", None, class_ids, len(record), False, str(error))
+        if summary is None:
+            return Row(image_id, "todo", None, class_ids, len(record), False)
+        confidence, state, class_ids, boxes = summary
         return Row(image_id, state, confidence, class_ids, boxes, True)
 
     def _work(self) -> None:
@@ -116,11 +119,10 @@ class Queue:
     def _prepare(self, image_id: str) -> None:
         try:
             self._bench.open(image_id)
-            draft = self._bench.review(image_id).draft
-            if not self._rows[image_id].labelled:  # else the row is the page's, which may have gone on since
-                self.note(image_id, draft)
-        except (BanaError, MemoryError) as error:
+            # a row that is labelled is the page's, which may have gone on since
+            self.note(image_id, self._bench.review(image_id).draft, overwrite=False)
+        except Exception as error:  # whatever it is, the other images are labelled
+            fault = "too large for the memory" if isinstance(error, MemoryError) else str(error) or repr(error)
             with self._lock:
-                self._rows[image_id] = Row(
-                    **vars(self._rows[image_id]) | {"fault": str(error) or "too large for the memory"}
-                )
+                if image_id in self._rows:  # else it is an upload that nobody was told of yet
+                    self._rows[image_id] = replace(self._rows[image_id], fault=fault)

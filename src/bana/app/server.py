@@ -17,7 +17,7 @@ from bana.app.export import Format, Which, export
 from bana.app.guard import Guard
 from bana.app.queue import Queue
 from bana.app.uploads import MOST_BYTES
-from bana.app.views import bench_view, photograph, review_view, thumbnail
+from bana.app.views import bench_view, check_viewable, photograph, review_view, thumbnail
 from bana.app.workbench import Shown, StaleError, UnknownImageError, Workbench
 from bana.data.images import open_record_image
 from bana.errors import BanaError, OutputError
@@ -114,6 +114,7 @@ def _serve_images(app: FastAPI, bench: Workbench, queue: Queue) -> None:
 
     @app.get("/api/photograph")
     def large(image: Image) -> Response:
+        check_viewable(bench.record(image))
         return Response(photograph(bench.open(image).image), media_type="image/jpeg")
 
     @app.get("/api/thumbnail")

@@ -7,6 +7,8 @@ image has its last answered action, and undo goes as far back as the first.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,12 +65,23 @@ class Store:
         return self._path(record).is_file()
 
     def load(self, record: ImageRecord) -> Review | None:
-        """The review of an image; None where there is none. Raises DataError if its file is damaged."""
+        """The review of an image; None where there is none. Raises DataError if it cannot be used."""
         if not self.has(record):
             return None
         path = self._path(record)
         content = _checked(_ReviewFile, read_json_object(path), path)
+        known = [each.origin for each in content.draft.objects if each.origin is not None]
+        stated = content.annotation or self._annotation(record)  # older files do not state it
+        if stated != self._annotation(record) or not all(0 <= number < len(record) for number in known):
+            raise DataError(
+                f"{path}: is the review of another annotation than image {record.image_id} has now; "
+                "restore the annotation, or remove the file to review anew"
+            )
         return Review(self._draft(content.draft, record, path), content.revision, content.step, content.last)
+
+    def first(self, record: ImageRecord, review: Review) -> Draft:
+        """The draft as it was labelled. Raises DataError if its file is damaged."""
+        return review.draft if review.step == 0 else self._step(record, 0)
 
     def advance(self, record: ImageRecord, review: Review, draft: Draft) -> Review:
         """Keep what an action made of the draft; steps that were undone are forgotten.
@@ -92,15 +105,24 @@ class Store:
         step = review.step + by
         if not 0 <= step <= review.last:
             raise DataError(f"{record.image_id}: there is nothing to {'undo' if by < 0 else 'redo'}")
+        return self._keep(record, Review(self._step(record, step), review.revision + 1, step, review.last))
+
+    def _step(self, record: ImageRecord, step: int) -> Draft:
         path = self._step_path(record, step)
-        draft = self._draft(_checked(_DraftFile, read_json_object(path), path), record, path)
-        return self._keep(record, Review(draft, review.revision + 1, step, review.last))
+        return self._draft(_checked(_DraftFile, read_json_object(path), path), record, path)
 
     def _keep(self, record: ImageRecord, review: Review) -> Review:
         place = {"revision": review.revision, "step": review.step, "last": review.last}
-        content = {"image_id": record.image_id, **place, "draft": self._content(review.draft)}
+        facts = {"image_id": record.image_id, "annotation": self._annotation(record), **place}
+        content = facts | {"draft": self._content(review.draft)}
         write_json(self._path(record), content)
         return review
+
+    def _annotation(self, record: ImageRecord) -> str:
+        """A hex digest of what the annotation file says of an image's objects, and of the image's size."""
+        names = [self._table.names[class_id - 1] for class_id in record.class_ids.tolist()]
+        facts = (record.width, record.height, record.boxes.tolist(), names, record.crowd.tolist(), record.object_ids)
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _path(self, record: ImageRecord) -> Path:
         return self._folder / REVIEW / f"{record.image_id}.json"
@@ -165,6 +187,7 @@ class _DraftFile(_File):
 
 class _ReviewFile(_File):
     image_id: str
+    annotation: str | None = None
     revision: int
     step: int
     last: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -26,6 +26,7 @@ LONGEST_SIDE = 800
 
 _NO_LETTERS = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_NAME = 60
+_LONGEST_SHOWN = 100
 
 
 def uploaded_records(folder: Path) -> list[ImageRecord]:
@@ -33,7 +34,7 @@ def uploaded_records(folder: Path) -> list[ImageRecord]:
     return [_record(path) for path in sorted((folder / UPLOADS).glob("*.jpg"))]
 
 
-def keep_upload(folder: Path, name: str, content: bytes, taken: Container[str]) -> ImageRecord:
+def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str], str]) -> ImageRecord:
     """Keep a photograph.
 
     What is written is a new JPEG of its pixels, upright and without whatever else the file held, under a name of plain
@@ -43,14 +44,14 @@ def keep_upload(folder: Path, name: str, content: bytes, taken: Container[str]) 
         folder: The label folder.
         name: Of the file as the person has it.
         content: The file.
-        taken: Image ids that there are already.
+        reserved: Gives the stem to keep it under, which nobody else gets; called with the one that is wished for.
 
     Raises:
         DataError: If it is no photograph that bana reads, or has too many bytes or pixels.
         OutputError: If it cannot be written.
     """
-    shown = PurePosixPath(name.replace("\\", "/")).name[:100] or "photograph"
-    suffix = PurePosixPath(shown).suffix.lower()
+    whole = PurePosixPath(name.replace("\\", "/"))
+    shown, suffix = whole.name[:_LONGEST_SHOWN] or "photograph", whole.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(f"{shown}: is no photograph that bana reads; give one of {', '.join(SUFFIXES)}")
     if len(content) > MOST_BYTES:
@@ -63,19 +64,27 @@ def keep_upload(folder: Path, name: str, content: bytes, taken: Container[str]) 
         except DataError as error:
             raise DataError(str(error).replace(str(path), shown)) from error
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
-    stem = _NO_LETTERS.sub("-", PurePosixPath(shown).stem)[:_LONGEST_NAME].strip("-") or "photograph"
-    number, free = 1, stem
-    while _image_id(free) in taken:
-        number += 1
-        free = f"{stem}-{number}"
-    target = folder / UPLOADS / f"{free}.jpg"
-    write_bytes(target, jpeg(picture))
+    stem = _NO_LETTERS.sub("-", whole.stem)[:_LONGEST_NAME].strip("-") or "photograph"
+    content = jpeg(picture)
+    target = folder / UPLOADS / f"{reserved(stem)}.jpg"
+    write_bytes(target, content)
     return _record(target)
 
 
-def _image_id(stem: str) -> str:
+def free_stem(stem: str, taken: Iterable[str]) -> str:
+    """The first of ``stem``, ``stem-2``, ``stem-3``, ... whose image id is not taken, in small letters or capitals."""
+    folded = {image_id.casefold() for image_id in taken}
+    number, free = 1, stem
+    while id_of_upload(free).casefold() in folded:
+        number += 1
+        free = f"{stem}-{number}"
+    return free
+
+
+def id_of_upload(stem: str) -> str:
+    """The image id of the photograph that is kept under a stem."""
     return f"uploaded-{stem}"
 
 
 def _record(path: Path) -> ImageRecord:
-    return make_record(_image_id(path.stem), path, image_size(path), [])
+    return make_record(id_of_upload(path.stem), path, image_size(path), [])

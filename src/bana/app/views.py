@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from PIL import Image as Picture
@@ -10,18 +11,23 @@ from bana.app.painting import doubtful
 from bana.app.workbench import Shown, Workbench
 from bana.data.masks import encode_mask
 from bana.data.records import BoxDataset, ImageRecord
+from bana.errors import DataError
 from bana.label.source import Image
-from bana.report.overlay import colour_of, jpeg
+from bana.report.overlay import jpeg
 from bana.report.panels import colours_of
 
 _THUMBNAIL = 192
 """Pixels of its longest side."""
 
+_MOST_PIXELS = 65_500
+"""Of a side of a JPEG file."""
+
 
 def class_list(dataset: BoxDataset) -> list[dict[str, Any]]:
     """Every class: id, name, colour as ``#rrggbb``, and the number of its boxes in the data set."""
-    seen = colours_of(record.class_ids.tolist() for record in dataset)
     counts = dict.fromkeys(range(1, len(dataset.classes) + 1), 0)
+    together = (record.class_ids.tolist() for record in dataset)
+    colours = colours_of(chain(together, ([class_id] for class_id in counts)))  # the unused last
     for record in dataset:
         for class_id in record.class_ids.tolist():
             counts[class_id] += 1
@@ -29,7 +35,7 @@ def class_list(dataset: BoxDataset) -> list[dict[str, Any]]:
         {
             "id": class_id,
             "name": dataset.classes[class_id - 1],
-            "colour": "#{:02x}{:02x}{:02x}".format(*seen.get(class_id, colour_of(class_id))),
+            "colour": "#{:02x}{:02x}{:02x}".format(*colours[class_id]),
             "boxes": count,
         }
         for class_id, count in counts.items()
@@ -66,8 +72,15 @@ def review_view(record: ImageRecord, shown: Shown) -> dict[str, Any]:
     }
 
 
+def check_viewable(record: ImageRecord) -> None:
+    """Raise DataError if the image has more pixels a side than a JPEG file can have."""
+    if max(record.width, record.height) > _MOST_PIXELS:
+        size = f"{record.width}x{record.height}"
+        raise DataError(f"{record.path}: has {size} pixels, and {_MOST_PIXELS} a side is the most here; cut it up")
+
+
 def photograph(image: Image) -> bytes:
-    """The photograph upright, uint8 (H, W, 3), as a JPEG file."""
+    """The photograph upright, uint8 (H, W, 3), as a JPEG file; one that check_viewable lets pass."""
     return jpeg(Picture.fromarray(image))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from threading import Lock, RLock
@@ -17,7 +17,7 @@ from bana.app.actions import Edit, Step, applied
 from bana.app.drafts import Draft, Rle, State, first_draft, relabelled
 from bana.app.painting import label_maps, masks_of
 from bana.app.store import Review, Store
-from bana.app.uploads import keep_upload, uploaded_records
+from bana.app.uploads import free_stem, id_of_upload, keep_upload, uploaded_records
 from bana.data.images import open_record_image
 from bana.data.label_folder import MANIFEST, LabelFolder
 from bana.data.label_maps import LabelMap
@@ -96,9 +96,10 @@ class Workbench:
         self.folder = folder
         self.labelling: str = manifest["labelling"]
         self._labeler = labeler
-        self._records: dict[str, ImageRecord] = {
-            record.image_id: record for record in (*dataset, *uploaded_records(folder))
-        }
+        self._records: dict[str, ImageRecord] = {record.image_id: record for record in dataset}
+        for record in uploaded_records(folder):
+            self._records.setdefault(record.image_id, record)  # the data set's images stay its own
+        self._promised: set[str] = set()
         self._store = Store(folder, dataset.class_table)
         there = folder / MANIFEST
         self._own = not there.exists() or read_json_object(there).get("labelling") == self.labelling
@@ -144,8 +145,15 @@ class Workbench:
         record = self.record(image_id)
         return self._store.has(record) or self._labels.has(image_id)
 
-    def summary(self, image_id: str) -> tuple[float | None, State, tuple[int, ...], int]:
-        """Mean confidence, state, classes and number of boxes of a labelled image, from as few files as can be.
+    def state(self, image_id: str) -> State:
+        """How far the image's review is. Raises DataError if it has one that cannot be used."""
+        kept = self._store.load(self.record(image_id))
+        return "todo" if kept is None else kept.draft.state
+
+    def summary(self, image_id: str) -> tuple[float | None, State, tuple[int, ...], int] | None:
+        """Mean confidence, state, classes and number of boxes of an image, from as few files as can be.
+
+        None where it is to be labelled: it has no labels, or they are not those of its boxes.
 
         Raises:
             DataError: If a file is damaged.
@@ -154,9 +162,15 @@ class Workbench:
         kept = self._store.load(record)
         if kept is not None:
             return kept.draft.confidence, kept.draft.state, kept.draft.class_ids, len(kept.draft.objects)
-        values = [
-            box.confidence for box, crowd in zip(self._labels.boxes(record), record.crowd, strict=True) if not crowd
-        ]
+        if not self._labels.has(image_id):
+            return None
+        try:
+            boxes = self._labels.boxes(record)
+        except DataError:
+            if self._own:  # the annotation has changed since: opening the image labels it anew
+                return None
+            raise
+        values = [box.confidence for box, crowd in zip(boxes, record.crowd, strict=True) if not crowd]
         return fmean(values) if values else None, "todo", tuple(sorted(set(record.class_ids.tolist()))), len(record)
 
     def review(self, image_id: str) -> Review:
@@ -192,15 +206,23 @@ class Workbench:
             else:
                 classes = len(self.dataset.classes)
                 draft = applied(review.draft, action, record, classes, lambda draft: self._relabelled(record, draft))
+                if draft.state == "todo" and draft.objects != self._store.first(record, review).objects:
+                    draft = replace(draft, state="edited")  # a verdict was taken back, and what was changed stays
                 review = self._store.advance(record, review, draft)
         return self._shown(record, review)
 
     def upload(self, name: str, content: bytes) -> ImageRecord:
         """Keep a photograph that a person gives. Raises as keep_upload does."""
+        record = keep_upload(self.folder, name, content, self._reserved)
         with self._shared:
-            record = keep_upload(self.folder, name, content, self._records)
             self._records[record.image_id] = record
         return record
+
+    def _reserved(self, stem: str) -> str:
+        with self._shared:
+            free = free_stem(stem, (*self._records, *self._promised))
+            self._promised.add(id_of_upload(free))
+        return free
 
     def _lock_of(self, image_id: str) -> RLock:
         return self._locks[hash(image_id) % _LOCKS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -43,7 +44,7 @@ def app(
     from bana.app.serve import serve
 
     root, format = data_or_demo(data, format)
-    folder = labels or (data if root != data else root.absolute()).with_name(f"{data.stem}-labels")
+    folder = labels or (_beside(data) if root == data else Path(f"{data.name}-labels"))
 
     def tell(address: str) -> None:
         print(f"{address} shows {data}; labels and reviews are kept in {folder}", flush=True)
@@ -57,3 +58,9 @@ def app(
         open_browser=browser,
         tell=tell,
     )
+
+
+def _beside(data: Path) -> Path:
+    """The folder of a data set's labels, beside it: ``NAME-labels``, NAME without the suffix of a file."""
+    where = Path(os.path.abspath(data))  # noqa: PTH100 - folds . and .., and a link keeps its own name
+    return where.parent / f"{(where.stem if where.is_file() else where.name) or 'data'}-labels"

@@ -1,0 +1,111 @@
+"""Annotations that changed since, errors on the way, and what else one image must not do to the others."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bana import read_dataset
+from bana.app.actions import Delete, SetState
+from bana.app.export import export
+from bana.app.queue import Queue
+from bana.app.views import check_viewable, class_list
+from bana.app.workbench import Workbench
+from bana.errors import DataError
+
+
+def test_a_review_is_not_taken_for_that_of_another_annotation(workbench, shapes_voc):
+    bench = workbench()
+    for image_id in "bd":
+        bench.act(image_id, 0, SetState(do="state", state="accepted"))
+    dataset = read_dataset(shapes_voc)
+    order = [1, 0]
+    b = dataset.records[1]
+    swapped = replace(b, boxes=b.boxes[order], class_ids=b.class_ids[order])
+    records = tuple(swapped if each is b else each for each in dataset)
+    bench = workbench(replace(dataset, records=records))
+    with pytest.raises(DataError, match=r"b\.json: is the review of another annotation .* remove the file"):
+        bench.show("b")
+    rows = {row.image_id: row for row in Queue(bench).rows()}
+    assert "another annotation" in rows["b"].fault
+    assert (rows["d"].state, rows["d"].fault) == ("accepted", "")
+    done = export(bench, "coco", "accepted")
+    assert done.images == 1
+    assert "b.json" in done.left_out[0]
+
+
+def test_a_review_that_states_no_annotation_is_checked_as_far_as_can_be(workbench, shapes_voc):
+    bench = workbench()
+    bench.act("b", 0, SetState(do="state", state="accepted"))
+    file = bench.folder / "review" / "b.json"
+    content = json.loads(file.read_text())
+    del content["annotation"]
+    file.write_text(json.dumps(content))
+    assert workbench().state("b") == "accepted"
+    dataset = read_dataset(shapes_voc)
+    b = dataset.records[1]
+    fewer = replace(b, boxes=b.boxes[:1], class_ids=b.class_ids[:1], crowd=b.crowd[:1], difficult=b.difficult[:1])
+    with pytest.raises(DataError, match="another annotation"):
+        workbench(replace(dataset, records=(fewer,))).show("b")
+
+
+def test_an_image_whose_annotation_changed_is_labelled_anew(workbench, shapes_voc):
+    dataset = read_dataset(shapes_voc)
+    b = dataset.records[1]
+    bench = workbench(replace(dataset, records=(replace(b, class_ids=b.class_ids[[1, 0]]),)))
+    (row,) = Queue(bench).rows()
+    assert (row.labelled, row.fault) == (False, "")
+    assert bench.show("b").review.draft.class_ids
+
+
+def test_a_verdict_taken_back_leaves_what_was_changed_marked(bench):
+    bench.act("a", 0, SetState(do="state", state="accepted"))
+    assert bench.act("a", 1, SetState(do="state", state="todo")).review.draft.state == "todo"
+    bench.act("a", 2, Delete(do="delete", key=0))
+    bench.act("a", 3, SetState(do="state", state="accepted"))
+    assert bench.act("a", 4, SetState(do="state", state="todo")).review.draft.state == "edited"
+
+
+def test_an_error_of_any_kind_is_its_image_s_and_the_rest_is_labelled(shapes_voc, tiny_source, tmp_path, monkeypatch):
+    bench = Workbench(read_dataset(shapes_voc), *tiny_source, tmp_path / "labels")
+    queue, opened = Queue(bench), bench.open
+
+    def failing(image_id):
+        if image_id == "a":
+            raise ValueError("a bug")
+        return opened(image_id)
+
+    monkeypatch.setattr(bench, "open", failing)
+    for image_id in "ab":
+        queue._prepare(image_id)
+    rows = {row.image_id: row for row in queue.rows()}
+    assert rows["a"].fault == "a bug"
+    assert rows["b"].labelled
+
+
+def test_what_is_noted_while_an_image_is_labelled_ahead_stays(bench, monkeypatch):
+    queue = Queue(bench)
+    queue._rows["a"] = replace(queue._rows["a"], labelled=False)
+    old, review = bench.review("a"), bench.review
+
+    def late(image_id):
+        queue.note("a", replace(old.draft, state="accepted"))
+        return review(image_id)
+
+    monkeypatch.setattr(bench, "review", late)
+    queue._prepare("a")
+    assert queue._rows["a"].state == "accepted"
+
+
+def test_an_unused_class_has_no_used_colour(bench):
+    names = ("ghost", *bench.dataset.classes)
+    records = tuple(replace(each, class_ids=each.class_ids + 1) for each in bench.dataset)
+    table = replace(bench.dataset.class_table, names=names)
+    classes = class_list(replace(bench.dataset, class_table=table, records=records))
+    assert len({each["colour"] for each in classes}) == len(names)
+
+
+def test_an_image_that_no_jpeg_file_can_hold_is_named(bench):
+    check_viewable(bench.record("a"))
+    with pytest.raises(DataError, match="has 70000x72 pixels"):
+        check_viewable(replace(bench.record("a"), width=70_000))
