@@ -7,8 +7,10 @@ import pytest
 
 from bana import read_dataset
 from bana.app.actions import Delete, SetState
+from bana.app.drafts import Draft
 from bana.app.export import export
 from bana.app.queue import Queue
+from bana.app.store import Review
 from bana.app.views import check_viewable, class_list
 from bana.app.workbench import Workbench
 from bana.errors import DataError
@@ -86,13 +88,15 @@ def test_an_error_of_any_kind_is_its_image_s_and_the_rest_is_labelled(shapes_voc
 def test_what_is_noted_while_an_image_is_labelled_ahead_stays(bench, monkeypatch):
     queue = Queue(bench)
     queue._rows["a"] = replace(queue._rows["a"], labelled=False)
-    old, review = bench.review("a"), bench.review
+    draft = bench.review("a").draft
 
-    def late(image_id):
-        queue.note("a", replace(old.draft, state="accepted"))
-        return review(image_id)
+    class Late(Draft):
+        @property
+        def confidence(self):  # asked for while the row is made
+            queue.note("a", replace(draft, state="accepted"))
+            return 0.5
 
-    monkeypatch.setattr(bench, "review", late)
+    monkeypatch.setattr(bench, "review", lambda image_id: Review(Late(**vars(draft))))
     queue._prepare("a")
     assert queue._rows["a"].state == "accepted"
 
