@@ -11,7 +11,7 @@ from bana.app.drafts import Draft
 from bana.app.export import export
 from bana.app.queue import Queue
 from bana.app.store import Review
-from bana.app.views import check_viewable, class_list
+from bana.app.views import class_list
 from bana.app.workbench import Workbench
 from bana.errors import DataError
 
@@ -107,9 +107,3 @@ def test_an_unused_class_has_no_used_colour(bench):
     table = replace(bench.dataset.class_table, names=names)
     classes = class_list(replace(bench.dataset, class_table=table, records=records))
     assert len({each["colour"] for each in classes}) == len(names)
-
-
-def test_an_image_that_no_jpeg_file_can_hold_is_named(bench):
-    check_viewable(bench.record("a"))
-    with pytest.raises(DataError, match="has 70000x72 pixels"):
-        check_viewable(replace(bench.record("a"), width=70_000))
