@@ -1,6 +1,7 @@
 """The server: who is answered, with what headers, and what it refuses."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -186,3 +187,10 @@ def test_at_port_80_the_host_has_no_port(bench):
     assert client.get("/api/images").status_code == 200
     assert client.post("/api/ahead", json={"images": []}).status_code == 200
     assert client.get("/api/images", headers={"host": "evil.example"}).status_code == 403
+
+
+def test_an_image_too_long_for_a_jpeg_file_is_refused_in_words(client, bench):
+    bench._records["a"] = replace(bench.record("a"), width=70_000)
+    answer = client.get("/api/photograph", params={"image": "a"})
+    assert answer.status_code == 422
+    assert "has 70000x72 pixels" in answer.json()["detail"]

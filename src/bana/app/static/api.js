@@ -26,6 +26,13 @@ export const thumbnailUrl = (image) => `/api/thumbnail${of(image)}`;
 export const bench = () => get("/api/bench");
 export const images = () => get("/api/images");
 export const review = (image) => get(`/api/review${of(image)}`);
+
+// Say why there is no photograph: what the server says, or else what the browser said.
+export async function whyNoPhotograph(image, error) {
+  await get(photographUrl(image));
+  throw error;
+}
+
 export const act = (image, revision, action) => post("/api/act", { image, revision, action });
 export const ahead = (images) => post("/api/ahead", { images });
 export const write = (format, which) => post("/api/export", { format, which });

@@ -1,6 +1,6 @@
 // Brush and eraser: the stroke's pixels are found here, so that what is seen is what is kept.
 
-import { encode, regionOf } from "./masks.js";
+import { centresIn, encode } from "./masks.js";
 import { act, classOf, set, state } from "./state.js";
 
 // Why an object cannot be painted; null if it can.
@@ -16,7 +16,7 @@ export class Stroke {
     this.object = object;
     this.erases = erases;
     this.radius = state.options.brush;
-    this.region = regionOf(object.box, width, height);
+    this.region = centresIn(object.box, width, height);
     this.pixels = new Uint8Array(this.region.width * this.region.height);
     this.canvas = new OffscreenCanvas(this.region.width, this.region.height);
     this.context = this.canvas.getContext("2d");

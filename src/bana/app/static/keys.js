@@ -41,6 +41,7 @@ function toggleMasks() {
 }
 
 function insert() {
+  if (!state.review) return;
   const { width, height } = state.review;
   act({ do: "add", class_id: state.classId, box: tidy([width / 4, height / 4, (width * 3) / 4, (height * 3) / 4]) });
 }
@@ -105,6 +106,8 @@ export const SHORTCUTS = [
 
 const ACTIONS = new Map(SHORTCUTS.flatMap(([, , keys, action]) => keys.map((key) => [key, action])));
 
+const REPEATED = ["+", "=", "-", "[", "]"]; // and the arrows; any other key that is held acts once
+
 const isTyping = (target) => target.matches("input:not([type=range], [type=checkbox]), select, textarea");
 
 function pressed(event) {
@@ -120,7 +123,10 @@ function pressed(event) {
   }
   if (event.altKey) return;
   const onButton = event.target.matches("button, a") && (key === "Enter" || key === " ");
-  if (onButton) return; // it presses the button
+  if (onButton) {
+    if (event.repeat) event.preventDefault();
+    return; // it presses the button, once
+  }
   if (key === " ") {
     event.preventDefault();
     holdSpace(true);
@@ -129,7 +135,7 @@ function pressed(event) {
   const action = ACTIONS.get(control ? `+${event.shiftKey ? event.key.toUpperCase() : key}` : key);
   if (!action) return;
   event.preventDefault();
-  action(event.key);
+  if (!event.repeat || REPEATED.includes(key)) action(event.key);
 }
 
 export function startKeys() {

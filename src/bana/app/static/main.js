@@ -41,19 +41,27 @@ function showTool() {
   place("brush-label").hidden = !["brush", "erase"].includes(state.tool);
 }
 
+function keep(options) {
+  try {
+    localStorage.setItem(KEPT, JSON.stringify(options));
+  } catch {
+    // a browser that keeps nothing for pages: the options hold until it is closed
+  }
+}
+
 function startOptions() {
   const { options } = state;
   try {
     Object.assign(options, JSON.parse(localStorage.getItem(KEPT)));
   } catch {
-    localStorage.removeItem(KEPT); // it was not ours
+    keep({}); // it was not ours
   }
   const show = () => {
     place("brush").value = options.brush;
     place("brush-size").textContent = options.brush;
     place("opacity").value = options.opacity;
     place("doubts").checked = options.doubts;
-    localStorage.setItem(KEPT, JSON.stringify(options));
+    keep(options);
   };
   place("brush").oninput = (event) => setBrush(Number(event.target.value));
   place("opacity").oninput = (event) => {

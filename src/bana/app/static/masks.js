@@ -77,6 +77,16 @@ export function regionOf([x0, y0, x1, y1], width, height) {
   return { x, y, width: Math.max(1, Math.min(width, Math.ceil(x1)) - x), height: Math.max(1, Math.min(height, Math.ceil(y1)) - y) };
 }
 
+// The pixels whose centres lie in a box, at least one each way: those that the server counts as the box's.
+export function centresIn([x0, y0, x1, y1]) {
+  const span = (low, high) => {
+    const [first, last] = [Math.ceil(low - 0.5), Math.ceil(high - 0.5)];
+    return last > first ? [first, last - first] : [Math.floor((low + high) / 2), 1];
+  };
+  const [[x, width], [y, height]] = [span(x0, x1), span(y0, y1)];
+  return { x, y, width, height };
+}
+
 // A canvas of a region's pixels in a colour [r, g, b], their rim opaque and the rest at `alpha` (0..1).
 export function bitmap(pixels, region, colour, alpha) {
   const { width, height } = region;

@@ -6,6 +6,7 @@ import { classOf, emit, loadRows, on, OPEN, open, set, state, visibleRows } from
 const PAGE = 60; // rows that are made at a time
 const place = (id) => document.getElementById(id);
 const list = place("rows");
+let first = 0; // of the rows that are made
 let made = PAGE;
 
 const STATES = { todo: "to do", edited: "edited", accepted: "accepted", rejected: "rejected" };
@@ -17,11 +18,16 @@ export function element(kind, properties = {}, ...children) {
 }
 
 const facts = (row) => {
-  if (row.fault) return "cannot be used";
+  if (row.fault) return `cannot be used: ${row.fault}`;
   if (!row.labelled) return "not labelled yet";
   const sure = row.confidence === null ? "" : ` · ${Math.round(row.confidence * 100)} %`;
   return `${row.boxes} ${row.boxes === 1 ? "box" : "boxes"}${sure}`;
 };
+
+function choose(image, event) {
+  if (event.detail) place("canvas").focus({ preventScroll: true }); // a pointer's click: the keys are the image's
+  open(image);
+}
 
 function make(row) {
   const text = element(
@@ -33,7 +39,7 @@ function make(row) {
   );
   const picture = element("img", { alt: "", loading: "lazy", width: 72, height: 54 });
   if (!row.fault) picture.src = thumbnailUrl(row.image_id);
-  const button = element("button", { type: "button", title: row.fault || row.image_id, onclick: () => open(row.image_id) }, picture, text);
+  const button = element("button", { type: "button", title: row.fault || row.image_id, onclick: (event) => choose(row.image_id, event) }, picture, text);
   button.dataset.image = row.image_id;
   return element("li", {}, button);
 }
@@ -42,9 +48,11 @@ function make(row) {
 function render() {
   const rows = visibleRows();
   const here = rows.findIndex((row) => row.image_id === state.review?.image);
-  made = Math.max(made, here + 1);
+  first = Math.min(first, Math.max(0, rows.length - PAGE));
+  const isOutside = here >= 0 && (here < first || here >= first + made);
+  if (isOutside) [first, made] = [Math.max(0, here - PAGE / 2), PAGE];
   const old = new Map([...list.children].map((item) => [item.dataset.facts, item]));
-  const items = rows.slice(0, made).map((row) => {
+  const items = rows.slice(first, first + made).map((row) => {
     const known = JSON.stringify(row);
     const item = old.get(known) ?? make(row);
     item.dataset.facts = known;
@@ -59,15 +67,17 @@ function render() {
     list.replaceChildren(...items);
     if (focused) [...list.querySelectorAll("button")].find((each) => each.dataset.image === focused)?.focus();
   }
+  if (isOutside) scrollToCurrent();
   summarise(rows);
 }
 
 function summarise(rows) {
-  const done = state.rows.filter((row) => !OPEN.includes(row.state)).length;
+  const usable = state.rows.filter((row) => !row.fault);
+  const done = usable.filter((row) => !OPEN.includes(row.state)).length;
   const accepted = state.rows.filter((row) => row.state === "accepted").length;
-  place("progress").max = Math.max(1, state.rows.length);
+  place("progress").max = Math.max(1, usable.length);
   place("progress").value = done;
-  place("progress-text").textContent = `${done} of ${state.rows.length} done, ${accepted} accepted`;
+  place("progress-text").textContent = `${done} of ${usable.length} done, ${accepted} accepted`;
   const unlabelled = state.rows.filter((row) => !row.labelled && !row.fault).length;
   place("queue-count").textContent = `${rows.length} shown${unlabelled ? `, ${unlabelled} not labelled yet` : ", most doubtful first"}`;
   const doubts = state.rows.map((row) => row.confidence ?? 2);
@@ -80,10 +90,20 @@ function scrollToCurrent() {
   list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
+// Make the rows before the first one; what is seen stays where it is.
+function makeEarlier() {
+  const { scrollHeight, scrollWidth, scrollTop, scrollLeft } = list;
+  const more = Math.min(first, PAGE);
+  first -= more;
+  made += more;
+  render();
+  list.scrollTo(scrollLeft + list.scrollWidth - scrollWidth, scrollTop + list.scrollHeight - scrollHeight);
+}
+
 export function startQueue() {
   const filter = (changes) => {
     Object.assign(state.filter, changes);
-    made = PAGE;
+    [first, made] = [0, PAGE];
     emit("rows");
   };
   place("filter-state").onchange = (event) => filter({ state: event.target.value });
@@ -93,10 +113,11 @@ export function startQueue() {
   place("filter-class").append(...used.map((each) => new Option(`${classOf(each.id).name} (${each.boxes})`, each.id)));
   list.addEventListener("scroll", () => {
     const left = Math.min(list.scrollHeight - list.scrollTop - list.clientHeight, list.scrollWidth - list.scrollLeft - list.clientWidth || Infinity);
-    if (left < 400 && made < visibleRows().length) {
+    if (left < 400 && first + made < visibleRows().length) {
       made += PAGE;
       render();
     }
+    if (first && list.scrollTop + list.scrollLeft < 400) makeEarlier();
   });
   on("rows", render);
   on("opened", () => {

@@ -44,6 +44,7 @@ function objectItem(object, number) {
 }
 
 function renderObjects() {
+  if (!state.review) return;
   const { objects } = state.review;
   const list = place("objects");
   const focused = [...list.querySelectorAll("button")].indexOf(document.activeElement);
@@ -58,6 +59,7 @@ function renderDecision() {
   const { review } = state;
   place("accept").setAttribute("aria-pressed", String(review.state === "accepted"));
   place("reject").setAttribute("aria-pressed", String(review.state === "rejected"));
+  place("accept").disabled = place("reject").disabled = false;
   place("undo").disabled = !review.can_undo;
   place("redo").disabled = !review.can_redo;
 }
@@ -82,15 +84,18 @@ function foundClasses() {
 
 function renderClasses() {
   const keys = numbered();
+  const focused = document.activeElement?.dataset.classId;
   place("classes").replaceChildren(
     ...foundClasses().map((each) => {
       const digit = keys.indexOf(each) + 1;
       const button = element("button", { type: "button", onclick: () => chooseClass(each.id) }, swatch(each.id), element("span", { className: "name", textContent: each.name }));
+      button.dataset.classId = each.id;
       if (digit) button.append(element("kbd", { textContent: digit }));
       button.setAttribute("aria-pressed", String(each.id === state.classId));
       return element("li", {}, button);
     }),
   );
+  if (focused) place("classes").querySelector(`[data-class-id="${focused}"]`)?.focus();
   const object = selectedObject();
   place("class-for").textContent = object ? "of the chosen box" : "of new boxes";
 }

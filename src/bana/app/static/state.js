@@ -55,8 +55,18 @@ export function toast(text) {
 
 // ---- the queue
 
+let clock = 0; // counts requests for rows and changes of rows
+let newest = 0; // when the request began whose answer is shown
+const notedAt = new Map();
+
 export async function loadRows(sorted) {
-  const rows = await api.images();
+  const began = ++clock;
+  const answer = await api.images();
+  if (began < newest) return; // a later request was answered earlier
+  newest = began;
+  const known = new Map(state.rows.map((row) => [row.image_id, row]));
+  const isNewer = (id) => known.has(id) && notedAt.get(id) > began;
+  const rows = answer.map((row) => (isNewer(row.image_id) ? known.get(row.image_id) : row));
   if (!sorted) {
     const order = new Map(state.rows.map((row, index) => [row.image_id, index]));
     const rank = (row) => order.get(row.image_id) ?? order.size;
@@ -79,7 +89,9 @@ function noteRow(review) {
   const row = state.rows.find((each) => each.image_id === review.image);
   if (!row) return;
   const objects = review.objects.filter((each) => !each.crowd);
+  notedAt.set(review.image, ++clock);
   row.state = review.state;
+  row.fault = "";
   row.labelled = true;
   row.boxes = review.objects.length;
   row.class_ids = [...new Set(review.objects.map((each) => each.class_id))];
@@ -121,7 +133,8 @@ export async function open(image) {
     const photograph = new Image();
     photograph.src = api.photographUrl(image);
     emit("busy");
-    const [review] = await Promise.all([api.review(image), photograph.decode()]);
+    const review = await api.review(image); // first: it says what is wrong with an image
+    await photograph.decode().catch((error) => api.whyNoPhotograph(image, error));
     if (opening !== image) return;
     set({ review, photograph, selected: null, ghost: null });
     revisions.set(image, review.revision);
@@ -138,12 +151,16 @@ export async function open(image) {
   }
 }
 
+// Whether an object was deleted by what was asked before.
+const isGone = (image, key) => key !== undefined && image === state.review?.image && !state.review.objects.some((each) => each.key === key);
+
 // Ask for a change. What waits to be sent, such as a box that arrow keys move, goes first ("leave"); changes are sent one after the other, each with the revision that the one before has led to.
 export function act(action) {
   emit("leave");
   const image = state.review?.image;
   if (!image) return chain;
   chain = chain.then(async () => {
+    if (isGone(image, action.key)) return;
     emit("busy");
     try {
       const review = await api.act(image, revisions.get(image), action);
@@ -162,7 +179,22 @@ export function act(action) {
 
 // Accept or reject, and go on; a button that is pressed already takes it back.
 export async function decide(verdict, toggles = false) {
-  if (!state.review) return;
+  if (!state.review || opening || deciding) return; // what is not seen yet is not decided
+  deciding = true;
+  try {
+    await decided(verdict, toggles);
+  } finally {
+    deciding = false;
+  }
+}
+
+let deciding = false;
+
+async function decided(verdict, toggles) {
+  const { image } = state.review;
+  emit("leave"); // a box that arrow keys moved is a change, which takes a verdict back
+  await chain;
+  if (state.review.image !== image) return;
   const isSame = state.review.state === verdict;
   const next = neighbour(1, true);
   if (!isSame) act({ do: "state", state: verdict });

@@ -55,9 +55,10 @@ export function tidy([x0, y0, x1, y1]) {
   return [left, top, right, bottom];
 }
 
+// The box, moved by whole pixels, or by less to the image's border: its size stays.
 export function moved([x0, y0, x1, y1], dx, dy) {
   const { width, height } = state.review;
-  const shift = (low, high, by, most) => Math.round(Math.min(Math.max(by, -low), most - high));
+  const shift = (low, high, by, most) => Math.min(Math.max(Math.round(by), -low), most - high);
   const [right, down] = [shift(x0, x1, dx, width), shift(y0, y1, dy, height)];
   return [x0 + right, y0 + down, x1 + right, y1 + down];
 }

@@ -1,0 +1,109 @@
+"""`bana app` in a process of its own, and what a person does with its page."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from bana.data.masks import decode_mask
+
+NOTHING_DONE = {"revision": 0, "draft": {"state": "todo", "objects": []}}
+
+
+class Server:
+    """`bana app` in a process of its own, on a free port."""
+
+    def __init__(self, data: Path, labels: Path, labeler: Path) -> None:
+        self.data, self.labels = data, labels
+        options = ["--labels", labels, "--labeler", labeler, "--port", 0, "--no-open"]
+        self._command = [sys.executable, "-m", "bana", "app", *map(str, (data, *options))]
+        self.start()
+
+    def start(self) -> None:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, env=environment)
+        first = self.process.stdout.readline()
+        assert first.startswith("http://127.0.0.1:"), first
+        self.address = first.split()[0]
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        status = self.process.wait(30)
+        self.process.stdout.close()
+        return status
+
+    def review(self, image_id: str) -> dict:
+        file = self.labels / "review" / f"{image_id}.json"
+        return json.loads(file.read_text()) if file.is_file() else NOTHING_DONE
+
+    def masks(self, image_id: str) -> list[np.ndarray]:
+        """The masks of an image's objects as they are kept, without paint."""
+        objects = self.review(image_id)["draft"]["objects"]
+        return [decode_mask(each["mask"], *each["mask"]["size"]) for each in objects]
+
+
+class Page:
+    """What a person does."""
+
+    def __init__(self, browser, server: Server) -> None:
+        self._browser, self._server = browser, server
+
+    def open(self, image_id: str) -> None:
+        self._browser.get("about:blank")
+        self._browser.get(f"{self._server.address}#{image_id}")
+        self.until(lambda: self.text("status-text").startswith(f"{image_id} "))
+
+    def until(self, condition) -> None:
+        WebDriverWait(self._browser, 20, 0.02).until(lambda _: condition())
+
+    def at_rest(self) -> None:
+        self.until(lambda: not self.element("busy").is_displayed())
+
+    def element(self, name: str):
+        return self._browser.find_element(By.ID, name)
+
+    def text(self, name: str) -> str:
+        return self.element(name).text
+
+    def press(self, *keys: str) -> None:
+        actions = ActionChains(self._browser)
+        for key in keys:
+            actions.send_keys(key)
+        actions.perform()
+
+    def press_with(self, modifiers: tuple[str, ...], key: str) -> None:
+        actions = ActionChains(self._browser)
+        for each in modifiers:
+            actions.key_down(each)
+        actions.send_keys(key)
+        for each in reversed(modifiers):
+            actions.key_up(each)
+        actions.perform()
+
+    def drag(self, start, end) -> None:
+        """Drag from one place of the image to another."""
+        stage = self.element("canvas").rect
+        script = "return import('/static/view.js').then(({ view }) => [view.scale, view.x, view.y])"
+        scale, left, top = self._browser.execute_script(script)
+        points = [(stage["x"] + left + x * scale, stage["y"] + top + y * scale) for x, y in (start, end)]
+        actions = ActionChains(self._browser, duration=10)
+        pointer = actions.w3c_actions.pointer_action
+        pointer.move_to_location(*map(round, points[0]))
+        pointer.pointer_down()
+        pointer.move_to_location(*(round((a + b) / 2) for a, b in zip(*points, strict=True)))
+        pointer.move_to_location(*map(round, points[1]))
+        pointer.pointer_up()
+        actions.perform()
+
+    def boxes(self) -> list[str]:
+        script = "return [...document.querySelectorAll('#objects .name')].map((each) => each.textContent)"
+        return self._browser.execute_script(script)  # at once: the list may be made anew at any moment
+
+    def faults(self) -> list[str]:
+        return [entry["message"] for entry in self._browser.get_log("browser") if entry["level"] == "SEVERE"]
