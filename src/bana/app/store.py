@@ -71,8 +71,7 @@ class Store:
         path = self._path(record)
         content = _checked(_ReviewFile, read_json_object(path), path)
         known = [each.origin for each in content.draft.objects if each.origin is not None]
-        stated = content.annotation or self._annotation(record)  # older files do not state it
-        if stated != self._annotation(record) or not all(0 <= number < len(record) for number in known):
+        if content.annotation != self._annotation(record) or not all(0 <= number < len(record) for number in known):
             raise DataError(
                 f"{path}: is the review of another annotation than image {record.image_id} has now; "
                 "restore the annotation, or remove the file to review anew"
@@ -187,7 +186,7 @@ class _DraftFile(_File):
 
 class _ReviewFile(_File):
     image_id: str
-    annotation: str | None = None
+    annotation: str
     revision: int
     step: int
     last: int
