@@ -169,7 +169,7 @@ def test_a_damaged_or_vanished_photograph_fails_only_when_it_is_read(photos):
 def test_without_pyav_a_video_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "clip.mp4").write_bytes(b"")
-    with pytest.raises(SettingsError, match=r"clip\.mp4: .* pip install 'bana\[video\]'"):
+    with pytest.raises(SettingsError, match=r"clip\.mp4: .* pip install '\.\[video\]' in bana's folder"):
         find_pictures([tmp_path / "clip.mp4"])
 
 

@@ -256,7 +256,7 @@ def test_a_package_that_is_not_installed(name, package, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, package, None)
     file = tmp_path / "net.onnx"
     file.write_bytes(b"")
-    message = rf"source {name}: needs the package {package}; pip install 'bana\[{name}\]"
+    message = rf"source {name}: needs the package {package}; pip install '\.\[{name}\]' in bana's folder"
     with pytest.raises(SettingsError, match=message):
         open_(name, encoder=file, decoder=file)
 
