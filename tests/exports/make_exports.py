@@ -134,6 +134,8 @@ def make_fiftyone(photos: Path) -> None:
         out, classes = emptied(f"fiftyone/{name}"), {} if name == "voc" else {"classes": list(CLASSES)}
         dataset.export(export_dir=str(out), dataset_type=kind, label_field="boxes", **classes, **options)
     dataset.delete()
+    yaml = HERE / "fiftyone/yolo/dataset.yaml"  # it names the folder that it was written to
+    yaml.write_text(yaml.read_text().replace(str(HERE.resolve()), "/exports"))
 
 
 if __name__ == "__main__":

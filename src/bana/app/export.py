@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ from bana.data.writing import WriteReport, whole_folder
 from bana.errors import DataError
 from bana.label.assembly import assemble
 from bana.label.output import input_digest, write_labels, write_manifest
-from bana.label.run import crowd_pixels
+from bana.label.run import crowd_pixels, manifest_of
 from bana.label.scene import Scene
 
 Which = Literal["accepted", "not_rejected"]
@@ -121,10 +119,8 @@ def _write(bench: Workbench, format: str, chosen: list[str], out: Path) -> Write
 def _write_labels(bench: Workbench, chosen: list[str], out: Path) -> None:
     """Write the labels of the images as ``bana label`` does, so that all that reads those reads these."""
     table = bench.dataset.class_table
-    source = {"name": "review", "of": bench.labelling}
-    labelling = hashlib.sha256(json.dumps([source, table.names]).encode()).hexdigest()
-    manifest = {"classes": list(table.names), "ignore_index": table.ignore_index, "source": source}
-    write_manifest(out, manifest | {"labelling": labelling})
+    manifest = manifest_of({"name": "review", "of": bench.labelling}, table)
+    write_manifest(out, manifest)
     for image_id in chosen:
         draft = bench.review(image_id).draft
         rles = masks_of(draft)
@@ -138,7 +134,7 @@ def _write_labels(bench: Workbench, chosen: list[str], out: Path) -> None:
         ignored = crowd_pixels(record)
         scene = Scene(image, record.boxes, record.class_ids, record.crowd, ignored, len(table))
         labels = assemble(scene, table, y_crf, y_ret, confidence, masks=masks)
-        write_labels(out, record, labels, input_digest(record, labelling))
+        write_labels(out, record, labels, input_digest(record, manifest["labelling"]))
 
 
 def _box_confidence(record: ImageRecord, confidences: list[float]) -> FloatArray:

@@ -14,7 +14,7 @@ from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError
 from bana.label.source import Image
 from bana.report.overlay import jpeg
-from bana.report.panels import colours_of
+from bana.report.panels import colours_of, hex_of
 
 _THUMBNAIL = 192
 """Pixels of its longest side."""
@@ -35,7 +35,7 @@ def class_list(dataset: BoxDataset) -> list[dict[str, Any]]:
         {
             "id": class_id,
             "name": dataset.classes[class_id - 1],
-            "colour": "#{:02x}{:02x}{:02x}".format(*colours[class_id]),
+            "colour": hex_of(colours[class_id]),
             "boxes": count,
         }
         for class_id, count in counts.items()

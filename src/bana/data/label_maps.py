@@ -40,6 +40,11 @@ def gray_png(values: npt.NDArray[np.floating]) -> bytes:
     return png(Image.fromarray(np.rint(values * 255).astype(np.uint8)))
 
 
+def read_gray(path: Path, width: int, height: int) -> npt.NDArray[np.float32]:
+    """Values float32 (H, W) in 0..1 of a file that gray_png encoded. Raises DataError as read_label_map does."""
+    return (read_label_map(path, width, height) / np.float32(255)).astype(np.float32)
+
+
 def png(image: Image.Image) -> bytes:
     """An image as a PNG file."""
     file = BytesIO()

@@ -31,7 +31,7 @@ from bana.pipeline.stages import has_truth
 from bana.pipeline.steps import MANIFEST, read_manifest
 from bana.report.page.images import ImageLook, LookJob, Totals, doubt
 from bana.report.page.page import GalleryImage, Page
-from bana.report.panels import colours_of
+from bana.report.panels import colours_of, hex_of
 
 FILE = "report.html"
 
@@ -157,7 +157,7 @@ def write_report(
         details=details_of(subject.folder, subject.manifest),
         images=[_gallery_image(look, subject, out, doubts) for look in looks],
         classes=dict(enumerate(dataset.classes, start=1)),
-        colours={class_id: "#{:02x}{:02x}{:02x}".format(*colour) for class_id, colour in colours.items()},
+        colours={class_id: hex_of(colour) for class_id, colour in colours.items()},
         gallery_note=_gallery_note(len(looks), len(dataset), subject.network is not None),
     )
     write_text(out, page.html())

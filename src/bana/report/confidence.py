@@ -10,7 +10,7 @@ import numpy as np
 
 from bana.data.files import write_bytes
 from bana.data.images import open_record_image
-from bana.data.label_maps import png, read_label_map
+from bana.data.label_maps import png, read_gray
 from bana.data.records import FloatArray, ImageRecord
 from bana.report.confidence_sheet import ConfidenceRow, confidence_sheet
 from bana.segment.run import Training, targets_of
@@ -67,4 +67,4 @@ def _row(record: ImageRecord, targets: Targets, maps: Path) -> ConfidenceRow:
 def _sigma(record: ImageRecord, path: Path) -> tuple[int, FloatArray]:
     """The number of epochs and the confidence (H, W) of a file that Watch wrote."""
     epoch = int(re.sub(r"\D", "", path.stem))
-    return epoch, (read_label_map(path, record.width, record.height) / np.float32(255)).astype(np.float32)
+    return epoch, read_gray(path, record.width, record.height)

@@ -43,6 +43,11 @@ ALARM: Colour = (255, 221, 51)
 _LETTERS = 13
 
 
+def hex_of(colour: Colour) -> str:
+    """A colour as ``#rrggbb``."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
 def colours_of(pictures: Iterable[Iterable[int]]) -> dict[int, Colour]:
     """A colour for every class, the same in all pictures.
 

@@ -12,7 +12,7 @@ import torch
 
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder, LabelledBox
-from bana.data.label_maps import LabelMap, read_label_map
+from bana.data.label_maps import LabelMap, read_gray
 from bana.data.masks import semantic_truth
 from bana.data.records import BoxDataset, ImageRecord, covered
 from bana.errors import DataError
@@ -190,4 +190,4 @@ def _confidence(labels: Path, record: ImageRecord) -> npt.NDArray[np.float32]:
     path = labels / CONFIDENCE / f"{record.image_id}.png"
     if not path.is_file():
         raise DataError(f"{path}: is missing; run bana label again")
-    return (read_label_map(path, record.width, record.height) / np.float32(255)).astype(np.float32)
+    return read_gray(path, record.width, record.height)
