@@ -2,7 +2,7 @@
 
     python benchmarks/app.py DATA [--split val] [--images 20]
 
-Every image is opened as for the first time (its pixels read, its features computed, its boxes labelled), then its first
+Every image is opened as for the first time (its pixels read, its features computed, its boxes labeled), then its first
 box is moved by some pixels a few times, which labels the image anew from the features that are kept, then painted, then
 accepted. Times are those of the server, without the browser's. Nothing of DATA is changed; labels and reviews go to a
 folder that is removed. All on one thread.
@@ -24,8 +24,8 @@ from bana.app.views import review_view
 from bana.app.workbench import Shown, Workbench
 from bana.data.reading import read_dataset
 from bana.label.labeler import Labeler
+from bana.label.methods.choose import MethodChoice
 from bana.label.run import manifest_of
-from bana.label.sources.choose import SourceChoice
 
 _CHANGES = 3
 
@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     dataset = read_dataset(options.data, options.split)
-    source = SourceChoice()
+    source = MethodChoice()
     labeler = source.open(dataset.classes, threads=1)
     assert isinstance(labeler, Labeler)
     with TemporaryDirectory() as folder:

@@ -36,7 +36,7 @@ def main() -> None:
         try:
             assert server.stdout is not None
             address = server.stdout.readline().split()[0]
-            _wait_until_labelled(browser, address)
+            _wait_until_labeled(browser, address)
             for shot in SHOTS:
                 _take(browser, address, *shot)
         finally:
@@ -45,10 +45,10 @@ def main() -> None:
             server.wait()
 
 
-def _wait_until_labelled(browser: Any, address: str) -> None:
+def _wait_until_labeled(browser: Any, address: str) -> None:
     browser.get(address)
     asking = "return fetch('/api/images').then((each) => each.json())"
-    while not all(row["labelled"] for row in browser.execute_script(asking)):
+    while not all(row["labeled"] for row in browser.execute_script(asking)):
         time.sleep(0.5)
 
 

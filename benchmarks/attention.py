@@ -2,7 +2,7 @@
 
     python benchmarks/attention.py DATA --split val --labeler RUN
 
-True masks only count here; they are in no way used for labelling. "before" is the backbone's last map, which A would
+True masks only count here; they are in no way used for labeling. "before" is the backbone's last map, which A would
 see without training; "after" is the labeler's features. A is divided by its maximum over the image.
 """
 
@@ -19,7 +19,7 @@ from bana import Labeler, read_dataset
 from bana.classify.labeler_file import load_facts
 from bana.data.images import open_record_image
 from bana.data.masks import semantic_truth
-from bana.data.records import covered
+from bana.data.records import boxes_to_mask
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.backbones import Backbone, create_backbone
 from bana.nn.images import network_input
@@ -45,7 +45,7 @@ def main() -> None:
     rank = {stage: [] for stage in counts}
     for record in dataset[: arguments.images]:
         truth = semantic_truth(record, dataset.class_table)
-        inside = covered(record.boxes, record.height, record.width)
+        inside = boxes_to_mask(record.boxes, record.height, record.width)
         if inside.all() or truth is None:
             continue
         known = truth != dataset.class_table.ignore_index
@@ -59,14 +59,16 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def attentions(untrained: Backbone, labeler: Labeler, image: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:
+def attentions(
+    untrained: Backbone, labeler: Labeler, image: np.ndarray, background_mask: np.ndarray
+) -> dict[str, np.ndarray]:
     """A over its maximum, before and after training."""
     pixels = network_input(image, labeler.settings.image_side, labeler.model.backbone.info.multiple)
     maps = {"before": untrained(pixels)[-1][0].relu(), "after": labeler.model(pixels)[0]}
     result = {}
     for stage, features in maps.items():
-        upsampled = UpsampledFeatures(features, outside.shape)
-        attention = upsampled.cosine(upsampled.mean(torch.from_numpy(outside)[None]))[0].relu().numpy()
+        upsampled = UpsampledFeatures(features, background_mask.shape)
+        attention = upsampled.cosine(upsampled.mean(torch.from_numpy(background_mask)[None]))[0].relu().numpy()
         result[stage] = attention / max(float(attention.max()), 1e-12)
     return result
 

@@ -84,7 +84,7 @@ def commands(options: argparse.Namespace, folder: Path) -> dict[str, Command]:
         "shards": Command(["label", *data, *labeler, *workers, "--shard", "1/1"]),
         "merge": Command(["merge", str(folder / "shards/whole")]),
         "tune": Command(["tune", *data, *labeler, *workers, "--images", "3", "--trials", "4"]),
-        "compare": Command(["compare", *data, *labeler, *workers, "--sources", "box,labeler"]),
+        "compare": Command(["compare", *data, *labeler, *workers, "--methods", "box,labeler"]),
         "segment": Command(["segment", *data, *labels, *preset, "--checkpoint-seconds", "0.3"], ["--resume"]),
         "objects": Command(
             ["segment", *data, *labels, *preset, "--task", "instance", "--checkpoint-seconds", "0.3"], ["--resume"]

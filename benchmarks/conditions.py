@@ -19,7 +19,7 @@ from rich.table import Table
 from bana import Labeler, read_dataset
 from bana.data.images import open_record_image
 from bana.data.masks import instance_truth, mask_iou, required_truth
-from bana.data.records import LEAST_BACKGROUND, BoxDataset, FloatArray, ImageRecord, covered, overlapping_groups
+from bana.data.records import MIN_BACKGROUND, BoxDataset, FloatArray, ImageRecord, boxes_to_mask, overlapping_groups
 from bana.data.sample import sample_dataset
 from bana.evaluate import ConfusionMatrix, mean_iou
 from bana.label.pseudo_labels import PseudoLabels
@@ -46,18 +46,18 @@ def kinds(labeler: Labeler, record: ImageRecord, number: int, filled: float) -> 
     width, height = record.boxes[number, 2:] - record.boxes[number, :2]
     area = filled * width * height
     crowded = any(number in group for group in overlapping_groups(record.boxes, record.class_ids))
-    outside = ~np.any([covered(box, record.height, record.width) for box in record.boxes], axis=0)
+    background_mask = ~np.any([boxes_to_mask(box, record.height, record.width) for box in record.boxes], axis=0)
     unknown = labeler.classes[record.class_ids[number] - 1] in labeler.without_weights()
     yield 0, "all"
     yield (1, "under 32 x 32 pixels") if area < SMALL else (2, "up to 96 x 96") if area < LARGE else (3, "larger")
     yield (4, f"fills under {THIN:.0%} of its box") if filled < THIN else (5, "fills more")
     yield (6, "overlaps a box of its class") if crowded else (7, "overlaps none")
-    little = outside.mean() < LEAST_BACKGROUND
+    little = background_mask.mean() < MIN_BACKGROUND
     yield (8, "image with under 1/8 background") if little else (9, "image with more")
     yield (10, "class that the labeler does not know") if unknown else (11, "class that it knows")
 
 
-def labelled(labeler: Labeler, dataset: BoxDataset, by: float) -> Iterator[tuple[ImageRecord, PseudoLabels]]:
+def labeled(labeler: Labeler, dataset: BoxDataset, by: float) -> Iterator[tuple[ImageRecord, PseudoLabels]]:
     """The labels of every image, with boxes grown by a share of their sides."""
     for record in dataset:
         boxes = grown(record.boxes, by, (record.width, record.height))
@@ -79,13 +79,13 @@ def main() -> None:
     boxes = Table("boxes grown by", "mIoU")
     for by in GROWN:
         confusion = ConfusionMatrix(len(dataset.classes) + 1, dataset.class_table.ignore_index)
-        for record, labels in labelled(labeler, dataset, by):
+        for record, labels in labeled(labeler, dataset, by):
             confusion.update(labels.y_crf, required_truth(record, dataset.class_table))
             truth = instance_truth(record) if by == 0 else None
             for number, mask in enumerate(truth or []):
                 if mask is None or record.crowd[number] or not mask.any():
                     continue
-                filled = mask.sum() / covered(record.boxes[number], record.height, record.width).sum()
+                filled = mask.sum() / boxes_to_mask(record.boxes[number], record.height, record.width).sum()
                 for kind in kinds(labeler, record, number, float(filled)):
                     ious.setdefault(kind, []).append(100 * mask_iou(labels.instances[number].mask, mask))
         boxes.add_row(f"{by:+.0%}", f"{mean_iou(confusion):.1f}")

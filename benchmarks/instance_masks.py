@@ -17,50 +17,52 @@ import torch
 
 from bana.crf import DenseCRF
 from bana.data.images import open_record_image
-from bana.data.label_folder import LabelledBox
+from bana.data.label_folder import LabeledBox
 from bana.data.label_maps import LabelMap
 from bana.data.masks import encode_mask
-from bana.data.records import FloatArray, ImageRecord, front_last
+from bana.data.records import FloatArray, ImageRecord, paint_order
 from bana.data.sample import sample_dataset
 from bana.evaluate.folder import InstanceEvaluation
 from bana.label.assembly import cut_by_boxes
+from bana.label.boxed_image import BoxedImage
 from bana.label.labeler import Labeler
+from bana.label.method import Image
+from bana.label.methods.choose import MethodChoice
 from bana.label.overlaps import instance_masks
 from bana.label.run import crowd_pixels
-from bana.label.scene import Scene
-from bana.label.source import Image
-from bana.label.sources.choose import SourceChoice
 from bana.label.upsampled import UpsampledFeatures
 
-Labelling = tuple[str, LabelMap, FloatArray]
+Labeling = tuple[str, LabelMap, FloatArray]
 """A row's name, the class of every pixel (H, W), and how sure that is (H, W)."""
 
 
-def box_labels(scene: Scene) -> LabelMap:
+def box_labels(boxed: BoxedImage) -> LabelMap:
     """The boxes themselves, smaller ones in front."""
-    labels = np.zeros(scene.size, np.uint8)
-    for number in front_last(scene.boxes):
-        if scene.usable[number]:
-            labels[scene.regions[number].numpy()] = scene.class_ids[number]
+    labels = np.zeros(boxed.size, np.uint8)
+    for number in paint_order(boxed.boxes):
+        if boxed.usable[number]:
+            labels[boxed.regions[number].numpy()] = boxed.class_ids[number]
     return labels
 
 
-def labellings(name: str, labeler: Labeler, features: torch.Tensor, image: Image, scene: Scene) -> Iterator[Labelling]:
+def labelings(
+    name: str, labeler: Labeler, features: torch.Tensor, image: Image, boxed: BoxedImage
+) -> Iterator[Labeling]:
     """What a labeler gives; the paper's recipe gives Y_ret too."""
-    labels = labeler.from_features(features, image, scene)
+    labels = labeler.from_features(features, image, boxed)
     yield name, labels.y_crf, labels.confidence
     if name == "bap":
         yield "ret", labels.y_ret, labels.confidence * labels.agreement
 
 
-def scored(scene: Scene, masks: np.ndarray, sure: FloatArray) -> list[LabelledBox]:
+def scored(boxed: BoxedImage, masks: np.ndarray, sure: FloatArray) -> list[LabeledBox]:
     """Boxes with these masks, as evaluation takes them."""
     boxes = []
     for number, mask in enumerate(masks):
-        status = "rejected" if not scene.usable[number] else "ok" if mask.any() else "empty"
-        confidence = float(sure[scene.regions[number].numpy()].mean()) if scene.usable[number] else 0.0
-        class_id = int(scene.class_ids[number])
-        boxes.append(LabelledBox(class_id, status, confidence, 0.0, None, encode_mask(mask)))
+        status = "rejected" if not boxed.usable[number] else "ok" if mask.any() else "empty"
+        confidence = float(sure[boxed.regions[number].numpy()].mean()) if boxed.usable[number] else 0.0
+        class_id = int(boxed.class_ids[number])
+        boxes.append(LabeledBox(class_id, status, confidence, 0.0, None, encode_mask(mask)))
     return boxes
 
 
@@ -70,9 +72,9 @@ def main() -> None:
     parser.add_argument("--gap", type=Path, help="run of bana classify --pooling gap")
     gap = parser.parse_args().gap
     dataset = sample_dataset()
-    choices = {name: SourceChoice(name) for name in ("bap", "labeler")}
+    choices = {name: MethodChoice(name) for name in ("bap", "labeler")}
     if gap is not None:
-        choices = {"gap": SourceChoice("gap", {"gap": gap}), **choices}
+        choices = {"gap": MethodChoice("gap", {"gap": gap}), **choices}
     labelers = {name: choice.open(dataset.classes, threads=1) for name, choice in choices.items()}
     crf = DenseCRF(threads=1)
     rows: defaultdict[str, list[InstanceEvaluation]] = defaultdict(
@@ -81,18 +83,20 @@ def main() -> None:
 
     def score(record: ImageRecord) -> None:
         image = open_record_image(record)
-        scene = Scene(image, record.boxes, record.class_ids, record.crowd, crowd_pixels(record), len(dataset.classes))
-        made: list[tuple[Labelling, UpsampledFeatures]] = []
+        boxed = BoxedImage(
+            image, record.boxes, record.class_ids, record.crowd, crowd_pixels(record), len(dataset.classes)
+        )
+        made: list[tuple[Labeling, UpsampledFeatures]] = []
         for name, labeler in labelers.items():
             assert isinstance(labeler, Labeler)
             features = labeler.features(image)
-            upsampled = UpsampledFeatures(features[0], scene.size)
-            made += [(each, upsampled) for each in labellings(name, labeler, features, image, scene)]
-        made.append((("box", box_labels(scene), np.ones(scene.size, np.float32)), made[-1][1]))
+            upsampled = UpsampledFeatures(features[0], boxed.size)
+            made += [(each, upsampled) for each in labelings(name, labeler, features, image, boxed)]
+        made.append((("box", box_labels(boxed), np.ones(boxed.size, np.float32)), made[-1][1]))
         for (name, labels, sure), upsampled in made:
-            cut, divided = cut_by_boxes(scene, labels), instance_masks(scene, labels, upsampled, image, crf)
+            cut, divided = cut_by_boxes(boxed, labels), instance_masks(boxed, labels, upsampled, image, crf)
             for evaluation, masks in zip(rows[name], (cut, divided), strict=True):
-                evaluation.update(scored(scene, masks, sure), record)
+                evaluation.update(scored(boxed, masks, sure), record)
 
     with torch.inference_mode():
         for record in dataset:

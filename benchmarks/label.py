@@ -27,7 +27,7 @@ from bana.data.records import BoxDataset
 from bana.label import labeler as labeler_module
 from bana.label import run as run_module
 from bana.label.labeler import Labeler
-from bana.label.sources.choose import SourceChoice
+from bana.label.methods.choose import MethodChoice
 
 PARTS: dict[str, tuple[Any, str]] = {
     "decode": (run_module, "open_record_image"),
@@ -42,7 +42,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "box classes": (Labeler, "_box_classes"),
     "encode and write": (run_module, "write_labels"),
 }
-"""Parts of labelling an image, none within another, and the function that is each."""
+"""Parts of labeling an image, none within another, and the function that is each."""
 
 
 def measured(seconds: dict[str, float]) -> None:
@@ -66,7 +66,7 @@ def label_here(dataset: BoxDataset, labeler: Path) -> float:
     """Label in this process; the seconds that it took."""
     with tempfile.TemporaryDirectory() as out:
         run = run_module.label_dataset(
-            dataset, SourceChoice.of_labeler(labeler), Path(out), workers=1, console=Console(quiet=True)
+            dataset, MethodChoice.of_labeler(labeler), Path(out), workers=1, console=Console(quiet=True)
         )
     return run.seconds
 
@@ -77,7 +77,7 @@ def cold_start(data: list[str], labeler: Path, workers: int) -> tuple[int, float
         command = [sys.executable, "-m", "bana", "label", *data, "--labeler", str(labeler), "--out", out, "--json"]
         began = time.perf_counter()
         answer = subprocess.check_output([*command, "--workers", str(workers)], text=True)
-        return json.loads(answer)["labelled"], time.perf_counter() - began
+        return json.loads(answer)["labeled"], time.perf_counter() - began
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Resident memory of `bana label` over many images.
 
     python benchmarks/memory.py --images 10000 --plot docs/memory.png
-    python benchmarks/memory.py --images 100000 --source box --same
+    python benchmarks/memory.py --images 100000 --method box --same
 
 Photographs are made of those that come with bana: crops of 96 to 256 pixels a side, each another one, or with --same 52
 that are linked again and again. The data set is one COCO file. The labeler is the one that comes with bana, on images
@@ -103,7 +103,7 @@ def watched(command: list[str], out: Path) -> list[tuple[int, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=10000)
-    parser.add_argument("--source", default="labeler")
+    parser.add_argument("--method", default="labeler")
     parser.add_argument("--same", action="store_true", help="52 photographs, linked again and again")
     parser.add_argument("--side", type=int, default=257, help="longer side of what the labeler sees")
     parser.add_argument("--plot", type=Path, help="file of a picture")
@@ -116,7 +116,7 @@ def main() -> None:
         small = replace(facts, label={**facts.label, "image_side": options.side})
         save_labeler(folder / "labeler" / "labeler.safetensors", model, small)
         out = folder / "labels"
-        source = ["--source", options.source] + (["--labeler", str(folder / "labeler")] * (options.source != "box"))
+        source = ["--method", options.source] + (["--labeler", str(folder / "labeler")] * (options.source != "box"))
         began = time.monotonic()
         seen = watched(
             [sys.executable, "-m", "bana", "label", str(data), *source, "--workers", "1", "--out", str(out)], out
@@ -147,7 +147,7 @@ def draw(seen: list[tuple[int, float]], path: Path) -> None:
     axes.plot(done, megabytes, color="#0b6e8a", linewidth=1.2)
     mean = megabytes[done > FIRST].mean()
     axes.axhspan(mean * (1 - LIMIT), mean * (1 + LIMIT), color="#0b6e8a", alpha=0.12, label="mean ± 5 %")
-    axes.set(xlabel="images labelled", ylabel="resident memory, MB", ylim=(0, 1.2 * megabytes.max()), xlim=(0, None))
+    axes.set(xlabel="images labeled", ylabel="resident memory, MB", ylim=(0, 1.2 * megabytes.max()), xlim=(0, None))
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=110)
 

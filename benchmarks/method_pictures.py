@@ -13,12 +13,12 @@ import torch
 from PIL import Image, ImageDraw
 
 from bana import Labeler
-from bana.data.files import write_bytes
 from bana.data.images import open_record_image
 from bana.data.records import BoolArray, BoxDataset, ImageRecord
 from bana.data.sample import sample_dataset
+from bana.io.files import write_bytes
+from bana.label.boxed_image import BoxedImage
 from bana.label.class_transfer import matching_classes
-from bana.label.scene import Scene
 from bana.label.unaries import background_unary, object_unary
 from bana.label.upsampled import UpsampledFeatures
 from bana.report.overlay import jpeg
@@ -39,40 +39,40 @@ PAPER = {"low_level": 0.0, "refinements": 0, "tightness": 0.0, "instance_aware":
 
 @torch.inference_mode()
 def panels_of(labeler: Labeler, dataset: BoxDataset, record: ImageRecord) -> dict[str, Picture]:
-    """What every step makes of one photograph, by the functions that labelling itself consists of."""
+    """What every step makes of one photograph, by the functions that labeling itself consists of."""
     image = open_record_image(record)
     arguments = (image, record.boxes, record.class_ids)
     beyond = labeler.for_classes(dataset.classes)
     paper = beyond.with_settings(labeler.settings.with_options(**PAPER))
-    scene = Scene(*arguments, record.crowd, None, len(dataset.classes))
-    features = UpsampledFeatures(paper.features(image)[0], scene.size)
-    attention = features.cosine(features.mean(scene.outside[None]))[0].relu()
-    u0 = background_unary(attention, scene.outside, paper.settings.attention_threshold)
+    boxed = BoxedImage(*arguments, record.crowd, None, len(dataset.classes))
+    features = UpsampledFeatures(paper.features(image)[0], boxed.size)
+    attention = features.cosine(features.mean(boxed.background_mask[None]))[0].relu()
+    u0 = background_unary(attention, boxed.background_mask, paper.settings.attention_threshold)
     trained = matching_classes(dataset.classes, labeler.classes)
     present = sorted(set(record.class_ids.tolist()))
     activations = features.dot(labeler.model.class_weights[[trained[label - 1] for label in present]]).relu()
     pairs = zip(activations, present, strict=True)
-    objects = [object_unary(activation, scene.of_class(label), per_box=True) for activation, label in pairs]
+    objects = [object_unary(activation, boxed.of_class(label), per_box=True) for activation, label in pairs]
     labels, better = paper(*arguments), beyond(*arguments)
-    colours = dict(zip(present, PALETTE, strict=False))
+    colors = dict(zip(present, PALETTE, strict=False))
     names = [dataset.classes[label - 1] for label in record.class_ids]
     return {
-        "boxes": boxes_panel(image, record.boxes, names, [colours[label] for label in record.class_ids]),
-        "queries": queries_panel(image, scene.outside.numpy()),
-        "attention": confidence_panel(torch.where(scene.outside, 1.0, attention).numpy()),
+        "boxes": boxes_panel(image, record.boxes, names, [colors[label] for label in record.class_ids]),
+        "queries": queries_panel(image, boxed.background_mask.numpy()),
+        "attention": confidence_panel(torch.where(boxed.background_mask, 1.0, attention).numpy()),
         "u0": confidence_panel(u0.numpy()),
         "uc": confidence_panel(torch.stack(objects).amax(0).numpy()),
-        "y_crf": masks_panel(image, labels.y_crf, colours),
-        "y_ret": masks_panel(image, labels.y_ret, colours),
+        "y_crf": masks_panel(image, labels.y_crf, colors),
+        "y_ret": masks_panel(image, labels.y_ret, colors),
         "agreement": unreliable_panel(image, labels.y_crf > 0, ~labels.agreement),
         "confidence": confidence_panel(labels.confidence),
-        "beyond": masks_panel(image, better.y_crf, colours, unreliable=~better.agreement),
+        "beyond": masks_panel(image, better.y_crf, colors, unreliable=~better.agreement),
     }
 
 
-def queries_panel(image: Picture, outside: BoolArray) -> Picture:
+def queries_panel(image: Picture, background_mask: BoolArray) -> Picture:
     """The photograph (H, W, 3) with what is inside boxes dark, and the cells over which queries are averaged."""
-    dark = np.where(outside[..., None], image, image // 6)
+    dark = np.where(background_mask[..., None], image, image // 6)
     picture = Image.fromarray(dark.astype(np.uint8))
     draw = ImageDraw.Draw(picture)
     for part in range(1, GRID):

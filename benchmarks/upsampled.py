@@ -2,7 +2,7 @@
 
     python benchmarks/upsampled.py --channels 1024 --map 47 63 --image 375 500
 
-The step is what labelling asks of an image: the cosine of every pixel with 3 vectors, and the mean feature under 3
+The step is what labeling asks of an image: the cosine of every pixel with 3 vectors, and the mean feature under 3
 masks. Times alternate in one process. Memory is what the process's resident set grows to beyond its inputs, each way
 in a process of its own (Linux).
 """

@@ -53,9 +53,9 @@ def tiny_settings():
         backbone="lite0",
         train_backbone="none",
         head_width=16,
-        crop=65,
+        crop_size=65,
         optimizer="adamw",
-        rate_new=0.01,
+        lr_head=0.01,
         epochs=60,
         batch_size=4,
     )
@@ -64,13 +64,13 @@ def tiny_settings():
 @pytest.fixture(scope="session")
 def tiny_run(shapes_voc, tiny_settings, tmp_path_factory) -> Path:
     """The folder of a run of stage 1 on the tiny data set."""
-    from bana.classify.run import train_classifier
+    from bana.classify.train import train_classifier
     from bana.data.reading import read_dataset
     from bana.label.settings import LabelSettings
 
     out = tmp_path_factory.mktemp("tiny") / "run"
-    labelling = LabelSettings(image_side=129).model_dump(mode="json")
-    train_classifier(read_dataset(shapes_voc), tiny_settings, labelling, out, console=Console(file=io.StringIO()))
+    labeling = LabelSettings(image_side=129).model_dump(mode="json")
+    train_classifier(read_dataset(shapes_voc), tiny_settings, labeling, out, console=Console(file=io.StringIO()))
     return out
 
 
@@ -79,12 +79,12 @@ def tiny_labels(shapes_voc, tiny_run, tmp_path_factory) -> Path:
     """A label folder of the tiny data set, with its true masks for Y_crf and those moved by two pixels for Y_ret."""
     from bana.data.label_maps import write_label_map
     from bana.data.reading import read_dataset
+    from bana.label.methods.choose import MethodChoice
     from bana.label.run import label_dataset
-    from bana.label.sources.choose import SourceChoice
 
     out = tmp_path_factory.mktemp("tiny") / "labels"
     label_dataset(
-        read_dataset(shapes_voc), SourceChoice.of_labeler(tiny_run), out, workers=1, console=Console(file=io.StringIO())
+        read_dataset(shapes_voc), MethodChoice.of_labeler(tiny_run), out, workers=1, console=Console(file=io.StringIO())
     )
     for name, (size, shapes) in IMAGES.items():
         truth = true_mask(size, shapes)
@@ -103,11 +103,11 @@ def tiny_segment_settings():
         train_backbone="none",
         head="fuse",
         head_width=32,
-        crop=129,
-        scale=(1.5, 2.0),
-        jitter=0.5,
+        crop_size=129,
+        scale_range=(1.5, 2.0),
+        color_jitter=0.5,
         optimizer="adamw",
-        rate_new=0.005,
+        lr_head=0.005,
         epochs=25,
         batch_size=4,
     )
@@ -117,7 +117,7 @@ def tiny_segment_settings():
 def tiny_segment_run(shapes_voc, tiny_run, tiny_labels, tiny_segment_settings, tmp_path_factory) -> Path:
     """The folder of a run of stage 3 on the tiny data set."""
     from bana.data.reading import read_dataset
-    from bana.segment.run import Training, train_segmenter
+    from bana.segment.train import Training, train_segmenter
 
     out = tmp_path_factory.mktemp("tiny") / "segment"
     training = Training(read_dataset(shapes_voc), tiny_labels, {}, tiny_run, pictures=2)
@@ -149,7 +149,7 @@ class Answer(NamedTuple):
 
 
 @pytest.fixture
-def bana(monkeypatch, capsys) -> Callable[..., Answer]:
+def run_cli(monkeypatch, capsys) -> Callable[..., Answer]:
     """Run the real command in this process."""
     from bana.cli import main
 

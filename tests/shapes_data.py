@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 CLASSES = ("disk", "square", "cross")
-COLOURS = {"disk": (220, 60, 40), "square": (40, 90, 230), "cross": (240, 220, 60)}
+COLORS = {"disk": (220, 60, 40), "square": (40, 90, 230), "cross": (240, 220, 60)}
 
 Shape = tuple[str, tuple[int, int, int, int]]
 """A class, and its box xyxy in pixel-edge coordinates."""
@@ -31,7 +31,7 @@ def draw(size: tuple[int, int], shapes: Sequence[Shape], seed: int) -> np.ndarra
     image = np.empty((height, width, 3))
     image[:] = (90, 120, 80) + 20 * np.sin(rows / 5 + columns / 9)[:, :, None]
     for name, box in shapes:
-        image[inside_of(name, box, size)] = COLOURS[name]
+        image[inside_of(name, box, size)] = COLORS[name]
     return np.clip(image + generator.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
 
 

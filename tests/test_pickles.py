@@ -58,34 +58,34 @@ def test_the_malicious_file_would_work(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["labeler.safetensors", "labeler.pth", "labeler.pkl"])
-def test_as_a_labeler(bana, evil, shapes_voc, tmp_path, name):
+def test_as_a_labeler(run_cli, evil, shapes_voc, tmp_path, name):
     file = evil(tmp_path / name)
-    refused(bana("label", shapes_voc, "--out", tmp_path / "out", "--labeler", file), name)
+    refused(run_cli("label", shapes_voc, "--out", tmp_path / "out", "--labeler", file), name)
 
 
-def test_as_the_labeler_of_a_run_folder(bana, evil, shapes_voc, tmp_path):
+def test_as_the_labeler_of_a_run_folder(run_cli, evil, shapes_voc, tmp_path):
     file = evil(tmp_path / "run/classify/labeler.safetensors")
-    refused(bana("label", shapes_voc, "--out", tmp_path / "out", "--labeler", tmp_path / "run"), file)
+    refused(run_cli("label", shapes_voc, "--out", tmp_path / "out", "--labeler", tmp_path / "run"), file)
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_as_weights_of_a_backbone(bana, evil, shapes_voc, tmp_path, suffix):
+def test_as_weights_of_a_backbone(run_cli, evil, shapes_voc, tmp_path, suffix):
     file = evil(tmp_path / f"weights.{suffix}")
     preset = tmp_path / "preset.yaml"
-    preset.write_text(yaml.safe_dump({"classify": {"backbone_weights": str(file), "crop": 65}}))
-    refused(bana("classify", shapes_voc, "--out", tmp_path / "run", "--preset", preset), file)
+    preset.write_text(yaml.safe_dump({"classify": {"backbone_weights": str(file), "crop_size": 65}}))
+    refused(run_cli("classify", shapes_voc, "--out", tmp_path / "run", "--preset", preset), file)
 
 
-def test_as_a_checkpoint(bana, evil, shapes_voc, tmp_path):
+def test_as_a_checkpoint(run_cli, evil, shapes_voc, tmp_path):
     file = evil(tmp_path / "run" / CHECKPOINT)
-    refused(bana("classify", shapes_voc, "--out", tmp_path / "run", "--resume"), file)
+    refused(run_cli("classify", shapes_voc, "--out", tmp_path / "run", "--resume"), file)
 
 
 @pytest.mark.parametrize("name", ["segmenter.safetensors", "detector.safetensors"])
-def test_as_a_network_that_predicts_or_is_exported(bana, evil, shapes_voc, tmp_path, name):
+def test_as_a_network_that_predicts_or_is_exported(run_cli, evil, shapes_voc, tmp_path, name):
     file = evil(tmp_path / name)
-    refused(bana("predict", file, shapes_voc / "JPEGImages", "--out", tmp_path / "out"), name)
-    refused(bana("export", file, "--to", "onnx", "--out", tmp_path / "a.onnx"), name)
+    refused(run_cli("predict", file, shapes_voc / "JPEGImages", "--out", tmp_path / "out"), name)
+    refused(run_cli("export", file, "--to", "onnx", "--out", tmp_path / "a.onnx"), name)
 
 
 def test_in_the_cache_of_downloads(evil, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ class DataError(BanaError):
     """A data set, annotation file, image or mask cannot be used as it is."""
 
 
-class LabelerError(BanaError):
+class CheckpointError(BanaError):
     """A file is not a labeler or checkpoint, or belongs to another model, class list or set of settings."""
 
 

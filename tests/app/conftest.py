@@ -9,40 +9,40 @@ from bana import read_dataset
 from bana.app.queue import Queue
 from bana.app.server import create_app
 from bana.app.workbench import Workbench
+from bana.label.methods.choose import MethodChoice
 from bana.label.run import manifest_of
-from bana.label.sources.choose import SourceChoice
 
 PORT = 8008
 
 
 @pytest.fixture(scope="session")
-def tiny_source(shapes_voc, tiny_run):
+def tiny_method(shapes_voc, tiny_run):
     """The tiny labeler for the shapes' classes, and what ``labels.json`` says of it."""
-    dataset, source = read_dataset(shapes_voc), SourceChoice.of_labeler(tiny_run)
-    return source.open(dataset.classes, threads=1), manifest_of(source.facts(), dataset.class_table)
+    dataset, method = read_dataset(shapes_voc), MethodChoice.of_labeler(tiny_run)
+    return method.open(dataset.classes, threads=1), manifest_of(method.facts(), dataset.class_table)
 
 
 @pytest.fixture(scope="session")
-def labelled(shapes_voc, tiny_source, tmp_path_factory):
+def labeled(shapes_voc, tiny_method, tmp_path_factory):
     """A folder with the labels of all images, which no test changes."""
     folder = tmp_path_factory.mktemp("app") / "labels"
-    bench = Workbench(read_dataset(shapes_voc), *tiny_source, folder)
+    bench = Workbench(read_dataset(shapes_voc), *tiny_method, folder)
     for image_id in bench.image_ids():
         bench.review(image_id)
     return folder
 
 
 @pytest.fixture
-def workbench(shapes_voc, tiny_source, labelled, tmp_path):
+def workbench(shapes_voc, tiny_method, labeled, tmp_path):
     """Make a workbench on the folder of this test, again and again as after a restart."""
     folder = tmp_path / "labels"
-    shutil.copytree(labelled, folder)
-    return lambda dataset=None: Workbench(dataset or read_dataset(shapes_voc), *tiny_source, folder)
+    shutil.copytree(labeled, folder)
+    return lambda dataset=None: Workbench(dataset or read_dataset(shapes_voc), *tiny_method, folder)
 
 
 @pytest.fixture
 def bench(workbench):
-    """A workbench whose images are labelled."""
+    """A workbench whose images are labeled."""
     return workbench()
 
 

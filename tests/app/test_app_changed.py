@@ -50,12 +50,12 @@ def test_a_damaged_review_is_named(workbench):
         workbench().show("b")
 
 
-def test_an_image_whose_annotation_changed_is_labelled_anew(workbench, shapes_voc):
+def test_an_image_whose_annotation_changed_is_labeled_anew(workbench, shapes_voc):
     dataset = read_dataset(shapes_voc)
     b = dataset.records[1]
     bench = workbench(replace(dataset, records=(replace(b, class_ids=b.class_ids[[1, 0]]),)))
     (row,) = Queue(bench).rows()
-    assert (row.labelled, row.fault) == (False, "")
+    assert (row.labeled, row.fault) == (False, "")
     assert bench.show("b").review.draft.class_ids
 
 
@@ -67,8 +67,8 @@ def test_a_verdict_taken_back_leaves_what_was_changed_marked(bench):
     assert bench.act("a", 4, SetState(do="state", state="todo")).review.draft.state == "edited"
 
 
-def test_an_error_of_any_kind_is_its_image_s_and_the_rest_is_labelled(shapes_voc, tiny_source, tmp_path, monkeypatch):
-    bench = Workbench(read_dataset(shapes_voc), *tiny_source, tmp_path / "labels")
+def test_an_error_of_any_kind_is_its_image_s_and_the_rest_is_labeled(shapes_voc, tiny_method, tmp_path, monkeypatch):
+    bench = Workbench(read_dataset(shapes_voc), *tiny_method, tmp_path / "labels")
     queue, opened = Queue(bench), bench.open
 
     def failing(image_id):
@@ -81,12 +81,12 @@ def test_an_error_of_any_kind_is_its_image_s_and_the_rest_is_labelled(shapes_voc
         queue._prepare(image_id)
     rows = {row.image_id: row for row in queue.rows()}
     assert rows["a"].fault == "a bug"
-    assert rows["b"].labelled
+    assert rows["b"].labeled
 
 
-def test_what_is_noted_while_an_image_is_labelled_ahead_stays(bench, monkeypatch):
+def test_what_is_noted_while_an_image_is_labeled_ahead_stays(bench, monkeypatch):
     queue = Queue(bench)
-    queue._rows["a"] = replace(queue._rows["a"], labelled=False)
+    queue._rows["a"] = replace(queue._rows["a"], labeled=False)
     draft = bench.review("a").draft
 
     class Late(Draft):
@@ -100,9 +100,9 @@ def test_what_is_noted_while_an_image_is_labelled_ahead_stays(bench, monkeypatch
     assert queue._rows["a"].state == "accepted"
 
 
-def test_an_unused_class_has_no_used_colour(bench):
+def test_an_unused_class_has_no_used_color(bench):
     names = ("ghost", *bench.dataset.classes)
     records = tuple(replace(each, class_ids=each.class_ids + 1) for each in bench.dataset)
     table = replace(bench.dataset.class_table, names=names)
     classes = class_list(replace(bench.dataset, class_table=table, records=records))
-    assert len({each["colour"] for each in classes}) == len(names)
+    assert len({each["color"] for each in classes}) == len(names)

@@ -9,8 +9,8 @@ import pytest
 
 import bana.app.serve
 from bana import read_dataset
-from bana.data.alone import alone_in
 from bana.data.convert import writer
+from bana.io.locking import lock_folder
 
 
 @pytest.fixture
@@ -18,62 +18,62 @@ def served(monkeypatch):
     """What the command would serve."""
     calls = []
     monkeypatch.setattr(
-        bana.app.serve, "serve", lambda dataset, source, folder, **more: calls.append((dataset, folder))
+        bana.app.serve, "serve", lambda dataset, method, folder, **more: calls.append((dataset, folder))
     )
     return calls
 
 
-def test_labels_go_beside_the_data(bana, served, shapes_voc):
-    assert bana("app", shapes_voc).status == 0
+def test_labels_go_beside_the_data(run_cli, served, shapes_voc):
+    assert run_cli("app", shapes_voc).status == 0
     assert served[0][1] == shapes_voc.with_name("voc-labels")
 
 
-def test_every_data_set_has_a_label_folder_of_its_own(bana, served, shapes_voc, tmp_path, monkeypatch):
+def test_every_data_set_has_a_label_folder_of_its_own(run_cli, served, shapes_voc, tmp_path, monkeypatch):
     for name in ("set.v1", "set.v2"):
         shutil.copytree(shapes_voc, tmp_path / name)
-        assert bana("app", tmp_path / name).status == 0
+        assert run_cli("app", tmp_path / name).status == 0
     monkeypatch.chdir(tmp_path / "set.v1")
     for data in (".", "../set.v1/", "Annotations/.."):
-        assert bana("app", data, "--format", "voc").status == 0
+        assert run_cli("app", data, "--format", "voc").status == 0
     dataset = read_dataset(shapes_voc)
     writer("coco")(dataset, dataset.class_table, tmp_path / "coco", "train")
     (file,) = (tmp_path / "coco").rglob("*.json")
-    assert bana("app", file).status == 0
+    assert run_cli("app", file).status == 0
     names = [folder for _, folder in served]
     assert names[:2] == [tmp_path / "set.v1-labels", tmp_path / "set.v2-labels"]
     assert names[2:5] == [tmp_path / "set.v1-labels"] * 3
     assert names[5] == file.with_name(f"{file.stem}-labels")
 
 
-def test_the_demo_s_labels_go_where_one_is(bana, served, tmp_path, monkeypatch):
+def test_the_demo_s_labels_go_where_one_is(run_cli, served, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert bana("app", "demo").status == 0
+    assert run_cli("app", "demo").status == 0
     dataset, folder = served[0]
     assert len(dataset) == 52
     assert folder == Path("demo-labels")
 
 
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
-def test_without_the_extra_it_says_what_to_install(bana, shapes_voc, monkeypatch, package):
+def test_without_the_extra_it_says_what_to_install(run_cli, shapes_voc, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    refused = bana("app", shapes_voc)
+    refused = run_cli("app", shapes_voc)
     assert refused.status == 2
     assert refused.err == f"bana: error: bana app: needs the package {package}; pip install '.[app]' in bana's folder\n"
 
 
-def test_a_port_that_is_taken_is_named_and_no_folder_is_left(bana, shapes_voc, tiny_run, tmp_path):
+def test_a_port_that_is_taken_is_named_and_no_folder_is_left(run_cli, shapes_voc, tiny_run, tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        refused = bana("app", shapes_voc, "--labeler", tiny_run, "--labels", tmp_path / "labels", "--port", port)
+        refused = run_cli("app", shapes_voc, "--labeler", tiny_run, "--labels", tmp_path / "labels", "--port", port)
     assert refused.status == 2
     assert f"--port {port}: cannot be listened on" in refused.err
     assert not (tmp_path / "labels").exists()
 
 
-def test_the_folder_of_another_run_is_refused(bana, shapes_voc, tiny_run, tmp_path):
-    with alone_in(tmp_path / "labels"):
-        refused = bana("app", shapes_voc, "--labeler", tiny_run, "--labels", tmp_path / "labels", "--no-open")
+def test_the_folder_of_another_run_is_refused(run_cli, shapes_voc, tiny_run, tmp_path):
+    with lock_folder(tmp_path / "labels"):
+        refused = run_cli("app", shapes_voc, "--labeler", tiny_run, "--labels", tmp_path / "labels", "--no-open")
     assert refused.status == 2
     assert "another run writes there" in refused.err

@@ -58,7 +58,7 @@ def test_nothing_to_export_is_said(bench):
     assert not list((bench.folder / "exports").glob("*-1"))
 
 
-def test_labels_to_train_on_are_those_that_bana_label_would_write(reviewed, bana, tmp_path):
+def test_labels_to_train_on_are_those_that_bana_label_would_write(reviewed, run_cli, tmp_path):
     done = export(reviewed, "training", "not_rejected")
     data, labels = done.folder / "data", done.folder / "labels"
     dataset, folder = read_dataset(data), LabelFolder(labels)
@@ -75,7 +75,7 @@ def test_labels_to_train_on_are_those_that_bana_label_would_write(reviewed, bana
     untouched = LabelFolder(reviewed.folder)
     record = reviewed.record("d")
     assert (folder.label_map("agreed", record) == untouched.label_map("agreed", record)).all()
-    scored = bana("evaluate", labels, data, "--json", "--no-boundary")  # its masks are the truth of that data set
+    scored = run_cli("evaluate", labels, data, "--json", "--no-boundary")  # its masks are the truth of that data set
     assert scored.status == 0
     assert '"y_crf": {"miou": 100.0' in scored.out
 
@@ -103,5 +103,5 @@ def test_a_crowd_region_is_exported_as_one(workbench, shapes_voc):
 
 
 def test_a_photograph_that_nobody_asked_for_does_not_matter(reviewed, monkeypatch):
-    monkeypatch.setattr(reviewed, "_labelled", None)  # nothing is read to learn a state
+    monkeypatch.setattr(reviewed, "_labeled", None)  # nothing is read to learn a state
     assert export(reviewed, "coco", "accepted").images == 2

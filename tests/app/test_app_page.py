@@ -35,7 +35,7 @@ def page(browser, server):
     assert not Page(browser, server).faults()
 
 
-def test_a_box_drawn_with_the_mouse_gets_the_mask_of_bana_label(page, server, bana, tiny_run, tmp_path):
+def test_a_box_drawn_with_the_mouse_gets_the_mask_of_bana_label(page, server, run_cli, tiny_run, tmp_path):
     page.open("c")
     page.press("1")
     page.drag((3, 5), (27, 40))
@@ -49,7 +49,7 @@ def test_a_box_drawn_with_the_mouse_gets_the_mask_of_bana_label(page, server, ba
     images = {"c": (IMAGES["c"][0], (*IMAGES["c"][1], (name, box)))}
     data = write_shapes(tmp_path / "voc", images)
     (data / "JPEGImages" / "c.jpg").write_bytes(read_dataset(server.data)[2].path.read_bytes())
-    assert bana("label", data, "--labeler", tiny_run, "--out", tmp_path / "labels", "--workers", 1).status == 0
+    assert run_cli("label", data, "--labeler", tiny_run, "--out", tmp_path / "labels", "--workers", 1).status == 0
     real = LabelFolder(tmp_path / "labels").boxes(read_dataset(data)[0])
     assert [each.mask["counts"] for each in real] == [each["mask"]["counts"] for each in objects]
 
@@ -172,9 +172,9 @@ def test_the_page_can_be_used_by_all(page, browser, width, scheme):
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_a_second_server_is_refused_and_a_killed_one_has_lost_nothing(page, server, bana, tiny_run):
+def test_a_second_server_is_refused_and_a_killed_one_has_lost_nothing(page, server, run_cli, tiny_run):
     options = ("--labels", server.labels, "--labeler", tiny_run, "--no-open", "--port", 0)
-    second = bana("app", server.data, *options)
+    second = run_cli("app", server.data, *options)
     assert second.status == 2
     assert "another run writes there" in second.err
     page.open("a")

@@ -26,13 +26,13 @@ HELD = """
 
 
 @pytest.fixture(scope="module")
-def server(tiny_run, labelled, tmp_path_factory):
-    """Six images that are labelled, and one whose file was damaged since."""
+def server(tiny_run, labeled, tmp_path_factory):
+    """Six images that are labeled, and one whose file was damaged since."""
     folder = tmp_path_factory.mktemp("faults")
     data = write_shapes(folder / "voc", IMAGES | {"g": IMAGES["a"]})
     damaged = data / "JPEGImages" / "g.jpg"
     damaged.write_bytes(damaged.read_bytes()[:700])
-    shutil.copytree(labelled, folder / "labels")
+    shutil.copytree(labeled, folder / "labels")
     started = Server(data, folder / "labels", tiny_run)
     yield started
     started.end(signal.SIGKILL)
@@ -138,8 +138,8 @@ def test_numbers_agree_with_the_server_s(page, browser):
         Promise.all([import("/static/tools.js"), import("/static/masks.js")]).then(([tools, masks]) =>
             done([
                 tools.moved([0.5, 1.5, 20, 30], -9, 99),
-                masks.centresIn([0.4, 0.6, 3.5, 3.6]),
-                masks.centresIn([2.6, 2.6, 3.4, 3.4]),
+                masks.centersIn([0.4, 0.6, 3.5, 3.6]),
+                masks.centersIn([2.6, 2.6, 3.4, 3.4]),
             ]));
     """
     box, region, least = browser.execute_async_script(script)

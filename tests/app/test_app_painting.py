@@ -80,7 +80,7 @@ def test_paint_of_a_deleted_object_gives_back_what_it_covered(draft):
     assert (masks(alone)[0] == RIGHT).all()
 
 
-def test_without_paint_masks_are_what_was_labelled(draft):
+def test_without_paint_masks_are_what_was_labeled(draft):
     assert [each is kept.mask for each, kept in zip(masks_of(draft), draft.objects, strict=True)] == [True] * 3
 
 
@@ -98,7 +98,7 @@ def test_label_maps_agree_where_a_person_has_painted(draft):
     expected[4, 4] = 1
     expected[5] = TABLE.ignore_index
     assert (y_crf == expected).all()
-    assert (y_ret == expected).all()  # the doubtful pixel was painted over
+    assert (y_ret == expected).all()  # the uncertain pixel was painted over
 
 
 def test_label_maps_differ_where_the_labels_do(draft):

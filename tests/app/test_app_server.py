@@ -10,7 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from bana.app.queue import Queue
 from bana.app.server import create_app
-from bana.app.uploads import MOST_BYTES
+from bana.app.uploads import MAX_BYTES
 
 FOREIGN = "http://evil.example"
 
@@ -132,7 +132,7 @@ def test_what_is_no_json_is_refused(client, text):
 
 def test_large_bodies_are_refused(client, bench):
     def pieces():
-        for _ in range(MOST_BYTES // 2**20 + 1):
+        for _ in range(MAX_BYTES // 2**20 + 1):
             yield bytes(2**20)
 
     assert (

@@ -9,7 +9,7 @@ from PIL import Image
 
 from bana import read_dataset
 from bana.app.actions import Add
-from bana.app.uploads import LONGEST_SIDE, keep_upload
+from bana.app.uploads import MAX_SIDE, keep_upload
 from bana.data.images import open_image
 from bana.errors import DataError
 from shapes_data import IMAGES, draw
@@ -68,9 +68,9 @@ def test_large_photographs_are_scaled_down_and_turned_upright(tmp_path):
     exif[0x0112] = 6
     exif[0x010F] = "the maker"
     record = keep_upload(tmp_path, "a.jpg", photograph(3000, 1500, "JPEG", exif=exif), str)
-    assert (record.width, record.height) == (LONGEST_SIDE // 2, LONGEST_SIDE)
+    assert (record.width, record.height) == (MAX_SIDE // 2, MAX_SIDE)
     assert b"the maker" not in record.path.read_bytes()
-    assert open_image(record.path).shape == (LONGEST_SIDE, LONGEST_SIDE // 2, 3)
+    assert open_image(record.path).shape == (MAX_SIDE, MAX_SIDE // 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_a_bomb_is_refused(tmp_path):
         keep_upload(tmp_path, "a.png", bomb.getvalue(), str)
 
 
-def test_a_box_drawn_on_a_photograph_is_labelled_and_found_again(workbench, tiny_source):
+def test_a_box_drawn_on_a_photograph_is_labeled_and_found_again(workbench, tiny_method):
     bench = workbench()
     file = io.BytesIO()
     Image.fromarray(draw(*IMAGES["a"], seed=9)).save(file, format="PNG")
     record = bench.upload("my disk.png", file.getvalue())
     shown = bench.act(record.image_id, 0, Add(do="add", box=(10, 12, 50, 52), class_id=1))
-    expected = tiny_source[0](open_image(record.path), [(10, 12, 50, 52)], [1])
+    expected = tiny_method[0](open_image(record.path), [(10, 12, 50, 52)], [1])
     assert (shown.y_crf == 1).sum() > 600
     assert (shown.y_crf == expected.y_crf).all()
     again = workbench()

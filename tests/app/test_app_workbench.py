@@ -1,4 +1,4 @@
-"""Images under review: labelled, changed, kept, found again."""
+"""Images under review: labeled, changed, kept, found again."""
 
 import json
 import threading
@@ -30,25 +30,25 @@ def runs(mask):
     return np.diff(np.flatnonzero(np.diff(flat)), prepend=0, append=[]).astype(int).tolist()
 
 
-def test_labels_are_those_of_bana_label(bench, bana, shapes_voc, tiny_run, tmp_path):
-    assert bana("label", shapes_voc, "--labeler", tiny_run, "--out", tmp_path / "real", "--workers", 1).status == 0
+def test_labels_are_those_of_bana_label(bench, run_cli, shapes_voc, tiny_run, tmp_path):
+    assert run_cli("label", shapes_voc, "--labeler", tiny_run, "--out", tmp_path / "real", "--workers", 1).status == 0
     real = LabelFolder(tmp_path / "real")
     for record in bench.dataset:
         shown = bench.show(record.image_id)
         assert [each["counts"] for each in shown.masks] == [box.mask["counts"] for box in real.boxes(record)]
         assert (shown.y_crf == real.label_map("y_crf", record)).all()
         assert (shown.y_ret == real.label_map("y_ret", record)).all()
-    assert bana("label", shapes_voc, "--labeler", tiny_run, "--out", bench.folder, "--workers", 1).status == 0
+    assert run_cli("label", shapes_voc, "--labeler", tiny_run, "--out", bench.folder, "--workers", 1).status == 0
     for file in sorted(p for p in (tmp_path / "real").rglob("*") if p.is_file() and p.name != "rejected.jsonl"):
         assert (bench.folder / file.relative_to(tmp_path / "real")).read_bytes() == file.read_bytes()
 
 
-def test_a_changed_box_is_labelled_as_if_the_annotation_had_it(bench, tiny_source):
+def test_a_changed_box_is_labeled_as_if_the_annotation_had_it(bench, tiny_method):
     record = bench.record("d")
     bench.act("d", 0, Change(do="change", key=1, box=(18, 22, 62, 62)))
     shown = bench.act("d", 1, Add(do="add", box=(2, 44, 18, 60), class_id=1))
     boxes = [*record.boxes.tolist()[:1], [18, 22, 62, 62], [2, 44, 18, 60]]
-    expected = tiny_source[0](open_record_image(record), boxes, [*record.class_ids.tolist(), 1])
+    expected = tiny_method[0](open_record_image(record), boxes, [*record.class_ids.tolist(), 1])
     assert [each["counts"] for each in shown.masks] == [encode_mask(each.mask)["counts"] for each in expected.instances]
     assert (shown.y_crf == expected.y_crf).all()
     assert (shown.y_ret == expected.y_ret).all()
@@ -210,12 +210,12 @@ def test_crowd_regions_stay_ignored_and_are_not_edited(workbench, shapes_voc):
     assert not (bench.act("b", 1, Delete(do="delete", key=1)).y_crf == 255).any()
 
 
-def test_labels_of_another_source_are_shown_and_stay_as_they_are(shapes_voc, tiny_source, tmp_path, bana):
+def test_labels_of_another_source_are_shown_and_stay_as_they_are(shapes_voc, tiny_method, tmp_path, run_cli):
     folder = tmp_path / "boxes"
-    assert bana("label", shapes_voc, "--source", "box", "--out", folder, "--workers", 1).status == 0
-    (folder / "instances" / "c.json").unlink()  # this one is not labelled
+    assert run_cli("label", shapes_voc, "--method", "box", "--out", folder, "--workers", 1).status == 0
+    (folder / "instances" / "c.json").unlink()  # this one is not labeled
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    bench = Workbench(read_dataset(shapes_voc), *tiny_source, folder)
+    bench = Workbench(read_dataset(shapes_voc), *tiny_method, folder)
     assert masks(bench, "a")[0].sum() == 40 * 40
     assert 0 < masks(bench, "c")[0].sum() < 50 * 50  # the labeler's
     bench.act("a", 0, Change(do="change", key=0, box=(10, 12, 51, 52)))
@@ -224,28 +224,28 @@ def test_labels_of_another_source_are_shown_and_stay_as_they_are(shapes_voc, tin
     assert read_label_map(folder / "y_crf" / "a.png", 96, 72).max() == 1
 
 
-def test_labels_of_other_classes_are_refused(bench, tiny_source):
+def test_labels_of_other_classes_are_refused(bench, tiny_method):
     dataset = bench.dataset
     other = replace(dataset, class_table=replace(dataset.class_table, names=("disk", "square", "star")))
     with pytest.raises(DataError, match="star"):
-        Workbench(other, *tiny_source, bench.folder)
+        Workbench(other, *tiny_method, bench.folder)
 
 
-def test_the_queue_is_sorted_by_doubt_and_labels_ahead(shapes_voc, tiny_source, tmp_path):
-    bench = Workbench(read_dataset(shapes_voc), *tiny_source, tmp_path / "labels")
+def test_the_queue_is_sorted_by_doubt_and_labels_ahead(shapes_voc, tiny_method, tmp_path):
+    bench = Workbench(read_dataset(shapes_voc), *tiny_method, tmp_path / "labels")
     queue = Queue(bench)
-    assert [row.labelled for row in queue.rows()] == [False] * 6
-    labelled = threading.Event()
+    assert [row.labeled for row in queue.rows()] == [False] * 6
+    labeled = threading.Event()
     note = queue.note
 
     def noting(image_id, draft, **more):
         note(image_id, draft, **more)
-        if all(row.labelled for row in queue.rows()):
-            labelled.set()
+        if all(row.labeled for row in queue.rows()):
+            labeled.set()
 
     queue.note = noting
     queue.start()
-    assert labelled.wait(60)
+    assert labeled.wait(60)
     queue.stop()
     confidences = [row.confidence for row in queue.rows()]
     assert confidences == sorted(confidences)

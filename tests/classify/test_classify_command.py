@@ -10,7 +10,7 @@ import yaml
 
 from bad_data import BAD_DATA, refused, truncated_image
 from bana import Labeler
-from bana.classify import stage as stage_module
+from bana.classify import task as task_module
 from bana.classify.labeler_file import FILE_NAME, load_facts
 from bana.engine.loop import CHECKPOINT, LOG
 from shapes_data import CLASSES, IMAGES, write_shapes
@@ -28,9 +28,9 @@ def preset(tiny_settings, tmp_path):
 
 
 @pytest.fixture
-def classify(bana, preset):
+def classify(run_cli, preset):
     def command(data, out, *more):
-        return bana("classify", data, "--out", out, "--preset", preset, *more)
+        return run_cli("classify", data, "--out", out, "--preset", preset, *more)
 
     return command
 
@@ -70,7 +70,7 @@ def test_options_overrule_the_preset(classify, shapes_voc, tmp_path):
 
 def test_an_interrupted_run_is_resumed_to_the_same_bytes(classify, shapes_voc, tmp_path, monkeypatch):
     assert classify(shapes_voc, tmp_path / "whole").status == 0
-    original, calls = stage_module.ClassifyStage.loss, []
+    original, calls = task_module.ClassifyTask.loss, []
 
     def fails_at_the_third(self, batch):
         calls.append(1)
@@ -79,7 +79,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_bytes(classify, shapes_voc, t
         return original(self, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage_module.ClassifyStage, "loss", fails_at_the_third)
+        patch.setattr(task_module.ClassifyTask, "loss", fails_at_the_third)
         assert classify(shapes_voc, tmp_path / "cut", "--checkpoint-seconds", 0).status == 130
     assert set(files(tmp_path / "cut")) == RUN - {FILE_NAME}
     assert classify(shapes_voc, tmp_path / "cut", "--resume").status == 0
@@ -149,9 +149,9 @@ def test_nothing_left_to_train_on(classify, tmp_path):
     ],
     ids=["boxes that cover everything", "one class", "an image without boxes"],
 )
-def test_unusual_data_is_learnt(classify, tmp_path, shapes):
+def test_unusual_data_is_learned(classify, tmp_path, shapes):
     assert classify(write_shapes(tmp_path / "voc", shapes), tmp_path / "run").status == 0
-    state = Labeler.load(tmp_path / "run").model.own_state()
+    state = Labeler.load(tmp_path / "run").model.trained_state()
     assert all(value.isfinite().all() for value in state.values())
 
 
@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_whole_files(classify, shapes_voc, tmp_path, monkeypa
     [
         ({"backbone": "lite9"}, "lite9"),
         ({"backbone": "timm:none"}, "none"),
-        ({"crop": 70}, "crop"),
+        ({"crop_size": 70}, "crop_size"),
         ({"epochs": "many"}, "epochs"),
         ({"depth": 3}, "depth"),
         ({"backbone_weights": "none.pth"}, "none.pth"),
@@ -208,7 +208,7 @@ def test_bad_settings(classify, preset, shapes_voc, tmp_path, changes, named):
 
 def test_a_learning_rate_that_explodes_stops_the_run(classify, preset, shapes_voc, tmp_path):
     content = yaml.safe_load(preset.read_text())
-    content["classify"] |= {"rate_new": 1e30, "epochs": 9, "optimizer": "sgd"}
+    content["classify"] |= {"lr_head": 1e30, "epochs": 9, "optimizer": "sgd"}
     preset.write_text(yaml.safe_dump(content))
     refused(classify(shapes_voc, tmp_path / "run"), "the loss is", "lower the learning rate")
     assert not (tmp_path / "run" / FILE_NAME).exists()

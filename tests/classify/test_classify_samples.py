@@ -9,7 +9,7 @@ from bana.classify.samples import UNKNOWN, Batch, BoxCrops, collate, on_features
 from bana.classify.settings import ClassifySettings
 from bana.data.objects import AnnotatedObject, make_record
 
-SETTINGS = ClassifySettings(crop=65, jitter=0, scale=(1, 1), backbone="lite0")
+SETTINGS = ClassifySettings(crop_size=65, color_jitter=0, scale_range=(1, 1), backbone="lite0")
 
 
 def record_of(folder, pixels, boxes, crowd=()):
@@ -20,10 +20,10 @@ def record_of(folder, pixels, boxes, crowd=()):
     return make_record("photo", path, (pixels.shape[1], pixels.shape[0]), objects)
 
 
-def painted(height, width, box, colour=(255, 0, 0)):
+def painted(height, width, box, color=(255, 0, 0)):
     pixels = np.full((height, width, 3), 60, np.uint8)
     x0, y0, x1, y1 = box
-    pixels[y0:y1, x0:x1] = colour
+    pixels[y0:y1, x0:x1] = color
     return pixels
 
 
@@ -33,7 +33,7 @@ def same(first, second):
 
 def test_a_sample_depends_on_epoch_and_index_alone(tmp_path):
     record = record_of(tmp_path, painted(90, 120, (30, 20, 70, 60)), [(30, 20, 70, 60)])
-    settings = SETTINGS.model_copy(update={"jitter": 0.5, "scale": (0.5, 1.5)})
+    settings = SETTINGS.model_copy(update={"color_jitter": 0.5, "scale_range": (0.5, 1.5)})
     crops = BoxCrops([record, record], settings, seed=3)
     assert len(crops) == 2
     first = crops[(1, 0)]
@@ -48,17 +48,17 @@ def test_a_sample_depends_on_epoch_and_index_alone(tmp_path):
 @pytest.mark.parametrize(("side", "width"), [(None, 40), (60, 20), (240, 80)])
 def test_images_are_taken_to_have_a_side(tmp_path, side, width):
     record = record_of(tmp_path, painted(90, 120, (30, 20, 70, 60)), [(30, 20, 70, 60)])
-    settings = SETTINGS.model_copy(update={"image_side": side, "crop": 257})
+    settings = SETTINGS.model_copy(update={"image_side": side, "crop_size": 257})
     (box,) = BoxCrops([record], settings, seed=0)[(0, 0)].boxes
     assert (box[2] - box[0], box[3] - box[1]) == (width, width)
 
 
-@pytest.mark.parametrize("scale", [(1, 1), (0.5, 1.5)])
-def test_boxes_follow_flips_scales_and_crops(tmp_path, scale):
+@pytest.mark.parametrize("scale_range", [(1, 1), (0.5, 1.5)])
+def test_boxes_follow_flips_scales_and_crops(tmp_path, scale_range):
     """What is red in the crop is what the box frames, in many draws."""
     box = (30, 20, 70, 60)
     record = record_of(tmp_path, painted(90, 120, box), [box])
-    crops = BoxCrops([record], SETTINGS.model_copy(update={"scale": scale}), seed=0)
+    crops = BoxCrops([record], SETTINGS.model_copy(update={"scale_range": scale_range}), seed=0)
     seen = 0
     for epoch in range(30):
         sample = crops[(epoch, 0)]
@@ -67,18 +67,18 @@ def test_boxes_follow_flips_scales_and_crops(tmp_path, scale):
             continue
         rows, columns = np.flatnonzero(red.any(1)), np.flatnonzero(red.any(0))
         framed = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
-        assert sample.boxes[0].tolist() == pytest.approx(framed, abs=0.0 if scale == (1, 1) else 1.0)
+        assert sample.boxes[0].tolist() == pytest.approx(framed, abs=0.0 if scale_range == (1, 1) else 1.0)
         seen += 1
     assert seen > 15
 
 
 def test_background_is_what_lies_outside_all_boxes_and_inside_the_image(tmp_path):
-    """A grey image smaller than the crop: black padding is no background, and neither is the box."""
+    """A gray image smaller than the crop: black padding is no background, and neither is the box."""
     record = record_of(tmp_path, painted(40, 50, (10, 10, 30, 25)), [(10, 10, 30, 25)])
     for epoch in range(5):
         sample = BoxCrops([record], SETTINGS, seed=0)[(epoch, 0)]
-        grey = (sample.image == 60).all(0)
-        assert torch.equal(sample.background[0].bool(), grey)
+        gray = (sample.image == 60).all(0)
+        assert torch.equal(sample.background[0].bool(), gray)
         assert sample.background.sum() == 40 * 50 - 20 * 15
 
 
@@ -114,7 +114,7 @@ def test_grayscale_images_have_three_channels(tmp_path):
     record = record_of(tmp_path, painted(65, 65, (5, 5, 40, 40)), [(5, 5, 40, 40)])
     gray = tmp_path / "gray.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (65, 65), dtype=np.uint8)).save(gray)
-    sample = BoxCrops([replace(record, path=gray)], SETTINGS.model_copy(update={"jitter": 0.5}), seed=0)[(0, 0)]
+    sample = BoxCrops([replace(record, path=gray)], SETTINGS.model_copy(update={"color_jitter": 0.5}), seed=0)[(0, 0)]
     assert sample.image.shape == (3, 65, 65)
     assert sample.image.dtype == torch.uint8
 
@@ -132,7 +132,7 @@ def test_a_batch_numbers_its_images(tmp_path):
 
 
 def test_background_and_boxes_on_a_feature_map():
-    """Cells sit on pixels 0, 8, ..., 64: a box from the centre of pixel 16 to that of pixel 40 spans cells 2 to 5."""
+    """Cells sit on pixels 0, 8, ..., 64: a box from the center of pixel 16 to that of pixel 40 spans cells 2 to 5."""
     background = torch.ones(1, 1, 65, 65)
     background[:, :, 16:40, 16:40] = 0
     batch = Batch(

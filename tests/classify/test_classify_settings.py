@@ -21,19 +21,19 @@ def message(content, kind=ClassifySettings):
         ("epochs", 0),
         ("epochs", 1.5),
         ("batch_size", -1),
-        ("crop", 32),
-        ("rate_new", 0),
-        ("rate_new", float("nan")),
-        ("rate_pretrained", float("inf")),
+        ("crop_size", 32),
+        ("lr_head", 0),
+        ("lr_head", float("nan")),
+        ("lr_backbone", float("inf")),
         ("weight_decay", -1),
         ("pooling", "max"),
         ("optimizer", "lbfgs"),
         ("schedule", None),
         ("grid_size", 0),
         ("roi_bins", "two"),
-        ("jitter", 2),
-        ("scale", [0, 1]),
-        ("scale", [1]),
+        ("color_jitter", 2),
+        ("scale_range", [0, 1]),
+        ("scale_range", [1]),
         ("head_width", 0),
         ("no_such_setting", 1),
     ],
@@ -45,7 +45,7 @@ def test_a_bad_value_is_named(name, value):
 
 
 def test_scale_must_rise():
-    assert "scale" in message({"scale": [1.5, 0.5]})
+    assert "scale_range" in message({"scale_range": [1.5, 0.5]})
 
 
 def test_a_random_backbone_that_is_not_trained_is_refused():
@@ -64,13 +64,13 @@ def test_crf_arguments_are_checked_as_the_crf_does():
 
 def test_the_defaults_are_the_papers_recipe():
     settings = ClassifySettings()
-    assert (settings.batch_size, settings.crop, settings.epochs, settings.scale) == (20, 321, 15, (0.5, 1.5))
-    assert (settings.rate_pretrained, settings.rate_new, settings.weight_decay) == (1e-3, 1e-2, 5e-4)
+    assert (settings.batch_size, settings.crop_size, settings.epochs, settings.scale_range) == (20, 321, 15, (0.5, 1.5))
+    assert (settings.lr_backbone, settings.lr_head, settings.weight_decay) == (1e-3, 1e-2, 5e-4)
     assert (settings.grid_size, settings.roi_bins, settings.pooling) == (4, 2, "bap")
     assert settings.image_side is None
-    labelling = LabelSettings()
-    assert (labelling.attention_threshold, labelling.refinements) == (0.99, 0)
-    assert (labelling.image_side, labelling.low_level, labelling.tightness) == (None, 0, 0)
+    labeling = LabelSettings()
+    assert (labeling.attention_threshold, labeling.refinements) == (0.99, 0)
+    assert (labeling.image_side, labeling.low_level, labeling.tightness) == (None, 0, 0)
 
 
 @pytest.mark.parametrize("name", preset_names())

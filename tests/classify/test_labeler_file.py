@@ -19,7 +19,7 @@ from bana.classify.labeler_file import (
 )
 from bana.data.images import open_record_image
 from bana.engine.checkpoint import load_tensors, save_tensors
-from bana.errors import LabelerError, SettingsError
+from bana.errors import CheckpointError, SettingsError
 from shapes_data import CLASSES
 
 
@@ -79,16 +79,16 @@ def test_what_was_trained_of_the_backbone_is_in_the_file(tiny_settings, tmp_path
     assert ("backbone.network.conv_stem.weight" in saved) == (part == "all")
     assert part == "all" or all(parameters[name].requires_grad for name in saved)
     loaded, _ = load_classifier(tmp_path / "l.safetensors")
-    own, other = stored(model.own_state()) | model.given_state(), loaded.state_dict()
+    own, other = stored(model.trained_state()) | model.frozen_state(), loaded.state_dict()
     assert own.keys() == other.keys()
     assert all(torch.equal(own[name], other[name]) for name in own)
     assert not loaded.training
 
 
-def test_another_frozen_backbone_is_recognised(tiny_run, tmp_path):
+def test_another_frozen_backbone_is_recognized(tiny_run, tmp_path):
     tensors, metadata = load_tensors(tiny_run / FILE_NAME)
     save_tensors(tmp_path / "l.safetensors", tensors, metadata | {"backbone_digest": "0" * 64})
-    with pytest.raises(LabelerError, match="other weights of lite0"):
+    with pytest.raises(CheckpointError, match="other weights of lite0"):
         load_classifier(tmp_path / "l.safetensors")
 
 
@@ -110,14 +110,14 @@ def test_a_caller_without_gradients_may_build_and_load(tiny_settings, tiny_run, 
 
 
 def test_the_seed_makes_the_same_classifier(tiny_settings):
-    first, second, third = (build_classifier(tiny_settings, 3, seed).own_state() for seed in (1, 1, 2))
+    first, second, third = (build_classifier(tiny_settings, 3, seed).trained_state() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["classifier.weight"], third["classifier.weight"])
 
 
 def test_a_crop_that_does_not_fit_the_backbone(tiny_settings):
-    with pytest.raises(SettingsError, match="crop: 70 is not a multiple of 32 plus 1"):
-        build_classifier(tiny_settings.model_copy(update={"crop": 70}), 3, seed=0)
+    with pytest.raises(SettingsError, match="crop_size: 70 is not a multiple of 32 plus 1"):
+        build_classifier(tiny_settings.model_copy(update={"crop_size": 70}), 3, seed=0)
 
 
 def missing(path, _):
@@ -213,13 +213,13 @@ def of_a_later_version(path, whole):
 def test_what_is_no_labeler_is_refused_in_one_line(damage, tiny_run, tmp_path):
     file = tmp_path / "my.safetensors"
     damage(file, (tiny_run / FILE_NAME).read_bytes())
-    with pytest.raises(LabelerError, match=r"my\.safetensors") as caught:
+    with pytest.raises(CheckpointError, match=r"my\.safetensors") as caught:
         Labeler.load(file)
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_without_a_labeler(tmp_path):
-    with pytest.raises(LabelerError, match=r"labeler\.safetensors: no such file"):
+    with pytest.raises(CheckpointError, match=r"labeler\.safetensors: no such file"):
         Labeler.load(tmp_path)
 
 
@@ -229,7 +229,7 @@ def test_a_pickle_is_not_executed(tmp_path):
             return (open, (str(tmp_path / "executed"), "w"))
 
     (tmp_path / "evil.safetensors").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(LabelerError):
+    with pytest.raises(CheckpointError):
         Labeler.load(tmp_path / "evil.safetensors")
     assert not (tmp_path / "executed").exists()
 

@@ -133,7 +133,7 @@ def test_gradients_by_differences():
 
 
 def test_feature_boxes_put_corner_cells_on_corner_pixels():
-    """A box from the centre of the first pixel to that of the last spans the map from its first cell to its last."""
+    """A box from the center of the first pixel to that of the last spans the map from its first cell to its last."""
     boxes = torch.tensor([[0.5, 0.5, 320.5, 160.5], [160.5, 80.5, 200.5, 120.5]])
     on_map = feature_boxes(boxes, (161, 321), (21, 41))
     assert on_map.tolist() == [[0, 0, 40, 20], [20, 10, 25, 15]]

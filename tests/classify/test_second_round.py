@@ -8,13 +8,13 @@ import torch
 from rich.console import Console
 
 from bana import read_dataset
-from bana.classify.run import train_classifier
 from bana.classify.samples import UNKNOWN, BoxCrops
+from bana.classify.train import train_classifier
 from bana.data.label_folder import LabelFolder
 from bana.engine.loop import LOG
 from bana.errors import DataError
+from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
-from bana.label.sources.choose import SourceChoice
 from shapes_data import CLASSES
 
 QUIET = Console(quiet=True)
@@ -23,7 +23,7 @@ QUIET = Console(quiet=True)
 @pytest.fixture(scope="module")
 def labels(shapes_voc, tiny_run, tmp_path_factory):
     out = tmp_path_factory.mktemp("round") / "labels"
-    label_dataset(read_dataset(shapes_voc), SourceChoice.of_labeler(tiny_run), out, workers=1, console=QUIET)
+    label_dataset(read_dataset(shapes_voc), MethodChoice.of_labeler(tiny_run), out, workers=1, console=QUIET)
     return out
 
 
@@ -34,7 +34,7 @@ def train(shapes_voc, settings, out, labels):
 def test_labels_follow_flips_and_crops(shapes_voc, labels, tiny_settings):
     """Where a label is known, it is background outside all boxes, and in number no more than the agreed pixels."""
     records = read_dataset(shapes_voc)
-    settings = tiny_settings.model_copy(update={"scale": (1, 1), "jitter": 0})
+    settings = tiny_settings.model_copy(update={"scale_range": (1, 1), "color_jitter": 0})
     crops = BoxCrops(records, settings, 0, LabelFolder(labels))
     for epoch in range(4):
         for index in range(len(records)):
@@ -79,7 +79,7 @@ def test_missing_labels_are_named(shapes_voc, tiny_settings, labels, tmp_path):
 
 def test_crops_are_the_same_with_and_without_labels(shapes_voc, tiny_settings, labels):
     records = read_dataset(shapes_voc)
-    plain, labelled = BoxCrops(records, tiny_settings, 0), BoxCrops(records, tiny_settings, 0, LabelFolder(labels))
+    plain, labeled = BoxCrops(records, tiny_settings, 0), BoxCrops(records, tiny_settings, 0, LabelFolder(labels))
     for index in range(len(records)):
-        assert torch.equal(plain[(1, index)].image, labelled[(1, index)].image)
-        assert torch.equal(plain[(1, index)].boxes, labelled[(1, index)].boxes)
+        assert torch.equal(plain[(1, index)].image, labeled[(1, index)].image)
+        assert torch.equal(plain[(1, index)].boxes, labeled[(1, index)].boxes)

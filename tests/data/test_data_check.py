@@ -21,8 +21,8 @@ def test_the_contents_are_counted(tmp_path):
     assert counts == {"cat": (4, 3), "dog": (1, 1)}
     assert (len(report.dataset), report.boxes, report.difficult, report.crowd) == (4, 5, 1, 0)
     assert (report.without_boxes, report.all_covered, report.little_background) == (1, 1, 1)
-    covered = (500 / 2400 + 1 + 0 + 0.9) / 4
-    assert report.background_share == pytest.approx(1 - covered)
+    boxes_to_mask = (500 / 2400 + 1 + 0 + 0.9) / 4
+    assert report.background_share == pytest.approx(1 - boxes_to_mask)
     assert (report.box_sides[0], report.box_sides[-1]) == (10, pytest.approx(2400**0.5))
     assert report.image_sides == pytest.approx([2400**0.5] * 5)
     assert report.faults == ()

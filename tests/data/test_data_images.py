@@ -79,7 +79,7 @@ def test_gray_with_alpha_and_binary_images_become_rgb(tmp_path):
     assert open_image(binary).tolist() == [[[255] * 3, [0] * 3]]
 
 
-def test_palette_colours_are_looked_up_and_its_transparency_composed(tmp_path):
+def test_palette_colors_are_looked_up_and_its_transparency_composed(tmp_path):
     image = Image.fromarray(np.array([[0, 1]], dtype=np.uint8))
     image.putpalette([10, 20, 30, 40, 50, 60])
     plain = save(tmp_path / "plain.png", image)
@@ -134,7 +134,7 @@ def test_a_size_that_differs_from_the_annotation_names_both(tmp_path):
 
 @pytest.mark.parametrize(("kind", "suffix"), [("PNG", ".png"), ("WEBP", ".webp"), ("TIFF", ".tif"), ("GIF", ".gif")])
 def test_of_an_animation_the_first_frame_is_taken(tmp_path, kind, suffix):
-    first, second = (Image.new("RGB", (7, 5), colour) for colour in ("red", "blue"))
+    first, second = (Image.new("RGB", (7, 5), color) for color in ("red", "blue"))
     path = save(tmp_path / f"a{suffix}", first, format=kind, save_all=True, append_images=[second], lossless=True)
     assert image_size(path) == (7, 5)
     assert (open_image(path) == (255, 0, 0)).all()

@@ -152,9 +152,9 @@ def test_bad_segmentations_are_refused_with_their_place(segmentation, message):
         checked_segmentation(segmentation, 4, 5, "file: annotation 3")
 
 
-def test_voc_palette_has_the_known_colours():
+def test_voc_palette_has_the_known_colors():
     palette = voc_palette()
-    # The development kit's colours of background, aeroplane, person, tvmonitor and void.
+    # The development kit's colors of background, aeroplane, person, tvmonitor and void.
     known = {0: (0, 0, 0), 1: (128, 0, 0), 15: (192, 128, 128), 20: (0, 64, 128), 255: (224, 224, 192)}
     assert {label: tuple(palette[label].tolist()) for label in known} == known
 
@@ -173,7 +173,7 @@ def test_label_maps_come_back(tmp_path, dtype, mode):
     ("image", "message"),
     [
         (Image.new("P", (4, 5)), "map is 4x5, but the image is 5x4"),
-        (Image.new("RGB", (5, 4)), "has colours"),
+        (Image.new("RGB", (5, 4)), "has colors"),
         (None, "not found"),
     ],
 )

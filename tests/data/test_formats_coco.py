@@ -11,10 +11,10 @@ import pytest
 from data_samples import SIZE, blob, coco_content, write_coco, write_photo
 
 from bana import read_dataset
-from bana.data.faults import FaultLog
 from bana.data.formats import coco
 from bana.data.masks import decode_mask, encode_mask
 from bana.errors import DataError
+from bana.io.faults import FaultLog
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "coco_reader.py"
 

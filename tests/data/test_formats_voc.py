@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bana import read_dataset
-from bana.data.faults import FaultLog
 from bana.data.formats import voc
 from bana.errors import DataError
+from bana.io.faults import FaultLog
 
 DIFFICULT = "<difficult>1</difficult>"
 PART = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"

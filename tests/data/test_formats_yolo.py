@@ -210,7 +210,7 @@ def test_half_a_character_in_a_name_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other file systems know no such names")
-def test_a_file_name_that_is_not_utf_8_is_named_and_can_be_skipped(bana, tmp_path):
+def test_a_file_name_that_is_not_utf_8_is_named_and_can_be_skipped(run_cli, tmp_path):
     write_yolo(tmp_path)
     (tmp_path / "images/train/a.jpg").with_name(os.fsdecode(b"\xff.jpg")).write_bytes(
         (tmp_path / "images/train/a.jpg").read_bytes()
@@ -218,7 +218,7 @@ def test_a_file_name_that_is_not_utf_8_is_named_and_can_be_skipped(bana, tmp_pat
     with pytest.raises(DataError, match=r"udcff\.jpg': the file name is not UTF-8; rename the image"):
         read_dataset(tmp_path)
     out = tmp_path / "out"
-    answer = bana("convert", tmp_path, out, "--to", "coco", "--on-error", "skip", "--json")
+    answer = run_cli("convert", tmp_path, out, "--to", "coco", "--on-error", "skip", "--json")
     assert answer.status == 1
     assert json.loads((out / "rejected.jsonl").read_text())["image_id"] == "\udcff"
 

@@ -12,8 +12,8 @@ from bana.data.convert import writer
 from bana.data.images import open_record_image
 from bana.data.mirror import read_anywhere
 from bana.data.reading import read_dataset
-from bana.data.remote import place
 from bana.errors import DataError
+from bana.io.remote import place
 
 
 def same(remote, local):

@@ -46,15 +46,15 @@ def test_attribution_is_made_from_the_annotations():
     assert (FOLDER / "ATTRIBUTION.md").read_text(encoding="utf-8") == attribution(content)
 
 
-def test_every_photograph_has_a_row_with_licence_and_source():
+def test_every_photograph_has_a_row_with_license_and_source():
     content = json.loads((FOLDER / "instances.json").read_bytes())
     text = (FOLDER / "ATTRIBUTION.md").read_text(encoding="utf-8")
     rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
-    licences = {entry["id"]: entry["url"] for entry in content["licenses"]}
+    licenses = {entry["id"]: entry["url"] for entry in content["licenses"]}
     assert rows.keys() == {path.name for path in (FOLDER / "images").iterdir()}
     for image in content["images"]:
         row = rows[image["file_name"]]
-        assert licences[image["license"]] in row
+        assert licenses[image["license"]] in row
         assert image["flickr_url"] in row
         assert f"[{image['id']}]" in row
     assert "scaled to 480 pixels" in text

@@ -92,11 +92,11 @@ def test_masks_of_cvat_are_crowds_until_told_otherwise(tmp_path):
         np.testing.assert_array_equal(instance_truth(record), [inside_of(*shape, size) for shape in shapes])
 
 
-def test_labels_have_a_mask_for_each_box_in_the_order_of_the_export(bana, tmp_path):
-    answer = bana(
+def test_labels_have_a_mask_for_each_box_in_the_order_of_the_export(run_cli, tmp_path):
+    answer = run_cli(
         "label",
         EXPORTS / "cvat/coco",
-        "--source",
+        "--method",
         "box",
         "--formats",
         "coco",

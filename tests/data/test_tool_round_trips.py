@@ -26,14 +26,14 @@ def howto_code(page):
 
 
 @pytest.fixture
-def labelled(bana, tmp_path, monkeypatch):
+def labeled(run_cli, tmp_path, monkeypatch):
     """Label an export in an empty working folder, with masks of several parts and holes; gives these by image id."""
     monkeypatch.chdir(tmp_path)
 
     def label(export):
         shutil.copytree(EXPORTS / export, "export")
-        options = ("--source", "box", "--formats", "coco", "--workers", 1)
-        assert bana("label", "export", *options, "--out", "labels").status == 0
+        options = ("--method", "box", "--formats", "coco", "--workers", 1)
+        assert run_cli("label", "export", *options, "--out", "labels").status == 0
         (file,) = Path("labels/coco/annotations").glob("*.json")
         content = json.loads(file.read_text())
         sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
@@ -52,9 +52,9 @@ def labelled(bana, tmp_path, monkeypatch):
     return label
 
 
-def test_datumaro_reads_the_masks(labelled):
+def test_datumaro_reads_the_masks(labeled):
     pytest.importorskip("datumaro")
-    expected = labelled("cvat/coco")
+    expected = labeled("cvat/coco")
     names = {}
     for code in howto_code("cvat.md"):
         exec(code, names)
@@ -63,9 +63,9 @@ def test_datumaro_reads_the_masks(labelled):
         np.testing.assert_array_equal(names["masks"][name], masks)
 
 
-def test_datumaro_reads_polygons_as_they_are_filled_here(labelled):
+def test_datumaro_reads_polygons_as_they_are_filled_here(labeled):
     datumaro = pytest.importorskip("datumaro")
-    expected = labelled("cvat/coco")
+    expected = labeled("cvat/coco")
     shutil.copytree("export/images/default", "labels/coco/default")
     conversion = convert(Path("labels/coco"), Path("polygons"), "coco", polygons=True)
     assert conversion.reports["default"].min_iou < 1  # their holes
@@ -89,9 +89,9 @@ def test_cvat_s_form_of_masks_is_without_loss():
         np.testing.assert_array_equal(masks.decode_mask(points, image_width=SIZE[0], image_height=SIZE[1]), mask)
 
 
-def test_label_studio_gets_the_masks_as_predictions(labelled):
+def test_label_studio_gets_the_masks_as_predictions(labeled):
     brush = pytest.importorskip("label_studio_sdk.converter.brush")
-    expected = labelled("label_studio/coco_with_images")
+    expected = labeled("label_studio/coco_with_images")
     addresses = [f"/data/upload/1/{name}.jpg" for name in expected]
     Path("project.json").write_text(json.dumps([{"data": {"image": address}} for address in addresses]))
     for code in howto_code("label-studio.md"):
@@ -109,9 +109,9 @@ def test_label_studio_gets_the_masks_as_predictions(labelled):
             np.testing.assert_array_equal(decoded, mask)
 
 
-def test_supervision_reads_the_masks(labelled):
+def test_supervision_reads_the_masks(labeled):
     sv = pytest.importorskip("supervision")
-    expected = labelled("fiftyone/coco")
+    expected = labeled("fiftyone/coco")
     (file,) = Path("labels/coco/annotations").glob("*.json")
     dataset = sv.DetectionDataset.from_coco("export/data", str(file), force_masks=True)
     read = {Path(path).stem: detections for path, _, detections in dataset}
@@ -120,9 +120,9 @@ def test_supervision_reads_the_masks(labelled):
         np.testing.assert_array_equal(read[name].mask, masks)
 
 
-def test_supervision_reads_the_outlines_of_yolo_in_order(labelled):
+def test_supervision_reads_the_outlines_of_yolo_in_order(labeled):
     sv = pytest.importorskip("supervision")
-    expected = labelled("fiftyone/coco")
+    expected = labeled("fiftyone/coco")
     shutil.copytree("export/data", "labels/coco/train")
     (file,) = Path("labels/coco/annotations").glob("*.json")
     file.rename(file.with_name("instances_train.json"))
@@ -150,9 +150,9 @@ def test_supervision_takes_labels_as_detections():
 
 
 @pytest.mark.skipif("FIFTYONE_DATABASE_URI" not in os.environ, reason="FIFTYONE_DATABASE_URI names no MongoDB")
-def test_fiftyone_reads_the_masks_and_writes_them(labelled):
+def test_fiftyone_reads_the_masks_and_writes_them(labeled):
     fo = pytest.importorskip("fiftyone")
-    expected = labelled("fiftyone/coco")
+    expected = labeled("fiftyone/coco")
     dataset = fo.Dataset.from_dir(
         name="my-data",
         overwrite=True,

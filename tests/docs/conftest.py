@@ -23,7 +23,7 @@ def tiny_preset(tiny_settings, tiny_segment_settings):
         "segment": tiny_segment_settings.model_dump(mode="json") | {"epochs": 1},
         "predict": {"scales": [1.0], "flip": False},
         "instance": {
-            "backbone": "lite0", "train_backbone": "none", "width": 16, "box_samples": 16, "crop": 97, "epochs": 1,
+            "backbone": "lite0", "train_backbone": "none", "width": 16, "box_samples": 16, "crop_size": 97, "epochs": 1,
             "batch_size": 4,
         },
     }  # fmt: skip
@@ -76,19 +76,19 @@ def _write_run(root: Path) -> None:
 
 def _write_labels(root: Path) -> None:
     """Labels, the same in two shards, and predictions."""
+    from bana.data.inputs import find_pictures
     from bana.data.reading import read_dataset
-    from bana.data.shards import Shard
-    from bana.data.sources import find_pictures
+    from bana.engine.prediction import predict_pictures
+    from bana.io.shards import Shard
+    from bana.label.methods.choose import MethodChoice
     from bana.label.run import label_dataset
-    from bana.label.sources.choose import SourceChoice
-    from bana.segment.pictures import predict_pictures
     from bana.segment.predict import Outputs, Segmenting
     from bana.segment.segmenter import PredictSettings
 
-    dataset, source = read_dataset(root / "DATA", "train2017"), SourceChoice.of_labeler(root / "boxes")
-    label_dataset(dataset, source, root / "labels", formats=["coco"], workers=1, console=QUIET)
+    dataset, method = read_dataset(root / "DATA", "train2017"), MethodChoice.of_labeler(root / "boxes")
+    label_dataset(dataset, method, root / "labels", formats=["coco"], workers=1, console=QUIET)
     for shard in (Shard(1, 2), Shard(2, 2)):
-        label_dataset(shard.of(dataset), source, root / "shards" / shard.folder, workers=1, console=QUIET)
+        label_dataset(shard.of(dataset), method, root / "shards" / shard.folder, workers=1, console=QUIET)
     settings = PredictSettings(scales=(1.0,), flip=False)
     job = Segmenting(root / "network/segmenter.safetensors", settings, Outputs(None, False), "cpu")
     pictures = find_pictures([str(root / "DATA/JPEGImages")], root / "masks")
@@ -97,11 +97,11 @@ def _write_labels(root: Path) -> None:
 
 def _write_network_of_objects(root: Path, settings: dict) -> None:
     """A Mask R-CNN that has seen next to nothing, and results that it could have had: the true masks."""
-    from bana.data.files import write_json
     from bana.data.masks import encode_mask, instance_truth
     from bana.data.reading import read_dataset
-    from bana.instance.run import train_detector
     from bana.instance.settings import InstanceSettings
+    from bana.instance.train import train_detector
+    from bana.io.files import write_json
 
     dataset = read_dataset(root / "DATA", "train")
     train_detector(dataset, root / "labels", InstanceSettings(**settings), root / "detector", console=QUIET)

@@ -11,14 +11,14 @@ from torch.utils.data import Dataset
 
 from bana.engine import loop as loop_module
 from bana.engine.checkpoint import load_tensors, save_tensors
+from bana.engine.distributed import RuntimeConfig
 from bana.engine.loop import CHECKPOINT, LOG, Validated, train
-from bana.engine.plan import Loop
-from bana.engine.processes import Machine
+from bana.engine.plan import LoopConfig
 from bana.engine.seeds import shuffled
-from bana.errors import LabelerError, OutputError
+from bana.errors import CheckpointError, OutputError
 
 COUNT = 10
-LOOP = Loop(epochs=3, batch_size=4, seed=5, machine=Machine(checkpoint_seconds=0))
+LOOP = LoopConfig(epochs=3, batch_size=4, seed=5, runtime=RuntimeConfig(checkpoint_seconds=0))
 IDENTITY = {"settings": {"rate": 0.1, "epochs": 3}, "data": "abc", "seed": 5}
 
 
@@ -35,10 +35,10 @@ class Net(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
 
-    def own_state(self):
+    def trained_state(self):
         return self.state_dict()
 
-    def load_own_state(self, state, source):
+    def load_trained_state(self, state, source):
         self.load_state_dict(state)
 
 
@@ -147,7 +147,7 @@ def test_the_schedule_scales_the_first_rates_also_after_a_resume(tmp_path):
 def test_a_checkpoint_is_written_at_the_end_and_not_before_its_time(tmp_path, monkeypatch):
     saved = []
     monkeypatch.setattr(loop_module, "_save", lambda *arguments: saved.append(arguments[-1]["steps"]))
-    fit(Fit(), tmp_path, replace(LOOP, machine=Machine(checkpoint_seconds=1e6)))
+    fit(Fit(), tmp_path, replace(LOOP, runtime=RuntimeConfig(checkpoint_seconds=1e6)))
     assert saved == [9]
 
 
@@ -162,7 +162,7 @@ def test_a_checkpoint_is_written_at_the_end_and_not_before_its_time(tmp_path, mo
 def test_the_checkpoint_of_another_run_is_refused_and_stays(tmp_path, other, named):
     fit(Fit(), tmp_path)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(LabelerError, match=rf"{CHECKPOINT}: of a run with other {named};"):
+    with pytest.raises(CheckpointError, match=rf"{CHECKPOINT}: of a run with other {named};"):
         fit(Fit(), tmp_path, identity=other)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
@@ -171,7 +171,7 @@ def test_a_damaged_checkpoint(tmp_path):
     fit(Fit(), tmp_path)
     whole = (tmp_path / CHECKPOINT).read_bytes()
     (tmp_path / CHECKPOINT).write_bytes(whole[:-100])
-    with pytest.raises(LabelerError, match=r"checkpoint\.safetensors: not a file that bana saved"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: not a file that bana saved"):
         fit(Fit(), tmp_path)
 
 
@@ -179,7 +179,7 @@ def test_a_damaged_checkpoint(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path, failure):
     """The parameters and the checkpoint are those before it."""
     stage = Fit(fail_at=4, failure=failure)
-    with pytest.raises(LabelerError, match=r"the loss is .* at step 4; lower the learning rate"):
+    with pytest.raises(CheckpointError, match=r"the loss is .* at step 4; lower the learning rate"):
         fit(stage, tmp_path)
     assert all(value.isfinite().all() for value in parameters(stage).values())
     tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
@@ -256,7 +256,7 @@ def fit_with_scores(stage, out, scores):
         IDENTITY,
         console,
         after_epoch=watch,
-        keep_best=lambda: save_tensors(out / BEST, stage.model.own_state(), {"epoch": watch.asked[-1]}),
+        keep_best=lambda: save_tensors(out / BEST, stage.model.trained_state(), {"epoch": watch.asked[-1]}),
     )
     return watch
 
@@ -317,7 +317,7 @@ def test_a_run_in_float16_ends_the_same_after_a_resume(tmp_path, fail_at):
 
 def test_tensorboard_gets_the_numbers_of_the_log(tmp_path):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    fit(Fit(), tmp_path, replace(LOOP, machine=Machine(checkpoint_seconds=0, tensorboard=True)))
+    fit(Fit(), tmp_path, replace(LOOP, runtime=RuntimeConfig(checkpoint_seconds=0, tensorboard=True)))
     read = events.EventAccumulator(str(tmp_path / "tensorboard"))
     read.Reload()
     assert [each.step for each in read.Scalars("loss")] == list(range(9))
@@ -331,7 +331,7 @@ def test_a_checkpoint_that_does_not_say_how_far_it_came(tmp_path, facts):
     fit(Fit(), tmp_path)
     tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
     save_tensors(tmp_path / CHECKPOINT, tensors, metadata | facts)
-    with pytest.raises(LabelerError, match="does not say how far its run came"):
+    with pytest.raises(CheckpointError, match="does not say how far its run came"):
         fit(Fit(), tmp_path)
 
 
@@ -339,5 +339,5 @@ def test_a_checkpoint_whose_identity_is_no_object(tmp_path):
     fit(Fit(), tmp_path)
     tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
     save_tensors(tmp_path / CHECKPOINT, tensors, metadata | {"identity": "x"})
-    with pytest.raises(LabelerError, match="of a run with other data, seed, settings"):
+    with pytest.raises(CheckpointError, match="of a run with other data, seed, settings"):
         fit(Fit(), tmp_path)

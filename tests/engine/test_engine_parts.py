@@ -13,7 +13,7 @@ from bana.engine import progress
 from bana.engine.checkpoint import load_metadata, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from bana.engine.progress import JsonLog, StepProgress
 from bana.engine.seeds import seed_of, shuffled
-from bana.errors import LabelerError, OutputError
+from bana.errors import CheckpointError, OutputError
 
 
 def test_seeds_depend_on_every_part_and_fit_torch():
@@ -84,7 +84,7 @@ def test_an_optimizer_goes_on_where_it_was(make):
 def test_a_file_of_something_else(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     for load in (load_tensors, load_metadata):
-        with pytest.raises(LabelerError, match="x: not a file that bana saved"):
+        with pytest.raises(CheckpointError, match="x: not a file that bana saved"):
             load(tmp_path / "x")
 
 
@@ -140,13 +140,13 @@ def test_progress_counts_images_a_second(clock):
 
 def test_progress_of_a_long_run_speaks_now_and_then(clock):
     text = io.StringIO()
-    shown = StepProgress("labelling", 8000, Console(file=text, width=200))
+    shown = StepProgress("labeling", 8000, Console(file=text, width=200))
     for step in range(100):
         clock[0] += 1.0
         shown.update(step, 1, {})
     lines = text.getvalue().splitlines()
     assert len(lines) == 6  # every 16 s
-    assert lines[-1] == "labelling  step 96/8000    1.0 images/s  2:11:44 left"
+    assert lines[-1] == "labeling  step 96/8000    1.0 images/s  2:11:44 left"
 
 
 def test_progress_on_a_terminal_leaves_the_cursor_as_it_was():
@@ -163,18 +163,18 @@ def test_progress_on_a_terminal_leaves_the_cursor_as_it_was():
 )
 def test_an_optimizer_refuses_what_it_cannot_have(name):
     optimizer = optim.AdamW(nn.Linear(3, 2).parameters())
-    with pytest.raises(LabelerError, match=r"^x: the optimiser "):
+    with pytest.raises(CheckpointError, match=r"^x: the optimizer "):
         restore_optimizer(optimizer, {name: torch.zeros(5)}, Path("x"))
 
 
 def test_an_optimizer_that_lacks_a_tensor():
     optimizer = optim.AdamW(nn.Linear(3, 2).parameters())
-    with pytest.raises(LabelerError, match=r"^x: the optimiser lacks 'step'"):
+    with pytest.raises(CheckpointError, match=r"^x: the optimizer lacks 'step'"):
         restore_optimizer(optimizer, {"0.exp_avg": torch.zeros(2, 3)}, Path("x"))
 
 
 def test_metadata_that_is_nested_too_deep_is_damaged(tmp_path):
     file = tmp_path / "a.safetensors"
     file.write_bytes(save({}, {"bana": "[" * 100_000}))
-    with pytest.raises(LabelerError, match="damaged"):
+    with pytest.raises(CheckpointError, match="damaged"):
         load_metadata(file)

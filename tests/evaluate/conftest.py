@@ -82,9 +82,9 @@ def label_folder(tmp_path, written):
     """The labels, in the layout of ``bana label``."""
     root = tmp_path / "labels"
     write_text(root / "labels.json", json.dumps({"classes": ["cat", "dog", "bird"], "ignore_index": VOID}))
-    for labelling, images in written.items():
+    for labeling, images in written.items():
         for image_id, labels in images.items():
-            write_label_map(root / labelling / f"{image_id}.png", labels)
+            write_label_map(root / labeling / f"{image_id}.png", labels)
     cat = written["y_crf"]["pets/one"] == CAT
     cat[1, 1] = False  # 11 of the 16 true pixels
     dog = written["y_crf"]["two"] == DOG

@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as hnp
 from bana.errors import BanaError, DataError, SettingsError
 from bana.evaluate import (
     ConfusionMatrix,
-    foreground_iou,
-    foreground_miou,
+    binary_iou,
+    binary_miou,
     iou_per_class,
     mean_iou,
     mean_iou_of_all,
@@ -68,7 +68,7 @@ def test_iou_is_summed_over_images_before_it_is_divided():
 
 def test_left_out_is_a_share_of_the_pixels_with_a_true_class():
     confusion = confusion_of([[255, 255, 0, 1]], [[255, 1, 0, 1]])
-    assert confusion.left_out_pixels == 1
+    assert confusion.ignored_pixels == 1
     assert confusion.left_out == pytest.approx(100 / 3)
     assert mean_iou(confusion) == 100.0
 
@@ -80,7 +80,7 @@ def test_nothing_to_score_is_nan_not_zero(update):
         confusion.update(np.zeros((4, 5), dtype=np.uint8), np.full((4, 5), 255, dtype=np.uint8))
     assert math.isnan(mean_iou(confusion))
     assert math.isnan(confusion.left_out)
-    assert math.isnan(foreground_iou(confusion))
+    assert math.isnan(binary_iou(confusion))
     assert confusion.absent == (0, 1, 2)
 
 
@@ -92,21 +92,21 @@ def test_everything_left_out():
 
 def test_foreground_iou_forgives_the_class_but_not_the_place():
     # object pixels: truth 3, prediction 3, both 2 (one of them of another class), either 4
-    assert foreground_iou(confusion_of([[1, 2, 1, 0, 0]], [[1, 1, 0, 2, 0]])) == 50.0
+    assert binary_iou(confusion_of([[1, 2, 1, 0, 0]], [[1, 1, 0, 2, 0]])) == 50.0
 
 
 def test_foreground_miou_is_the_mean_with_the_background():
     # background: both 1, either 3
     confusion = confusion_of([[1, 2, 1, 0, 0]], [[1, 1, 0, 2, 0]])
-    assert foreground_miou(confusion) == pytest.approx((50 + 100 / 3) / 2)
-    assert foreground_miou(confusion_of([[2, 2]], [[1, 1]])) == 100.0  # no background anywhere: it is left out
-    assert math.isnan(foreground_miou(ConfusionMatrix(3)))
+    assert binary_miou(confusion) == pytest.approx((50 + 100 / 3) / 2)
+    assert binary_miou(confusion_of([[2, 2]], [[1, 1]])) == 100.0  # no background anywhere: it is left out
+    assert math.isnan(binary_miou(ConfusionMatrix(3)))
 
 
 def test_ids_beyond_eight_bits():
     confusion = ConfusionMatrix(301, ignore_index=65535)
     confusion.update(np.array([300, 255, 65535], dtype=np.uint16), np.array([300, 0, 1], dtype=np.uint16))
-    assert (confusion.counts[300, 300], confusion.counts[0, 255], confusion.left_out_pixels) == (1, 1, 1)
+    assert (confusion.counts[300, 300], confusion.counts[0, 255], confusion.ignored_pixels) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64, np.uint64])
@@ -158,7 +158,7 @@ def test_agrees_with_the_loop_over_pixels(pair):
     confusion = confusion_of(prediction, truth, num_classes=4)
     counts, left_out = confusion_by_pixel(prediction.tolist(), truth.tolist(), 4)
     assert confusion.counts.tolist() == counts
-    assert confusion.left_out_pixels == left_out
+    assert confusion.ignored_pixels == left_out
     expected = [math.nan if each is None else each for each in iou_by_class(counts)]
     assert iou_per_class(confusion) == pytest.approx(expected, nan_ok=True)
 
@@ -172,14 +172,14 @@ def test_parts_of_a_data_set_add_up_to_the_whole(pairs, cut):
         parts[index < cut].update(prediction, truth)
     total = parts[0] + parts[1]
     assert np.array_equal(total.counts, whole.counts)
-    assert total.left_out_pixels == whole.left_out_pixels
+    assert total.ignored_pixels == whole.ignored_pixels
 
 
 def test_left_out_pixels_counted_as_wrong():
     """Class 1: two of four pixels right, one left open, one called 0; the void pixel counts for nothing."""
     confusion = ConfusionMatrix(2)
     confusion.update(np.array([1, 1, 255, 0, 0, 255]), np.array([1, 1, 1, 1, 0, 255]))
-    assert confusion.left_out_counts.tolist() == [0, 1]
+    assert confusion.ignored_counts.tolist() == [0, 1]
     assert mean_iou(confusion) == pytest.approx(100 * (2 / 3 + 1 / 2) / 2)
     assert mean_iou_of_all(confusion) == pytest.approx(100 * (2 / 4 + 1 / 2) / 2)
     whole = ConfusionMatrix(2)

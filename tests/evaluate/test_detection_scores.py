@@ -131,8 +131,8 @@ def test_the_command_prints_the_same_in_another_process(tmp_path, coco, coco_roo
     assert ours == pytest.approx(numbers, abs=1e-6, rel=0)
 
 
-def test_tables(bana, tmp_path, coco, coco_root, results):
-    done = bana("evaluate", write(tmp_path / "results.json", results), coco_root, "--split", "val")
+def test_tables(run_cli, tmp_path, coco, coco_root, results):
+    done = run_cli("evaluate", write(tmp_path / "results.json", results), coco_root, "--split", "val")
     assert (done.status, done.err) == (0, "")
     rows = [[cell.strip() for cell in line.strip("│┃ ").replace("┃", "│").split("│")] for line in done.out.splitlines()]
     numbers, per_class = reference(coco, results)
@@ -144,8 +144,8 @@ def test_tables(bana, tmp_path, coco, coco_root, results):
     assert f"{IMAGES} images, {len(results)} detections" in done.out
 
 
-def test_no_results_are_zero(bana, tmp_path, coco_root):
-    done = bana("evaluate", write(tmp_path / "results.json", []), coco_root, "--split", "val", "--json")
+def test_no_results_are_zero(run_cli, tmp_path, coco_root):
+    done = run_cli("evaluate", write(tmp_path / "results.json", []), coco_root, "--split", "val", "--json")
     scores = json.loads(done.out)
     assert scores["detections"] == 0
     assert {scores["instances"][name] for name in NUMBERS} == {0.0}
@@ -189,17 +189,17 @@ def voc_results():
     ]
 
 
-def test_other_formats_have_image_ids_and_class_ids(bana, tmp_path, voc_folder):
-    done = bana("evaluate", write(tmp_path / "results.json", voc_results()), voc_folder, "--split", "val", "--json")
+def test_other_formats_have_image_ids_and_class_ids(run_cli, tmp_path, voc_folder):
+    done = run_cli("evaluate", write(tmp_path / "results.json", voc_results()), voc_folder, "--split", "val", "--json")
     scores = json.loads(done.out)
     assert scores["instances"]["per_class"] == pytest.approx({"cat": 100.0, "dog": 60.0})
     assert (scores["instances"]["ap"], scores["instances"]["ar_large"]) == (pytest.approx(80.0), None)
 
 
-def test_masks_of_objects_from_class_masks_are_counted(bana, tmp_path, voc_folder):
+def test_masks_of_objects_from_class_masks_are_counted(run_cli, tmp_path, voc_folder):
     (voc_folder / "SegmentationObject/two.png").unlink()
     file = write(tmp_path / "results.json", voc_results())
-    done = bana("evaluate", file, voc_folder, "--split", "val")
+    done = run_cli("evaluate", file, voc_folder, "--split", "val")
     assert "true masks of 1 objects from class masks, 0 left out" in " ".join(done.out.split())
 
 

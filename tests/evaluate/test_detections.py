@@ -101,10 +101,10 @@ BAD = {
 
 
 @pytest.mark.parametrize(("entry", "said"), BAD.values(), ids=BAD)
-def test_a_bad_entry_is_one_line_and_status_2(bana, coco_root, entry, said):
+def test_a_bad_entry_is_one_line_and_status_2(run_cli, coco_root, entry, said):
     file = coco_root / "results.json"
     file.write_text(json.dumps([result(), entry]))
-    done = bana("evaluate", file, coco_root, "--split", "val", "--json")
+    done = run_cli("evaluate", file, coco_root, "--split", "val", "--json")
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith(f"bana: error: {file}: {said}")
     assert done.err.count("\n") == 1
@@ -133,8 +133,8 @@ def test_bad_files(coco_root, content, said):
     assert "\n" not in str(raised.value)
 
 
-def test_a_missing_file(bana, coco_root):
-    done = bana("evaluate", coco_root / "missing.json", coco_root, "--split", "val")
+def test_a_missing_file(run_cli, coco_root):
+    done = run_cli("evaluate", coco_root / "missing.json", coco_root, "--split", "val")
     assert done.status == 2
     assert "missing.json: cannot be read (No such file or directory)" in done.err
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bana.data.label_folder import LabelledBox
+from bana.data.label_folder import LabeledBox
 from bana.data.label_maps import write_label_map
 from bana.data.masks import encode_mask, semantic_truth
 from bana.data.reading import read_dataset
@@ -86,7 +86,7 @@ LEFT, RIGHT = rle(slice(0, 4), slice(0, 2)), rle(slice(0, 4), slice(3, 6))
 def test_an_object_whose_mask_is_not_known_is_neither_right_nor_wrong(unknown):
     instances = InstanceEvaluation(TABLE)
     record = record_of([[0, 0, 2, 4], [3, 0, 6, 4]], [1, 1], masks=[LEFT, unknown])
-    boxes = [LabelledBox(1, "ok", 0.5, 0.5, 1, LEFT), LabelledBox(1, "ok", 0.9, 0.5, 1, RIGHT)]
+    boxes = [LabeledBox(1, "ok", 0.5, 0.5, 1, LEFT), LabeledBox(1, "ok", 0.9, 0.5, 1, RIGHT)]
     instances.update(boxes, record)
     assert instances.ap.scores().ap == pytest.approx(100.0)
 
@@ -101,7 +101,7 @@ def test_objects_whose_boxes_overlap_are_not_known_from_a_class_mask(tmp_path):
     instances = InstanceEvaluation(TABLE)
     found = [LEFT, rle(slice(0, 4), slice(2, 3)), rle(slice(0, 4), slice(4, 5)), rle(slice(0, 4), slice(5, 6))]
     instances.update(
-        [LabelledBox(c, "ok", 0.5, 0.5, None, mask) for c, mask in zip([1, 1, 1, 2], found, strict=True)], record
+        [LabeledBox(c, "ok", 0.5, 0.5, None, mask) for c, mask in zip([1, 1, 1, 2], found, strict=True)], record
     )
     assert (instances.derived, instances.unknown) == (2, 2)
     assert instances.ap.scores().per_class == pytest.approx({1: 100.0, 2: 100.0})
@@ -109,7 +109,7 @@ def test_objects_whose_boxes_overlap_are_not_known_from_a_class_mask(tmp_path):
 
 def test_rejected_boxes_are_no_detections():
     instances = InstanceEvaluation(TABLE)
-    boxes = [LabelledBox(1, "ok", 0.5, 0.5, 1, LEFT), LabelledBox(1, "rejected", 0.9, 0.5, None, RIGHT)]
+    boxes = [LabeledBox(1, "ok", 0.5, 0.5, 1, LEFT), LabeledBox(1, "rejected", 0.9, 0.5, None, RIGHT)]
     instances.update(boxes, record_of([[0, 0, 2, 4]], [1], masks=[LEFT]))
     assert instances.ap.scores().ap == pytest.approx(100.0)
 

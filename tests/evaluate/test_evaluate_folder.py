@@ -45,8 +45,8 @@ def test_json_has_the_numbers_computed_by_hand(label_folder, voc_folder):
     for name, iou in IOU.items():
         assert scores[name]["per_class"] == pytest.approx(dict(zip(NAMES, iou, strict=True)))
         assert scores[name]["miou"] == pytest.approx(sum(iou[:3]) / 3)
-        assert scores[name]["foreground_iou"] == pytest.approx(FOREGROUND[name])
-        assert scores[name]["foreground_miou"] == pytest.approx((FOREGROUND[name] + iou[0]) / 2)
+        assert scores[name]["binary_iou"] == pytest.approx(FOREGROUND[name])
+        assert scores[name]["binary_miou"] == pytest.approx((FOREGROUND[name] + iou[0]) / 2)
         assert scores[name]["left_out"] == pytest.approx(100 * 6 / 92 if name == "agreed" else 0.0)
     assert scores["instances"] == {
         "ap": pytest.approx(70.0),  # the cat's 11 of 16 pixels pass 0.50 to 0.65: 40; the dog is exact: 100
@@ -62,7 +62,7 @@ def test_json_has_the_numbers_computed_by_hand(label_folder, voc_folder):
 
 
 def test_boundary_iou(label_folder, voc_folder, truth, written):
-    scores = evaluate_labels(label_folder, read_dataset(voc_folder, "val")).labellings
+    scores = evaluate_labels(label_folder, read_dataset(voc_folder, "val")).labelings
     for name in ("y_crf", "y_ret"):
         counts = [boundary_counts(written[name][each].tolist(), truth[each].tolist(), 4) for each in truth]
         both, either = np.array(counts).sum(axis=0).T
@@ -121,7 +121,7 @@ def test_true_masks_of_objects_from_class_masks(capsys, monkeypatch, label_folde
 def test_an_image_that_is_all_void(label_folder, voc_folder):
     write_label_map(voc_folder / "SegmentationClass/two.png", np.full((6, 8), 255, dtype=np.uint8))
     scores = evaluate_labels(label_folder, read_dataset(voc_folder))
-    assert scores.labellings["y_crf"].miou == pytest.approx((100 * 28 / 32 + 75) / 2)
+    assert scores.labelings["y_crf"].miou == pytest.approx((100 * 28 / 32 + 75) / 2)
     assert scores.absent_classes == ("dog", "bird")
 
 
@@ -142,7 +142,7 @@ def test_scoring_loads_no_stage_and_no_torch():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "bana.evaluate.folder" in loaded
     assert {".".join(name.split(".")[:2]) for name in loaded} <= {
-        "bana", "bana._version", "bana.errors", "bana.extras", "bana.data", "bana.evaluate"
+        "bana", "bana._version", "bana.errors", "bana.extras", "bana.io", "bana.data", "bana.evaluate"
     }  # fmt: skip
 
 
@@ -179,9 +179,9 @@ BAD = {
         lambda labels, voc: Image.new("L", (8, 6), 4).save(labels / "y_ret/two.png"),
         "y_ret/two.png: has label 4, but there are 3 classes",
     ),
-    "colours": (
+    "colors": (
         lambda labels, voc: Image.new("RGB", (8, 6)).save(labels / "y_ret/two.png"),
-        "y_ret/two.png: has colours",
+        "y_ret/two.png: has colors",
     ),
     "no true mask": (
         lambda labels, voc: [(voc / f"Segmentation{each}/two.png").unlink() for each in ("Class", "Object")],

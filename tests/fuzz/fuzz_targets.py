@@ -190,8 +190,8 @@ def _mask_reader(folder: Path) -> Read:
 
 
 def _image_seeds() -> list[bytes]:
-    colours = Image.fromarray(draw((24, 17), (), 0))
-    gray = colours.convert("L")
+    colors = Image.fromarray(draw((24, 17), (), 0))
+    gray = colors.convert("L")
     text = PngImagePlugin.PngInfo()
     text.add_text("key", "value" * 30, zip=True)
     exif = Image.Exif()
@@ -199,18 +199,18 @@ def _image_seeds() -> list[bytes]:
     profile = {"icc_profile": b"icc" * 30}
     deep = Image.fromarray(np.arange(24 * 17, dtype=np.uint16).reshape(17, 24) * 160)
     kinds: list[tuple[Image.Image, str, dict[str, object]]] = [
-        *[(colours, kind, {}) for kind in ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")],
-        *[(colours, kind, {"exif": exif}) for kind in ("JPEG", "PNG", "WEBP", "TIFF")],
-        *[(colours, "TIFF", {"compression": how}) for how in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")],
+        *[(colors, kind, {}) for kind in ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")],
+        *[(colors, kind, {"exif": exif}) for kind in ("JPEG", "PNG", "WEBP", "TIFF")],
+        *[(colors, "TIFF", {"compression": how}) for how in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")],
         *[(gray, kind, {}) for kind in ("JPEG", "PNG", "TIFF", "BMP")],
-        *[(colours.convert(mode), "PNG", {}) for mode in ("RGBA", "LA", "P", "1")],
-        *[(colours.convert(mode), "TIFF", {}) for mode in ("CMYK", "F", "I", "RGBA")],
-        *[(colours.quantize(9), kind, {"transparency": 1}) for kind in ("PNG", "GIF")],
-        *[(colours, kind, {"save_all": True, "append_images": [gray]}) for kind in ("PNG", "GIF", "WEBP")],
+        *[(colors.convert(mode), "PNG", {}) for mode in ("RGBA", "LA", "P", "1")],
+        *[(colors.convert(mode), "TIFF", {}) for mode in ("CMYK", "F", "I", "RGBA")],
+        *[(colors.quantize(9), kind, {"transparency": 1}) for kind in ("PNG", "GIF")],
+        *[(colors, kind, {"save_all": True, "append_images": [gray]}) for kind in ("PNG", "GIF", "WEBP")],
         *[(deep, kind, {}) for kind in ("PNG", "TIFF")],
-        (colours, "PNG", {"pnginfo": text, **profile}),
-        (colours.convert("CMYK"), "JPEG", {"progressive": True, **profile}),
-        (colours, "WEBP", {"lossless": True}),
+        (colors, "PNG", {"pnginfo": text, **profile}),
+        (colors.convert("CMYK"), "JPEG", {"progressive": True, **profile}),
+        (colors, "WEBP", {"lossless": True}),
         (Image.new("RGB", (1, 1)), "PNG", {}),
     ]  # fmt: skip
     return [_saved(image, kind, options) for image, kind, options in kinds]
@@ -290,12 +290,12 @@ def _written(save: Callable[[Path], None]) -> list[bytes]:
 
 
 def _save_tiny_labeler(path: Path) -> None:
-    settings = ClassifySettings(crop=65, head_width=2)
+    settings = ClassifySettings(crop_size=65, head_width=2)
     save_labeler(path, BoxClassifier(_tiny_backbone(), 3, 2), LabelerFacts(CLASSES, settings, {"u0": "cam"}, {}))
 
 
 def _save_tiny_segmenter(path: Path) -> None:
-    settings = SegmentSettings(crop=65, head="none")
+    settings = SegmentSettings(crop_size=65, head="none")
     save_segmenter(path, SegmentationNetwork(_tiny_backbone(), None, 2, 3), SegmenterFacts(CLASSES, settings, {}))
 
 

@@ -17,7 +17,7 @@ from bana.data.masks import decode_mask
 from bana.data.reading import read_dataset
 from bana.engine.loop import CHECKPOINT, LOG
 from bana.instance import Detector, DetectSettings
-from bana.instance import stage as stage_module
+from bana.instance import task as task_module
 from bana.instance.detector_file import FILE_NAME, load_detector
 from shapes_data import CLASSES
 
@@ -27,7 +27,7 @@ SETTINGS = {
     "width": 16,
     "box_samples": 16,
     "optimizer": "adamw",
-    "crop": 97,
+    "crop_size": 97,
     "epochs": 2,
     "batch_size": 4,
 }
@@ -41,10 +41,10 @@ def preset(tmp_path_factory):
 
 
 @pytest.fixture
-def train(bana, preset, tiny_labels):
+def train(run_cli, preset, tiny_labels):
     def command(data, out, *more, labels=tiny_labels):
         given = [] if labels is None else ["--labels", labels]
-        return bana("segment", data, "--task", "instance", "--out", out, "--preset", preset, *given, *more)
+        return run_cli("segment", data, "--task", "instance", "--out", out, "--preset", preset, *given, *more)
 
     return command
 
@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc,
     assert train(shapes_voc, tmp_path / "whole").status == 0
     assert train(shapes_voc, tmp_path / "other", "--seed", 1).status == 0
     steps = []
-    true_loss = stage_module.InstanceStage.loss
+    true_loss = task_module.InstanceTask.loss
 
     def cut_loss(self, batch):
         steps.append(None)
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc,
             raise KeyboardInterrupt
         return true_loss(self, batch)
 
-    monkeypatch.setattr(stage_module.InstanceStage, "loss", cut_loss)
+    monkeypatch.setattr(task_module.InstanceTask, "loss", cut_loss)
     assert train(shapes_voc, tmp_path / "cut", "--checkpoint-seconds", 0).status == 130
     refused(train(shapes_voc, tmp_path / "cut"), "holds a run already; go on with --resume")
     assert train(shapes_voc, tmp_path / "cut", "--resume").status == 0
@@ -97,8 +97,8 @@ def test_options_that_mean_nothing_are_refused(train, shapes_voc, tmp_path):
     refused(train(shapes_voc, tmp_path / "run", labels=tmp_path), "holds no labels.json")
 
 
-def test_an_unknown_task(bana, shapes_voc, tiny_labels, tmp_path):
-    answer = bana("segment", shapes_voc, "--task", "panoptic", "--labels", tiny_labels, "--out", tmp_path / "run")
+def test_an_unknown_task(run_cli, shapes_voc, tiny_labels, tmp_path):
+    answer = run_cli("segment", shapes_voc, "--task", "panoptic", "--labels", tiny_labels, "--out", tmp_path / "run")
     refused(answer, "task 'panoptic' is not known; choose semantic or instance")
 
 
@@ -117,8 +117,8 @@ def run(shapes_voc, tiny_labels, tmp_path_factory):
     """A network that has seen next to nothing: its objects are as good as random, but it has some."""
     from rich.console import Console
 
-    from bana.instance.run import train_detector
     from bana.instance.settings import InstanceSettings
+    from bana.instance.train import train_detector
 
     out = tmp_path_factory.mktemp("instance") / "run"
     train_detector(
@@ -129,7 +129,7 @@ def run(shapes_voc, tiny_labels, tmp_path_factory):
 
 def test_a_detector_scales_what_its_network_finds_to_the_image(run, shapes_voc):
     image = open_record_image(read_dataset(shapes_voc)[0])
-    detector = Detector.load(run, DetectSettings(image_side=161, least_score=0.0, most=7))
+    detector = Detector.load(run, DetectSettings(image_side=161, min_score=0.0, most=7))
     found = detector(image)
     assert detector.class_table.names == CLASSES
     assert len(found.boxes) == len(found.class_ids) == len(found.scores) == len(found.masks) == 7
@@ -152,10 +152,10 @@ def test_a_detector_scales_what_its_network_finds_to_the_image(run, shapes_voc):
 
 def test_few_objects_are_sure_enough(run, shapes_voc):
     image = open_record_image(read_dataset(shapes_voc)[0])
-    found = Detector.load(run, DetectSettings(least_score=1.0))(image)
+    found = Detector.load(run, DetectSettings(min_score=1.0))(image)
     assert len(found.boxes) == 0
     assert found.masks.shape == (0, *image.shape[:2])
-    assert len(Detector.load(run, DetectSettings(least_score=0.0))(image).boxes) > 0
+    assert len(Detector.load(run, DetectSettings(min_score=0.0))(image).boxes) > 0
 
 
 def objects_of(out):
@@ -172,15 +172,15 @@ def one_thread():
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_predict_lists_the_objects_of_pictures(bana, run, shapes_voc, tmp_path):
+def test_predict_lists_the_objects_of_pictures(run_cli, run, shapes_voc, tmp_path):
     out = tmp_path / "out"
     command = ("predict", run, shapes_voc / "JPEGImages", "--out", out, "--score", 0.3, "--workers", 1)
-    answer = bana(*command)
+    answer = run_cli(*command)
     assert answer.status == 0, answer.err
     assert answer.out.startswith(f"{out / 'results.json'}: 6 pictures, 6 searched now in ")
     assert (out / "predictions.json").is_file()
     results = objects_of(out)
-    detector = Detector.load(run, DetectSettings(least_score=0.3))
+    detector = Detector.load(run, DetectSettings(min_score=0.3))
     for record in read_dataset(shapes_voc):
         found = detector(open_record_image(record))
         listed = [each for each in results if each["image_id"] == record.image_id]
@@ -193,13 +193,13 @@ def test_predict_lists_the_objects_of_pictures(bana, run, shapes_voc, tmp_path):
             np.testing.assert_array_equal(decode_mask(each["segmentation"], record.height, record.width), mask)
     before = (out / "results.json").read_bytes()
     (out / "entries" / "b.json").unlink()
-    assert json.loads(bana(*command, "--json").out)["predicted"] == 1
+    assert json.loads(run_cli(*command, "--json").out)["predicted"] == 1
     assert (out / "results.json").read_bytes() == before
-    refused(bana(*command[:-4], "--workers", 1), "holds predictions of another network or settings")
+    refused(run_cli(*command[:-4], "--workers", 1), "holds predictions of another network or settings")
 
 
-def test_objects_of_a_coco_data_set_have_its_numbers(bana, run, shapes_voc, tmp_path):
-    assert bana("convert", shapes_voc, tmp_path / "coco", "--to", "coco").status == 0
+def test_objects_of_a_coco_data_set_have_its_numbers(run_cli, run, shapes_voc, tmp_path):
+    assert run_cli("convert", shapes_voc, tmp_path / "coco", "--to", "coco").status == 0
     (file,) = (tmp_path / "coco").rglob("*.json")
     content = json.loads(file.read_text())
     for each in (*content["categories"], *content["annotations"]):
@@ -212,7 +212,7 @@ def test_objects_of_a_coco_data_set_have_its_numbers(bana, run, shapes_voc, tmp_
     file.write_text(json.dumps(content))
     dataset = read_dataset(tmp_path / "coco")
     out = tmp_path / "out"
-    answer = bana("predict", run, tmp_path / "coco", "--split", dataset.split or "train", "--out", out, "--score", 0)
+    answer = run_cli("predict", run, tmp_path / "coco", "--split", dataset.split or "train", "--out", out, "--score", 0)
     assert answer.status == 0, answer.err
     results = objects_of(out)
     assert {each["image_id"] for each in results} == {record.source_id for record in dataset}
@@ -220,7 +220,7 @@ def test_objects_of_a_coco_data_set_have_its_numbers(bana, run, shapes_voc, tmp_
     assert {each["category_id"] for each in results} <= {10, 20, 30}
 
 
-def test_evaluate_scores_what_predict_found(bana, run, shapes_voc, tiny_labels, tmp_path):
+def test_evaluate_scores_what_predict_found(run_cli, run, shapes_voc, tiny_labels, tmp_path):
     """The folder or its results.json; true masks from class masks, one box a class in an image but for `e`."""
     root = tmp_path / "voc"
     shutil.copytree(shapes_voc, root)
@@ -228,9 +228,9 @@ def test_evaluate_scores_what_predict_found(bana, run, shapes_voc, tiny_labels, 
         truth = read_label_map(tiny_labels / "y_crf" / f"{record.image_id}.png", record.width, record.height)
         write_label_map(root / "SegmentationClass" / f"{record.image_id}.png", truth)
     out = tmp_path / "out"
-    assert bana("predict", run, root, "--split", "train", "--out", out, "--score", 0, "--workers", 1).status == 0
+    assert run_cli("predict", run, root, "--split", "train", "--out", out, "--score", 0, "--workers", 1).status == 0
     scores = [
-        json.loads(bana("evaluate", each, root, "--split", "train", "--json").out)
+        json.loads(run_cli("evaluate", each, root, "--split", "train", "--json").out)
         for each in (out, out / "results.json")
     ]
     assert scores[0] == scores[1]
@@ -238,23 +238,23 @@ def test_evaluate_scores_what_predict_found(bana, run, shapes_voc, tiny_labels, 
     assert 0 <= scores[0]["instances"]["ap50"] <= 100
 
 
-def test_options_of_segmenters_are_refused(bana, run, tiny_segment_run, shapes_voc, tmp_path):
+def test_options_of_segmenters_are_refused(run_cli, run, tiny_segment_run, shapes_voc, tmp_path):
     photo = shapes_voc / "JPEGImages" / "a.jpg"
-    refused(bana("predict", run, photo, "--out", tmp_path / "out", "--no-crf"), "--crf: is not for a Mask R-CNN")
-    answer = bana("predict", tiny_segment_run, photo, "--out", tmp_path / "out", "--score", 0.5)
+    refused(run_cli("predict", run, photo, "--out", tmp_path / "out", "--no-crf"), "--crf: is not for a Mask R-CNN")
+    answer = run_cli("predict", tiny_segment_run, photo, "--out", tmp_path / "out", "--score", 0.5)
     refused(answer, "--score: is for a Mask R-CNN")
 
 
-def test_a_mask_rcnn_is_not_exported(bana, run):
-    refused(bana("export", run, "--to", "onnx"), "is a Mask R-CNN; only segmentation networks are exported")
+def test_a_mask_rcnn_is_not_exported(run_cli, run):
+    refused(run_cli("export", run, "--to", "onnx"), "is a Mask R-CNN; only segmentation networks are exported")
 
 
-def test_predict_draws_the_objects_of_pictures(bana, run, shapes_voc, tmp_path):
+def test_predict_draws_the_objects_of_pictures(run_cli, run, shapes_voc, tmp_path):
     photo = shapes_voc / "JPEGImages/b.jpg"
-    assert bana("predict", run, photo, "--out", tmp_path / "out", "--overlays", "--workers", 1).status == 0
+    assert run_cli("predict", run, photo, "--out", tmp_path / "out", "--overlays", "--workers", 1).status == 0
     with Image.open(tmp_path / "out" / "overlays" / "b.jpg") as overlay:
         assert overlay.size == (80, 96)
     (tmp_path / "out" / "overlays" / "b.jpg").unlink()
-    again = bana("predict", run, photo, "--out", tmp_path / "out", "--overlays", "--workers", 1, "--json")
+    again = run_cli("predict", run, photo, "--out", tmp_path / "out", "--overlays", "--workers", 1, "--json")
     assert json.loads(again.out)["predicted"] == 1
     assert (tmp_path / "out" / "overlays" / "b.jpg").is_file()

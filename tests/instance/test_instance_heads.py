@@ -130,12 +130,12 @@ def test_losses_of_masks_are_taken_in_full_precision(network, mask_loss):
         assert losses[name] > 0
 
 
-def test_cells_of_a_proposal_are_in_a_box_by_their_centres():
+def test_cells_of_a_proposal_are_in_a_box_by_their_centers():
     proposals = torch.tensor([[0, 0, 40, 40], [10, 0, 50, 80]]).float()
     boxes = torch.tensor([[10, 20, 100, 100], [10, 0, 31, 20]]).float()
     cells = box_cells(proposals, boxes, side=4)
     expected = torch.zeros(2, 4, 4, dtype=torch.bool)
-    expected[0, 2:, 1:] = True  # centres at 5, 15, 25, 35
+    expected[0, 2:, 1:] = True  # centers at 5, 15, 25, 35
     expected[1, :1, :2] = True  # columns at 15, 25, 35, 45 and rows at 10, 30, 50, 70
     torch.testing.assert_close(cells, expected)
 

@@ -65,29 +65,29 @@ def test_the_projection_loss_is_that_of_the_loops():
 
 def test_the_pairwise_loss_is_that_of_the_loops():
     logits, _, _ = random_objects()
-    colours = torch.rand(3, 3, 6, 6, generator=torch.Generator().manual_seed(1)) * 4
+    colors = torch.rand(3, 3, 6, 6, generator=torch.Generator().manual_seed(1)) * 4
     inside = box_masks()
-    expected = mask_loss_loops.pairwise_loss(logits.tolist(), colours.tolist(), inside.tolist())
+    expected = mask_loss_loops.pairwise_loss(logits.tolist(), colors.tolist(), inside.tolist())
     assert expected > 0
-    assert pairwise_loss(logits, colours, inside).item() == pytest.approx(expected, rel=1e-5)
+    assert pairwise_loss(logits, colors, inside).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_pairs_of_two_colours_are_free_to_differ():
-    colours = torch.zeros(1, 3, 4, 4)
-    colours[:, 0, :, 2:] = 50
+def test_pairs_of_two_colors_are_free_to_differ():
+    colors = torch.zeros(1, 3, 4, 4)
+    colors[:, 0, :, 2:] = 50
     logits = torch.full((1, 4, 4), -20.0)
     logits[:, :, 2:] = 20
     inside = torch.ones(1, 4, 4, dtype=torch.bool)
-    assert pairwise_loss(logits, colours, inside).item() == pytest.approx(0, abs=1e-6)
-    assert pairwise_loss(logits, torch.zeros_like(colours), inside) > 4
-    assert pairwise_loss(logits, colours, torch.zeros_like(inside)) == 0
+    assert pairwise_loss(logits, colors, inside).item() == pytest.approx(0, abs=1e-6)
+    assert pairwise_loss(logits, torch.zeros_like(colors), inside) > 4
+    assert pairwise_loss(logits, colors, torch.zeros_like(inside)) == 0
 
 
-def test_colours_are_those_of_the_standard():
-    """L*, a*, b* of sRGB's red, green, blue and a grey for D65, as colour tables give them."""
-    colours = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [119, 119, 119], [0, 0, 0]]).float()
+def test_colors_are_those_of_the_standard():
+    """L*, a*, b* of sRGB's red, green, blue and a gray for D65, as color tables give them."""
+    colors = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [119, 119, 119], [0, 0, 0]]).float()
     expected = torch.tensor(
         [[53.24, 80.09, 67.20], [87.73, -86.18, 83.18], [32.30, 79.19, -107.86], [50.03, 0, 0], [0, 0, 0]]
     )
-    found = lab(colours.T[:, None])[:, 0].T
+    found = lab(colors.T[:, None])[:, 0].T
     torch.testing.assert_close(found, expected, atol=0.05, rtol=0)

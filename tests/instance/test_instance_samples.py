@@ -8,12 +8,12 @@ from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask
 from bana.data.reading import read_dataset
 from bana.data.records import ClassTable
-from bana.instance.samples import LEAST_VISIBLE, InstanceCrops, collate
+from bana.instance.samples import MIN_VISIBLE, InstanceCrops, collate
 from bana.instance.settings import InstanceSettings
 from bana.instance.targets import ObjectTargets
 from shapes_data import CLASSES
 
-SETTINGS = InstanceSettings(crop=129, jitter=0, scale=(1, 1))
+SETTINGS = InstanceSettings(crop_size=129, color_jitter=0, scale_range=(1, 1))
 
 
 @pytest.fixture(scope="module")
@@ -54,23 +54,23 @@ def test_a_crop_larger_than_the_image_shows_all_of_it(records, labels):
         assert np.array_equal(shown, truth) or np.array_equal(shown, truth[:, ::-1])
 
 
-def test_labelled_pixels_are_reliable_or_uncertain_and_padding_is_neither(records, labels):
+def test_labeled_pixels_are_reliable_or_uncertain_and_padding_is_neither(records, labels):
     (target,) = crops([records["e"]], labels)[(0, 0)].targets
     assert not (target["reliable"] & target["uncertain"]).any()
     assert target["uncertain"].any()
-    labelled = labels.label_map("y_crf", records["e"]) != 255
-    assert (target["reliable"] | target["uncertain"]).sum((1, 2)).tolist() == [labelled.sum()] * 2
+    labeled = labels.label_map("y_crf", records["e"]) != 255
+    assert (target["reliable"] | target["uncertain"]).sum((1, 2)).tolist() == [labeled.sum()] * 2
 
 
-def test_boxes_of_which_little_is_seen_are_not_learnt_and_not_background(records, labels):
+def test_boxes_of_which_little_is_seen_are_not_learned_and_not_background(records, labels):
     seen = 0
     for epoch in range(40):
-        (target,) = crops([records["e"]], labels, crop=33)[(epoch, 0)].targets
+        (target,) = crops([records["e"]], labels, crop_size=33)[(epoch, 0)].targets
         areas = (target["boxes"][:, 2:] - target["boxes"][:, :2]).prod(1)
-        assert (areas >= LEAST_VISIBLE * 30 * 30).all()
+        assert (areas >= MIN_VISIBLE * 30 * 30).all()
         for x0, y0, x1, y1 in target["ignored"].tolist():
             seen += 1
-            assert 0 < (x1 - x0) * (y1 - y0) < LEAST_VISIBLE * 35 * 35
+            assert 0 < (x1 - x0) * (y1 - y0) < MIN_VISIBLE * 35 * 35
     assert seen > 5
 
 
@@ -105,7 +105,7 @@ def test_an_image_without_boxes_is_a_sample(records, labels, monkeypatch):
 
 
 def test_a_sample_depends_on_epoch_and_index_alone(records, labels):
-    made = crops([records["a"], records["b"]], labels, crop=65, jitter=0.5, scale=(0.5, 1.5))
+    made = crops([records["a"], records["b"]], labels, crop_size=65, color_jitter=0.5, scale_range=(0.5, 1.5))
     first = made[(1, 1)]
     torch.rand(5)
     again = made[(1, 1)]

@@ -40,7 +40,7 @@ def test_labels_say_which_pixels_are_reliable(records, folder):
     np.testing.assert_array_equal(found.reliable, agreed)
     np.testing.assert_array_equal(found.uncertain, ~agreed)
     assert (y_crf != y_ret).any()
-    assert found.learnt.tolist() == [True, True]
+    assert found.learned.tolist() == [True, True]
     for mask, box in zip(found.masks, folder.boxes(record), strict=True):
         np.testing.assert_array_equal(mask, decode_mask(box.mask, record.height, record.width))
 
@@ -64,17 +64,17 @@ def test_without_labels_objects_have_what_their_class_has_in_their_box(records, 
         assert mask.any()
     np.testing.assert_array_equal(found.reliable, truth != 255)
     assert not found.uncertain.any()
-    assert found.learnt.all()
+    assert found.learned.all()
 
 
-def test_without_labels_objects_have_their_own_masks_and_crowds_are_not_learnt(records):
+def test_without_labels_objects_have_their_own_masks_and_crowds_are_not_learned(records):
     size, shapes = IMAGES["d"]
     record = records["d"]
     masks = [inside_of(name, box, size) for name, box in shapes]
     record = replace(record, segmentations=tuple(map(encode_mask, masks)), crowd=np.array([False, True]))
     found = ObjectTargets(TABLE, None).of(record)
     np.testing.assert_array_equal(found.masks, masks)
-    assert found.learnt.tolist() == [True, False]
+    assert found.learned.tolist() == [True, False]
     np.testing.assert_array_equal(found.reliable, ~masks[1] | masks[0])  # a crowd's pixels are not known
 
 

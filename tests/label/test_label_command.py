@@ -15,23 +15,23 @@ from rich.console import Console
 from bad_data import BAD_DATA, refused, truncated_image
 from bana import Labeler, read_dataset
 from bana.classify.labeler_file import FILE_NAME
-from bana.classify.run import train_classifier
+from bana.classify.train import train_classifier
 from bana.data.images import open_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask
-from bana.data.records import covered
+from bana.data.records import boxes_to_mask
 from bana.engine.checkpoint import load_tensors, save_tensors
-from bana.errors import LabelerError, OutputError
+from bana.errors import CheckpointError, OutputError
 from bana.label import labeler as labeler_module
+from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
-from bana.label.sources.choose import SourceChoice
 from shapes_data import CLASSES, IMAGES, write_shapes
 
 MAPS = ("y_crf", "y_ret", "agreed", "confidence")
 
 
 @pytest.fixture
-def label(bana, tiny_run):
+def label(run_cli, tiny_run):
     """`bana label` with the tiny labeler in this process."""
 
     def command(data, out, *more):
@@ -39,25 +39,25 @@ def label(bana, tiny_run):
             more = ("--labeler", tiny_run, *more)
         if "--workers" not in more:
             more = ("--workers", 1, *more)
-        return bana("label", data, "--out", out, *more)
+        return run_cli("label", data, "--out", out, *more)
 
     return command
 
 
 @pytest.fixture(scope="module")
-def labelled(shapes_voc, tiny_run, tmp_path_factory):
-    """The tiny data set, labelled; not to be changed."""
-    out = tmp_path_factory.mktemp("labelled") / "out"
+def labeled(shapes_voc, tiny_run, tmp_path_factory):
+    """The tiny data set, labeled; not to be changed."""
+    out = tmp_path_factory.mktemp("labeled") / "out"
     label_dataset(
-        read_dataset(shapes_voc), SourceChoice.of_labeler(tiny_run), out, workers=1, console=Console(quiet=True)
+        read_dataset(shapes_voc), MethodChoice.of_labeler(tiny_run), out, workers=1, console=Console(quiet=True)
     )
     return out
 
 
 @pytest.fixture
-def done(labelled, tmp_path):
+def done(labeled, tmp_path):
     """A copy of the labels."""
-    return Path(shutil.copytree(labelled, tmp_path / "out"))
+    return Path(shutil.copytree(labeled, tmp_path / "out"))
 
 
 def files(folder):
@@ -72,21 +72,21 @@ def times(folder):
     }
 
 
-def test_every_image_has_its_files_and_nothing_else(labelled):
+def test_every_image_has_its_files_and_nothing_else(labeled):
     expected = {f"{folder}/{name}.png" for folder in MAPS for name in IMAGES}
     expected |= {f"instances/{name}.json" for name in IMAGES} | {"labels.json", "rejected.jsonl"}
-    assert set(files(labelled)) == expected
-    assert (labelled / "rejected.jsonl").read_text() == ""
-    assert json.loads((labelled / "labels.json").read_text())["classes"] == list(CLASSES)
+    assert set(files(labeled)) == expected
+    assert (labeled / "rejected.jsonl").read_text() == ""
+    assert json.loads((labeled / "labels.json").read_text())["classes"] == list(CLASSES)
 
 
-def test_the_files_are_what_the_labeler_answers(labelled, shapes_voc, tiny_run):
-    labeler, folder = Labeler.load(tiny_run, threads=1), LabelFolder(labelled)
+def test_the_files_are_what_the_labeler_answers(labeled, shapes_voc, tiny_run):
+    labeler, folder = Labeler.load(tiny_run, threads=1), LabelFolder(labeled)
     for record in read_dataset(shapes_voc):
         labels = labeler(open_image(record.path), record.boxes, record.class_ids)
         for name in ("y_crf", "y_ret", "agreed"):
             assert (folder.label_map(name, record) == getattr(labels, name)).mean() > 0.999
-        confidence = np.array(Image.open(labelled / "confidence" / f"{record.image_id}.png"))
+        confidence = np.array(Image.open(labeled / "confidence" / f"{record.image_id}.png"))
         np.testing.assert_allclose(confidence / 255, labels.confidence, atol=0.01)
         for written, instance in zip(folder.boxes(record), labels.instances, strict=True):
             assert written.status == instance.status
@@ -98,7 +98,7 @@ def test_the_files_are_what_the_labeler_answers(labelled, shapes_voc, tiny_run):
 def test_the_summary(label, shapes_voc, tmp_path):
     answer = label(shapes_voc, tmp_path / "out")
     assert answer.status == 0
-    assert "6 images with 9 boxes; 6 labelled now" in answer.out
+    assert "6 images with 9 boxes; 6 labeled now" in answer.out
     assert "labels " not in answer.err
 
 
@@ -106,14 +106,14 @@ def test_json_is_one_object(label, shapes_voc, done):
     answer = label(shapes_voc, done, "--json")
     assert answer.status == 0
     run = json.loads(answer.out)
-    assert (run["images"], run["labelled"], run["boxes"], run["rejected"]) == (6, 0, 9, [])
+    assert (run["images"], run["labeled"], run["boxes"], run["rejected"]) == (6, 0, 9, [])
 
 
-def test_what_is_there_and_intact_is_kept(label, shapes_voc, done, labelled):
+def test_what_is_there_and_intact_is_kept(label, shapes_voc, done, labeled):
     before = times(done)
-    assert json.loads(label(shapes_voc, done, "--json").out)["labelled"] == 0
+    assert json.loads(label(shapes_voc, done, "--json").out)["labeled"] == 0
     assert times(done) == before
-    assert files(done) == files(labelled)
+    assert files(done) == files(labeled)
 
 
 def missing(file):
@@ -136,49 +136,49 @@ def emptied(file):
 
 @pytest.mark.parametrize("damage", [missing, truncated, changed, emptied])
 @pytest.mark.parametrize("file", ["y_crf/c.png", "agreed/c.png", "confidence/c.png", "instances/c.json"])
-def test_only_a_damaged_image_is_labelled_again(label, shapes_voc, done, labelled, damage, file):
+def test_only_a_damaged_image_is_labeled_again(label, shapes_voc, done, labeled, damage, file):
     before = times(done)
     damage(done / file)
-    assert json.loads(label(shapes_voc, done, "--json").out)["labelled"] == 1
-    assert files(done) == files(labelled)
+    assert json.loads(label(shapes_voc, done, "--json").out)["labeled"] == 1
+    assert files(done) == files(labeled)
     assert {name for name, time in times(done).items() if time != before[name]} == {
         *(f"{folder}/c.png" for folder in MAPS),
         "instances/c.json",
     }
 
 
-def test_a_changed_number_in_the_instances_is_noticed(label, shapes_voc, done, labelled):
+def test_a_changed_number_in_the_instances_is_noticed(label, shapes_voc, done, labeled):
     """It is still JSON, and all its keys are there."""
     file = done / "instances/c.json"
     entry = json.loads(file.read_text())
     entry["instances"][0]["confidence"] = 0.123456
     file.write_text(json.dumps(entry))
-    assert json.loads(label(shapes_voc, done, "--json").out)["labelled"] == 1
-    assert files(done) == files(labelled)
+    assert json.loads(label(shapes_voc, done, "--json").out)["labeled"] == 1
+    assert files(done) == files(labeled)
 
 
-def test_an_image_or_box_that_changed_is_labelled_again(label, done, tmp_path, shapes_voc):
+def test_an_image_or_box_that_changed_is_labeled_again(label, done, tmp_path, shapes_voc):
     data = shutil.copytree(shapes_voc, tmp_path / "voc")
     Image.fromarray(255 - open_image(data / "JPEGImages/a.jpg")).save(data / "JPEGImages/a.jpg")
     annotation = data / "Annotations/b.xml"
     annotation.write_text(annotation.read_text().replace("<xmax>40</xmax>", "<xmax>42</xmax>"))
     before = times(done)
-    assert json.loads(label(data, done, "--json").out)["labelled"] == 2
+    assert json.loads(label(data, done, "--json").out)["labeled"] == 2
     touched = {Path(name).stem for name, time in times(done).items() if time != before[name]}
     assert touched == {"a", "b"}
 
 
 @pytest.mark.slow
-def test_two_workers_write_the_same_bytes(label, shapes_voc, labelled, tmp_path):
+def test_two_workers_write_the_same_bytes(label, shapes_voc, labeled, tmp_path):
     assert label(shapes_voc, tmp_path / "out", "--workers", 2).status == 0
-    assert files(tmp_path / "out") == files(labelled)
+    assert files(tmp_path / "out") == files(labeled)
 
 
 def test_labels_of_another_labeler_are_refused_and_stay(label, shapes_voc, done, tiny_run, tmp_path):
     tensors, metadata = load_tensors(tiny_run / FILE_NAME)
     save_tensors(tmp_path / "other.safetensors", tensors, metadata | {"training": {}})
     before = files(done)
-    refused(label(shapes_voc, done, "--labeler", tmp_path / "other.safetensors"), done, "another source")
+    refused(label(shapes_voc, done, "--labeler", tmp_path / "other.safetensors"), done, "another method")
     refused(label(shapes_voc, done, "--u0", "cam"), done, "settings")
     assert files(done) == before
 
@@ -201,16 +201,16 @@ def test_a_damaged_manifest(label, shapes_voc, done, content):
 @pytest.mark.parametrize(("name", "value", "bad"), [("u0", "cam", "both"), ("refinements", 2, -1)])
 def test_a_setting_is_an_option(label, shapes_voc, tmp_path, name, value, bad):
     assert label(shapes_voc, tmp_path / "out", f"--{name}", value).status == 0
-    assert json.loads((tmp_path / "out/labels.json").read_text())["source"]["settings"][name] == value
+    assert json.loads((tmp_path / "out/labels.json").read_text())["method"]["settings"][name] == value
     refused(label(shapes_voc, tmp_path / "other", f"--{name}", bad), name)
     assert not (tmp_path / "other").exists()
 
 
-def test_all_formats_are_readable_and_hold_the_masks(label, shapes_voc, done, labelled):
+def test_all_formats_are_readable_and_hold_the_masks(label, shapes_voc, done, labeled):
     answer = label(shapes_voc, done, "--formats", "png,coco,yolo,labelme,voc", "--json")
     assert answer.status == 0
     assert set(json.loads(answer.out)["lost"]) == {"coco", "yolo", "labelme", "voc"}
-    source, folder = read_dataset(shapes_voc), LabelFolder(labelled)
+    source, folder = read_dataset(shapes_voc), LabelFolder(labeled)
     places = {"coco": "", "yolo": "images/train", "labelme": "train", "voc": "JPEGImages"}
     for name, place in places.items():
         shutil.copytree(shapes_voc / "JPEGImages", done / name / place, dirs_exist_ok=True)
@@ -226,7 +226,7 @@ def test_all_formats_are_readable_and_hold_the_masks(label, shapes_voc, done, la
     reliable = []
     for record in source:
         agreed = folder.label_map("agreed", record) != 255
-        reliable += [agreed & covered(box, *agreed.shape) for box in record.boxes]
+        reliable += [agreed & boxes_to_mask(box, *agreed.shape) for box in record.boxes]
     for entry, expected in zip(coco, reliable, strict=True):
         np.testing.assert_array_equal(decode_mask(entry["reliable"], *expected.shape), expected)
     assert label(shapes_voc, done, "--formats", "coco").status == 0  # again, over what is there
@@ -250,14 +250,14 @@ def test_skip_notes_an_image_that_cannot_be_used(label, tmp_path):
     assert label(data, tmp_path / "out", "--on-error", "skip", "--formats", "coco").status == 1
 
 
-def test_a_skipped_image_that_is_repaired_is_labelled_and_no_longer_rejected(label, tmp_path):
+def test_a_skipped_image_that_is_repaired_is_labeled_and_no_longer_rejected(label, tmp_path):
     data = truncated_image(tmp_path / "voc")
     label(data, tmp_path / "out", "--on-error", "skip")
     shutil.rmtree(data)
     write_shapes(data, {name: IMAGES[name] for name in "ab"})
     answer = label(data, tmp_path / "out", "--on-error", "skip", "--json")
     assert answer.status == 0
-    assert json.loads(answer.out)["labelled"] == 1
+    assert json.loads(answer.out)["labeled"] == 1
     assert (tmp_path / "out/rejected.jsonl").read_text() == ""
 
 
@@ -279,7 +279,7 @@ def test_bad_data_is_refused_in_one_line(label, tmp_path, make):
     ],
     ids=["boxes that cover everything", "one class", "one pixel", "a strip"],
 )
-def test_unusual_data_is_labelled(label, tmp_path, size, shapes):
+def test_unusual_data_is_labeled(label, tmp_path, size, shapes):
     data = write_shapes(tmp_path / "voc", {"a": (size, shapes)})
     assert label(data, tmp_path / "out").status == 0
     record = read_dataset(data)[0]
@@ -304,9 +304,7 @@ def test_an_output_that_cannot_be_written(label, shapes_voc, tmp_path):
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 5, 7])
-def test_a_full_disk_leaves_whole_files_and_the_run_can_go_on(
-    label, shapes_voc, labelled, tmp_path, monkeypatch, after
-):
+def test_a_full_disk_leaves_whole_files_and_the_run_can_go_on(label, shapes_voc, labeled, tmp_path, monkeypatch, after):
     written = []
     original = os.fsync
 
@@ -316,7 +314,7 @@ def test_a_full_disk_leaves_whole_files_and_the_run_can_go_on(
             raise OSError(28, "No space left on device")
         original(descriptor)
 
-    out, whole = tmp_path / "out", files(labelled)
+    out, whole = tmp_path / "out", files(labeled)
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", fsync)
         refused(label(shapes_voc, out), out, "No space left on device")
@@ -345,11 +343,11 @@ def test_a_labeler_that_is_none(label, shapes_voc, tmp_path):
 def test_a_process_that_finds_another_labeler(shapes_voc, tmp_path):
     """On another machine, or after it was trained anew."""
 
-    class Changing(SourceChoice):
+    class Changing(MethodChoice):
         def facts(self):
             return {"name": "box", "time": time.monotonic()}
 
-    with pytest.raises(LabelerError, match="its labeler is not the one that this labelling began with"):
+    with pytest.raises(CheckpointError, match="its labeler is not the one that this labeling began with"):
         label_dataset(
             read_dataset(shapes_voc), Changing("box"), tmp_path / "out", workers=1, console=Console(quiet=True)
         )
@@ -396,30 +394,30 @@ def test_a_run_that_is_interrupted_says_so(label, shapes_voc, tmp_path, monkeypa
     assert set(files(tmp_path / "out")) == {"labels.json"}
 
 
-def test_other_sources(label, shapes_voc, tmp_path):
+def test_other_methods(label, shapes_voc, tmp_path):
     """Each writes its own name, settings and files' digests; a folder takes no labels of another."""
     out = tmp_path / "out"
-    assert label(shapes_voc, out, "--source", "fuse:bap,box").status == 0
-    facts = json.loads((out / "labels.json").read_text())["source"]
+    assert label(shapes_voc, out, "--method", "fuse:bap,box").status == 0
+    facts = json.loads((out / "labels.json").read_text())["method"]
     assert [facts["name"], *(each["name"] for each in facts["of"])] == ["fuse:bap,box", "bap", "box"]
     assert facts["of"][0]["settings"]["refinements"] == 0
     box = np.array(Image.open(out / "y_ret/a.png"))
     x0, y0, x1, y1 = read_dataset(shapes_voc)[0].boxes[0].astype(int)
     assert (box[y0:y1, x0:x1] != 0).all()
-    assert label(shapes_voc, out, "--source", "fuse:bap,box").status == 0
-    refused(label(shapes_voc, out, "--source", "box"), "of another source")
-    refused(label(shapes_voc, tmp_path / "new", "--source", "magic"), "source 'magic' is not known; choose one of")
-    refused(label(shapes_voc, tmp_path / "new", "--source", "cam"), "trained with --pooling image")
+    assert label(shapes_voc, out, "--method", "fuse:bap,box").status == 0
+    refused(label(shapes_voc, out, "--method", "box"), "of another method")
+    refused(label(shapes_voc, tmp_path / "new", "--method", "magic"), "method 'magic' is not known; choose one of")
+    refused(label(shapes_voc, tmp_path / "new", "--method", "cam"), "trained with --pooling image")
 
 
-def test_image_level_labels(bana, label, shapes_voc, tiny_run, tiny_settings, tmp_path):
+def test_image_level_labels(run_cli, label, shapes_voc, tiny_run, tiny_settings, tmp_path):
     """`cam` labels with a classifier of its own, named for it alone."""
     run = tmp_path / "image"
     settings = tiny_settings.model_copy(update={"pooling": "image", "epochs": 8})
     train_classifier(read_dataset(shapes_voc), settings, {"image_side": 129}, run, console=Console(quiet=True))
     out = tmp_path / "out"
-    command = ("label", shapes_voc, "--out", out, "--source", "cam", "--workers", 1)
-    assert bana(*command, "--labeler", tiny_run, "--labeler", f"cam={run}").status == 0
+    command = ("label", shapes_voc, "--out", out, "--method", "cam", "--workers", 1)
+    assert run_cli(*command, "--labeler", tiny_run, "--labeler", f"cam={run}").status == 0
     record = read_dataset(shapes_voc)[0]
     labels = np.array(Image.open(out / "y_crf/a.png"))
     assert set(np.unique(labels)) <= {0, *record.class_ids}

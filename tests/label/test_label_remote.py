@@ -7,16 +7,16 @@ import fsspec
 import pytest
 
 from bad_data import refused, truncated_image
-from bana.data.files import write_bytes
-from bana.data.remote import place
+from bana.io.files import write_bytes
+from bana.io.remote import place
 
 OUT = "memory://labels"
 
 
 @pytest.fixture
-def label(bana):
+def label(run_cli):
     def command(data, out, *more):
-        return bana("label", data, "--source", "box", "--out", out, "--workers", 1, *more)
+        return run_cli("label", data, "--method", "box", "--out", out, "--workers", 1, *more)
 
     return command
 
@@ -33,9 +33,9 @@ def times():
     return {name: memory.modified(name) for name in memory.find(OUT) if not name.endswith(("labels.json", ".jsonl"))}
 
 
-def labelled(answer):
+def labeled(answer):
     assert answer.status == 0, answer.err
-    return json.loads(answer.out)["labelled"]
+    return json.loads(answer.out)["labeled"]
 
 
 def test_labels_are_those_of_local_folders(label, shapes_voc, uploaded, tmp_path):
@@ -43,7 +43,7 @@ def test_labels_are_those_of_local_folders(label, shapes_voc, uploaded, tmp_path
     assert label(shapes_voc, tmp_path / "local").status == 0
     answer = label(url, OUT)
     assert answer.status == 0, answer.err
-    assert answer.out.startswith(f"{OUT}: 6 images with 9 boxes; 6 labelled now")
+    assert answer.out.startswith(f"{OUT}: 6 images with 9 boxes; 6 labeled now")
     assert files(OUT) == files(tmp_path / "local")
     assert label(url, tmp_path / "fetched").status == 0
     assert files(tmp_path / "fetched") == files(tmp_path / "local")
@@ -53,13 +53,13 @@ def test_labels_are_those_of_local_folders(label, shapes_voc, uploaded, tmp_path
 
 def test_what_is_there_and_intact_is_kept(label, shapes_voc, uploaded):
     url = uploaded(shapes_voc)
-    assert labelled(label(url, OUT, "--json")) == 6
+    assert labeled(label(url, OUT, "--json")) == 6
     whole, before = files(OUT), times()
-    assert labelled(label(url, OUT, "--json")) == 0
+    assert labeled(label(url, OUT, "--json")) == 0
     assert times() == before
     write_bytes(place(OUT) / "y_crf/a.png", whole["y_crf/a.png"][:-1])
     fsspec.filesystem("memory").rm([f"{OUT}/confidence/b.png", f"{OUT}/instances/c.json"])
-    assert labelled(label(url, OUT, "--json")) == 3
+    assert labeled(label(url, OUT, "--json")) == 3
     assert files(OUT) == whole
 
 
@@ -79,7 +79,7 @@ def test_labels_of_another_source_are_refused_and_stay(label, shapes_voc, upload
     url = uploaded(shapes_voc)
     assert label(url, OUT).status == 0
     whole = files(OUT)
-    refused(label(url, OUT, "--source", "wssl"), OUT, "another source")
+    refused(label(url, OUT, "--method", "wssl"), OUT, "another method")
     assert files(OUT) == whole
 
 
@@ -96,7 +96,7 @@ def test_a_faulty_image_is_named_by_its_address(label, uploaded, tmp_path):
 
 
 def test_faults_are_in_the_order_of_the_data_set(label, shapes_voc, tmp_path, monkeypatch):
-    """One is found by looking for what is there already, one that comes before it when it is labelled."""
+    """One is found by looking for what is there already, one that comes before it when it is labeled."""
     data = shutil.copytree(shapes_voc, tmp_path / "voc")
     photo = data / "JPEGImages/a.jpg"
     photo.write_bytes(photo.read_bytes()[:-1500])

@@ -8,7 +8,7 @@ from bana.crf import DenseCRF, PreparedCRF
 from bana.data.images import open_image
 from bana.data.records import pixel_slices
 from bana.errors import DataError
-from bana.label.depths import with_finest
+from bana.label.low_level import concat_low_level
 from bana.label.tightness import reached_share
 from bana.nn.images import network_input
 from reference import bap_loops, retrieval_naive, unaries_naive, upsampled_naive
@@ -47,8 +47,8 @@ def low_features(labeler, image):
 
 def background_map(features, size, boxes):
     """A (Eq. 2, 3 with one query) at image resolution, from features that are upsampled first."""
-    outside = torch.from_numpy(~region(size, boxes))
-    query = upsampled_naive.masked_mean(features, size, outside[None])
+    background_mask = torch.from_numpy(~region(size, boxes))
+    query = upsampled_naive.masked_mean(features, size, background_mask[None])
     return upsampled_naive.cosine(features, size, query)[0].relu()
 
 
@@ -121,7 +121,7 @@ def test_the_finest_map_takes_part_in_attention_and_retrieval_but_not_in_cams(la
     labels = finer(image, boxes, class_ids)
     with torch.no_grad():
         pixels = network_input(image, labeler.settings.image_side, 32)
-        features = with_finest(labeler.model(pixels), labeler.model.backbone(pixels)[0], 1.5)[0]
+        features = concat_low_level(labeler.model(pixels), labeler.model.backbone(pixels)[0], 1.5)[0]
         weights = F.pad(labeler.model.class_weights, (0, len(features) - 16))
         unaries = [unaries_naive.background(background_map(features, size, boxes).tolist(), boxes, 0.99)]
         for label in classes[1:]:
@@ -173,10 +173,10 @@ def test_definite_background_is_background_and_certain(labeler):
     for name in IMAGES:
         image, boxes, class_ids = photo(name)
         labels = labeler(image, boxes, class_ids)
-        outside = ~region(image.shape[:2], boxes)
-        assert (labels.y_crf[outside] == 0).all()
-        assert (labels.y_ret[outside] == 0).all()
-        assert (labels.confidence[outside] == 1).all()
+        background_mask = ~region(image.shape[:2], boxes)
+        assert (labels.y_crf[background_mask] == 0).all()
+        assert (labels.y_ret[background_mask] == 0).all()
+        assert (labels.confidence[background_mask] == 1).all()
         assert (labels.confidence >= 0).all()
         assert (labels.confidence <= 1).all()
         assert labels.y_crf.dtype == np.uint8
@@ -269,7 +269,7 @@ def test_crowd_regions_are_rejected_and_ignored(labeler):
     assert not (labels.y_crf == class_ids[1]).any()
 
 
-def test_an_object_on_a_crowd_region_is_still_labelled(labeler):
+def test_an_object_on_a_crowd_region_is_still_labeled(labeler):
     image, boxes, class_ids = photo("f")
     ignored = np.ones(image.shape[:2], bool)
     labels = labeler(image, boxes, class_ids, crowd=[False], ignored=ignored)
@@ -286,7 +286,7 @@ def test_boxes_partly_outside_the_image(labeler):
     assert not (labels.y_crf == SQUARE).any()
 
 
-def test_a_box_around_no_pixel_centre_at_the_border(labeler):
+def test_a_box_around_no_pixel_center_at_the_border(labeler):
     """It once had no pixel, hence a mean of nothing."""
     image, _, _ = photo("a")
     height, width = image.shape[:2]
@@ -322,7 +322,7 @@ def test_a_vanished_class_is_retrieved_by_its_weights(labeler, monkeypatch):
     assert (labels.y_ret == expected.numpy()).mean() >= 0.999
 
 
-def test_a_class_without_weights_is_labelled_through_1_minus_a(labeler):
+def test_a_class_without_weights_is_labeled_through_1_minus_a(labeler):
     image, boxes, _ = photo("a")
     size = image.shape[:2]
     other = labeler.for_classes(["star", "disk"])
@@ -366,9 +366,9 @@ def test_predicted_classes_are_those_of_background_aware_pooling(labeler):
     image, boxes, class_ids = photo("b")
     features = low_features(labeler, image)
     size = features.shape[1:]
-    outside = torch.from_numpy(~region(image.shape[:2], boxes))[None, None].float()
-    outside = F.interpolate(outside, size, mode="nearest-exact")[0]
-    attention = bap_loops.attention_of_image(features, bap_loops.queries_of_image(features, outside, 1))
+    background_mask = torch.from_numpy(~region(image.shape[:2], boxes))[None, None].float()
+    background_mask = F.interpolate(background_mask, size, mode="nearest-exact")[0]
+    attention = bap_loops.attention_of_image(features, bap_loops.queries_of_image(features, background_mask, 1))
     scale = np.array([(size[1] - 1) / (image.shape[1] - 1), (size[0] - 1) / (image.shape[0] - 1)] * 2)
     for box, instance in zip(boxes, labeler(image, boxes, class_ids).instances, strict=True):
         on_map = torch.tensor((np.array(box) - 0.5) * scale, dtype=torch.float32)
@@ -413,11 +413,11 @@ def test_similarity_at_feature_upsamples_cosines(labeler):
     image, boxes, class_ids = photo("b")
     size = image.shape[:2]
     features = low_features(labeler, image)
-    outside = torch.from_numpy(~region(size, boxes))
-    query = upsampled_naive.masked_mean(features, size, outside[None])
+    background_mask = torch.from_numpy(~region(size, boxes))
+    query = upsampled_naive.masked_mean(features, size, background_mask[None])
     expected = upsampled_naive.upsampled_cosine(features, size, query)[0].relu().numpy()
     chosen = with_options(labeler, similarity_at="feature", attention_threshold=0)
-    inside = ~outside.numpy()
+    inside = ~background_mask.numpy()
     np.testing.assert_allclose(unaries_of(chosen, image, boxes, class_ids)[0][inside], expected[inside], atol=1e-4)
 
 

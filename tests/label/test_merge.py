@@ -10,9 +10,9 @@ from bana.data.label_folder import INSTANCES
 
 
 @pytest.fixture
-def label(bana, shapes_voc, tiny_run):
+def label(run_cli, shapes_voc, tiny_run):
     def command(out, *more, data=shapes_voc):
-        return bana("label", data, "--labeler", tiny_run, "--out", out, "--workers", 1, *more)
+        return run_cli("label", data, "--labeler", tiny_run, "--out", out, "--workers", 1, *more)
 
     return command
 
@@ -28,21 +28,21 @@ def shards(label, tmp_path):
     return tmp_path / "shards"
 
 
-def test_shards_together_are_what_one_run_gives(bana, label, shards, tmp_path):
+def test_shards_together_are_what_one_run_gives(run_cli, label, shards, tmp_path):
     assert label(tmp_path / "whole").status == 0
-    answer = bana("merge", shards, "--out", tmp_path / "merged", "--json")
+    answer = run_cli("merge", shards, "--out", tmp_path / "merged", "--json")
     assert answer.status == 0, answer.err
     assert json.loads(answer.out) == {"images": 6, "left_out": 0}
     merged = contents(tmp_path / "merged")
     assert merged == contents(tmp_path / "whole")
-    assert bana("merge", *sorted(shards.iterdir()), "--out", tmp_path / "merged").status == 0
+    assert run_cli("merge", *sorted(shards.iterdir()), "--out", tmp_path / "merged").status == 0
     assert contents(tmp_path / "merged") == merged
     (tmp_path / "merged" / INSTANCES / "b.json").unlink()
     (tmp_path / "merged" / "y_crf" / "b.png").unlink()
-    assert bana("merge", shards, "--out", tmp_path / "merged").status == 0
+    assert run_cli("merge", shards, "--out", tmp_path / "merged").status == 0
     assert contents(tmp_path / "merged") == merged
     exported = label(tmp_path / "merged", "--formats", "coco", "--json")
-    assert json.loads(exported.out)["labelled"] == 0
+    assert json.loads(exported.out)["labeled"] == 0
     assert (tmp_path / "merged" / "coco").is_dir()
 
 
@@ -54,45 +54,45 @@ def test_a_launchers_rank_is_a_shard(label, shards, tmp_path, monkeypatch):
     assert contents(tmp_path / "ranks" / "2-of-3") == contents(shards / "2-of-3")
 
 
-def test_torchrun_labels_on_several_processes(bana, torchrun, shapes_voc, tmp_path):
-    options = ["--source", "box", "--workers", "1", "--out"]
+def test_torchrun_labels_on_several_processes(run_cli, torchrun, shapes_voc, tmp_path):
+    options = ["--method", "box", "--workers", "1", "--out"]
     assert torchrun("label", shapes_voc, *options, tmp_path / "ranks").wait() == 0
-    assert bana("label", shapes_voc, *options, tmp_path / "whole").status == 0
-    assert bana("merge", tmp_path / "ranks", "--out", tmp_path / "merged").status == 0
+    assert run_cli("label", shapes_voc, *options, tmp_path / "whole").status == 0
+    assert run_cli("merge", tmp_path / "ranks", "--out", tmp_path / "merged").status == 0
     assert contents(tmp_path / "merged") == contents(tmp_path / "whole")
 
 
-def test_where_links_cannot_be_made_files_are_copied(bana, shards, tmp_path, monkeypatch):
+def test_where_links_cannot_be_made_files_are_copied(run_cli, shards, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError("no links here")
 
-    assert bana("merge", shards, "--out", tmp_path / "linked").status == 0
+    assert run_cli("merge", shards, "--out", tmp_path / "linked").status == 0
     monkeypatch.setattr("os.link", refuse)
-    assert bana("merge", shards, "--out", tmp_path / "copied").status == 0
+    assert run_cli("merge", shards, "--out", tmp_path / "copied").status == 0
     assert contents(tmp_path / "copied") == contents(tmp_path / "linked")
 
 
-def test_images_left_out_are_told_by_the_merge(bana, label, shapes_voc, tmp_path):
+def test_images_left_out_are_told_by_the_merge(run_cli, label, shapes_voc, tmp_path):
     data = shutil.copytree(shapes_voc, tmp_path / "voc")
     photo = data / "JPEGImages" / "c.jpg"
     photo.write_bytes(photo.read_bytes()[:-1500])
     for number in (1, 2):
         assert label(tmp_path / "shards", "--shard", f"{number}/2", "--on-error", "skip", data=data).status == 0
-    answer = bana("merge", tmp_path / "shards", "--out", tmp_path / "merged")
+    answer = run_cli("merge", tmp_path / "shards", "--out", tmp_path / "merged")
     assert answer.status == 1
     assert "1 images left out" in answer.err
     assert json.loads((tmp_path / "merged" / "rejected.jsonl").read_text())["image_id"] == "c"
 
 
-def test_shards_that_do_not_belong_together(bana, label, shards, tmp_path):
+def test_shards_that_do_not_belong_together(run_cli, label, shards, tmp_path):
     def merge(*folders, out="merged"):
-        return bana("merge", *folders, "--out", tmp_path / out)
+        return run_cli("merge", *folders, "--out", tmp_path / out)
 
     refused(merge(tmp_path), "holds no labels and no shards of any")
     whole = tmp_path / "other"
     assert label(whole, "--refinements", 2).status == 0
-    refused(merge(shards, whole), "its labels are of another source, settings or classes")
-    refused(merge(shards, out="other"), "holds labels of another source, settings or classes")
+    refused(merge(shards, whole), "its labels are of another method, settings or classes")
+    refused(merge(shards, out="other"), "holds labels of another method, settings or classes")
     assert merge(shards).status == 0
     changed = shards / "1-of-3" / INSTANCES
     entry = next(changed.iterdir())

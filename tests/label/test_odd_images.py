@@ -1,4 +1,4 @@
-"""Photographs as people have them, through the real commands: labelled, or refused by name while the others go on."""
+"""Photographs as people have them, through the real commands: labeled, or refused by name while the others go on."""
 
 import json
 
@@ -69,25 +69,25 @@ def write(root, make):
 
 
 @pytest.fixture
-def label(bana, tiny_run, tmp_path):
+def label(run_cli, tiny_run, tmp_path):
     def command(data, *more):
-        return bana("label", data, "--out", tmp_path / "out", "--labeler", tiny_run, "--workers", 1, *more)
+        return run_cli("label", data, "--out", tmp_path / "out", "--labeler", tiny_run, "--workers", 1, *more)
 
     return command
 
 
 @pytest.mark.parametrize("make", [deep, four_inks, animated, turned, turned_tiff])
-def test_what_is_odd_but_whole_is_labelled(bana, label, tmp_path, make):
+def test_what_is_odd_but_whole_is_labeled(run_cli, label, tmp_path, make):
     data = write(tmp_path / "voc", make)
-    assert bana("check", data).status == 0
+    assert run_cli("check", data).status == 0
     assert label(data).status == 0
     assert image_size(tmp_path / "out/y_crf/a.png") == SIZE
 
 
 @pytest.mark.parametrize("make", [truncated, bomb, endless_column, header_alone])
-def test_what_cannot_be_used_is_named_and_the_others_are_labelled(bana, label, tmp_path, make):
+def test_what_cannot_be_used_is_named_and_the_others_are_labeled(run_cli, label, tmp_path, make):
     data = write(tmp_path / "voc", make)
-    checked = bana("check", data, "--json")
+    checked = run_cli("check", data, "--json")
     assert checked.status == 1
     assert [fault["image_id"] for fault in json.loads(checked.out)["faults"]] == ["a"]
     refused(label(data), "JPEGImages/a.")
@@ -96,17 +96,17 @@ def test_what_cannot_be_used_is_named_and_the_others_are_labelled(bana, label, t
     assert [path.name for path in (tmp_path / "out/y_crf").iterdir()] == ["b.png"]
 
 
-def test_an_annotation_of_a_bomb_is_refused_before_anything_of_that_size_is_made(bana, label, tmp_path):
+def test_an_annotation_of_a_bomb_is_refused_before_anything_of_that_size_is_made(run_cli, label, tmp_path):
     data = write(tmp_path / "voc", bomb)
     (data / "Annotations/a.xml").write_text(annotation((30_000, 20_000), SHAPES, "a.png"))
-    assert bana("check", data).status == 1
+    assert run_cli("check", data).status == 1
     refused(label(data), "a.xml", "30000x20000")
     assert label(data, "--on-error", "skip").status == 1
 
 
-def test_an_image_of_one_pixel_is_labelled(bana, label, tmp_path):
+def test_an_image_of_one_pixel_is_labeled(run_cli, label, tmp_path):
     data = write_shapes(tmp_path / "voc", {"a": ((1, 1), (("disk", (0, 0, 1, 1)),)), "b": IMAGES["b"]})
-    assert bana("check", data).status == 0
+    assert run_cli("check", data).status == 0
     assert label(data).status == 0
     assert image_size(tmp_path / "out/y_crf/a.png") == (1, 1)
     (box,) = json.loads((tmp_path / "out/instances/a.json").read_text())["instances"]

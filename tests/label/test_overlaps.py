@@ -4,7 +4,7 @@ import torch
 
 from bana.crf import DenseCRF
 from bana.data.records import overlapping_groups
-from bana.label.overlaps import _LEAST_OWN, LIKENESS, NEARNESS, divided_masks
+from bana.label.overlaps import _MIN_OWN, LIKENESS, NEARNESS, divided_masks
 from bana.label.upsampled import UpsampledFeatures
 from reference import overlaps_loops
 
@@ -27,7 +27,7 @@ def region(box):
 
 
 @pytest.fixture
-def scene():
+def boxed():
     """A red and a green thing that touch at column 20, each in a box that reaches into the other."""
     image = np.zeros((*SIZE, 3), np.uint8)
     image[:, :20] = (220, 40, 40)
@@ -58,12 +58,12 @@ def test_a_chain_of_boxes_is_one_group():
     assert overlapping_groups(boxes, np.ones(4, np.int64)) == [[0, 1, 2, 3]]
 
 
-def test_what_the_crf_starts_from_is_that_of_the_loops(scene):
-    own, boxes, features, image = scene
+def test_what_the_crf_starts_from_is_that_of_the_loops(boxed):
+    own, boxes, features, image = boxed
     own[0, 6:9] = False  # a part that is not of the class
     crf = Untouched()
     divided_masks(own, boxes, UpsampledFeatures(features, SIZE), image, crf)
-    expected = overlaps_loops.shares(own, boxes.tolist(), features, LIKENESS, NEARNESS, _LEAST_OWN)
+    expected = overlaps_loops.shares(own, boxes.tolist(), features, LIKENESS, NEARNESS, _MIN_OWN)
     place = (slice(2, 24), slice(2, 38))
     torch.testing.assert_close(crf.probabilities[1:], expected[(slice(None), *place)], atol=1e-5, rtol=0)
     np.testing.assert_array_equal(crf.probabilities[0], (~own.any(0))[place])
@@ -71,8 +71,8 @@ def test_what_the_crf_starts_from_is_that_of_the_loops(scene):
     np.testing.assert_array_equal(crf.image, image[place])
 
 
-def test_each_thing_gets_its_pixels(scene):
-    own, boxes, features, image = scene
+def test_each_thing_gets_its_pixels(boxed):
+    own, boxes, features, image = boxed
     left, right = divided_masks(own, boxes, UpsampledFeatures(features, SIZE), image, DenseCRF(threads=1))
     assert not (left & right).any()
     np.testing.assert_array_equal(left | right, own.any(0))
@@ -82,9 +82,9 @@ def test_each_thing_gets_its_pixels(scene):
     assert not (right & ~own[1]).any()
 
 
-def test_a_box_inside_another_keeps_what_it_has(scene):
+def test_a_box_inside_another_keeps_what_it_has(boxed):
     """It has nothing for itself; its whole mask stands for it."""
-    _, _, features, image = scene
+    _, _, features, image = boxed
     boxes = np.array([(0, 0, 40, 24), (24, 8, 34, 18)], np.float32)
     own = np.stack([region(box) for box in boxes.astype(int)])
     outer, inner = divided_masks(own, boxes, UpsampledFeatures(features, SIZE), image, DenseCRF(threads=1))
@@ -92,13 +92,13 @@ def test_a_box_inside_another_keeps_what_it_has(scene):
     assert not (outer & inner).any()
 
 
-def test_masks_that_do_not_meet_stay(scene):
-    own, boxes, features, image = scene
+def test_masks_that_do_not_meet_stay(boxed):
+    own, boxes, features, image = boxed
     own[0, :, 14:], own[1, :, :22] = False, False
     np.testing.assert_array_equal(divided_masks(own, boxes, UpsampledFeatures(features, SIZE), image, Untouched()), own)
 
 
-def test_no_pixel_of_the_class_at_all(scene):
-    own, boxes, features, image = scene
+def test_no_pixel_of_the_class_at_all(boxed):
+    own, boxes, features, image = boxed
     nothing = np.zeros_like(own)
     assert not divided_masks(nothing, boxes, UpsampledFeatures(features, SIZE), image, Untouched()).any()

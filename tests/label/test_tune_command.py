@@ -56,14 +56,14 @@ def searched(masked, bad_run, tmp_path_factory):
 
 
 @pytest.fixture
-def command(bana, masked, bad_run):
+def command(run_cli, masked, bad_run):
     """`bana tune` as `searched` was made, with other options after those."""
 
     def run(out, *more, data=masked):
         options = {"--labeler": bad_run, "--images": 3, "--trials": 9, "--search": "grid", "--workers": 1}
         options |= dict(zip(more[::2], more[1::2], strict=False))
         flags = [more[-1]] if len(more) % 2 else []
-        return bana("tune", data, "--out", out, *(part for pair in options.items() for part in pair), *flags)
+        return run_cli("tune", data, "--out", out, *(part for pair in options.items() for part in pair), *flags)
 
     return run
 
@@ -111,11 +111,11 @@ def test_every_trial_is_written(searched, bad_run):
     assert {"seed", "method", "parameters", "labeler", "settings"} <= result.keys()
 
 
-def test_bana_label_uses_the_folder(bana, searched, masked, tmp_path):
+def test_bana_label_uses_the_folder(run_cli, searched, masked, tmp_path):
     out = tmp_path / "labels"
-    assert bana("label", masked, "--out", out, "--labeler", searched, "--workers", 1).status == 0
+    assert run_cli("label", masked, "--out", out, "--labeler", searched, "--workers", 1).status == 0
     assert (
-        json.loads((out / "labels.json").read_text())["source"]["settings"] == result_of(searched)["after"]["settings"]
+        json.loads((out / "labels.json").read_text())["method"]["settings"] == result_of(searched)["after"]["settings"]
     )
     record = read_dataset(masked)[0]
     labels = Labeler.load(searched, threads=1)(open_image(record.path), record.boxes, record.class_ids)
@@ -138,7 +138,7 @@ def test_images_of_the_confirmation_are_others(masked):
 def test_the_search_does_not_look_at_them_and_the_network_sees_every_image_once(
     command, masked, searched, tmp_path, monkeypatch
 ):
-    passed, labelled = [], []
+    passed, labeled = [], []
     features, answer = Labeler.features, scoring._Prepared.__call__
 
     def counted_features(self, image):
@@ -146,14 +146,14 @@ def test_the_search_does_not_look_at_them_and_the_network_sees_every_image_once(
         return features(self, image)
 
     def counted_answer(self, item):
-        labelled.append(item[0].image_id)
+        labeled.append(item[0].image_id)
         return answer(self, item)
 
     monkeypatch.setattr(Labeler, "features", counted_features)
     monkeypatch.setattr(scoring._Prepared, "__call__", counted_answer)
     assert command(tmp_path / "out", "--trials", 6).status == 0
     result = result_of(tmp_path / "out")
-    assert labelled == result["searched_images"] * 6 + result["unseen_images"] * 2
+    assert labeled == result["searched_images"] * 6 + result["unseen_images"] * 2
     assert len(passed) == 6
     assert command(tmp_path / "out", "--trials", 9).status == 0  # more trials go on from there, features and all
     assert len(passed) == 6
@@ -165,11 +165,11 @@ def test_a_killed_run_goes_on_to_the_same_end(command, tmp_path, monkeypatch, se
     whole, out = tmp_path / "whole", tmp_path / "out"
     options = ("--search", search, "--trials", 6)
     assert command(whole, *options).status == 0
-    answer, labelled = scoring._Prepared.__call__, []
+    answer, labeled = scoring._Prepared.__call__, []
 
     def killed(self, item):
-        labelled.append(item)
-        if len(labelled) == 11:  # in the middle of the fourth trial
+        labeled.append(item)
+        if len(labeled) == 11:  # in the middle of the fourth trial
             raise KeyboardInterrupt
         return answer(self, item)
 

@@ -61,8 +61,8 @@ def test_the_threshold_1_keeps_the_maximum_alone():
 
 
 def test_no_attention_at_all_is_no_background_inside():
-    outside = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
-    assert (background_unary(torch.zeros(HEIGHT, WIDTH), outside, 0.99) == 0).all()
+    background_mask = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
+    assert (background_unary(torch.zeros(HEIGHT, WIDTH), background_mask, 0.99) == 0).all()
 
 
 @pytest.mark.parametrize("per_box", [True, False])

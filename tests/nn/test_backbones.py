@@ -8,7 +8,7 @@ from torchvision.models import resnet101
 
 from bana.data.images import open_image
 from bana.data.sample import FOLDER
-from bana.errors import LabelerError, SettingsError
+from bana.errors import CheckpointError, SettingsError
 from bana.nn.backbones import create_backbone
 from bana.nn.weights import digest, embedded_lite0, rename_in_order
 
@@ -107,7 +107,7 @@ def test_resnet101_takes_torchvisions_file(tmp_path):
     assert torch.equal(network.body[0].weight, state["conv1.weight"])
     assert torch.equal(network.body[7][2].conv3.weight, state["layer4.2.conv3.weight"])
     torch.save(next(iter(state.values())), tmp_path / "t.pth")
-    with pytest.raises(LabelerError, match=r"t\.pth: not a state dict"):
+    with pytest.raises(CheckpointError, match=r"t\.pth: not a state dict"):
         create_backbone("resnet101", str(tmp_path / "t.pth"))
 
 
@@ -182,7 +182,7 @@ def test_a_timm_download_that_fails(offline):
 def test_a_weights_file_of_another_model(tmp_path):
     torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "r18.pth")
     for name in ("lite0", "vgg16", "resnet101", "timm:resnet26"):
-        with pytest.raises(LabelerError, match=r"r18\.pth") as caught:
+        with pytest.raises(CheckpointError, match=r"r18\.pth") as caught:
             create_backbone(name, str(tmp_path / "r18.pth"))
         assert "\n" not in str(caught.value)
 

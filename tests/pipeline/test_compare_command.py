@@ -14,16 +14,16 @@ from bana.data.label_maps import read_label_map, write_label_map
 from bana.errors import SettingsError
 from bana.evaluate import ConfusionMatrix, evaluate_labels, mean_iou
 from bana.pipeline import compare as compare_module
-from bana.pipeline.ways import ALL, names_in, way_of
+from bana.pipeline.methods import ALL, method_of, names_in
 from shapes_data import CLASSES, IMAGES
 
-SOURCES = "box,wssl,ret,bap+ret,fuse:labeler,box"
+METHODS = "box,wssl,ret,bap+ret,fuse:labeler,box"
 
 
 @pytest.fixture
-def compare(bana, tiny_run):
+def compare(run_cli, tiny_run):
     def command(data, out, *more):
-        return bana("compare", data, "--split", "train", "--out", out, "--labeler", tiny_run, "--workers", 1, *more)
+        return run_cli("compare", data, "--split", "train", "--out", out, "--labeler", tiny_run, "--workers", 1, *more)
 
     return command
 
@@ -33,13 +33,13 @@ def compared(data, tiny_run, tmp_path_factory):
     """A finished comparison; not to be changed."""
     from rich.console import Console
 
-    from bana.label.sources.choose import SourceChoice
+    from bana.label.methods.choose import MethodChoice
 
     out = tmp_path_factory.mktemp("compared") / "out"
-    result = compare_module.compare_ways(
+    result = compare_module.compare_methods(
         read_dataset(data, "train"),
-        names_in(SOURCES),
-        SourceChoice.of_labeler(tiny_run),
+        names_in(METHODS),
+        MethodChoice.of_labeler(tiny_run),
         out,
         workers=1,
         console=Console(quiet=True),
@@ -87,23 +87,23 @@ def test_filling_rates(compared, data):
 
 def test_a_comparison_and_again(compare, data, tmp_path):
     out = tmp_path / "out"
-    answer = compare(data, out, "--sources", SOURCES)
+    answer = compare(data, out, "--methods", METHODS)
     assert answer.status == 0, answer.err
-    for name in names_in(SOURCES):
+    for name in names_in(METHODS):
         assert f"│ {name} " in answer.out
-        assert f"--out one --sources {name}\n" in answer.out
+        assert f"--out one --methods {name}\n" in answer.out
     assert Image.open(out / "compare.png").width > 1000
-    again = compare(data, out, "--sources", SOURCES, "--json")
+    again = compare(data, out, "--methods", METHODS, "--json")
     assert "begun" not in again.err
     rows = json.loads(again.out)["rows"]
-    assert set(rows) == set(names_in(SOURCES))
+    assert set(rows) == set(names_in(METHODS))
     assert rows["box"]["seconds_per_image"] > 0
     assert rows["box"]["peak_memory"] > 10_000_000
     assert rows["box"]["paper"] == {"train": 65.4, "val": 62.2}
-    more = compare(data, out, "--sources", "box,bap")
+    more = compare(data, out, "--methods", "box,bap")
     assert more.err.count("begun") == 1  # only the score of bap is new
     shutil.rmtree(out / "labels-box")
-    assert compare(data, out, "--sources", "box").err.count("begun") == 1
+    assert compare(data, out, "--methods", "box").err.count("begun") == 1
 
 
 def test_a_comparison_that_was_cut_goes_on(compare, compared, data, tmp_path, monkeypatch):
@@ -114,20 +114,20 @@ def test_a_comparison_that_was_cut_goes_on(compare, compared, data, tmp_path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(compare_module, "score_way", cut)
-        assert compare(data, out, "--sources", SOURCES).status == 130
-    answer = compare(data, out, "--sources", SOURCES)
+        patch.setattr(compare_module, "score_method", cut)
+        assert compare(data, out, "--methods", METHODS).status == 130
+    answer = compare(data, out, "--methods", METHODS)
     assert "labels-wssl: unchanged" in answer.err
     for path in sorted((whole / "labels-wssl").rglob("*.png")):
         assert (out / "labels-wssl" / path.relative_to(whole / "labels-wssl")).read_bytes() == path.read_bytes()
 
 
 def test_all_leaves_out_what_cannot_be_had(compare, data, tmp_path, monkeypatch):
-    monkeypatch.setattr("bana.pipeline.ways.ALL", ("box", "gap", "sam"))
+    monkeypatch.setattr("bana.pipeline.methods.ALL", ("box", "gap", "sam"))
     answer = compare(data, tmp_path / "out")
     assert answer.status == 0, answer.err
-    assert "source gap: needs a classifier that was trained with --pooling gap" in " ".join(answer.out.split())
-    assert "source sam: needs --sam-encoder" in " ".join(answer.out.split())
+    assert "method gap: needs a classifier that was trained with --pooling gap" in " ".join(answer.out.split())
+    assert "method sam: needs --sam-encoder" in " ".join(answer.out.split())
     assert "│ gap " not in answer.out
     assert set(ALL) >= {"box", "grabcut", "wssl", "mcg", "sdi", "gap", "bap", "ret", "cam", "sam"}
 
@@ -136,19 +136,19 @@ def test_other_masks_and_a_sample(compare, data, tmp_path):
     masks = tmp_path / "masks"
     for name, ((width, height), _) in IMAGES.items():
         write_label_map(masks / f"{name}.png", np.zeros((height, width), np.uint8))
-    answer = compare(data, tmp_path / "out", "--sources", "box", "--truth", masks, "--sample", 3, "--json")
+    answer = compare(data, tmp_path / "out", "--methods", "box", "--truth", masks, "--sample", 3, "--json")
     result = json.loads(answer.out)
     assert result["images"] == 3
     assert result["rows"]["box"]["per_class"][CLASSES[0]] in (0.0, None)
     (masks / "b.png").unlink()
     message = "1 images have no true mask, the first: b; add b.png"
-    refused(compare(data, tmp_path / "other", "--sources", "box", "--truth", masks), message)
+    refused(compare(data, tmp_path / "other", "--methods", "box", "--truth", masks), message)
 
 
 def test_names():
     assert names_in("box,fuse:a,b,ret") == ["box", "fuse:a,b", "ret"]
-    assert way_of("sdi").sources == ("mcg", "grabcut")
-    assert way_of("fuse:sam,wssl").sources == ("sam", "wssl")
+    assert method_of("sdi").needs == ("mcg", "grabcut")
+    assert method_of("fuse:sam,wssl").needs == ("sam", "wssl")
     for name, message in (("magic", "'magic' is not known"), ("fuse:sdi,box", "label every pixel themselves")):
         with pytest.raises(SettingsError, match=message):
-            way_of(name)
+            method_of(name)

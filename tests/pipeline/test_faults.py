@@ -17,12 +17,19 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "faults.py"
 @pytest.fixture
 def preset(tiny_settings, tiny_segment_settings, tmp_path):
     path = tmp_path / "tiny.yaml"
-    objects = {"backbone": "lite0", "train_backbone": "none", "width": 16, "box_samples": 32, "crop": 97, "epochs": 2}
+    objects = {
+        "backbone": "lite0",
+        "train_backbone": "none",
+        "width": 16,
+        "box_samples": 32,
+        "crop_size": 97,
+        "epochs": 2,
+    }
     content = {
         "classify": tiny_settings.model_dump(mode="json") | {"epochs": 10},
         "label": {"image_side": 129},
         "segment": tiny_segment_settings.model_dump(mode="json") | {"epochs": 3},
-        "instance": objects | {"optimizer": "adamw", "rate_new": 0.001, "batch_size": 3},
+        "instance": objects | {"optimizer": "adamw", "lr_head": 0.001, "batch_size": 3},
     }
     path.write_text(yaml.safe_dump(content))
     return path
@@ -65,7 +72,7 @@ def test_disks_that_are_full_or_cannot_be_written(data, preset, tmp_path):
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
-def test_a_real_command_that_was_ended_goes_on(bana, shapes_voc, preset, tmp_path, how, status):
+def test_a_real_command_that_was_ended_goes_on(run_cli, shapes_voc, preset, tmp_path, how, status):
     command = ["classify", str(shapes_voc), "--preset", str(preset), "--checkpoint-seconds", "0", "--out"]
     process = subprocess.Popen(
         [sys.executable, "-m", "bana", *command, str(tmp_path / "ended"), "--epochs", "1000"],

@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from bad_data import refused
-from bana.data.label_folder import LabelledBox
+from bana.data.label_folder import LabeledBox
 from bana.data.reading import read_dataset
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.report import subject_of, write_report
 from bana.pipeline.run import run_pipeline
 from bana.presets import load_preset
-from bana.report.page.images import doubt
+from bana.report.page.images import uncertainty
 from headless import violations
 from shapes_data import CLASSES, IMAGES
 
@@ -63,8 +63,8 @@ def test_the_file_needs_nothing_else(page):
     assert EVIL not in html
 
 
-def test_the_same_run_gives_the_same_page_and_processes_do_not_matter(bana, evil_run, page, tmp_path):
-    assert bana("report", evil_run, "--workers", 2, "--out", evil_run / "again.html").status == 0
+def test_the_same_run_gives_the_same_page_and_processes_do_not_matter(run_cli, evil_run, page, tmp_path):
+    assert run_cli("report", evil_run, "--workers", 2, "--out", evil_run / "again.html").status == 0
     assert (evil_run / "again.html").read_bytes() == page.read_bytes()
 
 
@@ -75,8 +75,8 @@ def test_scores_are_those_of_the_run(page, evil_run):
         assert f"<strong>{score:.1f} %</strong>" in html
 
 
-def test_fewer_images_are_chosen_evenly(bana, evil_run, page):
-    answer = bana("report", evil_run, "--images", 2, "--out", evil_run / "few.html", "--workers", 1, "--json")
+def test_fewer_images_are_chosen_evenly(run_cli, evil_run, page):
+    answer = run_cli("report", evil_run, "--images", 2, "--out", evil_run / "few.html", "--workers", 1, "--json")
     assert json.loads(answer.out)["shown"] == 2
 
     def gallery(file):
@@ -89,30 +89,32 @@ def test_fewer_images_are_chosen_evenly(bana, evil_run, page):
 
 def test_crowds_and_images_without_boxes_are_not_doubtful(evil_data):
     record = read_dataset(evil_data, "train")[1]
-    boxes = tuple(LabelledBox(1, "ok", confidence, 0.5, None, {}) for confidence in (0.9, 0.2))
-    assert doubt(record, boxes) == pytest.approx(1 - 0.55)
+    boxes = tuple(LabeledBox(1, "ok", confidence, 0.5, None, {}) for confidence in (0.9, 0.2))
+    assert uncertainty(record, boxes) == pytest.approx(1 - 0.55)
     crowd = replace(record, crowd=np.array([False, True]))
-    assert doubt(crowd, boxes) == pytest.approx(0.1)
-    assert doubt(replace(record, crowd=np.zeros(0, bool)), ()) is None
+    assert uncertainty(crowd, boxes) == pytest.approx(0.1)
+    assert uncertainty(replace(record, crowd=np.zeros(0, bool)), ()) is None
 
 
-def test_labels_alone_make_a_page(bana, evil_run, evil_data, tmp_path):
+def test_labels_alone_make_a_page(run_cli, evil_run, evil_data, tmp_path):
     file = tmp_path / "page.html"
-    answer = bana("report", evil_run / "labels", "--data", evil_data, "--split", "train", "--out", file, "--workers", 1)
+    answer = run_cli(
+        "report", evil_run / "labels", "--data", evil_data, "--split", "train", "--out", file, "--workers", 1
+    )
     assert answer.status == 0, answer.err
     html = file.read_text()
     assert "Table 1" in html
     assert "Table 3" not in html
 
 
-def test_what_is_no_run_is_refused(bana, evil_run, data, tmp_path):
-    refused(bana("report", evil_run / "labels"), str(evil_run / "labels"), "--data")
-    refused(bana("report", tmp_path), "labels.json")
-    refused(bana("report", evil_run, "--data", data, "--split", "train"), "class 1", "disk")
+def test_what_is_no_run_is_refused(run_cli, evil_run, data, tmp_path):
+    refused(run_cli("report", evil_run / "labels"), str(evil_run / "labels"), "--data")
+    refused(run_cli("report", tmp_path), "labels.json")
+    refused(run_cli("report", evil_run, "--data", data, "--split", "train"), "class 1", "disk")
     (tmp_path / "run.json").write_text(json.dumps({"steps": {"labels": {"done": False}}}))
-    refused(bana("report", tmp_path), "labels is not done")
+    refused(run_cli("report", tmp_path), "labels is not done")
     (tmp_path / "run.json").write_text(json.dumps({"steps": {"labels": 3, "segment": {}}}))
-    refused(bana("report", tmp_path), "run.json")
+    refused(run_cli("report", tmp_path), "run.json")
 
 
 @pytest.mark.slow

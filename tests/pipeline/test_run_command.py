@@ -12,20 +12,20 @@ from rich.console import Console
 
 from bad_data import refused
 from bana.data.reading import read_dataset
-from bana.engine.processes import Machine
+from bana.engine.distributed import RuntimeConfig
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.run import run_pipeline
 from bana.presets import load_preset
-from bana.segment import stage as stage_module
+from bana.segment import task as task_module
 from shapes_data import IMAGES
 
 STEPS = ["classify", "evaluate", "evaluate labels", "labels", "picture", "segment"]
 
 
 @pytest.fixture
-def run(bana, preset):
+def run(run_cli, preset):
     def command(data, out, *more):
-        return bana("run", data, "--out", out, "--preset", preset, "--workers", 1, *more)
+        return run_cli("run", data, "--out", out, "--preset", preset, "--workers", 1, *more)
 
     return command
 
@@ -84,7 +84,7 @@ def whole_run(preset, data, tmp_path_factory):
 
 @pytest.mark.parametrize("step", [1, 3])
 def test_a_run_that_was_cut_ends_as_a_whole_one(run, data, whole_run, tmp_path, monkeypatch, step):
-    true_loss, calls = stage_module.SegmentStage.loss, []
+    true_loss, calls = task_module.SegmentTask.loss, []
 
     def cut_loss(self, batch):
         calls.append(None)
@@ -92,21 +92,21 @@ def test_a_run_that_was_cut_ends_as_a_whole_one(run, data, whole_run, tmp_path, 
             raise KeyboardInterrupt
         return true_loss(self, batch)
 
-    monkeypatch.setattr(stage_module.SegmentStage, "loss", cut_loss)
-    monkeypatch.setattr("bana.engine.processes.Machine", partial(Machine, checkpoint_seconds=0.0))
+    monkeypatch.setattr(task_module.SegmentTask, "loss", cut_loss)
+    monkeypatch.setattr("bana.engine.distributed.RuntimeConfig", partial(RuntimeConfig, checkpoint_seconds=0.0))
     assert run(data, tmp_path / "cut", "--split", "train").status == 130
     assert not (tmp_path / "cut" / "run.png").exists()
     assert run(data, tmp_path / "cut", "--split", "train").status == 0
     assert contents(tmp_path / "cut") == contents(whole_run)
 
 
-def test_a_network_of_a_run_is_found(bana, whole_run, data, tmp_path):
+def test_a_network_of_a_run_is_found(run_cli, whole_run, data, tmp_path):
     photo = data / "JPEGImages/a.jpg"
-    assert bana("predict", whole_run, photo, "--out", tmp_path / "masks", "--workers", 1).status == 0
+    assert run_cli("predict", whole_run, photo, "--out", tmp_path / "masks", "--workers", 1).status == 0
     assert (tmp_path / "masks/labels/a.png").is_file()
     labels = tmp_path / "labels"
-    labelled = bana("label", data, "--split", "train", "--labeler", whole_run, "--out", labels, "--workers", 1)
-    assert labelled.status == 0
+    labeled = run_cli("label", data, "--split", "train", "--labeler", whole_run, "--out", labels, "--workers", 1)
+    assert labeled.status == 0
 
 
 def test_without_true_masks_there_are_no_scores(run, shapes_voc, tmp_path):
@@ -145,7 +145,7 @@ def test_folders_of_others_are_left_alone(run, data, tmp_path):
 
 
 def test_small_objects_have_a_picture_too(run, shapes_voc, tmp_path, monkeypatch):
-    monkeypatch.setattr("bana.report.demo_rows._LEAST_SHARE", 2.0)
+    monkeypatch.setattr("bana.report.demo_rows._MIN_SHARE", 2.0)
     assert run(shapes_voc, tmp_path / "run").status == 0
     assert (tmp_path / "run" / "run.png").is_file()
 
@@ -154,19 +154,19 @@ def test_what_is_not_there(run, tmp_path):
     refused(run(tmp_path / "nowhere", tmp_path / "run"), "nowhere: no such file or folder; check the path")
 
 
-def reproduced(bana, preset, data, out, *more):
-    answer = bana("reproduce", "table3", data, "--out", out, "--preset", preset, "--split", "train", *more)
+def reproduced(run_cli, preset, data, out, *more):
+    answer = run_cli("reproduce", "table3", data, "--out", out, "--preset", preset, "--split", "train", *more)
     assert answer.status == 0, answer.err
     return answer.out
 
 
-def test_a_table_is_made_row_by_row(bana, preset, data, tmp_path):
+def test_a_table_is_made_row_by_row(run_cli, preset, data, tmp_path):
     one = ("--workers", 1)
-    first = json.loads(reproduced(bana, preset, data, tmp_path, "--rows", "agreed,masks", "--json", *one))
+    first = json.loads(reproduced(run_cli, preset, data, tmp_path, "--rows", "agreed,masks", "--json", *one))
     assert {name for name, row in first["rows"].items() if row["ours"]} == {"agreed", "masks"}
     assert first["rows"]["nal"]["paper"] == {"plain": 62.4, "crf": 68.1}
     made = contents(tmp_path)
-    more = json.loads(reproduced(bana, preset, data, tmp_path, "--rows", "agreed,nal", "--seeds", 2, "--json", *one))
+    more = json.loads(reproduced(run_cli, preset, data, tmp_path, "--rows", "agreed,nal", "--seeds", 2, "--json", *one))
     assert {name: sorted(row["ours"]["crf"]) for name, row in more["rows"].items() if row["ours"]} == {
         "masks": ["0"],
         "agreed": ["0", "1"],
@@ -174,25 +174,25 @@ def test_a_table_is_made_row_by_row(bana, preset, data, tmp_path):
     }
     again = contents(tmp_path)
     assert all(again[name] == made[name] for name in made if name != "run.json")
-    text = reproduced(bana, preset, data, tmp_path, "--rows", "agreed", *one)
+    text = reproduced(run_cli, preset, data, tmp_path, "--rows", "agreed", *one)
     assert "true masks (the ceiling)" in text
     assert "67.5" in text
 
 
-def test_a_folder_holds_one_recipe(bana, preset, data, tmp_path):
-    reproduced(bana, preset, data, tmp_path / "out", "--rows", "agreed", "--workers", 1)
+def test_a_folder_holds_one_recipe(run_cli, preset, data, tmp_path):
+    reproduced(run_cli, preset, data, tmp_path / "out", "--rows", "agreed", "--workers", 1)
     other = tmp_path / "other.yaml"
     recipe = yaml.safe_load(preset.read_text())
     recipe["segment"]["gamma"] = 9.0
     other.write_text(yaml.safe_dump(recipe))
-    answer = bana(
+    answer = run_cli(
         "reproduce", "table3", data, "--out", tmp_path / "out", "--preset", other, "--split", "train", "--rows", "nal"
     )
     refused(answer, "holds runs with other settings; choose another --out")
 
 
-def test_some_true_masks(bana, preset, data, tmp_path):
-    answer = bana(
+def test_some_true_masks(run_cli, preset, data, tmp_path):
+    answer = run_cli(
         "reproduce", "table4", data, "--out", tmp_path, "--preset", preset, "--split", "train", "--workers", 1,
         "--rows", "semi", "--mask-share", 0.34, "--json",
     )  # fmt: skip
@@ -207,9 +207,9 @@ def test_some_true_masks(bana, preset, data, tmp_path):
         (["table3", "--rows", "nal,magic"], "rows: 'magic' is not one of masks, y_crf"),
     ],
 )
-def test_tables_and_rows_that_are_not_known(bana, preset, data, tmp_path, arguments, message):
+def test_tables_and_rows_that_are_not_known(run_cli, preset, data, tmp_path, arguments, message):
     table, *more = arguments
-    answer = bana("reproduce", table, data, "--out", tmp_path, "--preset", preset, "--split", "train", *more)
+    answer = run_cli("reproduce", table, data, "--out", tmp_path, "--preset", preset, "--split", "train", *more)
     refused(answer, message)
 
 
@@ -218,7 +218,7 @@ def objects_preset(preset, tmp_path):
     """The tiny recipe with a tiny Mask R-CNN."""
     recipe = yaml.safe_load(preset.read_text())
     recipe["instance"] = {
-        "backbone": "lite0", "train_backbone": "none", "width": 16, "box_samples": 16, "crop": 97, "epochs": 1,
+        "backbone": "lite0", "train_backbone": "none", "width": 16, "box_samples": 16, "crop_size": 97, "epochs": 1,
         "batch_size": 4,
     }  # fmt: skip
     file = tmp_path / "objects.yaml"
@@ -226,29 +226,29 @@ def objects_preset(preset, tmp_path):
     return file
 
 
-def objects_of(bana, table, preset, data, out, *more):
+def objects_of(run_cli, table, preset, data, out, *more):
     parts = ("--split", "train", "--val-split", "val", "--workers", 1, "--json")
-    answer = bana("reproduce", table, data, "--out", out, "--preset", preset, *parts, *more)
+    answer = run_cli("reproduce", table, data, "--out", out, "--preset", preset, *parts, *more)
     assert answer.status == 0, answer.err
     return json.loads(answer.out)["rows"]
 
 
-def test_the_table_of_labels(bana, objects_preset, data, tmp_path):
-    rows = objects_of(bana, "table2", objects_preset, data, tmp_path / "out")
+def test_the_table_of_labels(run_cli, objects_preset, data, tmp_path):
+    rows = objects_of(run_cli, "table2", objects_preset, data, tmp_path / "out")
     assert rows["own-bap"]["paper"]["ap50"] == 40.5
     for name, row in rows.items():
         assert row["ours"]["0"]["ap50"] is not None, name
     assert rows["own-bap"]["ours"] != rows["own-ret"]["ours"] != rows["other-ret"]["ours"]
     labels = tmp_path / "labels"
-    labelled = bana("label", data, "--split", "train", "--source", "bap", "--out", labels, "--workers", 1)
-    assert labelled.status == 0
-    scored = json.loads(bana("evaluate", labels, data, "--split", "train", "--json").out)
+    labeled = run_cli("label", data, "--split", "train", "--method", "bap", "--out", labels, "--workers", 1)
+    assert labeled.status == 0
+    scored = json.loads(run_cli("evaluate", labels, data, "--split", "train", "--json").out)
     assert scored["instances"]["ap"] == pytest.approx(rows["other-bap"]["ours"]["0"]["ap"])
 
 
-def test_the_table_of_mask_rcnns(bana, objects_preset, data, tmp_path):
+def test_the_table_of_mask_rcnns(run_cli, objects_preset, data, tmp_path):
     out = tmp_path / "out"
-    rows = objects_of(bana, "table6", objects_preset, data, out, "--rows", "masks,own,box,boxinst")
+    rows = objects_of(run_cli, "table6", objects_preset, data, out, "--rows", "masks,own,box,boxinst")
     assert {name for name, row in rows.items() if row["ours"]} == {"masks", "own", "box", "boxinst"}
     settings = {
         name: json.loads((out / f"network-{name}-0" / "settings.json").read_text()) for name in ("own", "boxinst")
@@ -257,11 +257,11 @@ def test_the_table_of_mask_rcnns(bana, objects_preset, data, tmp_path):
     assert settings["boxinst"]["settings"]["mask_loss"] == "boxinst"
     assert (out / "found-network-masks-0" / "results.json").is_file()
     before = contents(out)
-    again = objects_of(bana, "table6", objects_preset, data, out, "--rows", "own", "--seeds", 2)
+    again = objects_of(run_cli, "table6", objects_preset, data, out, "--rows", "own", "--seeds", 2)
     assert sorted(again["own"]["ours"]) == ["0", "1"]
     after = contents(out)
     assert all(after[name] == before[name] for name in before if name != "run.json")
-    text = bana(
+    text = run_cli(
         "reproduce", "table6", data, "--out", out, "--preset", objects_preset, "--split", "train", "--val-split", "val",
         "--rows", "own",
     ).out  # fmt: skip
@@ -269,9 +269,9 @@ def test_the_table_of_mask_rcnns(bana, objects_preset, data, tmp_path):
     assert "47.1" in text
 
 
-def test_options_of_other_tables(bana, objects_preset, data, tmp_path):
+def test_options_of_other_tables(run_cli, objects_preset, data, tmp_path):
     def reproduce(table, *more):
-        return bana("reproduce", table, data, "--out", tmp_path / "out", "--preset", objects_preset, *more)
+        return run_cli("reproduce", table, data, "--out", tmp_path / "out", "--preset", objects_preset, *more)
 
     refused(reproduce("table6", "--mask-share", 0.5), "--mask-share: is not for table6")
     refused(reproduce("table3", "--labeler", "run"), "--labeler: is not for table3")

@@ -37,10 +37,10 @@ def projection_loss(probabilities, inside):
     return total / len(inside)
 
 
-def pairwise_loss(logits, colours, inside):
-    """Mean of -log P(both or neither) over pairs of neighbours of one colour of which one is in the box, each once."""
+def pairwise_loss(logits, colors, inside):
+    """Mean of -log P(both or neither) over pairs of neighbors of one color of which one is in the box, each once."""
     total, count = 0.0, 0
-    for values, (first, second, third), box in zip(logits, colours, inside, strict=True):
+    for values, (first, second, third), box in zip(logits, colors, inside, strict=True):
         side = len(values)
         cells = [(y, x) for y in range(side) for x in range(side)]
         for y, x in cells:

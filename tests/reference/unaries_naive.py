@@ -4,7 +4,7 @@ import math
 
 
 def in_box(box, y, x):
-    """Whether the centre of a pixel lies in a box xyxy in pixel-edge coordinates."""
+    """Whether the center of a pixel lies in a box xyxy in pixel-edge coordinates."""
     return box[0] <= x + 0.5 < box[2] and box[1] <= y + 0.5 < box[3]
 
 

@@ -34,8 +34,8 @@ def test_a_column_a_way():
     sheet = comparison_sheet([row(truth=2, box=0, half=255)], CLASSES, title="Ways")
     assert sheet.width == 80 + 4 * COLUMN + 3 * 12
     _, truth, box, half = columns(sheet, 4)
-    colour = [np.ptp(panel, axis=-1).mean() for panel in (truth, box, half)]
-    assert colour[0] > 60 > 10 > max(colour[1:])  # labels are coloured, background and open pixels are not
+    color = [np.ptp(panel, axis=-1).mean() for panel in (truth, box, half)]
+    assert color[0] > 60 > 10 > max(color[1:])  # labels are colored, background and open pixels are not
     assert box.std() < 5 < half.std()  # what is left open is hatched
 
 

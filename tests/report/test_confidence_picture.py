@@ -4,7 +4,7 @@ import shutil
 
 from bana.data.reading import read_dataset
 from bana.report.confidence import draw_confidence
-from bana.segment.run import Training
+from bana.segment.train import Training
 
 
 def test_a_map_that_was_lost_takes_its_epoch_out_of_the_picture(tiny_segment_run, tiny_labels, shapes_voc, tmp_path):

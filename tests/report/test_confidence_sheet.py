@@ -1,10 +1,10 @@
-"""The sheet of confidence: a column an epoch, in the colours of its bar, beside labels and unreliable pixels."""
+"""The sheet of confidence: a column an epoch, in the colors of its bar, beside labels and unreliable pixels."""
 
 import numpy as np
 import pytest
 
 from bana.errors import SettingsError
-from bana.report.confidence_sheet import MOST_EPOCHS, WIDTH, ConfidenceRow, confidence_sheet
+from bana.report.confidence_sheet import MAX_EPOCHS, WIDTH, ConfidenceRow, confidence_sheet
 from bana.report.panels import confidence_panel
 
 CLASSES = ("cat", "dog", "potted plant")
@@ -39,27 +39,27 @@ def panels(sheet, epochs):
     return [sheet[TOP + 12 : TOP + round(cell / 3) - 12, start + 12 : start + cell - 12] for start in starts]
 
 
-def colour_of(value):
+def color_of(value):
     return confidence_panel(np.array([[value]], np.float32))[0, 0].astype(int)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 5])
-def test_confidence_has_the_colours_of_its_scale(epochs):
+def test_confidence_has_the_colors_of_its_scale(epochs):
     values = np.linspace(0, 1, epochs).tolist()
     sheet = pixels(confidence_row(sigma=values))
     assert sheet.shape[1] == WIDTH == 2400
     shown = panels(sheet, epochs)
     assert (abs(shown[0] - (90, 120, 60)) <= 2).all()
     for panel, value in zip(shown[3:], values, strict=True):
-        assert abs(panel - colour_of(value)).max() <= 2
+        assert abs(panel - color_of(value)).max() <= 2
 
 
 def test_labels_once_plain_and_once_with_their_unreliable_pixels():
     plain, marked = panels(pixels(confidence_row()), 2)[1:3]
     changed = (plain != marked).any(-1)
     assert 0.2 < changed.mean() < 0.7
-    colour = np.ptp(plain, axis=-1) > 40
-    assert 0.04 < colour.mean() < 0.09
+    color = np.ptp(plain, axis=-1) > 40
+    assert 0.04 < color.mean() < 0.09
     assert (plain == panels(pixels(confidence_row(unreliable=False)), 2)[2]).all()
 
 
@@ -68,15 +68,15 @@ def test_a_confidence_that_varies_is_drawn_where_it_is():
     row.sigma[0][:, 60:] = 0
     panel = panels(pixels(row), 1)[3]
     middle = panel.shape[1] // 2
-    assert abs(panel[:, : middle - 8] - colour_of(0.5)).max() <= 2
-    assert abs(panel[:, middle + 8 :] - colour_of(0)).max() <= 2
+    assert abs(panel[:, : middle - 8] - color_of(0.5)).max() <= 2
+    assert abs(panel[:, middle + 8 :] - color_of(0)).max() <= 2
 
 
 def test_the_bar_shows_all_of_the_scale():
     header = pixels(confidence_row())[:TOP]
     bar = header[174, 1900:2316]
     for value in (0, 0.25, 0.5, 0.75):
-        assert (abs(bar - colour_of(value)).max(-1) <= 4).any()
+        assert (abs(bar - color_of(value)).max(-1) <= 4).any()
     subtitled = pixels(confidence_row(), subtitle="words " * 300)[:TOP]
     assert (subtitled[:, 1750:] == header[:, 1750:]).all()
 
@@ -97,7 +97,7 @@ def test_epochs_are_in_order_and_name_their_columns():
 def test_of_many_epochs_first_last_and_some_between_are_shown():
     many = {epoch: epoch / 12 for epoch in range(13)}
     few = {epoch: many[epoch] for epoch in (0, 3, 6, 9, 12)}
-    assert len(few) == MOST_EPOCHS
+    assert len(few) == MAX_EPOCHS
     assert (pixels(confidence_row(sigma=many)) == pixels(confidence_row(sigma=few))).all()
 
 

@@ -53,18 +53,18 @@ def test_four_columns_show_photo_boxes_masks_and_unreliable_pixels():
     photo, boxes = ((abs(column[:, 10:-10] - (90, 120, 60)) <= 2).all(-1) for column in columns[:2])
     assert photo.all()
     assert 0.01 < 1 - boxes.mean() < 0.12  # lines and a name
-    assert 0.03 < (spread[2] > 40).mean() < 0.15  # the mask, a sixteenth of the picture, has colour
+    assert 0.03 < (spread[2] > 40).mean() < 0.15  # the mask, a sixteenth of the picture, has color
     assert (spread[3] > 100).mean() > 0.5  # yellow stripes everywhere
     calm = pixels(sheet_row(unreliable=False))[top + 5 : top + 230, 1187 : 1187 + 357]
     assert (np.ptp(calm[:, 10:-10], axis=-1) <= 9).all()
 
 
-def test_one_class_has_one_colour_in_all_rows():
+def test_one_class_has_one_color_in_all_rows():
     dog = sheet_row()
     cat_and_dog = sheet_row(boxes=((0, 0, 40, 40), (20, 10, 90, 70)), class_ids=(1, 2))
-    alone, together = pixels(dog, dog), pixels(dog, cat_and_dog)
+    alone, wrap = pixels(dog, dog), pixels(dog, cat_and_dog)
     top, bottom = 196, 196 + 238
-    assert (alone[top:bottom] == together[top:bottom]).all()
+    assert (alone[top:bottom] == wrap[top:bottom]).all()
 
 
 def test_a_legend_that_has_no_room_counts_the_rest():
@@ -74,7 +74,7 @@ def test_a_legend_that_has_no_room_counts_the_rest():
     assert (sheet[196 + 238 : -64, 1163:1187] == sheet[0, 0]).all()  # the gutter before the last column
 
 
-def test_a_long_name_alone_is_cut_and_keeps_its_colour():
+def test_a_long_name_alone_is_cut_and_keeps_its_color():
     sheet = pixels(sheet_row(class_ids=(1,)), classes=("x" * 500,))
     caption = sheet[196 + 238 : -64, 433:1163]
     assert (np.ptp(caption[:, :11], axis=-1) > 100).any()

@@ -1,4 +1,4 @@
-"""`bana demo` on three photographs of the sample set, with a labeler that has learnt nothing."""
+"""`bana demo` on three photographs of the sample set, with a labeler that has learned nothing."""
 
 import json
 from dataclasses import replace
@@ -19,9 +19,9 @@ SETTINGS = ClassifySettings(backbone="lite0", train_backbone="none", head_width=
 def labeler(tmp_path_factory):
     """A labeler of two classes with random weights on the embedded backbone."""
     file = tmp_path_factory.mktemp("random") / "labeler.safetensors"
-    labelling = LabelSettings(image_side=129).model_dump(mode="json")
+    labeling = LabelSettings(image_side=129).model_dump(mode="json")
     model = build_classifier(SETTINGS, classes=2, seed=0)
-    save_labeler(file, model, LabelerFacts(("bus", "person"), SETTINGS, labelling, {}))
+    save_labeler(file, model, LabelerFacts(("bus", "person"), SETTINGS, labeling, {}))
     return file
 
 
@@ -38,53 +38,53 @@ def files(folder):
 
 
 @pytest.mark.usefixtures("small_sample")
-def test_one_json_object_then_tables_from_the_same_labels(bana, labeler, tmp_path):
+def test_one_json_object_then_tables_from_the_same_labels(run_cli, labeler, tmp_path):
     out = tmp_path / "demo"
     command = ("demo", "--out", out, "--labeler", labeler, "--workers", 1)
-    first = bana(*command, "--json")
+    first = run_cli(*command, "--json")
     assert first.status == 0
     assert first.out.count("\n") == 1
     result = json.loads(first.out)
-    assert (result["images"], result["labelled_now"], result["boxes"]) == (3, 3, 9)
+    assert (result["images"], result["labeled_now"], result["boxes"]) == (3, 3, 9)
     assert result["boxes_per_class"] == {"person": 5, "bus": 1, "cake": 1, "fork": 1, "baseball bat": 1}
     assert set(result["classes_with_weights"]) == {"person", "bus"}
     assert set(result["classes_through_attention"]) == {"cake", "fork", "baseball bat"}
     assert result["images_per_second"] == pytest.approx(3 / result["seconds"])
     box = result["scores"]["box"]
-    assert box["foreground_iou"] < box["foreground_miou"] < box["per_class"]["background"]
+    assert box["binary_iou"] < box["binary_miou"] < box["per_class"]["background"]
     assert result["scores"]["instances"]["ap50"] is not None
     with Image.open(result["picture"]) as picture:
         assert picture.width == 1600
         assert picture.height > 700  # three rows
     written = files(out)
-    second = bana(*command)
+    second = run_cli(*command)
     assert second.status == 0
     assert files(out) == written
-    assert "all labelled before" in second.out
+    assert "all labeled before" in second.out
     assert "fork" in second.out
-    assert f"{result['scores']['y_crf']['foreground_miou']:.1f}" in second.out
+    assert f"{result['scores']['y_crf']['binary_miou']:.1f}" in second.out
     assert str(out / "demo.png") in second.out.replace("\n", "")
 
 
 @pytest.mark.usefixtures("small_sample")
-def test_attribution_lies_beside_the_picture(bana, labeler, tmp_path):
-    assert bana("demo", "--out", tmp_path, "--labeler", labeler, "--workers", 1).status == 0
+def test_attribution_lies_beside_the_picture(run_cli, labeler, tmp_path):
+    assert run_cli("demo", "--out", tmp_path, "--labeler", labeler, "--workers", 1).status == 0
     text = (tmp_path / "ATTRIBUTION.md").read_text(encoding="utf-8")
     assert all(name in text for name in NAMES)
     assert (tmp_path / "labels" / "labels.json").is_file()
 
 
-def test_a_labeler_that_is_not_there(bana, tmp_path):
-    answer = bana("demo", "--out", tmp_path / "demo", "--labeler", tmp_path / "none.safetensors")
+def test_a_labeler_that_is_not_there(run_cli, tmp_path):
+    answer = run_cli("demo", "--out", tmp_path / "demo", "--labeler", tmp_path / "none.safetensors")
     assert answer.status == 2
     assert answer.err.count("\n") == 1
     assert "none.safetensors" in answer.err
     assert not (tmp_path / "demo").exists()
 
 
-def test_a_folder_that_cannot_be_written(bana, labeler, tmp_path):
+def test_a_folder_that_cannot_be_written(run_cli, labeler, tmp_path):
     (tmp_path / "demo").write_text("a file")
-    answer = bana("demo", "--out", tmp_path / "demo", "--labeler", labeler, "--workers", 1)
+    answer = run_cli("demo", "--out", tmp_path / "demo", "--labeler", labeler, "--workers", 1)
     assert answer.status == 2
     assert answer.err.count("\n") == 1
     assert (tmp_path / "demo").read_text() == "a file"

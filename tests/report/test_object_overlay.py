@@ -39,7 +39,7 @@ def blend(number):
     return 0.4 * np.array((90, 120, 80)) + 0.6 * np.array(PALETTE[number])
 
 
-def test_objects_have_colours_of_their_own_and_smaller_ones_are_in_front():
+def test_objects_have_colors_of_their_own_and_smaller_ones_are_in_front():
     picture = pixels(photograph(), found((1, 0.9, (20, 20, 300, 300)), (1, 0.8, (200, 100, 280, 200))))
     assert abs(picture[250, 100] - blend(0)).max() <= 8
     assert abs(picture[170, 240] - blend(1)).max() <= 8

@@ -1,4 +1,4 @@
-"""Colours lie where the labels are, the photograph everywhere else, and names where they can be read."""
+"""Colors lie where the labels are, the photograph everywhere else, and names where they can be read."""
 
 import pickle
 from io import BytesIO
@@ -16,8 +16,8 @@ CLASSES = ClassTable(("cat", "dog", "potted plant"))
 MANY = ClassTable(tuple(f"class {number}" for number in range(1, 401)))
 
 
-def photograph(width=500, height=375, colour=(90, 120, 60)):
-    return np.full((height, width, 3), colour, np.uint8)
+def photograph(width=500, height=375, color=(90, 120, 60)):
+    return np.full((height, width, 3), color, np.uint8)
 
 
 def labels_of(*regions, width=500, height=375, dtype=np.uint8):
@@ -53,13 +53,13 @@ def test_background_and_ignored_pixels_show_the_photograph():
 
 
 @pytest.mark.parametrize("class_id", [1, 12, 13, 255, 300])
-def test_the_colour_of_a_class_follows_from_its_id(class_id):
+def test_the_color_of_a_class_follows_from_its_id(class_id):
     image = photograph()
     picture = pixels(image, labels_of((class_id, 40, 140, 300, 450), dtype=np.uint16), MANY)
     assert abs(picture[60:120, 320:430] - blended(image, class_id)).max() <= 4
 
 
-def test_the_photograph_stays_recognisable():
+def test_the_photograph_stays_recognizable():
     image = np.random.default_rng(0).integers(0, 256, (38, 50, 3), dtype=np.uint8)
     image = np.asarray(Image.fromarray(image).resize((500, 375), Image.Resampling.NEAREST))
     picture = pixels(image, labels_of((1, 0, 375, 200, 500)))
@@ -78,9 +78,9 @@ def test_borders_of_regions_have_rims_and_the_border_of_the_picture_has_none():
     assert abs(brighter[:120, 480:]).max() < 12
 
 
-@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (255, 122, 102)])
-def test_the_legend_can_be_read_on_any_photograph(colour):
-    image = photograph(colour=colour)
+@pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (255, 122, 102)])
+def test_the_legend_can_be_read_on_any_photograph(color):
+    image = photograph(color=color)
     picture = pixels(image, labels_of((2, 10, 60, 400, 450)))
     corner = picture[300:, :150]
     squares = (abs(corner - PALETTE[1]) <= 12).all(-1)

@@ -1,4 +1,4 @@
-"""Charts of a page: SVG elements in the page's colours."""
+"""Charts of a page: SVG elements in the page's colors."""
 
 import re
 from xml.etree import ElementTree
@@ -16,7 +16,7 @@ def texts(drawn):
     return ["".join(each.itertext()) for each in ElementTree.fromstring(drawn).iter(f"{SVG}text")]
 
 
-def test_curves_are_named_and_in_the_colours_of_the_page():
+def test_curves_are_named_and_in_the_colors_of_the_page():
     points = [(step, 1 / (1 + step)) for step in range(50)]
     drawn = curves_svg("one", {"loss": points}, x="step", y="loss", title='loss "<of> & one"')
     assert ElementTree.fromstring(drawn).attrib["aria-label"] == 'loss "<of> & one"'

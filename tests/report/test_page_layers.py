@@ -19,7 +19,7 @@ def test_size_keeps_the_shape_and_is_never_enlarged():
     assert shown_size(10000, 3, 480) == (480, 1)
 
 
-def test_classes_have_their_colours_and_the_rest_is_transparent():
+def test_classes_have_their_colors_and_the_rest_is_transparent():
     labels = np.zeros((40, 60), np.uint16)
     labels[:, 20:40], labels[:, 40:] = 7, 65535
     layer = opened(class_layer(labels, {7: (10, 20, 30), 8: (1, 1, 1)}, (30, 20)))
@@ -39,7 +39,7 @@ def test_unreliable_pixels_are_striped():
     assert (layer[:, 15:][striped][:, :3] == ALARM).all()
 
 
-def test_confidence_is_within_a_step_of_its_colour():
+def test_confidence_is_within_a_step_of_its_color():
     values = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(8, 0)
     layer = opened(confidence_layer(values, (64, 8)))
     assert (layer[..., 3] == 255).all()

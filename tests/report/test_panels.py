@@ -9,7 +9,7 @@ from bana.report.panels import (
     PALETTE,
     backdrop,
     boxes_panel,
-    colours_of,
+    colors_of,
     confidence_panel,
     masks_panel,
     unreliable_panel,
@@ -23,8 +23,8 @@ def image():
     return np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
 
 
-def is_colour(picture, colour):
-    return (picture == colour).all(-1)
+def is_color(picture, color):
+    return (picture == color).all(-1)
 
 
 def test_lines_run_on_the_outermost_pixels_of_the_box(image):
@@ -32,33 +32,33 @@ def test_lines_run_on_the_outermost_pixels_of_the_box(image):
     expected = np.zeros(image.shape[:2], dtype=bool)
     expected[10:70, 20:90] = True
     expected[12:68, 22:88] = False
-    assert (is_colour(panel, RED) == expected).all()
+    assert (is_color(panel, RED) == expected).all()
     assert (panel[12:68, 22:88] == image[12:68, 22:88]).all()
     assert (panel[:9] == image[:9]).all()
 
 
 def test_a_box_of_the_whole_image_is_drawn_inside_it(image):
     panel = boxes_panel(image, np.array([[0, 0, 120, 80]], np.float32), [""], [RED])
-    assert is_colour(panel, RED)[[0, -1]].all()
-    assert is_colour(panel, RED)[:, [0, -1]].all()
+    assert is_color(panel, RED)[[0, -1]].all()
+    assert is_color(panel, RED)[:, [0, -1]].all()
 
 
 def test_smaller_boxes_are_in_front_whatever_their_order(image):
     boxes = np.array([[30, 20, 60, 50], [10, 20, 110, 70]], np.float32)
     for order in ([0, 1], [1, 0]):
-        colours = [(RED, BLUE)[index] for index in order]
-        panel = boxes_panel(image, boxes[order], ["", ""], colours)
-        assert is_colour(panel, RED)[20, 30:60].all()
+        colors = [(RED, BLUE)[index] for index in order]
+        panel = boxes_panel(image, boxes[order], ["", ""], colors)
+        assert is_color(panel, RED)[20, 30:60].all()
 
 
-def test_a_name_is_written_on_its_box_in_its_colour(image):
+def test_a_name_is_written_on_its_box_in_its_color(image):
     box = np.array([[20, 30, 100, 75]], np.float32)
     bare, named = (boxes_panel(image, box, [name], [RED]) for name in ("", "cat"))
     rows, columns = np.nonzero((bare != named).any(-1))
     assert rows.min() == 30 - 18 + 1  # the tag is 18 pixels high and ends on the box's upper line
     assert rows.max() <= 31
     assert columns.min() == 20
-    assert is_colour(named, INK)[13:31, 20:60].sum() > 10
+    assert is_color(named, INK)[13:31, 20:60].sum() > 10
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_name_is_written_on_its_box_in_its_colour(image):
 def test_odd_names_do_no_harm(image, name):
     panel = boxes_panel(image, np.array([[20, 30, 100, 75]], np.float32), [name], [RED])
     assert panel.shape == image.shape
-    assert is_colour(panel, RED)[74, 20:100].all()
+    assert is_color(panel, RED)[74, 20:100].all()
 
 
 def test_a_name_without_room_is_left_out(image):
@@ -87,7 +87,7 @@ def test_no_boxes(image):
     assert (boxes_panel(image, np.zeros((0, 4), np.float32), [], []) == image).all()
 
 
-def test_masks_are_coloured_exactly_where_they_are(image):
+def test_masks_are_colored_exactly_where_they_are(image):
     labels = np.zeros((80, 120), np.uint8)
     labels[10:40, 10:50] = 3
     labels[50:70, 60:110] = 7
@@ -105,7 +105,7 @@ def test_the_rim_is_inside_the_mask_and_as_wide_as_asked(image):
     labels = np.zeros((80, 120), np.uint8)
     labels[20:60, 30:120] = 1  # reaches the image's border, where it has no rim
     for scale in (1, 3):
-        rim = is_colour(masks_panel(image, labels, {1: RED}, scale), (255, 153, 153))
+        rim = is_color(masks_panel(image, labels, {1: RED}, scale), (255, 153, 153))
         expected = labels == 1
         expected[20 + scale : 60 - scale, 30 + scale :] = False
         assert (rim == expected).all()
@@ -121,17 +121,17 @@ def test_ids_of_sixteen_bits(image):
 def test_unreliable_pixels_are_hatched_exactly_where_they_are(image):
     unreliable = np.zeros((80, 120), dtype=bool)
     unreliable[20:50, 30:80] = True
-    labelled = np.zeros_like(unreliable)
-    labelled[10:60, 10:90] = True
-    panel = unreliable_panel(image, labelled, unreliable)
+    labeled = np.zeros_like(unreliable)
+    labeled[10:60, 10:90] = True
+    panel = unreliable_panel(image, labeled, unreliable)
     hatched = panel[unreliable].astype(int)
     assert len(np.unique(hatched, axis=0)) == 2
-    assert 0.5 < is_colour(panel, ALARM)[unreliable].mean() < 0.8
+    assert 0.5 < is_color(panel, ALARM)[unreliable].mean() < 0.8
     rest = panel.astype(int)[~unreliable]
     assert (rest.max(-1) - rest.min(-1)).max() <= 7  # gray, as INK is
-    plain = unreliable_panel(image, labelled, np.zeros_like(unreliable))
+    plain = unreliable_panel(image, labeled, np.zeros_like(unreliable))
     assert (panel[~unreliable] == plain[~unreliable]).all()
-    assert plain[labelled].mean() > plain[~labelled].mean() + 30
+    assert plain[labeled].mean() > plain[~labeled].mean() + 30
 
 
 def test_unreliable_pixels_of_masks_are_striped_and_rims_stay(image):
@@ -141,7 +141,7 @@ def test_unreliable_pixels_of_masks_are_striped_and_rims_stay(image):
     unreliable[10:50, 60:110] = True
     plain, striped = (masks_panel(image, labels, {1: RED}, 1, where) for where in (None, unreliable))
     changed = (plain != striped).any(-1)
-    rim = is_colour(plain, (255, 153, 153))
+    rim = is_color(plain, (255, 153, 153))
     assert not changed[~unreliable | rim].any()
     assert 0.25 < changed[unreliable & ~rim].mean() < 0.4
     assert striped[changed].mean() < plain[changed].mean() - 30
@@ -152,7 +152,7 @@ def test_confidence_goes_from_dark_to_bright():
     panel = confidence_panel(sigma)
     assert panel.shape == (1, 256, 3)
     assert panel.dtype == np.uint8
-    light = np.array([luminance(colour) for colour in panel[0]])
+    light = np.array([luminance(color) for color in panel[0]])
     assert light[0] < 0.01
     assert light[-1] > 0.9
     assert (np.diff(light) > -1e-3).all()
@@ -160,28 +160,28 @@ def test_confidence_goes_from_dark_to_bright():
     assert (confidence_panel(outside)[0] == panel[0, [0, -1]]).all()
 
 
-def test_classes_of_a_picture_differ_in_colour():
+def test_classes_of_a_picture_differ_in_color():
     generator = np.random.default_rng(3)
     pictures = [generator.choice(40, 4, replace=False).tolist() for _ in range(8)]
-    colours = colours_of(pictures)
-    assert colours.keys() == {class_id for picture in pictures for class_id in picture}
+    colors = colors_of(pictures)
+    assert colors.keys() == {class_id for picture in pictures for class_id in picture}
     for picture in pictures:
-        assert len({colours[class_id] for class_id in picture}) == 4
-    assert colours_of(pictures) == colours
+        assert len({colors[class_id] for class_id in picture}) == 4
+    assert colors_of(pictures) == colors
 
 
-def test_more_classes_than_colours():
-    colours = colours_of([range(30)])
-    assert len(colours) == 30
-    assert set(colours.values()) == set(PALETTE)
+def test_more_classes_than_colors():
+    colors = colors_of([range(30)])
+    assert len(colors) == 30
+    assert set(colors.values()) == set(PALETTE)
 
 
-def test_dark_letters_can_be_read_on_every_colour():
-    for colour in PALETTE:
-        assert (luminance(colour) + 0.05) / (luminance(INK) + 0.05) > 6  # WCAG asks for 4.5
+def test_dark_letters_can_be_read_on_every_color():
+    for color in PALETTE:
+        assert (luminance(color) + 0.05) / (luminance(INK) + 0.05) > 6  # WCAG asks for 4.5
 
 
-def luminance(colour):
-    channels = np.array(colour) / 255
+def luminance(color):
+    channels = np.array(color) / 255
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return linear @ (0.2126, 0.7152, 0.0722)

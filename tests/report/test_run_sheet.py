@@ -1,4 +1,4 @@
-"""The sheet of a run: four columns, the network's own classes among the colours, and pictures of all shapes."""
+"""The sheet of a run: four columns, the network's own classes among the colors, and pictures of all shapes."""
 
 import numpy as np
 import pytest
@@ -33,13 +33,13 @@ def pixels(*rows, classes=CLASSES, **words):
     return np.asarray(sheet).astype(int)
 
 
-def coloured(panel):
+def colored(panel):
     return np.ptp(panel, axis=-1) > 40
 
 
-def squares(sheet, colour, top=TOP + HIGH):
-    """How many pixels of the legend have a class's colour."""
-    return (abs(sheet[top : top + 40, 433:1167] - colour) <= 3).all(-1).sum()
+def squares(sheet, color, top=TOP + HIGH):
+    """How many pixels of the legend have a class's color."""
+    return (abs(sheet[top : top + 40, 433:1167] - color) <= 3).all(-1).sum()
 
 
 def test_four_columns_show_photo_boxes_labels_and_prediction():
@@ -50,7 +50,7 @@ def test_four_columns_show_photo_boxes_labels_and_prediction():
     assert (abs(photo[10:-10, 10:-10] - (90, 120, 60)) <= 2).all()
     assert 0.01 < (abs(boxes - (90, 120, 60)) > 40).any(-1).mean() < 0.15
     for panel, rows, columns in ((labels, (30, 60), (89, 178)), (prediction, (60, 119), (178, 357))):
-        places = np.nonzero(coloured(panel))
+        places = np.nonzero(colored(panel))
         assert (abs(np.array([places[0].min(), places[0].max() + 1]) - rows) <= 3).all()
         assert (abs(np.array([places[1].min(), places[1].max() + 1]) - columns) <= 3).all()
 
@@ -80,7 +80,7 @@ def test_the_key_says_what_the_hatching_is_and_long_subtitles_end_before_it():
     assert (header[0] == header[1]).all()
 
 
-def test_a_class_that_only_the_network_sees_has_a_colour_and_a_name():
+def test_a_class_that_only_the_network_sees_has_a_color_and_a_name():
     alone, more = pixels(run_row(predicted=2)), pixels(run_row(predicted=3))
     assert squares(alone, PALETTE[0]) > 60
     assert squares(alone, PALETTE[1]) == 0
@@ -89,11 +89,11 @@ def test_a_class_that_only_the_network_sees_has_a_colour_and_a_name():
     assert (teal[..., 1] > teal[..., 0] + 60).all()
 
 
-def test_one_class_has_one_colour_in_all_rows():
+def test_one_class_has_one_color_in_all_rows():
     first = run_row()
     other = run_row(boxes=((0, 0, 40, 20), (20, 5, 90, 35)), class_ids=(1, 2), predicted=1)
-    alone, together = pixels(first, first), pixels(first, other)
-    assert (alone[TOP : TOP + HIGH] == together[TOP : TOP + HIGH]).all()
+    alone, wrap = pixels(first, first), pixels(first, other)
+    assert (alone[TOP : TOP + HIGH] == wrap[TOP : TOP + HIGH]).all()
 
 
 @pytest.mark.parametrize("rows", [1, 8])
@@ -108,9 +108,9 @@ def test_pictures_of_every_shape_fit(width, height):
     assert (sheet[:, -50:] == sheet[0, 0]).all()
 
 
-def test_no_objects_and_ignored_pixels_have_no_colour():
+def test_no_objects_and_ignored_pixels_have_no_color():
     sheet = pixels(run_row(boxes=(), class_ids=(), predicted=255))
-    assert not coloured(sheet[TOP : TOP + HIGH, COLUMNS[2].start : COLUMNS[3].stop]).any()
+    assert not colored(sheet[TOP : TOP + HIGH, COLUMNS[2].start : COLUMNS[3].stop]).any()
 
 
 def test_twelve_boxes_and_ids_of_sixteen_bits():
@@ -118,7 +118,7 @@ def test_twelve_boxes_and_ids_of_sixteen_bits():
     boxes = [(8 * number, 2 * number, 8 * number + 30, 2 * number + 15) for number in range(12)]
     row = run_row(boxes=boxes, class_ids=tuple(range(300, 312)), predicted=400, dtype=np.uint16)
     sheet = pixels(row, classes=classes)
-    assert coloured(sheet[TOP : TOP + HIGH, COLUMNS[3]]).mean() > 0.2
+    assert colored(sheet[TOP : TOP + HIGH, COLUMNS[3]]).mean() > 0.2
     assert (sheet[TOP + HIGH : -64, 1167:1187] == sheet[0, 0]).all()  # the legend ends before the last column
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from bana import __version__
-from bana.errors import BanaError, LabelerError, OutputError, SettingsError
+from bana.errors import BanaError, CheckpointError, OutputError, SettingsError
 from bana.segment import export
 from bana.segment.export import ExportReport, PixelProbabilities, export_segmenter
 from bana.segment.segmenter import PredictSettings, Segmenter
@@ -94,7 +94,7 @@ def test_every_network_runs_at_any_size(tmp_path, backbone, to):
 
 
 def test_a_backbone_whose_channels_the_exporter_loses(tmp_path):
-    """Behind its reshapes the head's normalisation, which has no factors, cannot be written as ONNX as it is."""
+    """Behind its reshapes the head's normalization, which has no factors, cannot be written as ONNX as it is."""
     run = write_run(tmp_path, "timm:pvt_v2_b0", "fuse")
     assert export_segmenter(run, "onnx", tmp_path / "file").difference <= 1e-4
 
@@ -292,9 +292,9 @@ def test_a_folder_in_the_way(run, tmp_path, to):
 def test_what_is_no_segmenter(tmp_path, to):
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
-    refused(tmp_path / "in", to, tmp_path / "out", LabelerError)
+    refused(tmp_path / "in", to, tmp_path / "out", CheckpointError)
     torch.save({}, tmp_path / "in" / FILE_NAME)
-    refused(tmp_path / "in", to, tmp_path / "out", LabelerError)
+    refused(tmp_path / "in", to, tmp_path / "out", CheckpointError)
 
 
 def test_a_service_without_standard_output(run, tmp_path, monkeypatch):

@@ -17,10 +17,10 @@ QUICK = ("--scales", "1.75", "--workers", 1)
 
 
 @pytest.fixture
-def predict(bana, tiny_segment_run):
+def predict(run_cli, tiny_segment_run):
     def command(images, out, *more):
         images = [images] if not isinstance(images, list) else images
-        return bana("predict", tiny_segment_run, *images, "--out", out, *QUICK, *more)
+        return run_cli("predict", tiny_segment_run, *images, "--out", out, *QUICK, *more)
 
     return command
 
@@ -139,7 +139,7 @@ def test_a_damaged_image_stops_or_is_left_out(predict, shapes_voc, tmp_path):
     }
 
 
-def test_predictions_are_scored(bana, predict, shapes_voc, tmp_path):
+def test_predictions_are_scored(run_cli, predict, shapes_voc, tmp_path):
     data, out = tmp_path / "voc", tmp_path / "out"
     shutil.copytree(shapes_voc, data)
     assert predict(data, out, "--split", "train").status == 0
@@ -147,22 +147,22 @@ def test_predictions_are_scored(bana, predict, shapes_voc, tmp_path):
         shutil.copy(out / "labels" / f"{name}.png", data)
         (data / "SegmentationClass").mkdir(exist_ok=True)
         shutil.move(data / f"{name}.png", data / "SegmentationClass" / f"{name}.png")
-    scores = json.loads(bana("evaluate", out, data, "--split", "train", "--json").out)
+    scores = json.loads(run_cli("evaluate", out, data, "--split", "train", "--json").out)
     assert (scores["images"], scores["prediction"]["miou"]) == (len(IMAGES), 100.0)
     assert scores["prediction"]["boundary_iou"] == 100.0
     half = read_label_map(data / "SegmentationClass" / "a.png", 96, 72)
     half[:36] = 3
     write_label_map(data / "SegmentationClass" / "a.png", half)
-    scores = json.loads(bana("evaluate", out, data, "--split", "train", "--no-boundary", "--json").out)
+    scores = json.loads(run_cli("evaluate", out, data, "--split", "train", "--no-boundary", "--json").out)
     assert scores["prediction"]["miou"] < 100
     assert scores["prediction"]["boundary_iou"] is None
-    assert "prediction" in bana("evaluate", out, data, "--split", "train").out
+    assert "prediction" in run_cli("evaluate", out, data, "--split", "train").out
     (out / "labels" / "e.png").unlink()
-    refused(bana("evaluate", out, data, "--split", "train"), "no prediction of 1 of 6 images, the first: e")
+    refused(run_cli("evaluate", out, data, "--split", "train"), "no prediction of 1 of 6 images, the first: e")
     manifest = out / "predictions.json"
     manifest.write_text(manifest.read_text().replace(CLASSES[1], "unicorn"))
     message = f"class 2 is 'unicorn' there and {CLASSES[1]!r} here; predict with a network of these classes"
-    refused(bana("evaluate", out, data, "--split", "train"), message)
+    refused(run_cli("evaluate", out, data, "--split", "train"), message)
 
 
 @pytest.mark.parametrize(
@@ -177,20 +177,20 @@ def test_bad_options(predict, shapes_voc, tmp_path, options, message):
     refused(predict(shapes_voc / "JPEGImages", tmp_path / "out", *options), message)
 
 
-def test_bad_runs_and_images(bana, predict, shapes_voc, tiny_run, tmp_path):
+def test_bad_runs_and_images(run_cli, predict, shapes_voc, tiny_run, tmp_path):
     photos = shapes_voc / "JPEGImages"
     refused(predict(tmp_path / "nowhere", tmp_path / "out"), "nowhere")
     refused(predict(tiny_run / "log.jsonl", tmp_path / "out"), "log.jsonl")
     refused(predict(photos, photos), "holds the images themselves; choose another --out")
     refused(predict([shapes_voc, shapes_voc], tmp_path / "out", "--split", "train"), "would be called 'a'")
-    refused(bana("predict", tiny_run / "labeler.safetensors", photos, "--out", tmp_path / "out"), "not a segmenter")
-    refused(bana("predict", tmp_path / "none", photos, "--out", tmp_path / "out"), "none: no such file")
-    refused(bana("export", tmp_path / "none", "--to", "onnx"), "none: no such file; check the path")
+    refused(run_cli("predict", tiny_run / "labeler.safetensors", photos, "--out", tmp_path / "out"), "not a segmenter")
+    refused(run_cli("predict", tmp_path / "none", photos, "--out", tmp_path / "out"), "none: no such file")
+    refused(run_cli("export", tmp_path / "none", "--to", "onnx"), "none: no such file; check the path")
 
 
-def test_export(bana, tiny_segment_run, shapes_voc, tmp_path):
+def test_export(run_cli, tiny_segment_run, shapes_voc, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
-    answer = bana("export", tiny_segment_run, "--to", "onnx", "--out", tmp_path / "net.onnx", "--json")
+    answer = run_cli("export", tiny_segment_run, "--to", "onnx", "--out", tmp_path / "net.onnx", "--json")
     assert answer.status == 0, answer.err
     assert json.loads(answer.out)["difference"] < 1e-4
     image = open_image(shapes_voc / "JPEGImages" / "b.jpg")

@@ -18,11 +18,11 @@ from bana.data.reading import read_dataset
 from bana.engine.checkpoint import load_tensors
 from bana.engine.loop import CHECKPOINT, LOG
 from bana.presets import parse_settings
-from bana.segment import stage as stage_module
-from bana.segment.run import BEST
+from bana.segment import task as task_module
 from bana.segment.segmenter import mean_cosine
 from bana.segment.segmenter_file import FILE_NAME, build_segmenter, load_segmenter
 from bana.segment.settings import SegmentSettings
+from bana.segment.train import BEST
 from bana.segment.validation import network_miou
 from shapes_data import CLASSES, IMAGES
 
@@ -39,10 +39,10 @@ def preset(tiny_segment_settings, tmp_path_factory):
 
 
 @pytest.fixture
-def segment(bana, preset, tiny_run, tiny_labels):
+def segment(run_cli, preset, tiny_run, tiny_labels):
     def command(data, out, *more, labels=tiny_labels):
         given = [] if labels is None else ["--labels", labels]
-        return bana("segment", data, "--out", out, "--preset", preset, "--labeler", tiny_run, *given, *more)
+        return run_cli("segment", data, "--out", out, "--preset", preset, "--labeler", tiny_run, *given, *more)
 
     return command
 
@@ -109,7 +109,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(segment, shapes_vo
     assert segment(shapes_voc, tmp_path / "whole", "--workers", workers).status == 0
     assert segment(shapes_voc, tmp_path / "other", "--seed", 1).status == 0
     steps = []
-    true_loss = stage_module.SegmentStage.loss
+    true_loss = task_module.SegmentTask.loss
 
     def cut_loss(self, batch):
         steps.append(None)
@@ -117,7 +117,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(segment, shapes_vo
             raise KeyboardInterrupt
         return true_loss(self, batch)
 
-    monkeypatch.setattr(stage_module.SegmentStage, "loss", cut_loss)
+    monkeypatch.setattr(task_module.SegmentTask, "loss", cut_loss)
     assert segment(shapes_voc, tmp_path / "cut", "--checkpoint-seconds", 0).status == 130
     again = segment(shapes_voc, tmp_path / "cut")
     refused(again, f"{tmp_path / 'cut'}: holds a run already; go on with --resume, or choose another --out")
@@ -165,7 +165,7 @@ def test_a_validation_split_is_scored_on_every_epoch_and_the_best_is_kept(segmen
     assert network_miou(best, read_dataset(masked)) == pytest.approx(max(miou for _, miou in scored), abs=0.5)
 
 
-def test_without_labels_masks_are_all_that_is_learnt(segment, masked, tmp_path):
+def test_without_labels_masks_are_all_that_is_learned(segment, masked, tmp_path):
     answer = segment(masked, tmp_path / "run", "--masks", masked / "SegmentationClass", labels=None)
     assert answer.status == 0, answer.err
     facts = json.loads((tmp_path / "run" / "settings.json").read_text())
@@ -262,7 +262,7 @@ def test_labels_of_other_classes(segment, shapes_voc, tiny_labels, tmp_path):
 def test_starting_from_a_labeler(segment, preset, tiny_run, shapes_voc, tmp_path):
     started = tmp_path / "started.yaml"
     content = yaml.safe_load(preset.read_text())
-    content["segment"] |= {"start": "labeler", "head_width": 16, "crop": 65}
+    content["segment"] |= {"start": "labeler", "head_width": 16, "crop_size": 65}
     started.write_text(yaml.safe_dump(content))
     assert segment(shapes_voc, tmp_path / "run", "--preset", started, "--pictures", 0).status == 0
     facts = json.loads((tmp_path / "run" / "settings.json").read_text())

@@ -12,7 +12,7 @@ from bana.presets import load_preset
 from bana.segment.samples import Batch
 from bana.segment.segmenter_file import build_segmenter
 from bana.segment.settings import SegmentSettings
-from bana.segment.stage import SegmentStage
+from bana.segment.task import SegmentTask
 
 RANDOM = {"backbone_weights": "random"}
 NETWORKS = {
@@ -58,7 +58,7 @@ def test_cosines_do_not_depend_on_the_lengths_of_class_weights(network):
 def test_a_step_reaches_every_trained_tensor(network):
     name, model = network
     settings = NETWORKS[name].model_copy(update={"loss": "y_crf"})
-    stage = SegmentStage(model.train(), settings, 255)
+    stage = SegmentTask(model.train(), settings, 255)
     labels = torch.randint(0, 4, (2, 65, 65), generator=torch.Generator().manual_seed(0))
     loss, metrics = stage.loss(Batch(images(65), labels, labels, labels))
     loss.backward()
@@ -106,12 +106,12 @@ def rates(stage):
 )
 def test_the_papers_recipes(preset, head, epochs, batch, rate):
     settings = load_preset(preset, Recipe).segment
-    assert (settings.epochs, settings.batch_size, settings.crop) == (epochs, batch, 321)
+    assert (settings.epochs, settings.batch_size, settings.crop_size) == (epochs, batch, 321)
     assert (settings.temperature, settings.gamma, settings.lam, settings.loss) == (20, 7, 0.1, "nal")
     assert (settings.optimizer, settings.schedule, settings.train_backbone) == ("sgd", "poly", "all")
-    assert settings.scale == (0.5, 1.5)
-    assert [round(settings.rate_factor(share), 4) for share in (0, 0.5, 0.9)] == [1, round(0.5**0.9, 4), 0.1259]
-    stage = SegmentStage(build_segmenter(settings.model_copy(update=RANDOM), 20, 0), settings, 255)
+    assert settings.scale_range == (0.5, 1.5)
+    assert [round(settings.lr_factor(share), 4) for share in (0, 0.5, 0.9)] == [1, round(0.5**0.9, 4), 0.1259]
+    stage = SegmentTask(build_segmenter(settings.model_copy(update=RANDOM), 20, 0), settings, 255)
     assert isinstance(stage.model.head, head)
     groups = rates(stage)
     pretrained, new = rate
@@ -132,7 +132,7 @@ def test_the_cpu_preset_starts_from_the_box_classifier():
 
 @torch.no_grad()
 def measure_statistics(model, pixels):
-    """Give frozen batch normalisation the statistics that pretrained weights come with.
+    """Give frozen batch normalization the statistics that pretrained weights come with.
 
     Without them a random ResNet-101 multiplies its input by thousands, and no step does what it should.
     """
@@ -150,7 +150,7 @@ def measure_statistics(model, pixels):
 @pytest.mark.parametrize(("preset", "batch"), [("vgg16", 20), ("resnet101", 10)])
 def test_three_real_steps_at_full_batch_and_crop(preset, batch, tmp_path):
     settings = load_preset(preset, Recipe).segment.model_copy(update=RANDOM)
-    stage = SegmentStage(build_segmenter(settings, 20, 0), settings, 255)
+    stage = SegmentTask(build_segmenter(settings, 20, 0), settings, 255)
     generator = torch.Generator().manual_seed(0)
     y_crf = torch.randint(0, 21, (batch, 5, 5), generator=generator).repeat_interleave(65, 1).repeat_interleave(65, 2)
     y_crf = y_crf[:, :321, :321].contiguous()

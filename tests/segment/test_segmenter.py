@@ -9,7 +9,7 @@ import torch
 from bana.data.images import open_record_image
 from bana.data.reading import read_dataset
 from bana.data.records import ClassTable
-from bana.errors import LabelerError, SettingsError
+from bana.errors import CheckpointError, SettingsError
 from bana.label.settings import CRFSettings
 from bana.nn.images import network_input
 from bana.presets import parse_settings
@@ -18,7 +18,7 @@ from bana.segment.segmenter_file import build_segmenter
 from bana.segment.tiles import blended, windows, zeros
 
 SCALE = 1.75
-"""At about which the tiny network has learnt."""
+"""At about which the tiny network has learned."""
 
 ONE_PASS = {"scales": (SCALE,), "flip": False, "crf": None}
 
@@ -51,7 +51,7 @@ def test_what_a_prediction_is(tiny_segment_run, image, shapes_voc):
     assert not np.array_equal(prediction.probabilities, prediction.plain)
 
 
-def test_it_finds_what_it_has_learnt(tiny_segment_run, tiny_labels, record, image):
+def test_it_finds_what_it_has_learned(tiny_segment_run, tiny_labels, record, image):
     from bana.data.label_folder import LabelFolder
 
     labels = LabelFolder(tiny_labels).label_map("y_crf", record)
@@ -189,7 +189,7 @@ def test_the_file_may_be_given_itself(tiny_segment_run):
 
 
 def test_a_labeler_is_no_segmenter(tiny_run):
-    with pytest.raises(LabelerError, match="not a segmenter; choose a segmenter"):
+    with pytest.raises(CheckpointError, match="not a segmenter; choose a segmenter"):
         Segmenter.load(tiny_run / "labeler.safetensors")
 
 

@@ -15,10 +15,10 @@ from bana.data.objects import checked_box
 from bana.data.records import BoolArray, ImageRecord
 from bana.errors import DataError
 
-MOST_RUNS = 200_000
+MAX_RUNS = 200_000
 """Run lengths of a stroke: two for each column of an image of 100,000 columns."""
 
-MOST_OBJECTS = 1000
+MAX_OBJECTS = 1000
 """In an image; a labeler holds a mask for each at once."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -60,7 +60,7 @@ class Paint(Body):
 
     do: Literal["paint", "erase"]
     key: int
-    runs: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(max_length=MOST_RUNS)]
+    runs: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(max_length=MAX_RUNS)]
 
 
 class Unpaint(Body):
@@ -126,7 +126,7 @@ def applied(draft: Draft, edit: Edit, record: ImageRecord, classes: int, relabel
 
 
 def _with_added(draft: Draft, edit: Add, record: ImageRecord, classes: int) -> Draft:
-    if len(draft.objects) >= MOST_OBJECTS:
+    if len(draft.objects) >= MAX_OBJECTS:
         raise DataError(f"{record.image_id}: has {len(draft.objects)} boxes, the most there can be; delete one")
     box = checked_box(edit.box, record.width, record.height, "new box")
     nothing = encode_mask(_nothing(record))

@@ -15,7 +15,7 @@ from bana.data.records import ImageRecord, pixel_slices
 from bana.label.pseudo_labels import PseudoLabels
 
 State = Literal["todo", "edited", "accepted", "rejected"]
-"""``todo``: as it was labelled; ``edited``: changed, and neither accepted nor rejected since."""
+"""``todo``: as it was labeled; ``edited``: changed, and neither accepted nor rejected since."""
 
 Rle = dict[str, Any]
 """A mask as COCO's RLE, ``{"size": [H, W], "counts": str}``."""
@@ -29,7 +29,7 @@ class DraftObject:
         key: Names the object for as long as the image is reviewed; no other one gets it.
         class_id: 1..L.
         box: xyxy in pixel-edge coordinates, inside the image.
-        mask: As it was labelled; of a crowd region the pixels that count for nothing.
+        mask: As it was labeled; of a crowd region the pixels that count for nothing.
         confidence: Of the label, 0..1.
         origin: Its number in the annotation file, from 0 on; None for one that was drawn.
         difficult: VOC's flag.
@@ -98,7 +98,7 @@ class Draft:
 def first_draft(
     record: ImageRecord, masks: Sequence[Rle], confidences: Sequence[float], y_ret: LabelMap, classes: int
 ) -> Draft:
-    """An image as it was labelled.
+    """An image as it was labeled.
 
     Args:
         record: The image.
@@ -127,7 +127,7 @@ def first_draft(
     return Draft(tuple(objects), _by_class(y_ret, classes), len(objects))
 
 
-def relabelled(draft: Draft, labels: PseudoLabels, classes: int) -> Draft:
+def relabeled(draft: Draft, labels: PseudoLabels, classes: int) -> Draft:
     """The draft with other labels of its objects; what a person painted stays."""
     objects = tuple(
         each if each.crowd else replace(each, mask=encode_mask(instance.mask), confidence=round(instance.confidence, 6))

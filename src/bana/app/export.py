@@ -18,9 +18,9 @@ from bana.data.records import BoolArray, FloatArray, ImageRecord, pixel_slices
 from bana.data.writing import WriteReport, whole_folder
 from bana.errors import DataError
 from bana.label.assembly import assemble
+from bana.label.boxed_image import BoxedImage
 from bana.label.output import input_digest, write_labels, write_manifest
 from bana.label.run import crowd_pixels, manifest_of
-from bana.label.scene import Scene
 
 Which = Literal["accepted", "not_rejected"]
 Format = Literal["coco", "yolo", "labelme", "voc", "training"]
@@ -60,7 +60,7 @@ def export(bench: Workbench, format: Format, which: Which) -> Export:
         bench: The images.
         format: Of a data set; ``training``: a folder with ``data``, a COCO data set of the corrected boxes, and
             ``labels``, the corrected labels as ``bana label`` writes them.
-        which: Images that were accepted, or all that are labelled and were not rejected.
+        which: Images that were accepted, or all that are labeled and were not rejected.
 
     Raises:
         DataError: If there are none, or one cannot be read.
@@ -68,7 +68,7 @@ def export(bench: Workbench, format: Format, which: Which) -> Export:
     """
     chosen, left_out = _chosen(bench, which)
     if not chosen:
-        remedy = "accept some first" if which == "accepted" else "wait until some are labelled"
+        remedy = "accept some first" if which == "accepted" else "wait until some are labeled"
         remedy = f"{len(left_out)} cannot be used, such as {left_out[0]}" if left_out else remedy
         raise DataError(f"nothing to export: no image is {which.replace('_', ' ')}; {remedy}")
     out = _free(bench.folder / EXPORTS, format)
@@ -97,7 +97,7 @@ def _chosen(bench: Workbench, which: Which) -> tuple[list[str], list[str]]:
             left_out.append(str(error))
             continue
         wanted = state == "accepted" if which == "accepted" else state != "rejected"
-        if wanted and bench.is_labelled(image_id):
+        if wanted and bench.is_labeled(image_id):
             chosen.append(image_id)
     return chosen, left_out
 
@@ -119,7 +119,7 @@ def _write(bench: Workbench, format: str, chosen: list[str], out: Path) -> Write
 def _write_labels(bench: Workbench, chosen: list[str], out: Path) -> None:
     """Write the labels of the images as ``bana label`` does, so that all that reads those reads these."""
     table = bench.dataset.class_table
-    manifest = manifest_of({"name": "review", "of": bench.labelling}, table)
+    manifest = manifest_of({"name": "review", "of": bench.labeling}, table)
     write_manifest(out, manifest)
     for image_id in chosen:
         draft = bench.review(image_id).draft
@@ -132,9 +132,9 @@ def _write_labels(bench: Workbench, chosen: list[str], out: Path) -> None:
             confidence = _box_confidence(record, [each.confidence for each in draft.objects])
         image = open_record_image(record)
         ignored = crowd_pixels(record)
-        scene = Scene(image, record.boxes, record.class_ids, record.crowd, ignored, len(table))
-        labels = assemble(scene, table, y_crf, y_ret, confidence, masks=masks)
-        write_labels(out, record, labels, input_digest(record, manifest["labelling"]))
+        boxed = BoxedImage(image, record.boxes, record.class_ids, record.crowd, ignored, len(table))
+        labels = assemble(boxed, table, y_crf, y_ret, confidence, masks=masks)
+        write_labels(out, record, labels, input_digest(record, manifest["labeling"]))
 
 
 def _box_confidence(record: ImageRecord, confidences: list[float]) -> FloatArray:

@@ -1,7 +1,7 @@
 """What a person paints into objects and erases from them, and the masks and label maps that come of it.
 
 A painted pixel is its object's whatever the labels say, and no other object's. What was painted is kept apart from the
-labels, so that it stays when a box is changed and the image is labelled anew; it counts inside the object's box.
+labels, so that it stays when a box is changed and the image is labeled anew; it counts inside the object's box.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def unpainted(draft: Draft, key: int) -> Draft:
 
 
 def masks_of(draft: Draft) -> list[Rle]:
-    """The mask of each object, in order: what was labelled and painted, without what was erased or is another's."""
+    """The mask of each object, in order: what was labeled and painted, without what was erased or is another's."""
     if not any(each.added or each.removed for each in draft.objects):
         return [each.mask for each in draft.objects]
     owner = _owners(draft)
@@ -88,7 +88,7 @@ def label_maps(record: ImageRecord, draft: Draft, masks: Sequence[Rle], table: C
     return y_crf, np.where(known, y_crf, y_ret)
 
 
-def doubtful(y_crf: LabelMap, y_ret: LabelMap) -> BoolArray:
+def uncertain(y_crf: LabelMap, y_ret: LabelMap) -> BoolArray:
     """Where the two labels differ, bool (H, W)."""
     pixels: BoolArray = y_crf != y_ret
     return pixels

@@ -1,4 +1,4 @@
-"""The queue: a line of facts about every image, most doubtful first, and labelling ahead of the person."""
+"""The queue: a line of facts about every image, most uncertain first, and labeling ahead of the person."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Row:
     Attributes:
         image_id: Of the image.
         state: Of its review.
-        confidence: Mean of its objects, 0..1; None where it is not labelled yet, or has no objects.
+        confidence: Mean of its objects, 0..1; None where it is not labeled yet, or has no objects.
         class_ids: Of its objects, sorted, each once.
         boxes: How many objects there are.
-        labelled: Whether it has labels.
+        labeled: Whether it has labels.
         fault: Why it cannot be used; empty if it can.
     """
 
@@ -35,7 +35,7 @@ class Row:
     confidence: float | None
     class_ids: tuple[int, ...]
     boxes: int
-    labelled: bool
+    labeled: bool
     fault: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Queue:
         self._lock = threading.Lock()
         self._rows = {image_id: self._first_row(image_id) for image_id in bench.image_ids()}
         self._wanted: deque[str] = deque(maxlen=_AHEAD)
-        self._unlabelled = deque(row.image_id for row in self._rows.values() if not row.labelled and not row.fault)
+        self._unlabeled = deque(row.image_id for row in self._rows.values() if not row.labeled and not row.fault)
         self._news, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="bana-ahead", daemon=True)
 
@@ -77,11 +77,11 @@ class Queue:
         return sorted(rows, key=lambda row: 2.0 if row.confidence is None else row.confidence)
 
     def note(self, image_id: str, draft: Draft, *, overwrite: bool = True) -> None:
-        """Bring an image's row up to date; without ``overwrite`` only one that is not labelled yet."""
+        """Bring an image's row up to date; without ``overwrite`` only one that is not labeled yet."""
         row = Row(image_id, draft.state, draft.confidence, draft.class_ids, len(draft.objects), True)
         with self._lock:
             old = self._rows.get(image_id)
-            if overwrite or old is None or not old.labelled:
+            if overwrite or old is None or not old.labeled:
                 self._rows[image_id] = row
 
     def ahead(self, image_ids: Sequence[str]) -> None:
@@ -90,7 +90,7 @@ class Queue:
         self._news.set()
 
     def _first_row(self, image_id: str) -> Row:
-        """The row of what is in the folder; nothing is labelled for it."""
+        """The row of what is in the folder; nothing is labeled for it."""
         record = self._bench.record(image_id)
         class_ids = tuple(sorted(set(record.class_ids.tolist())))
         try:
@@ -107,9 +107,9 @@ class Queue:
             self._news.clear()
             if self._wanted:
                 image_id = self._wanted.popleft()
-            elif self._unlabelled:
-                image_id = self._unlabelled.popleft()
-                if self._rows[image_id].labelled:
+            elif self._unlabeled:
+                image_id = self._unlabeled.popleft()
+                if self._rows[image_id].labeled:
                     continue
             else:
                 self._news.wait()
@@ -119,9 +119,9 @@ class Queue:
     def _prepare(self, image_id: str) -> None:
         try:
             self._bench.open(image_id)
-            # a row that is labelled is the page's, which may have gone on since
+            # a row that is labeled is the page's, which may have gone on since
             self.note(image_id, self._bench.review(image_id).draft, overwrite=False)
-        except Exception as error:  # whatever it is, the other images are labelled
+        except Exception as error:  # whatever it is, the other images are labeled
             fault = "too large for the memory" if isinstance(error, MemoryError) else str(error) or repr(error)
             with self._lock:
                 if image_id in self._rows:  # else it is an upload that nobody was told of yet

@@ -15,19 +15,19 @@ import uvicorn
 from bana.app.queue import Queue
 from bana.app.server import create_app
 from bana.app.workbench import Workbench
-from bana.data.alone import alone_in
 from bana.data.records import BoxDataset
 from bana.errors import SettingsError
+from bana.io.locking import lock_folder
 from bana.label.labeler import Labeler
+from bana.label.methods.choose import MethodChoice
 from bana.label.run import manifest_of
-from bana.label.sources.choose import SourceChoice
 
 HOST = "127.0.0.1"
 
 
 def serve(
     dataset: BoxDataset,
-    source: SourceChoice,
+    method: MethodChoice,
     folder: Path,
     *,
     port: int,
@@ -38,7 +38,7 @@ def serve(
 
     Args:
         dataset: Images with boxes.
-        source: A labeler.
+        method: A labeler.
         folder: Of the labels; gets reviews, uploads and exports.
         port: To listen on; 0: any that is free.
         open_browser: Whether to open the page.
@@ -46,15 +46,15 @@ def serve(
 
     Raises:
         DataError: If the folder's labels are of other classes, or something in it is damaged.
-        LabelerError: If the labeler is missing or damaged.
+        CheckpointError: If the labeler is missing or damaged.
         OutputError: If another process works in the folder, or it cannot be written.
         SettingsError: If the port is taken.
     """
     torch.set_num_threads(1)  # as bana label labels: the same bits, and a core for each of two images
-    manifest = manifest_of(source.facts(), dataset.class_table)
-    labeler = source.open(dataset.classes, threads=1)
+    manifest = manifest_of(method.facts(), dataset.class_table)
+    labeler = method.open(dataset.classes, threads=1)
     assert isinstance(labeler, Labeler)
-    with alone_in(folder), _listening(port) as listener:
+    with lock_folder(folder), _listening(port) as listener:
         bench = Workbench(dataset, labeler, manifest, folder)
         queue = Queue(bench)
         number: int = listener.getsockname()[1]

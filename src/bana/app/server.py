@@ -16,7 +16,7 @@ from bana.app.actions import Action, Body
 from bana.app.export import Format, Which, export
 from bana.app.guard import Guard
 from bana.app.queue import Queue
-from bana.app.uploads import MOST_BYTES
+from bana.app.uploads import MAX_BYTES
 from bana.app.views import bench_view, check_viewable, photograph, review_view, thumbnail
 from bana.app.workbench import Shown, StaleError, UnknownImageError, Workbench
 from bana.data.images import open_record_image
@@ -63,7 +63,7 @@ def create_app(bench: Workbench, queue: Queue, port: int) -> FastAPI:
         port: That it is served on.
     """
     app = FastAPI(title="bana", openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(Guard, port=port, most_bytes=MOST_BYTES)
+    app.add_middleware(Guard, port=port, most_bytes=MAX_BYTES)
     app.add_exception_handler(BanaError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     _serve_files(app)

@@ -1,7 +1,7 @@
 """Keeping reviews: one file an image with what holds now, and one for each step that led there.
 
 ``review/<image>.json`` is the draft as it is, ``history/<image>/<step>.json`` the draft after each step, 0 being what
-was labelled. A step is written before what points to it, each file at once or not at all: whatever ends the process, an
+was labeled. A step is written before what points to it, each file at once or not at all: whatever ends the process, an
 image has its last answered action, and undo goes as far back as the first.
 """
 
@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bana.app.drafts import Draft, DraftObject, Rle, State
 from bana.data.classes import class_id_of
-from bana.data.files import write_json
 from bana.data.masks import checked_segmentation
 from bana.data.objects import Box, checked_box
 from bana.data.records import ClassTable, ImageRecord
-from bana.data.strict_json import read_json_object
 from bana.errors import DataError
+from bana.io.files import write_json
+from bana.io.strict_json import read_json_object
 
 File = TypeVar("File", bound=BaseModel)
 
@@ -79,7 +79,7 @@ class Store:
         return Review(self._draft(content.draft, record, path), content.revision, content.step, content.last)
 
     def first(self, record: ImageRecord, review: Review) -> Draft:
-        """The draft as it was labelled. Raises DataError if its file is damaged."""
+        """The draft as it was labeled. Raises DataError if its file is damaged."""
         return review.draft if review.step == 0 else self._step(record, 0)
 
     def advance(self, record: ImageRecord, review: Review, draft: Draft) -> Review:

@@ -9,24 +9,24 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from bana.data.files import write_bytes
 from bana.data.images import SUFFIXES, image_size, open_image
 from bana.data.objects import make_record
 from bana.data.records import ImageRecord
 from bana.errors import DataError
+from bana.io.files import write_bytes
 from bana.report.overlay import jpeg
 
 UPLOADS = "uploads"
 
-MOST_BYTES = 32 << 20
+MAX_BYTES = 32 << 20
 """Of a file."""
 
-LONGEST_SIDE = 800
+MAX_SIDE = 800
 """Pixels; a larger photograph is scaled down to it."""
 
 _NO_LETTERS = re.compile(r"[^A-Za-z0-9_-]+")
-_LONGEST_NAME = 60
-_LONGEST_SHOWN = 100
+_MAX_NAME = 60
+_MAX_SHOWN = 100
 
 
 def uploaded_records(folder: Path) -> list[ImageRecord]:
@@ -51,11 +51,11 @@ def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str
         OutputError: If it cannot be written.
     """
     whole = PurePosixPath(name.replace("\\", "/"))
-    shown, suffix = whole.name[:_LONGEST_SHOWN] or "photograph", whole.suffix.lower()
+    shown, suffix = whole.name[:_MAX_SHOWN] or "photograph", whole.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(f"{shown}: is no photograph that bana reads; give one of {', '.join(SUFFIXES)}")
-    if len(content) > MOST_BYTES:
-        raise DataError(f"{shown}: has {len(content) >> 20} MB, and {MOST_BYTES >> 20} is the most; scale it down")
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{shown}: has {len(content) >> 20} MB, and {MAX_BYTES >> 20} is the most; scale it down")
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / f"photograph{suffix}"
         path.write_bytes(content)
@@ -63,8 +63,8 @@ def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str
             picture = Image.fromarray(open_image(path))
         except DataError as error:
             raise DataError(str(error).replace(str(path), shown)) from error
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
-    stem = _NO_LETTERS.sub("-", whole.stem)[:_LONGEST_NAME].strip("-") or "photograph"
+    picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    stem = _NO_LETTERS.sub("-", whole.stem)[:_MAX_NAME].strip("-") or "photograph"
     content = jpeg(picture)
     target = folder / UPLOADS / f"{reserved(stem)}.jpg"
     write_bytes(target, content)

@@ -7,27 +7,27 @@ from typing import Any
 
 from PIL import Image as Picture
 
-from bana.app.painting import doubtful
+from bana.app.painting import uncertain
 from bana.app.workbench import Shown, Workbench
 from bana.data.masks import encode_mask
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError
-from bana.label.source import Image
+from bana.label.method import Image
 from bana.report.overlay import jpeg
-from bana.report.panels import colours_of, hex_of
+from bana.report.panels import colors_of, hex_of
 
 _THUMBNAIL = 192
 """Pixels of its longest side."""
 
-_MOST_PIXELS = 65_500
+_MAX_PIXELS = 65_500
 """Of a side of a JPEG file."""
 
 
 def class_list(dataset: BoxDataset) -> list[dict[str, Any]]:
-    """Every class: id, name, colour as ``#rrggbb``, and the number of its boxes in the data set."""
+    """Every class: id, name, color as ``#rrggbb``, and the number of its boxes in the data set."""
     counts = dict.fromkeys(range(1, len(dataset.classes) + 1), 0)
-    together = (record.class_ids.tolist() for record in dataset)
-    colours = colours_of(chain(together, ([class_id] for class_id in counts)))  # the unused last
+    wrap = (record.class_ids.tolist() for record in dataset)
+    colors = colors_of(chain(wrap, ([class_id] for class_id in counts)))  # the unused last
     for record in dataset:
         for class_id in record.class_ids.tolist():
             counts[class_id] += 1
@@ -35,7 +35,7 @@ def class_list(dataset: BoxDataset) -> list[dict[str, Any]]:
         {
             "id": class_id,
             "name": dataset.classes[class_id - 1],
-            "colour": hex_of(colours[class_id]),
+            "color": hex_of(colors[class_id]),
             "boxes": count,
         }
         for class_id, count in counts.items()
@@ -68,15 +68,15 @@ def review_view(record: ImageRecord, shown: Shown) -> dict[str, Any]:
         "can_undo": review.step > 0,
         "can_redo": review.step < review.last,
         "objects": objects,
-        "doubtful": encode_mask(doubtful(shown.y_crf, shown.y_ret))["counts"],
+        "uncertain": encode_mask(uncertain(shown.y_crf, shown.y_ret))["counts"],
     }
 
 
 def check_viewable(record: ImageRecord) -> None:
     """Raise DataError if the image has more pixels a side than a JPEG file can have."""
-    if max(record.width, record.height) > _MOST_PIXELS:
+    if max(record.width, record.height) > _MAX_PIXELS:
         size = f"{record.width}x{record.height}"
-        raise DataError(f"{record.path}: has {size} pixels, and {_MOST_PIXELS} a side is the most here; cut it up")
+        raise DataError(f"{record.path}: has {size} pixels, and {_MAX_PIXELS} a side is the most here; cut it up")
 
 
 def photograph(image: Image) -> bytes:

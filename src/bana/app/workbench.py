@@ -1,4 +1,4 @@
-"""The images under review: opened, labelled, changed and kept. The server asks; all that is computed is here."""
+"""The images under review: opened, labeled, changed and kept. The server asks; all that is computed is here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from bana.app.actions import Edit, Step, applied
-from bana.app.drafts import Draft, Rle, State, first_draft, relabelled
+from bana.app.drafts import Draft, Rle, State, first_draft, relabeled
 from bana.app.painting import label_maps, masks_of
 from bana.app.store import Review, Store
 from bana.app.uploads import free_stem, id_of_upload, keep_upload, uploaded_records
@@ -23,14 +23,14 @@ from bana.data.label_folder import MANIFEST, LabelFolder
 from bana.data.label_maps import LabelMap
 from bana.data.masks import decode_mask, encode_mask
 from bana.data.records import BoolArray, BoxDataset, FloatArray, ImageRecord, IntArray
-from bana.data.strict_json import read_json_object
 from bana.errors import BanaError, DataError
+from bana.io.strict_json import read_json_object
+from bana.label.boxed_image import BoxedImage
 from bana.label.labeler import Labeler
+from bana.label.method import Image
 from bana.label.output import input_digest, is_done, write_labels, write_manifest
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.run import crowd_pixels
-from bana.label.scene import Scene
-from bana.label.source import Image
 
 _KEPT_OPEN = 8
 """Images whose pixels and features are kept."""
@@ -94,7 +94,7 @@ class Workbench:
     def __init__(self, dataset: BoxDataset, labeler: Labeler, manifest: Mapping[str, Any], folder: Path) -> None:
         self.dataset = dataset
         self.folder = folder
-        self.labelling: str = manifest["labelling"]
+        self.labeling: str = manifest["labeling"]
         self._labeler = labeler
         self._records: dict[str, ImageRecord] = {record.image_id: record for record in dataset}
         for record in uploaded_records(folder):
@@ -102,7 +102,7 @@ class Workbench:
         self._promised: set[str] = set()
         self._store = Store(folder, dataset.class_table)
         there = folder / MANIFEST
-        self._own = not there.exists() or read_json_object(there).get("labelling") == self.labelling
+        self._own = not there.exists() or read_json_object(there).get("labeling") == self.labeling
         if self._own:
             write_manifest(folder, dict(manifest))
         self._labels = LabelFolder(folder)
@@ -140,7 +140,7 @@ class Workbench:
                     self._opened.popitem(last=False)
             return opened
 
-    def is_labelled(self, image_id: str) -> bool:
+    def is_labeled(self, image_id: str) -> bool:
         """Whether the image has a review, or labels in the folder."""
         record = self.record(image_id)
         return self._store.has(record) or self._labels.has(image_id)
@@ -153,7 +153,7 @@ class Workbench:
     def summary(self, image_id: str) -> tuple[float | None, State, tuple[int, ...], int] | None:
         """Mean confidence, state, classes and number of boxes of an image, from as few files as can be.
 
-        None where it is to be labelled: it has no labels, or they are not those of its boxes.
+        None where it is to be labeled: it has no labels, or they are not those of its boxes.
 
         Raises:
             DataError: If a file is damaged.
@@ -182,7 +182,7 @@ class Workbench:
         """
         record = self.record(image_id)
         with self._lock_of(image_id):
-            return self._store.load(record) or Review(self._labelled(record))
+            return self._store.load(record) or Review(self._labeled(record))
 
     def show(self, image_id: str) -> Shown:
         """The image's review with its masks. Raises as review does."""
@@ -205,7 +205,7 @@ class Workbench:
                 review = self._store.move(record, review, -1 if action.do == "undo" else 1)
             else:
                 classes = len(self.dataset.classes)
-                draft = applied(review.draft, action, record, classes, lambda draft: self._relabelled(record, draft))
+                draft = applied(review.draft, action, record, classes, lambda draft: self._relabeled(record, draft))
                 if draft.state == "todo" and draft.objects != self._store.first(record, review).objects:
                     draft = replace(draft, state="edited")  # a verdict was taken back, and what was changed stays
                 review = self._store.advance(record, review, draft)
@@ -231,12 +231,12 @@ class Workbench:
         masks = masks_of(review.draft)
         return Shown(review, masks, *label_maps(record, review.draft, masks, self.dataset.class_table))
 
-    def _labelled(self, record: ImageRecord) -> Draft:
-        """The image as it was labelled; it is labelled now where it was not, or was before something changed."""
+    def _labeled(self, record: ImageRecord) -> Draft:
+        """The image as it was labeled; it is labeled now where it was not, or was before something changed."""
         classes = len(self.dataset.classes)
         if self._own:
             self._label_if_missing(record)
-        elif not self._labels.has(record.image_id):  # nothing of ours may stand among another source's labels
+        elif not self._labels.has(record.image_id):  # nothing of ours may stand among another method's labels
             labels = self._labels_of(record)
             masks = [encode_mask(each.mask) for each in labels.instances]
             confidences = [round(each.confidence, 6) for each in labels.instances]
@@ -247,7 +247,7 @@ class Workbench:
 
     def _label_if_missing(self, record: ImageRecord) -> None:
         try:
-            digest = input_digest(record, self.labelling)
+            digest = input_digest(record, self.labeling)
         except OSError as error:
             raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
         if not is_done(self.folder, record.image_id, digest):
@@ -256,7 +256,7 @@ class Workbench:
     def _labels_of(self, record: ImageRecord) -> PseudoLabels:
         return self._from_boxes(record, record.boxes, record.class_ids, record.crowd, crowd_pixels(record))
 
-    def _relabelled(self, record: ImageRecord, draft: Draft) -> Draft:
+    def _relabeled(self, record: ImageRecord, draft: Draft) -> Draft:
         ignored = np.zeros((record.height, record.width), dtype=bool)
         for each in draft.objects:
             if each.crowd:
@@ -265,12 +265,12 @@ class Workbench:
         class_ids = np.array([each.class_id for each in draft.objects], dtype=np.int64)
         crowd = np.array([each.crowd for each in draft.objects], dtype=bool)
         labels = self._from_boxes(record, boxes, class_ids, crowd, ignored)
-        return relabelled(draft, labels, len(self.dataset.classes))
+        return relabeled(draft, labels, len(self.dataset.classes))
 
     def _from_boxes(
         self, record: ImageRecord, boxes: FloatArray, class_ids: IntArray, crowd: BoolArray, ignored: BoolArray
     ) -> PseudoLabels:
         """What the labeler makes of boxes: to the bit what ``bana label`` makes of them."""
         opened = self.open(record.image_id)
-        scene = Scene(opened.image, boxes, class_ids, crowd, ignored, len(self.dataset.classes))
-        return self._labeler.from_features(opened.features, opened.image, scene)
+        boxed = BoxedImage(opened.image, boxes, class_ids, crowd, ignored, len(self.dataset.classes))
+        return self._labeler.from_features(opened.features, opened.image, boxed)

@@ -1,4 +1,4 @@
-"""The labeler file: what training a box classifier leaves, and all that labelling needs."""
+"""The labeler file: what training a box classifier leaves, and all that labeling needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LabelerFacts:
     Attributes:
         classes: L names.
         classify: How it was trained.
-        label: The settings of labelling, as plain values.
+        label: The settings of labeling, as plain values.
         training: Facts of the training run, as plain values.
     """
 
@@ -80,7 +80,7 @@ def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
     """Read a labeler file, or the one in a run folder.
 
     Raises:
-        LabelerError: If it is missing, damaged, of another kind, or was trained on other backbone weights.
+        CheckpointError: If it is missing, damaged, of another kind, or was trained on other backbone weights.
         SettingsError: If its backbone's weights cannot be had.
     """
     file = labeler_path(file_or_run)
@@ -91,7 +91,7 @@ def load_classifier(file_or_run: Path) -> tuple[BoxClassifier, LabelerFacts]:
 
 
 def load_facts(file_or_run: Path) -> LabelerFacts:
-    """What a labeler file says of itself. Raises LabelerError if it is missing, damaged or of another kind."""
+    """What a labeler file says of itself. Raises CheckpointError if it is missing, damaged or of another kind."""
     file = labeler_path(file_or_run)
     return _facts(file, read_network_facts(file, _KIND, _COMMAND))
 
@@ -115,7 +115,7 @@ def start_from_labeler(
         labeler: A labeler file or run folder.
 
     Raises:
-        LabelerError: If the labeler is missing or damaged.
+        CheckpointError: If the labeler is missing or damaged.
         SettingsError: If it has another backbone, trained other layers of it, or has another head.
     """
     classifier, facts = load_classifier(labeler)
@@ -125,7 +125,7 @@ def start_from_labeler(
             f"{labeler}: has the backbone {theirs.backbone} with {theirs.train_backbone} layers trained, but the "
             f"settings ask for {settings.backbone} and {settings.train_backbone}; choose those, or start: backbone"
         )
-    if settings.train_backbone != "all" and digest(classifier.given_state()) != digest(network.given_state()):
+    if settings.train_backbone != "all" and digest(classifier.frozen_state()) != digest(network.frozen_state()):
         raise SettingsError(
             f"{labeler}: was trained on other weights of {settings.backbone}; set backbone_weights alike, or start: "
             "backbone"

@@ -1,6 +1,6 @@
 """Background-aware pooling (paper 3.1, Eq. 1 to 4) for whole batches, without a loop over boxes or images.
 
-Boxes are in the coordinates of torchvision's RoIAlign with its defaults: feature cells, with the centre of cell (0, 0)
+Boxes are in the coordinates of torchvision's RoIAlign with its defaults: feature cells, with the center of cell (0, 0)
 at (0, 0). ``feature_boxes`` converts boxes in pixel-edge coordinates to them.
 """
 
@@ -14,7 +14,7 @@ from torchvision.ops import roi_align
 _TINY = 1e-12
 """Stands for the length of a zero vector."""
 
-_LEAST_FOREGROUND = 1e-6
+_MIN_FOREGROUND = 1e-6
 """Keeps a pooled denominator away from 0 where a whole bin is background (A = 1)."""
 
 
@@ -73,7 +73,7 @@ def background_aware_pool(features: Tensor, attention: Tensor, boxes: Tensor, ou
     weight = 1.0 - attention
     pooled: Tensor = roi_align(features * weight, boxes, output_size)
     share: Tensor = roi_align(weight, boxes, output_size)
-    return pooled / share.clamp(min=_LEAST_FOREGROUND)
+    return pooled / share.clamp(min=_MIN_FOREGROUND)
 
 
 def feature_boxes(boxes: Tensor, image_size: tuple[int, int], feature_size: tuple[int, int]) -> Tensor:
@@ -85,7 +85,7 @@ def feature_boxes(boxes: Tensor, image_size: tuple[int, int], feature_size: tupl
         feature_size: (h, w) in cells.
 
     Returns:
-        (K, 4) xyxy, in cells, cell centres at whole numbers.
+        (K, 4) xyxy, in cells, cell centers at whole numbers.
     """
     (height, width), (rows, columns) = image_size, feature_size
     across, down = (columns - 1) / max(width - 1, 1), (rows - 1) / max(height - 1, 1)

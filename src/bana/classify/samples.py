@@ -17,12 +17,12 @@ from bana.classify.pooling import feature_boxes
 from bana.classify.settings import ClassifySettings
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
-from bana.data.records import ImageRecord, covered
+from bana.data.records import ImageRecord, boxes_to_mask
 from bana.data.transforms import random_crop, randomly_scaled
 from bana.engine.plan import SampleKey
 from bana.engine.seeds import seed_of
 
-LEAST_VISIBLE = 0.1
+MIN_VISIBLE = 0.1
 """A box of which a crop shows a smaller share of its area is not background, but is not classified either."""
 
 UNKNOWN = -1
@@ -78,7 +78,7 @@ class BoxCrops(Dataset[Sample]):
         records: The images.
         settings: Crop, scale and jitter.
         seed: Of the run.
-        labels: Labels of these images, of which the agreed pixels are learnt too; None: boxes alone.
+        labels: Labels of these images, of which the agreed pixels are learned too; None: boxes alone.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class BoxCrops(Dataset[Sample]):
         self._labels = labels
         self._settings = settings
         self._seed = seed
-        self._transform = random_crop(settings.crop, settings.jitter, image_fill=0, mask_fill=0)
+        self._transform = random_crop(settings.crop_size, settings.color_jitter, image_fill=0, mask_fill=0)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -102,14 +102,14 @@ class BoxCrops(Dataset[Sample]):
         record = self._records[index]
         torch.manual_seed(seed_of(self._seed, "sample", epoch, index))
         image = tv_tensors.Image(torch.from_numpy(open_record_image(record)).permute(2, 0, 1))
-        outside = torch.from_numpy(~covered(record.boxes, record.height, record.width))
-        masks = tv_tensors.Mask(torch.stack([outside.int(), self._known_labels(record) + 1]))  # 0: padding, not known
+        background_mask = torch.from_numpy(~boxes_to_mask(record.boxes, record.height, record.width))
+        masks = tv_tensors.Mask(torch.stack([background_mask.int(), self._known_labels(record) + 1]))
         objects = torch.from_numpy(record.boxes[~record.crowd])
         boxes = tv_tensors.BoundingBoxes(objects, format="XYXY", canvas_size=(record.height, record.width))
         scaled = randomly_scaled(self._settings.scale_of(record.height, record.width), image, masks, boxes)
         crop, (background, labels), shown = self._transform(*scaled)
         class_ids = torch.from_numpy(record.class_ids[~record.crowd])
-        kept = box_area(shown) >= LEAST_VISIBLE * box_area(scaled[2])
+        kept = box_area(shown) >= MIN_VISIBLE * box_area(scaled[2])
         return Sample(
             crop.as_subclass(Tensor),
             background.as_subclass(Tensor)[None].float(),
@@ -149,7 +149,7 @@ def on_features(batch: Batch, feature_size: tuple[int, int]) -> tuple[Tensor, Te
         feature_size: (h, w) in cells.
 
     Returns:
-        Background (N, 1, h, w) and labels (N, h, w): the values of the pixel nearest to each cell's centre; between
+        Background (N, 1, h, w) and labels (N, h, w): the values of the pixel nearest to each cell's center; between
         them boxes (K, 5) for RoIAlign.
     """
     size = (batch.images.shape[2], batch.images.shape[3])

@@ -16,8 +16,8 @@ from types import FrameType
 import typer
 
 from bana import __version__
-from bana.cli import comparing, data, reporting, reproducing, stages, tuning, use, whole, workbench
-from bana.cli.loudness import print_error, with_loudness
+from bana.cli import comparing, data, predict, reporting, reproducing, run, stages, tuning, workbench
+from bana.cli.verbosity import print_error, with_verbosity
 from bana.errors import BanaError
 
 app = typer.Typer(
@@ -70,8 +70,8 @@ def _options(
 
 
 for command in (
-    whole.demo,
-    whole.run,
+    run.demo,
+    run.run,
     data.check,
     data.convert,
     stages.classify,
@@ -79,12 +79,12 @@ for command in (
     stages.merge,
     tuning.tune,
     stages.segment,
-    use.predict,
+    predict.predict,
     data.evaluate,
-    use.export,
+    predict.export,
     workbench.app,
     comparing.compare,
     reproducing.reproduce,
     reporting.report,
 ):
-    app.command()(with_loudness(command))
+    app.command()(with_verbosity(command))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bana.cli.shell import print_json, print_tables, tracked
+from bana.cli.common import print_json, print_tables, tracked
 
 if TYPE_CHECKING:
-    from bana.data.faults import OnError
     from bana.data.writing import ImageMode
+    from bana.io.faults import OnError
 
 
 def check(
@@ -101,8 +101,8 @@ def evaluate(
         predicted = evaluate_predictions(labels, dataset, boundary=boundary, progress=tracked("Scoring"))
         scores, tables = predicted.as_dict(), prediction_tables(predicted)
     else:
-        labelled = evaluate_labels(labels, dataset, boundary=boundary, progress=tracked("Scoring"))
-        scores, tables = labelled.as_dict(), score_tables(labelled)
+        labeled = evaluate_labels(labels, dataset, boundary=boundary, progress=tracked("Scoring"))
+        scores, tables = labeled.as_dict(), score_tables(labeled)
     if as_json:
         print_json(scores)
         return

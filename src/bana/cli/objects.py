@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bana.cli.shell import console, end_training
+from bana.cli.common import console, end_training
 from bana.errors import SettingsError
 
 if TYPE_CHECKING:
-    from bana.data.faults import OnError
-    from bana.engine.processes import Machine
+    from bana.engine.distributed import RuntimeConfig
+    from bana.io.faults import OnError
 
 
 def train_objects(
@@ -26,21 +26,21 @@ def train_objects(
     labeler: Path | None,
     seed: int,
     resume: bool,
-    machine: Machine,
+    runtime: RuntimeConfig,
     on_error: OnError,
 ) -> None:
     """Train a Mask R-CNN; ``semantic`` are options that mean nothing to it, None where they were not given."""
     from bana.classify.labeler_file import pretrained_path
     from bana.data.reading import read_dataset
     from bana.engine.run_folder import REJECTED
-    from bana.instance.run import train_detector
+    from bana.instance.train import train_detector
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
 
     if wrong := [name for name, value in semantic.items() if value is not None]:
         raise SettingsError(f"--{wrong[0]}: is for --task semantic; leave it out")
     if labels is None:
-        console.print(f"no --labels: the true masks of {data} are learnt", highlight=False, soft_wrap=True)
+        console.print(f"no --labels: the true masks of {data} are learned", highlight=False, soft_wrap=True)
     settings = load_preset(preset, Recipe).instance
     settings = parse_settings(settings.model_dump() | options, type(settings), "options")
     file = train_detector(
@@ -51,7 +51,7 @@ def train_objects(
         labeler=labeler or pretrained_path(),
         seed=seed,
         resume=resume,
-        machine=machine,
+        runtime=runtime,
         on_error=on_error,
         console=console,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bana.cli.shell import chosen_device, console, print_json, print_tables, processes
+from bana.cli.common import chosen_device, console, print_json, print_tables, processes
 from bana.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -31,13 +31,15 @@ def reproduce(
         None, min=0, max=1, help="Share of the images whose true mask the row semi sees; those of train if left out."
     ),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is any."),
-    workers: int | None = typer.Option(None, min=1, help="Processes that label and score; default: as many as cores."),
+    workers: int | None = typer.Option(
+        None, min=1, help="DistContext that label and score; default: as many as cores."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
     """Train and score what a table of the paper compares, and show the paper's figures beside ours."""
     from bana.classify.labeler_file import pretrained_path
     from bana.data.reading import read_dataset
-    from bana.engine.processes import Machine
+    from bana.engine.distributed import RuntimeConfig
     from bana.pipeline.object_rows import OBJECT_TABLES
     from bana.pipeline.recipe import Recipe
     from bana.pipeline.reproduce import Study, reproduce, reproduction_table
@@ -59,16 +61,16 @@ def reproduce(
     names = list(OBJECT_TABLES[table] if of_objects else TABLES[table]) if rows is None else rows.split(",")
     dataset = read_dataset(data, split or (None if of_objects else "train_aug"))
     device = chosen_device(device)
-    machine, processors = Machine(device), processes(workers, device)
+    runtime, processors = RuntimeConfig(device), processes(workers, device)
     if of_objects:
         scored = None if table == LABEL_TABLE else read_dataset(data, val_split)
         wanted = ObjectStudy(table, dataset, scored, recipe, names, range(seeds), labeler or pretrained_path())
-        found = reproduce_objects(wanted, out, machine=machine, workers=processors, console=console)
+        found = reproduce_objects(wanted, out, runtime=runtime, workers=processors, console=console)
         answer, lines = found.as_dict(), object_table(found)
     else:
         masked = _masked(data, dataset, mask_share) if "semi" in names else []
         study = Study(table, dataset, read_dataset(data, val_split or "val"), recipe, names, range(seeds), masked)
-        made = reproduce(study, out, machine=machine, workers=processors, console=console)
+        made = reproduce(study, out, runtime=runtime, workers=processors, console=console)
         answer, lines = made.as_dict(), reproduction_table(made)
     if as_json:
         print_json(answer)

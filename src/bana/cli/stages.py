@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from bana.cli.common import chosen_device, console, end_training, exit_if_rejected, left_out, print_json, processes
+from bana.cli.method import LABELER_HELP, METHODS, chosen_method
 from bana.cli.objects import train_objects
-from bana.cli.shell import chosen_device, console, end_training, exit_if_rejected, left_out, print_json, processes
-from bana.cli.source import LABELER_HELP, SOURCES, chosen_source
 from bana.errors import SettingsError
 
 if TYPE_CHECKING:
-    from bana.data.faults import OnError
+    from bana.io.faults import OnError
 
 
 ACCUMULATE_HELP = "Parts of a batch to work on one after the other, where memory is short."
@@ -27,7 +27,7 @@ def classify(
     pooling: str | None = typer.Option(None, help="bap; gap or image for the comparison; the preset's if left out."),
     epochs: int | None = typer.Option(None, help="Passes over the images; the preset's if left out."),
     labels: Annotated[
-        Path | None, typer.Option(help="Labels of these images, whose agreed pixels are learnt as well.")
+        Path | None, typer.Option(help="Labels of these images, whose agreed pixels are learned as well.")
     ] = None,
     labeler: Annotated[
         Path | None, typer.Option(help="Run to start from, if the preset asks for one; bana's own labeler if left out.")
@@ -39,14 +39,14 @@ def classify(
     precision: str | None = typer.Option(None, help="float32, bfloat16 or float16; the preset's if left out."),
     accumulate: int = typer.Option(1, min=1, help=ACCUMULATE_HELP),
     checkpoint_seconds: float = typer.Option(10.0, min=0, help="Least time between checkpoints."),
-    workers: int = typer.Option(0, min=0, help="Processes that prepare samples; 0: none beside the training."),
+    workers: int = typer.Option(0, min=0, help="DistContext that prepare samples; 0: none beside the training."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
 ) -> None:
     """Train a box classifier (stage 1). The run folder then serves as --labeler."""
     from bana.classify.labeler_file import pretrained_path
-    from bana.classify.run import train_classifier
+    from bana.classify.train import train_classifier
     from bana.data.reading import read_dataset
-    from bana.engine.processes import Machine
+    from bana.engine.distributed import RuntimeConfig
     from bana.engine.run_folder import REJECTED
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
@@ -64,7 +64,7 @@ def classify(
         labeler=labeler or pretrained_path(),
         seed=seed,
         resume=resume,
-        machine=Machine(chosen_device(device), workers, checkpoint_seconds, accumulate=accumulate),
+        runtime=RuntimeConfig(chosen_device(device), workers, checkpoint_seconds, accumulate=accumulate),
         on_error=cast("OnError", on_error),
         console=console,
     )
@@ -77,20 +77,20 @@ def label(
     ],
     out: Annotated[str, typer.Option(help="Folder for the labels, or s3://...; what is there and intact is kept.")],
     split: str | None = typer.Option(None, help="Part of the data set, such as val."),
-    source: str = typer.Option("labeler", help=f"{SOURCES}, or fuse:A,B of two of these."),
+    method: str = typer.Option("labeler", help=f"{METHODS}, or fuse:A,B of two of these."),
     labeler: Annotated[list[str] | None, typer.Option(help=LABELER_HELP)] = None,
-    sam_encoder: Annotated[Path | None, typer.Option(help="ONNX file of the source sam.")] = None,
-    sam_decoder: Annotated[Path | None, typer.Option(help="ONNX file of the source sam.")] = None,
+    sam_encoder: Annotated[Path | None, typer.Option(help="ONNX file of the method sam.")] = None,
+    sam_decoder: Annotated[Path | None, typer.Option(help="ONNX file of the method sam.")] = None,
     formats: str = typer.Option(
         "png", help="Of png, coco, yolo, labelme, voc, joined by commas; png is always written."
     ),
     u0: str | None = typer.Option(None, help="Background unary: attention, or cam for the comparison."),
-    refinements: int | None = typer.Option(None, help="Rounds of retrieval and CRF; the source's if left out."),
+    refinements: int | None = typer.Option(None, help="Rounds of retrieval and CRF; the method's if left out."),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     shard: str | None = typer.Option(
         None, help="NUMBER/COUNT, such as 3/8: only that part, in its own folder of --out; under torchrun each rank's."
     ),
-    workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores here if left out."),
+    workers: int | None = typer.Option(None, min=1, help="DistContext; as many as there are cores here if left out."),
     device: str = typer.Option("cpu", help="Of a labeler's network: cpu, cuda, cuda:1, mps, or auto."),
     engine: str = typer.Option("local", help="local: processes of this machine; ray: actors of a Ray cluster."),
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
@@ -98,8 +98,8 @@ def label(
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
     from bana.data.mirror import read_anywhere
-    from bana.data.remote import place
-    from bana.data.shards import Shard
+    from bana.io.remote import place
+    from bana.io.shards import Shard
     from bana.label.run import label_dataset
     from bana.label.tables import label_run_lines
 
@@ -113,8 +113,8 @@ def label(
         dataset, folder = part.of(dataset), folder / part.folder
     run = label_dataset(
         dataset,
-        chosen_source(
-            source, labeler, sam_encoder, sam_decoder, {"u0": u0, "refinements": refinements}, chosen_device(device)
+        chosen_method(
+            method, labeler, sam_encoder, sam_decoder, {"u0": u0, "refinements": refinements}, chosen_device(device)
         ),
         folder,
         formats=exported,
@@ -158,7 +158,7 @@ def segment(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     labels: Annotated[
         Path | None,
-        typer.Option(help="Folder of bana label; without it true masks are learnt, of --masks or of DATA's objects."),
+        typer.Option(help="Folder of bana label; without it true masks are learned, of --masks or of DATA's objects."),
     ] = None,
     split: str | None = typer.Option(None, help="Part of the data set, such as train."),
     task: str = typer.Option("semantic", help="semantic: a class for every pixel; instance: a Mask R-CNN."),
@@ -182,7 +182,7 @@ def segment(
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is any."),
     precision: str | None = typer.Option(None, help="float32, bfloat16 or float16; the preset's if left out."),
-    workers: int = typer.Option(0, min=0, help="Processes that prepare samples; 0: none beside the training."),
+    workers: int = typer.Option(0, min=0, help="DistContext that prepare samples; 0: none beside the training."),
     accumulate: int = typer.Option(1, min=1, help=ACCUMULATE_HELP),
     checkpoint_seconds: float = typer.Option(10.0, min=0, help="Least time between checkpoints."),
     tensorboard: bool = typer.Option(False, "--tensorboard", help="Log for TensorBoard too."),
@@ -192,14 +192,14 @@ def segment(
     from bana.classify.labeler_file import pretrained_path
     from bana.data.masks import mask_files
     from bana.data.reading import read_dataset
-    from bana.engine.processes import Machine
+    from bana.engine.distributed import RuntimeConfig
     from bana.engine.run_folder import REJECTED
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
     from bana.report.confidence import draw_confidence
-    from bana.segment.run import Training, train_segmenter
+    from bana.segment.train import Training, train_segmenter
 
-    machine = Machine(chosen_device(device), workers, checkpoint_seconds, tensorboard, accumulate)
+    runtime = RuntimeConfig(chosen_device(device), workers, checkpoint_seconds, tensorboard, accumulate)
     options = {"epochs": epochs, "precision": precision}
     chosen = {name: value for name, value in options.items() if value is not None}
     if task == "instance":
@@ -214,7 +214,7 @@ def segment(
             labeler=labeler,
             seed=seed,
             resume=resume,
-            machine=machine,
+            runtime=runtime,
             on_error=cast("OnError", on_error),
         )
         return
@@ -236,7 +236,7 @@ def segment(
         training,
         settings,
         out,
-        machine=machine,
+        runtime=runtime,
         resume=resume,
         on_error=cast("OnError", on_error),
         console=console,

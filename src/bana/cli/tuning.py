@@ -1,4 +1,4 @@
-"""The command that chooses the parameters of labelling: tune."""
+"""The command that chooses the parameters of labeling: tune."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bana.cli.shell import console, print_json, print_tables, processes
+from bana.cli.common import console, print_json, print_tables, processes
 
 if TYPE_CHECKING:
-    from bana.label.tuning import Method
+    from bana.label.tuning import SearchMethod
 
 
 def tune(
@@ -24,7 +24,7 @@ def tune(
     trials: int = typer.Option(60, help="Settings to try at most; the labeler's own are the first."),
     search: str = typer.Option("grid", help="grid: one parameter after the other; or random."),
     seed: int = typer.Option(0, help="Of everything random."),
-    workers: int | None = typer.Option(None, min=1, help="Processes; as many as there are cores if left out."),
+    workers: int | None = typer.Option(None, min=1, help="DistContext; as many as there are cores if left out."),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
@@ -40,7 +40,7 @@ def tune(
         out,
         images=images,
         trials=trials,
-        method=cast("Method", search),
+        method=cast("SearchMethod", search),
         seed=seed,
         workers=processes(workers),
         console=console,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bana.cli.shell import chosen_device, console, data_or_demo
-from bana.cli.source import chosen_source
+from bana.cli.common import chosen_device, console, data_or_demo
+from bana.cli.method import chosen_method
 
 if TYPE_CHECKING:
-    from bana.data.faults import OnError
+    from bana.io.faults import OnError
 
 
 def app(
@@ -52,7 +52,7 @@ def app(
 
     serve(
         read_dataset(root, split, format, cast("OnError", on_error)),
-        chosen_source("labeler", None if labeler is None else [str(labeler)], None, None, {}, chosen_device(device)),
+        chosen_method("labeler", None if labeler is None else [str(labeler)], None, None, {}, chosen_device(device)),
         folder,
         port=port,
         open_browser=browser,

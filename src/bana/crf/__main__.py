@@ -21,7 +21,7 @@ from bana.crf.arguments import BoolArray
 from bana.crf.compiled import FloatArray
 from bana.crf.dense import DenseCRF
 from bana.crf.numbers import number
-from bana.data.files import write_bytes
+from bana.io.files import write_bytes
 from bana.data.images import open_image
 from bana.data.records import pixel_slices
 from bana.errors import BanaError, SettingsError

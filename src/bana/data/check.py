@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bana.data.faults import FaultLog
 from bana.data.images import open_record_image
 from bana.data.masks import instance_truth, semantic_truth
 from bana.data.reading import read_with
-from bana.data.records import LEAST_BACKGROUND, BoxDataset, ImageRecord, Rejected
+from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord, Rejected
 from bana.errors import DataError
+from bana.io.faults import FaultLog
 
 Progress = Callable[[Sequence[ImageRecord]], Iterable[ImageRecord]]
 
@@ -143,7 +143,7 @@ def counted(dataset: BoxDataset, sound: Sequence[ImageRecord], faults: tuple[Rej
         background_share=float(shares.mean()) if len(shares) else 0.0,
         without_boxes=int((~has_boxes).sum()),
         all_covered=int((shares == 0).sum()),
-        little_background=int(((shares > 0) & (shares < LEAST_BACKGROUND)).sum()),
+        little_background=int(((shares > 0) & (shares < MIN_BACKGROUND)).sum()),
         masks=masks,
         label_maps=sum(record.semantic_path is not None for record in sound),
     )

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bana.data.faults import OnError
-from bana.data.files import write_text
 from bana.data.formats import coco_write, labelme_write, voc_write, yolo_write
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ClassTable, ImageRecord, Rejected
-from bana.data.strict_json import json_lines
 from bana.data.writing import ImageMode, WriteReport, whole_folder
 from bana.errors import SettingsError
+from bana.io.faults import OnError
+from bana.io.files import write_text
+from bana.io.strict_json import json_lines
 
 WRITERS: dict[str, Callable[..., WriteReport]] = {
     "voc": voc_write.write,

@@ -25,7 +25,7 @@ DAMAGED = (
 )
 """What Pillow raises for a file that is not as it should be."""
 
-LONGEST_SIDE = 1_000_000
+MAX_SIDE = 1_000_000
 """Pixels; Pillow keeps an address for every row, so that a longer image of one column takes gigabytes."""
 
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -67,7 +67,7 @@ def open_image(path: Path) -> npt.NDArray[np.uint8]:
 
     EXIF orientation is applied. Grayscale is repeated over three channels. 16-bit and 32-bit integer grayscale is
     scaled by 1/257 (the 16-bit range to 0..255); floating point is taken as 0..1 where its maximum is at most 1 and
-    as 0..255 otherwise. CMYK and YCbCr are converted by Pillow. Palette colours are looked up. Alpha is composed over
+    as 0..255 otherwise. CMYK and YCbCr are converted by Pillow. Palette colors are looked up. Alpha is composed over
     white. Of an animation the first frame is taken.
 
     Returns:
@@ -135,9 +135,9 @@ def _opened(path: Path) -> Image.Image:
         raise DataError(f"{path}: image has too many pixels ({error}); scale it down") from error
     except DAMAGED as error:  # UnidentifiedImageError is an OSError
         raise DataError(f"{path}: not a readable image ({type(error).__name__}); replace the file") from error
-    if max(image.size) > LONGEST_SIDE:
+    if max(image.size) > MAX_SIDE:
         image.close()
-        raise DataError(f"{path}: image is {image.width}x{image.height}; cut it to sides of at most {LONGEST_SIDE}")
+        raise DataError(f"{path}: image is {image.width}x{image.height}; cut it to sides of at most {MAX_SIDE}")
     return image
 
 

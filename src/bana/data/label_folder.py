@@ -12,15 +12,15 @@ from typing import Any
 
 from bana.data.label_maps import LabelMap, read_label_map
 from bana.data.masks import checked_segmentation
-from bana.data.outputs import intact
 from bana.data.records import BoxDataset, ImageRecord
-from bana.data.strict_json import read_json_object, value_of
 from bana.errors import DataError
+from bana.io.outputs import intact
+from bana.io.strict_json import read_json_object, value_of
 
 MANIFEST = "labels.json"
 """The file that names the classes."""
 
-LABELLINGS = ("y_crf", "y_ret", "agreed")
+LABELINGS = ("y_crf", "y_ret", "agreed")
 """The folders of label maps."""
 
 INSTANCES = "instances"
@@ -30,12 +30,12 @@ _STATUSES = ("ok", "empty", "rejected")
 
 
 @dataclass(frozen=True)
-class LabelledBox:
-    """What labelling gave one input box.
+class LabeledBox:
+    """What labeling gave one input box.
 
     Attributes:
         class_id: 1..L as it was given.
-        status: ``ok``, ``empty`` (no pixel) or ``rejected`` (not labelled at all).
+        status: ``ok``, ``empty`` (no pixel) or ``rejected`` (not labeled at all).
         confidence: 0..1.
         filling_rate: Share of the box's pixels that are its object, 0..1.
         predicted_class: 1..L, 0 for background, None where the classifier has no say.
@@ -59,7 +59,7 @@ class LabelFolder:
     Attributes:
         path: The folder.
         classes: The L class names; ``classes[i]`` is class id ``i + 1``.
-        labelling: A digest of the labeler, settings and classes that the labels come from.
+        labeling: A digest of the labeler, settings and classes that the labels come from.
 
     Raises:
         DataError: If the folder or its ``labels.json`` is missing or damaged.
@@ -75,15 +75,15 @@ class LabelFolder:
             raise DataError(f"{manifest}: 'classes' must be a list of names; run bana label again")
         self.path = path
         self.classes: tuple[str, ...] = tuple(classes)
-        self.labelling = str(content.get("labelling"))
+        self.labeling = str(content.get("labeling"))
 
     def check_classes(self, dataset: BoxDataset) -> None:
         """Raise DataError if the folder has other classes than the data set; names the first that differs."""
-        dataset.require_classes(self.classes, self.path, "take the data set that was labelled")
+        dataset.require_classes(self.classes, self.path, "take the data set that was labeled")
 
     def has(self, image_id: str) -> bool:
         """Whether all files of an image are there."""
-        files = [self._map_path(name, image_id) for name in LABELLINGS]
+        files = [self._map_path(name, image_id) for name in LABELINGS]
         return all(file.is_file() for file in (*files, self._boxes_path(image_id)))
 
     def is_intact(self, image_id: str) -> bool:
@@ -95,13 +95,13 @@ class LabelFolder:
         if not self.has(record.image_id):
             raise DataError(f"{record.path}: image {record.image_id} has no labels; run bana label on it, or skip")
 
-    def label_map(self, labelling: str, record: ImageRecord) -> LabelMap:
-        """The class of every pixel, (H, W), under one of LABELLINGS.
+    def label_map(self, labeling: str, record: ImageRecord) -> LabelMap:
+        """The class of every pixel, (H, W), under one of LABELINGS.
 
         Raises:
             DataError: If the file is missing, damaged or of another size than the image, or a label is no class.
         """
-        path = self._map_path(labelling, record.image_id)
+        path = self._map_path(labeling, record.image_id)
         labels = read_label_map(path, record.width, record.height)
         ignore_index = 255 if len(self.classes) <= 254 else 65535
         unknown = labels[(labels > len(self.classes)) & (labels != ignore_index)]
@@ -111,8 +111,8 @@ class LabelFolder:
             )
         return labels
 
-    def boxes(self, record: ImageRecord) -> tuple[LabelledBox, ...]:
-        """What labelling gave each box of the image, in the record's order.
+    def boxes(self, record: ImageRecord) -> tuple[LabeledBox, ...]:
+        """What labeling gave each box of the image, in the record's order.
 
         Raises:
             DataError: If the file is missing or damaged, or its boxes are not the record's.
@@ -120,7 +120,7 @@ class LabelFolder:
         path = self._boxes_path(record.image_id)
         entries = value_of(read_json_object(path), "instances", list, str(path))
         boxes = tuple(
-            _labelled_box(entry, record, f"{path}: instance {number}") for number, entry in enumerate(entries, start=1)
+            _labeled_box(entry, record, f"{path}: instance {number}") for number, entry in enumerate(entries, start=1)
         )
         if [box.class_id for box in boxes] != record.class_ids.tolist():
             raise DataError(
@@ -129,8 +129,8 @@ class LabelFolder:
             )
         return boxes
 
-    def _map_path(self, labelling: str, image_id: str) -> Path:
-        return self.path / labelling / f"{image_id}.png"
+    def _map_path(self, labeling: str, image_id: str) -> Path:
+        return self.path / labeling / f"{image_id}.png"
 
     def _boxes_path(self, image_id: str) -> Path:
         return self.path / INSTANCES / f"{image_id}.json"
@@ -145,7 +145,7 @@ def labels_of(dataset: BoxDataset, path: Path | None) -> LabelFolder | None:
     return folder
 
 
-def labelled_part(dataset: BoxDataset, folder: LabelFolder) -> BoxDataset:
+def labeled_part(dataset: BoxDataset, folder: LabelFolder) -> BoxDataset:
     """The images that have labels in a folder."""
     return replace(dataset, records=tuple(record for record in dataset if folder.has(record.image_id)))
 
@@ -158,7 +158,7 @@ def is_complete(path: Path, dataset: BoxDataset) -> bool:
     return all(folder.is_intact(record.image_id) for record in dataset)
 
 
-def _labelled_box(entry: Any, record: ImageRecord, place: str) -> LabelledBox:
+def _labeled_box(entry: Any, record: ImageRecord, place: str) -> LabeledBox:
     status = value_of(entry, "status", str, place)
     if status not in _STATUSES:
         raise DataError(f"{place}: status {status!r} is none of {', '.join(_STATUSES)}; run bana label again")
@@ -167,4 +167,4 @@ def _labelled_box(entry: Any, record: ImageRecord, place: str) -> LabelledBox:
         raise DataError(f"{place}: 'segmentation' is no RLE; run bana label again")
     predicted = None if entry.get("predicted_class") is None else value_of(entry, "predicted_class", int, place)
     confidence, filling_rate = (float(value_of(entry, name, float, place)) for name in ("confidence", "filling_rate"))
-    return LabelledBox(value_of(entry, "class_id", int, place), status, confidence, filling_rate, predicted, mask)
+    return LabeledBox(value_of(entry, "class_id", int, place), status, confidence, filling_rate, predicted, mask)

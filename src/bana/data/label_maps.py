@@ -1,4 +1,4 @@
-"""Label maps as indexed PNGs: one number a pixel, shown in VOC's colours."""
+"""Label maps as indexed PNGs: one number a pixel, shown in VOC's colors."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from bana.data.files import write_bytes
 from bana.data.images import opened_image
 from bana.errors import DataError
+from bana.io.files import write_bytes
 
 LabelMap = npt.NDArray[np.uint8 | np.uint16]
 
 
 def voc_palette() -> npt.NDArray[np.uint8]:
-    """VOC's colours of 256 labels, uint8 (256, 3): a label's bits, least first, fill the channels from the top."""
+    """VOC's colors of 256 labels, uint8 (256, 3): a label's bits, least first, fill the channels from the top."""
     labels = np.arange(256)
     palette = np.zeros((256, 3), dtype=np.uint8)
     for level in range(8):
@@ -69,7 +69,7 @@ def read_label_map(path: Path, width: int, height: int) -> LabelMap:
         uint8 or uint16 (height, width).
 
     Raises:
-        DataError: If the file is missing, damaged, of another size, or has colours instead of labels.
+        DataError: If the file is missing, damaged, of another size, or has colors instead of labels.
     """
     with opened_image(path) as image:
         if image.size != (width, height):
@@ -77,7 +77,7 @@ def read_label_map(path: Path, width: int, height: int) -> LabelMap:
                 f"{path}: map is {image.size[0]}x{image.size[1]}, but the image is {width}x{height}; make it anew"
             )
         if image.mode not in {"P", "L", "I;16", "I"}:
-            raise DataError(f"{path}: has colours (mode {image.mode}), not labels; save it as an indexed PNG")
+            raise DataError(f"{path}: has colors (mode {image.mode}), not labels; save it as an indexed PNG")
         labels = np.array(image)
     if labels.dtype == np.uint8:
         return labels

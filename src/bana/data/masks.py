@@ -13,16 +13,16 @@ from bana.data.label_maps import LabelMap, read_label_map
 from bana.data.objects import ROUNDING
 from bana.data.outlines import Ring, joined, trace
 from bana.data.paths import Links
-from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, front_last, pixel_slices
+from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, paint_order, pixel_slices
 from bana.data.segmentations import PackedPolygons, Segmentation
-from bana.data.strict_json import is_number
 from bana.errors import DataError
+from bana.io.strict_json import is_number
 
 _FLOAT = 8
 """Bytes of a packed coordinate."""
 
-_LONGEST_OUTLINE = 10_000_000
-"""Pixels around a polygon: the rasteriser keeps five points of each, so that some zigzags would take gigabytes."""
+_MAX_OUTLINE = 10_000_000
+"""Pixels around a polygon: the rasterizer keeps five points of each, so that some zigzags would take gigabytes."""
 
 _RLE_DIGITS = 7
 """The most base-32 digits of a run length, or difference of two, of 32 bits."""
@@ -92,7 +92,7 @@ def are_sound(polygons: Iterable[PackedPolygons], width: int, height: int) -> bo
     numbers = np.frombuffer(b"".join(rings))
     if not len(numbers):
         return True
-    if max(map(len, rings)) // (2 * _FLOAT) * max(width, height) > _LONGEST_OUTLINE:  # it may be: each is looked at
+    if max(map(len, rings)) // (2 * _FLOAT) * max(width, height) > _MAX_OUTLINE:  # it may be: each is looked at
         return False
     xs, ys = numbers[::2], numbers[1::2]
     return bool(numbers.min() >= 0 and xs.max() <= width and ys.max() <= height)  # False for NaN
@@ -234,7 +234,7 @@ def _painted(
             painted[pixel_slices(box)] = void
         elif crowd:
             painted[mask] = void
-    for index in front_last(record.boxes):
+    for index in paint_order(record.boxes):
         mask = masks[index]
         if mask is not None and not record.crowd[index]:
             painted[mask] = values[index]
@@ -254,11 +254,11 @@ def _checked_polygon(polygon: Any, width: int, height: int, place: str) -> list[
         )
     points = np.array(polygon, dtype=np.float64).reshape(-1, 2)
     side = np.array([width, height])
-    # Far outside, a polygon would make the rasteriser walk an edge of that length pixel by pixel.
+    # Far outside, a polygon would make the rasterizer walk an edge of that length pixel by pixel.
     if not np.isfinite(points).all() or (points < -ROUNDING).any() or (points > side + ROUNDING).any():
         raise DataError(f"{place}: a polygon lies outside the {width}x{height} image; correct it or the image size")
-    if np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() > _LONGEST_OUTLINE:
-        raise DataError(f"{place}: a polygon is more than {_LONGEST_OUTLINE} pixels around; simplify it")
+    if np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() > _MAX_OUTLINE:
+        raise DataError(f"{place}: a polygon is more than {_MAX_OUTLINE} pixels around; simplify it")
     clipped: list[float] = np.clip(points, 0, side).ravel().tolist()
     return clipped
 
@@ -277,7 +277,7 @@ def _checked_rle(rle: dict[str, Any], width: int, height: int, place: str) -> di
         runs = _run_lengths(counts)
     else:
         raise DataError(f"{place}: RLE mask has no counts; give a string or a list of run lengths")
-    # pycocotools leaves the pixels after the last run uninitialised.
+    # pycocotools leaves the pixels after the last run uninitialized.
     if sum(runs) != height * width or min(runs) < 0:
         raise DataError(f"{place}: RLE counts do not add up to the image's {width}x{height} pixels; restore the mask")
     return compressed_rle({"size": [height, width], "counts": counts if isinstance(counts, str) else runs})

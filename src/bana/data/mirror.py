@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 
 from PIL import UnidentifiedImageError
 
-from bana.data.faults import FaultLog, OnError
 from bana.data.images import SUFFIXES
 from bana.data.paths import inside
 from bana.data.reading import format_of, read_dataset, read_with, usable
 from bana.data.records import BoxDataset, ImageRecord
-from bana.data.remote import AnyPath, RemotePath
 from bana.errors import DataError
+from bana.io.faults import FaultLog, OnError
+from bana.io.remote import AnyPath, RemotePath
 
 Images = Callable[[ImageRecord], AbstractContextManager[ImageRecord]]
 """Gives, for the length of a block, a record whose image is a file of this machine: ``nullcontext`` where all are."""

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from bana.data.images import LONGEST_SIDE
+from bana.data.images import MAX_SIDE
 from bana.data.records import ImageRecord
 from bana.data.segmentations import PackedPolygons, Segmentation
-from bana.data.strict_json import is_text
 from bana.errors import DataError
+from bana.io.strict_json import is_text
 
 Box = tuple[float, float, float, float]
 
@@ -82,7 +82,7 @@ def stated_size(width: float, height: float, place: str) -> tuple[int, int]:
         DataError: If a side is not positive, or there are more pixels than open_image accepts.
     """
     most = Image.MAX_IMAGE_PIXELS or math.inf
-    if not (width >= 1 and height >= 1 and max(width, height) <= LONGEST_SIDE and width * height <= most):
+    if not (width >= 1 and height >= 1 and max(width, height) <= MAX_SIDE and width * height <= most):
         raise DataError(f"{place}: size {width:g}x{height:g} is not one that an image can have; correct it")
     return int(width), int(height)
 

@@ -20,7 +20,7 @@ class Outlines:
     Attributes:
         parts: The outer ring of each part, clockwise as one sees the image. Pixels that touch only at a corner are
             different parts.
-        holes: The rings around the holes, anticlockwise.
+        holes: The rings around the holes, counterclockwise.
     """
 
     parts: tuple[Ring, ...]
@@ -48,7 +48,7 @@ def trace(mask: BoolArray) -> Outlines:
 
 
 def signed_area(ring: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> float:
-    """The area inside a ring, in pixels; negative where it runs anticlockwise as one sees the image."""
+    """The area inside a ring, in pixels; negative where it runs counterclockwise as one sees the image."""
     x, y = ring[:, 0], ring[:, 1]
     return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2.0
 

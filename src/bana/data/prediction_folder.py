@@ -7,8 +7,8 @@ from pathlib import Path
 from bana.data.label_maps import LabelMap
 from bana.data.masks import read_class_map
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
-from bana.data.strict_json import read_json_object, value_of
 from bana.errors import DataError
+from bana.io.strict_json import read_json_object, value_of
 
 MANIFEST = "predictions.json"
 """The file that names the classes."""

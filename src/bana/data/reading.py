@@ -6,11 +6,11 @@ from os import PathLike
 from pathlib import Path
 from types import ModuleType
 
-from bana.data.faults import FaultLog, OnError
 from bana.data.formats import coco, labelme, voc, yolo
 from bana.data.paths import shown
 from bana.data.records import BoxDataset
 from bana.errors import DataError, SettingsError
+from bana.io.faults import FaultLog, OnError
 
 FORMATS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo, "labelme": labelme}
 """The formats by name, each a module with ``detect``, ``splits`` and ``read``."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bana.data.segmentations import PackedSegmentations, Segmentation
 from bana.errors import DataError
 
-LEAST_BACKGROUND = 1 / 8
+MIN_BACKGROUND = 1 / 8
 """Images with a smaller share of background give a classifier nothing to compare with (paper 3.1)."""
 
 FloatArray = npt.NDArray[np.float32]
@@ -72,8 +72,8 @@ class ImageRecord:
 
     @property
     def background_share(self) -> float:
-        """Share of the image's pixels (0..1) whose centre lies outside every box."""
-        return float(1.0 - covered(self.boxes, self.height, self.width).mean())
+        """Share of the image's pixels (0..1) whose center lies outside every box."""
+        return float(1.0 - boxes_to_mask(self.boxes, self.height, self.width).mean())
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class BoxDataset(Sequence[ImageRecord]):
         )
 
     def fingerprint(self) -> str:
-        """A hex digest of what training and labelling depend on: ids, sizes, boxes, classes and flags, in order."""
+        """A hex digest of what training and labeling depend on: ids, sizes, boxes, classes and flags, in order."""
         digest = hashlib.sha256("\0".join(self.classes).encode())
         for record in self.records:
             digest.update(f"\n{record.image_id}\0{record.width}x{record.height}\0".encode())
@@ -173,7 +173,7 @@ class BoxDataset(Sequence[ImageRecord]):
         return digest.hexdigest()
 
 
-def covered(boxes: npt.ArrayLike, height: int, width: int) -> BoolArray:
+def boxes_to_mask(boxes: npt.ArrayLike, height: int, width: int) -> BoolArray:
     """Which pixels lie inside at least one box.
 
     Args:
@@ -182,7 +182,7 @@ def covered(boxes: npt.ArrayLike, height: int, width: int) -> BoolArray:
         width: Pixels.
 
     Returns:
-        bool (height, width): True where the pixel's centre is inside a box.
+        bool (height, width): True where the pixel's center is inside a box.
     """
     inside = np.zeros((height, width), dtype=bool)
     for rows, columns in (pixel_slices(box) for box in np.asarray(boxes, dtype=np.float64).reshape(-1, 4)):
@@ -190,7 +190,7 @@ def covered(boxes: npt.ArrayLike, height: int, width: int) -> BoolArray:
     return inside
 
 
-def front_last(boxes: npt.ArrayLike) -> list[int]:
+def paint_order(boxes: npt.ArrayLike) -> list[int]:
     """Boxes (K, 4) in painting order: larger ones first; of two equal ones the first of the list in front."""
     x0, y0, x1, y1 = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).T
     order: list[int] = np.argsort((x1 - x0) * (y1 - y0), kind="stable")[::-1].tolist()
@@ -213,7 +213,7 @@ def overlapping_groups(boxes: FloatArray, class_ids: npt.NDArray[np.int64]) -> l
 
 
 def pixel_slices(box: npt.ArrayLike) -> tuple[slice, slice]:
-    """The pixels of a box: those whose centre lies in it, and at least one in each direction.
+    """The pixels of a box: those whose center lies in it, and at least one in each direction.
 
     Args:
         box: (4,) xyxy in pixel-edge coordinates, not negative.
@@ -227,7 +227,7 @@ def pixel_slices(box: npt.ArrayLike) -> tuple[slice, slice]:
 
 def _pixels_between(low: float, high: float) -> slice:
     first, last = int(np.ceil(low - 0.5)), int(np.ceil(high - 0.5))
-    if last <= first:  # no centre lies between: the pixel that holds the middle, which is inside the image
+    if last <= first:  # no center lies between: the pixel that holds the middle, which is inside the image
         first = int(np.floor((low + high) / 2))
         last = first + 1
     return slice(first, last)

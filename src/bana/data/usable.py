@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bana.data.faults import FaultLog, OnError
 from bana.data.images import open_record_image
 from bana.data.records import BoxDataset, ImageRecord, Rejected
+from bana.io.faults import FaultLog, OnError
 
 
 def usable_records(

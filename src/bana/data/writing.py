@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from bana.data.alone import alone_in
-from bana.data.files import atomic_file
 from bana.data.images import check_size, image_size, is_upright, open_image
 from bana.data.masks import decode_mask, mask_iou
 from bana.data.records import BoolArray, ImageRecord
 from bana.errors import OutputError, SettingsError
+from bana.io.files import atomic_file
+from bana.io.locking import lock_folder
 
 ImageMode = Literal["copy", "link", "none"]
 """``copy`` the image files, hard-``link`` them where their bytes can stay as they are, or leave them where they are."""
@@ -132,7 +132,7 @@ def whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
         return
     out = out.absolute()
     staging = out if out.is_mount() else out.with_name(f".{out.name}.part")
-    with alone_in(staging):
+    with lock_folder(staging):
         try:
             with _as_output_error(out):
                 staging.mkdir(parents=True, exist_ok=True)

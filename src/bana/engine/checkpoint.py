@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, optim
 
-from bana.data.files import write_bytes
-from bana.errors import LabelerError
+from bana.errors import CheckpointError
+from bana.io.files import write_bytes
 
 _KEY = "bana"
 
@@ -28,14 +28,14 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what save_tensors wrote.
 
     Raises:
-        LabelerError: If the file is missing, damaged, or not one of bana's.
+        CheckpointError: If the file is missing, damaged, or not one of bana's.
     """
     with _opened(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, _metadata(file)  # noqa: SIM118 (no mapping)
 
 
 def load_metadata(path: Path) -> dict[str, Any]:
-    """The metadata alone of what save_tensors wrote. Raises LabelerError as load_tensors does."""
+    """The metadata alone of what save_tensors wrote. Raises CheckpointError as load_tensors does."""
     with _opened(path) as file:
         return _metadata(file)
 
@@ -43,12 +43,12 @@ def load_metadata(path: Path) -> dict[str, Any]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
-        raise LabelerError(f"{path}: no such file; check the path")
+        raise CheckpointError(f"{path}: no such file; check the path")
     try:
         with safe_open(path, framework="pt") as file:
             yield file
     except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
-        raise LabelerError(
+        raise CheckpointError(
             f"{path}: not a file that bana saved, or a damaged one; train again or choose another"
         ) from error
 
@@ -61,7 +61,7 @@ def _metadata(file: Any) -> dict[str, Any]:
 
 
 def optimizer_tensors(optimizer: optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as named tensors: ``<parameter number>.<what>``."""
+    """The optimizer's state as named tensors: ``<parameter number>.<what>``."""
     state = optimizer.state_dict()["state"]
     return {
         f"{number}.{what}": value
@@ -75,7 +75,7 @@ def restore_optimizer(optimizer: optim.Optimizer, tensors: dict[str, Tensor], so
     """Put back what optimizer_tensors gave.
 
     Raises:
-        LabelerError: If a name or shape is not one that the optimiser can have, naming ``source``.
+        CheckpointError: If a name or shape is not one that the optimizer can have, naming ``source``.
     """
     groups = optimizer.state_dict()["param_groups"]
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -84,11 +84,11 @@ def restore_optimizer(optimizer: optim.Optimizer, tensors: dict[str, Tensor], so
         number, _, what = name.partition(".")
         known = number.isdecimal() and number.isascii() and len(number) < 9 and int(number) < len(parameters)
         if not known or value.shape not in (parameters[int(number)].shape, ()):
-            raise LabelerError(
-                f"{source}: the optimiser has no {name!r:.80} of this shape; begin anew in another --out"
+            raise CheckpointError(
+                f"{source}: the optimizer has no {name!r:.80} of this shape; begin anew in another --out"
             )
         state.setdefault(int(number), {})[what] = value
     try:
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (KeyError, ValueError) as error:
-        raise LabelerError(f"{source}: the optimiser lacks {error}; begin anew in another --out") from error
+        raise CheckpointError(f"{source}: the optimizer lacks {error}; begin anew in another --out") from error

@@ -21,26 +21,26 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from bana.engine.checkpoint import load_metadata, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
-from bana.engine.plan import Loop, Part
-from bana.engine.processes import Machine
+from bana.engine.distributed import RuntimeConfig
+from bana.engine.plan import LoopConfig, Part
 from bana.engine.progress import JsonLog, Log, StepProgress, TensorBoardLog
-from bana.errors import LabelerError
+from bana.errors import CheckpointError
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 
-_LEARNT = "learnt"
+_LEARNED = "learned"
 """Among the metrics of a step, the loss whose gradients were taken."""
 
 
 class Model(Protocol):
     """A network that knows which tensors are its own; what its settings rebuild is not saved."""
 
-    def own_state(self) -> dict[str, Tensor]:
+    def trained_state(self) -> dict[str, Tensor]:
         """The tensors to save."""
 
-    def load_own_state(self, state: dict[str, Tensor], source: str) -> None:
-        """Put them back. Raises LabelerError if they are of another model."""
+    def load_trained_state(self, state: dict[str, Tensor], source: str) -> None:
+        """Put them back. Raises CheckpointError if they are of another model."""
 
     def train(self, mode: bool = True) -> Any:
         """Switch between training and inference."""
@@ -86,7 +86,7 @@ def train(
     samples: Dataset[Any],
     count: int,
     collate: Callable[[list[Any]], Any],
-    loop: Loop,
+    loop: LoopConfig,
     out: Path,
     identity: dict[str, Any],
     console: Console,
@@ -96,7 +96,7 @@ def train(
     """Train a stage's model in place, from its checkpoint in ``out`` if there is one.
 
     Args:
-        stage: Model, optimiser, loss and schedule. The model is on the loop's device.
+        stage: Model, optimizer, loss and schedule. The model is on the loop's device.
         samples: Answers ``samples[(epoch, index)]`` for index in 0..count-1.
         count: Samples in an epoch.
         collate: Makes a batch, a tensor or a dataclass of tensors, of a list of samples.
@@ -108,24 +108,24 @@ def train(
         keep_best: Called after an epoch whose score is better than all before, to keep the model as it is then.
 
     Raises:
-        LabelerError: If the checkpoint belongs to another run, or the loss becomes infinite or NaN.
+        CheckpointError: If the checkpoint belongs to another run, or the loss becomes infinite or NaN.
         OutputError: If ``out`` cannot be written.
     """
-    processes, machine = loop.processes, loop.machine
+    processes, runtime = loop.processes, loop.runtime
     scaler = torch.amp.GradScaler(processes.device.partition(":")[0], enabled=loop.precision == "float16")
     first_step, best = _restore(stage, scaler, out / CHECKPOINT, identity)
     total, an_epoch = loop.steps(count), loop.steps_an_epoch(count)
     base_rates = [group["lr"] for group in stage.optimizer.param_groups]
-    logs = _logs(out, first_step, machine) if processes.first else []
+    logs = _logs(out, first_step, runtime) if processes.first else []
     progress = StepProgress("training", total, processes.console(console))
     batches = DataLoader(
         samples,
         batch_sampler=(part.keys for parts in loop.steps_from(first_step, count) for part in parts),
         collate_fn=collate,
-        num_workers=machine.workers,
-        multiprocessing_context="spawn" if machine.workers else None,
+        num_workers=runtime.workers,
+        multiprocessing_context="spawn" if runtime.workers else None,
     )
-    shares = processes.together(_Shares(stage))
+    shares = processes.wrap(_Shares(stage))
 
     def finish_epoch(epoch: int, step: int) -> None:
         nonlocal best
@@ -152,8 +152,8 @@ def train(
             torch.manual_seed(loop.seed_of_step(step))
             stage.optimizer.zero_grad(set_to_none=True)
             metrics = processes.totals(_backward(shares, parts, coming, scaler, loop))
-            if not math.isfinite(loss := metrics.pop(_LEARNT)):
-                raise LabelerError(f"{out}: the loss is {loss} at step {step}; lower the learning rate")
+            if not math.isfinite(loss := metrics.pop(_LEARNED)):
+                raise CheckpointError(f"{out}: the loss is {loss} at step {step}; lower the learning rate")
             scaler.step(stage.optimizer)
             scaler.update()
             speed = progress.update(step, loop.batch_size, metrics)
@@ -161,7 +161,7 @@ def train(
             if (step + 1) % an_epoch == 0:
                 finish_epoch((step + 1) // an_epoch, step)
                 stage.model.train()
-            if processes.first and (time.monotonic() - saved >= machine.checkpoint_seconds or step + 1 == total):
+            if processes.first and (time.monotonic() - saved >= runtime.checkpoint_seconds or step + 1 == total):
                 _save(stage, scaler, out / CHECKPOINT, {"steps": step + 1, "identity": identity, "best": best})
                 saved = time.monotonic()
     finally:
@@ -185,9 +185,9 @@ class _Shares(nn.Module):
 
 
 def _backward(
-    shares: nn.Module, parts: list[Part], batches: Iterator[Any], scaler: torch.amp.GradScaler, loop: Loop
+    shares: nn.Module, parts: list[Part], batches: Iterator[Any], scaler: torch.amp.GradScaler, loop: LoopConfig
 ) -> dict[str, float]:
-    """The gradients of a step, part by part; returns this process's share of its metrics, and of what is learnt."""
+    """The gradients of a step, part by part; returns this process's share of its metrics, and of what is learned."""
     weighted: dict[str, float] = {}
     weights: dict[str, float] = {}
     for number, part in enumerate(parts, 1):
@@ -196,25 +196,25 @@ def _backward(
                 loss, metrics = shares(_moved(next(batches), loop.processes.device))
             # Of gradients the mean over processes is taken, but a loss is the sum of its shares.
             scaler.scale(loss * part.weight * loop.processes.count).backward()
-        for name, value in {**metrics, _LEARNT: loss.item()}.items():
+        for name, value in {**metrics, _LEARNED: loss.item()}.items():
             weighted[name] = weighted.get(name, 0.0) + part.weight * value
             weights[name] = weights.get(name, 0.0) + part.weight
     return {name: value / weights[name] for name, value in weighted.items()}
 
 
 def _local_until(last: bool, shares: nn.Module) -> AbstractContextManager[None]:
-    """Processes exchange gradients after the last part of a step alone."""
+    """DistContext exchange gradients after the last part of a step alone."""
     return nullcontext() if last or not isinstance(shares, DistributedDataParallel) else shares.no_sync()
 
 
-def _logs(out: Path, first_step: int, machine: Machine) -> list[Log]:
+def _logs(out: Path, first_step: int, runtime: RuntimeConfig) -> list[Log]:
     logs: list[Log] = [JsonLog(out / LOG, first_step)]
-    if machine.tensorboard:
+    if runtime.tensorboard:
         logs.append(TensorBoardLog(out / "tensorboard", first_step))
     return logs
 
 
-def _autocast(loop: Loop) -> torch.autocast:
+def _autocast(loop: LoopConfig) -> torch.autocast:
     dtype = torch.float16 if loop.precision == "float16" else torch.bfloat16
     return torch.autocast(loop.processes.device.partition(":")[0], dtype, enabled=loop.precision != "float32")
 
@@ -239,14 +239,14 @@ def check_same_run(checkpoint: Path, identity: dict[str, Any]) -> None:
     """Refuse a checkpoint of another run, if there is one.
 
     Raises:
-        LabelerError: If the file is damaged, or its identity is another; says what differs.
+        CheckpointError: If the file is damaged, or its identity is another; says what differs.
     """
     if not checkpoint.exists():
         return
     before = load_metadata(checkpoint).get("identity")
     changed = sorted(_differences(before if isinstance(before, dict) else {}, identity))
     if changed:
-        raise LabelerError(
+        raise CheckpointError(
             f"{checkpoint}: of a run with other {', '.join(changed)}; resume with the same, or choose another --out"
         )
 
@@ -262,7 +262,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 
 
 def _save(stage: Stage, scaler: torch.amp.GradScaler, path: Path, metadata: dict[str, Any]) -> None:
-    tensors = {f"model.{name}": value for name, value in stage.model.own_state().items()}
+    tensors = {f"model.{name}": value for name, value in stage.model.trained_state().items()}
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(stage.optimizer).items()}
     save_tensors(path, tensors, metadata | {"scaler": scaler.state_dict()})
 
@@ -275,12 +275,12 @@ def _restore(
         return 0, None
     check_same_run(path, identity)
     tensors, metadata = load_tensors(path)
-    stage.model.load_own_state(_part(tensors, "model."), str(path))
+    stage.model.load_trained_state(_part(tensors, "model."), str(path))
     restore_optimizer(stage.optimizer, _part(tensors, "optimizer."), path)
     steps, best, scale = metadata.get("steps"), metadata.get("best"), metadata.get("scaler") or {}
     sound = isinstance(scale, dict) and scale.keys() >= scaler.state_dict().keys()
     if type(steps) is not int or steps < 0 or not sound or not all(map(_is_plain, (best, *scale.values()))):
-        raise LabelerError(f"{path}: does not say how far its run came; begin anew in another --out")
+        raise CheckpointError(f"{path}: does not say how far its run came; begin anew in another --out")
     scaler.load_state_dict(scale)
     return steps, best
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bana.engine.processes import ALONE, LAPTOP, Machine, Processes
+from bana.engine.distributed import DEFAULT_RUNTIME, SINGLE_PROCESS, DistContext, RuntimeConfig
 from bana.engine.seeds import seed_of, shuffled
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Loop:
+class LoopConfig:
     """How a run steps through its data.
 
     Attributes:
@@ -38,7 +38,7 @@ class Loop:
         batch_size: Samples a step; the last step of an epoch takes what is left.
         seed: Of everything random.
         precision: Of what a step computes; ``float16`` scales the loss, as its gradients need.
-        machine: On what it computes.
+        runtime: On what it computes.
         processes: Those that train together.
     """
 
@@ -46,8 +46,8 @@ class Loop:
     batch_size: int
     seed: int
     precision: Precision = "float32"
-    machine: Machine = LAPTOP
-    processes: Processes = ALONE
+    runtime: RuntimeConfig = DEFAULT_RUNTIME
+    processes: DistContext = SINGLE_PROCESS
 
     def batches(self, samples: int, first_step: int) -> Iterator[list[SampleKey]]:
         """The keys of every batch from ``first_step`` on, of all processes together."""
@@ -68,7 +68,7 @@ class Loop:
 
         Where there are fewer samples than processes, some samples are taken more than once.
         """
-        count = min(self.machine.accumulate, max(1, len(batch) // self.processes.count))
+        count = min(self.runtime.accumulate, max(1, len(batch) // self.processes.count))
         parts = [batch[number::count] for number in range(count)]
         filled = [(part * self.processes.count)[: max(len(part), self.processes.count)] for part in parts]
         return [

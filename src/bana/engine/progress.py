@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from bana.data.files import write_text
 from bana.errors import OutputError
 from bana.extras import needed
+from bana.io.files import write_text
 
 _LINE_SECONDS = 15.0
 

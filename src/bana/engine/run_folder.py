@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from bana._version import __version__
-from bana.data.files import write_json, write_text
 from bana.data.records import Rejected
-from bana.data.strict_json import json_lines
+from bana.engine.distributed import DistContext, RuntimeConfig, joined
 from bana.engine.loop import CHECKPOINT, check_same_run
 from bana.engine.memory import keep_freed_memory
-from bana.engine.processes import Machine, Processes, joined
 from bana.errors import DataError, OutputError
+from bana.io.files import write_json, write_text
+from bana.io.strict_json import json_lines
 
 REJECTED = "rejected.jsonl"
 """The file that names the images left out, one JSON object a line."""
@@ -29,19 +29,19 @@ SETTINGS = "settings.json"
 
 
 @contextmanager
-def run_in(out: Path, machine: Machine, resume: bool) -> Iterator[Processes]:
+def run_in(out: Path, runtime: RuntimeConfig, resume: bool) -> Iterator[DistContext]:
     """Have a folder for a run, together with the other processes that train if there are any.
 
     Args:
         out: The folder.
-        machine: On what the run computes.
+        runtime: On what the run computes.
         resume: Whether a run that is there goes on, as it does after a restart.
 
     Raises:
         OutputError: If the folder holds a run that shall not go on, or another run writes to it.
         SettingsError: If the processes cannot find each other.
     """
-    with joined(out, machine.device) as processes:
+    with joined(out, runtime.device) as processes:
         if not (resume or processes.restarted) and (out / CHECKPOINT).exists():
             raise OutputError(f"{out}: holds a run already; go on with --resume, or choose another --out")
         yield processes
@@ -53,7 +53,7 @@ def open_run(
     images: int,
     rejected: Sequence[Rejected],
     missing: str,
-    processes: Processes,
+    processes: DistContext,
     **facts: Any,
 ) -> None:
     """Begin a run in its folder, or go on with the one that was cut.
@@ -69,7 +69,7 @@ def open_run(
 
     Raises:
         DataError: If no image is left.
-        LabelerError: If the folder's checkpoint is of another run.
+        CheckpointError: If the folder's checkpoint is of another run.
         OutputError: If the folder cannot be written.
     """
     check_same_run(out / CHECKPOINT, identity)

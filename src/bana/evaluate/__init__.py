@@ -3,8 +3,8 @@
 from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.confusion import (
     ConfusionMatrix,
-    foreground_iou,
-    foreground_miou,
+    binary_iou,
+    binary_miou,
     iou_per_class,
     mean_iou,
     mean_iou_of_all,
@@ -13,25 +13,25 @@ from bana.evaluate.detection_scores import DetectionScores, MaskArScores, evalua
 from bana.evaluate.folder import evaluate_labels
 from bana.evaluate.instances import MaskAP, MaskApScores, ScoredMask, TrueMask
 from bana.evaluate.predictions import PredictionScores, evaluate_predictions
-from bana.evaluate.scores import LabellingScores, LabelScores
+from bana.evaluate.scores import LabelingScores, LabelScores
 
 __all__ = [
     "BoundaryIoU",
     "ConfusionMatrix",
     "DetectionScores",
     "LabelScores",
-    "LabellingScores",
+    "LabelingScores",
     "MaskAP",
     "MaskApScores",
     "MaskArScores",
     "PredictionScores",
     "ScoredMask",
     "TrueMask",
+    "binary_iou",
+    "binary_miou",
     "evaluate_detections",
     "evaluate_labels",
     "evaluate_predictions",
-    "foreground_iou",
-    "foreground_miou",
     "iou_per_class",
     "mean_iou",
     "mean_iou_of_all",

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from bana.data.label_maps import LabelMap
-from bana.data.records import ClassTable, ImageRecord, front_last, pixel_slices
+from bana.data.records import ClassTable, ImageRecord, paint_order, pixel_slices
 
 
 def box_labels(record: ImageRecord, class_table: ClassTable) -> LabelMap:
-    """The labels that boxes alone give, the baseline of every labelling: each box filled with its class.
+    """The labels that boxes alone give, the baseline of every labeling: each box filled with its class.
 
     Smaller boxes are in front of larger ones. Crowd boxes get the ignore label and are behind all others.
 
@@ -22,7 +22,7 @@ def box_labels(record: ImageRecord, class_table: ClassTable) -> LabelMap:
     labels = np.zeros((record.height, record.width), dtype=class_table.label_dtype)
     for box in record.boxes[record.crowd]:
         labels[pixel_slices(box)] = class_table.ignore_index
-    for index in front_last(record.boxes):
+    for index in paint_order(record.boxes):
         if not record.crowd[index]:
             labels[pixel_slices(record.boxes[index])] = record.class_ids[index]
     return labels

@@ -1,4 +1,4 @@
-"""Whether confidence can be taken at its word: of pixels labelled with confidence p, a share of p should be right."""
+"""Whether confidence can be taken at its word: of pixels labeled with confidence p, a share of p should be right."""
 
 from __future__ import annotations
 

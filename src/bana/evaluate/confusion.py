@@ -21,7 +21,7 @@ class ConfusionMatrix:
     """Pixel counts of true class (rows) against predicted class (columns), summed over images.
 
     Pixels whose *truth* is the ignore label count for nothing. Valid pixels whose *prediction* is the ignore label are
-    left out of the matrix and counted in ``left_out_counts``. Matrices of parts of a data set add up: ``a + b``.
+    left out of the matrix and counted in ``ignored_counts``. Matrices of parts of a data set add up: ``a + b``.
 
     Args:
         num_classes: C, background included; class ids are 0..C-1.
@@ -29,7 +29,7 @@ class ConfusionMatrix:
 
     Attributes:
         counts: int64 (C, C); ``counts[t, p]`` pixels of true class t were predicted as p.
-        left_out_counts: int64 (C,); pixels of each true class with no predicted one.
+        ignored_counts: int64 (C,); pixels of each true class with no predicted one.
 
     Raises:
         SettingsError: If ``num_classes`` is below 1 or ``ignore_index`` is a class.
@@ -45,7 +45,7 @@ class ConfusionMatrix:
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         self.counts: IntArray = np.zeros((num_classes, num_classes), dtype=np.int64)
-        self.left_out_counts: IntArray = np.zeros(num_classes, dtype=np.int64)
+        self.ignored_counts: IntArray = np.zeros(num_classes, dtype=np.int64)
 
     def update(self, prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
         """Add the pixels of one image, or of a stack of images.
@@ -66,7 +66,7 @@ class ConfusionMatrix:
         kept = valid & (prediction != self.ignore_index)
         cell = truth[kept].astype(np.int64) * self.num_classes + prediction[kept].astype(np.int64)
         self.counts += np.bincount(cell, minlength=self.num_classes**2).reshape(self.counts.shape)
-        self.left_out_counts += np.bincount(truth[valid & ~kept].astype(np.int64), minlength=self.num_classes)
+        self.ignored_counts += np.bincount(truth[valid & ~kept].astype(np.int64), minlength=self.num_classes)
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
         if not isinstance(other, ConfusionMatrix):
@@ -78,19 +78,19 @@ class ConfusionMatrix:
             )
         total = ConfusionMatrix(self.num_classes, self.ignore_index)
         total.counts = self.counts + other.counts
-        total.left_out_counts = self.left_out_counts + other.left_out_counts
+        total.ignored_counts = self.ignored_counts + other.ignored_counts
         return total
 
     @property
-    def left_out_pixels(self) -> int:
+    def ignored_pixels(self) -> int:
         """Pixels with a true class and no predicted one."""
-        return int(self.left_out_counts.sum())
+        return int(self.ignored_counts.sum())
 
     @property
     def left_out(self) -> float:
         """Share of the pixels with a true class that have no predicted one, 0..100; NaN where there is no pixel."""
-        valid = self.left_out_pixels + int(self.counts.sum())
-        return 100.0 * self.left_out_pixels / valid if valid else float("nan")
+        valid = self.ignored_pixels + int(self.counts.sum())
+        return 100.0 * self.ignored_pixels / valid if valid else float("nan")
 
     @property
     def absent(self) -> tuple[int, ...]:
@@ -144,13 +144,13 @@ def mean_iou(confusion: ConfusionMatrix | IntArray) -> float:
 def mean_iou_of_all(confusion: ConfusionMatrix) -> float:
     """mIoU, 0..100, where a pixel that the prediction leaves open counts as wrong: it is in its true class's union.
 
-    So labellings that leave out more or less can be compared; for one that leaves out nothing it is ``mean_iou``.
+    So labelings that leave out more or less can be compared; for one that leaves out nothing it is ``mean_iou``.
     """
-    union = _union(confusion.counts) + confusion.left_out_counts
+    union = _union(confusion.counts) + confusion.ignored_counts
     return mean_of_present(percent(np.diagonal(confusion.counts), union))
 
 
-def foreground_iou(confusion: ConfusionMatrix | IntArray) -> float:
+def binary_iou(confusion: ConfusionMatrix | IntArray) -> float:
     """IoU of "any object" against background, 0..100, whatever the class; NaN if neither truth nor prediction has any.
 
     Args:
@@ -162,7 +162,7 @@ def foreground_iou(confusion: ConfusionMatrix | IntArray) -> float:
     return float(iou_per_class(_any_object(confusion))[1])
 
 
-def foreground_miou(confusion: ConfusionMatrix | IntArray) -> float:
+def binary_miou(confusion: ConfusionMatrix | IntArray) -> float:
     """Class-agnostic mIoU, 0..100: the mean IoU of background and "any object", each left out where it is absent.
 
     Args:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, cast
 from bana.data.formats.coco import parse_bbox
 from bana.data.masks import checked_segmentation
 from bana.data.records import BoxDataset, ImageRecord
-from bana.data.strict_json import is_number, json_list_entries, value_of
 from bana.errors import DataError
 from bana.evaluate.instances import Rle, ScoredMask
+from bana.io.strict_json import is_number, json_list_entries, value_of
 
 COCO = "coco"
 """The format of data sets whose numbers of images and categories the results give."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
 
-from bana.data.label_folder import LABELLINGS, LabelFolder, LabelledBox
+from bana.data.label_folder import LABELINGS, LabeledBox, LabelFolder
 from bana.data.label_maps import LabelMap
 from bana.data.masks import decode_mask, encode_mask, required_truth
 from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
@@ -15,14 +15,14 @@ from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.boxes import BoxAccuracy, box_labels
 from bana.evaluate.confusion import (
     ConfusionMatrix,
-    foreground_iou,
-    foreground_miou,
+    binary_iou,
+    binary_miou,
     iou_per_class,
     mean_iou,
     mean_iou_of_all,
 )
 from bana.evaluate.instances import MaskAP, Rle, ScoredMask
-from bana.evaluate.scores import LabellingScores, LabelScores
+from bana.evaluate.scores import LabelingScores, LabelScores
 from bana.evaluate.true_masks import TrueMasks
 
 Progress = Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]
@@ -47,23 +47,23 @@ def evaluate_labels(
     labels.check_classes(dataset)
     _check_complete(labels, dataset)
     table = dataset.class_table
-    labellings = {
-        name: LabellingEvaluation(table, boundary=boundary and name != "agreed") for name in ("box", *LABELLINGS)
+    labelings = {
+        name: LabelingEvaluation(table, boundary=boundary and name != "agreed") for name in ("box", *LABELINGS)
     }
     instances = InstanceEvaluation(table)
     accuracy = BoxAccuracy()
     for record in progress(dataset):
         truth = required_truth(record, table)
-        labellings["box"].update(box_labels(record, table), truth)
-        for name in LABELLINGS:
-            labellings[name].update(labels.label_map(name, record), truth)
+        labelings["box"].update(box_labels(record, table), truth)
+        for name in LABELINGS:
+            labelings[name].update(labels.label_map(name, record), truth)
         boxes = labels.boxes(record)
         accuracy.update((box.class_id for box in boxes), (box.predicted_class for box in boxes))
         instances.update(boxes, record)
     return LabelScores(
         classes=("background", *dataset.classes),
         images=len(dataset),
-        labellings={name: labelling.scores() for name, labelling in labellings.items()},
+        labelings={name: labeling.scores() for name, labeling in labelings.items()},
         instances=instances.ap.scores(),
         instances_derived=instances.derived,
         instances_unknown=instances.unknown,
@@ -72,8 +72,8 @@ def evaluate_labels(
     )
 
 
-class LabellingEvaluation:
-    """The running counts of one semantic labelling; ``boundary`` says whether boundary IoU is among them."""
+class LabelingEvaluation:
+    """The running counts of one semantic labeling; ``boundary`` says whether boundary IoU is among them."""
 
     def __init__(self, class_table: ClassTable, *, boundary: bool) -> None:
         num_classes, ignore_index = len(class_table) + 1, class_table.ignore_index
@@ -86,23 +86,23 @@ class LabellingEvaluation:
         if self._boundary is not None:
             self._boundary.update(labels, truth)
 
-    def scores(self) -> LabellingScores:
+    def scores(self) -> LabelingScores:
         """The scores over all images so far."""
         boundary = self._boundary
-        return LabellingScores(
+        return LabelingScores(
             miou=mean_iou(self._confusion),
             miou_of_all=mean_iou_of_all(self._confusion),
             per_class=tuple(iou_per_class(self._confusion).tolist()),
             boundary_iou=None if boundary is None else boundary.mean(),
             boundary_per_class=None if boundary is None else tuple(boundary.per_class().tolist()),
-            foreground_iou=foreground_iou(self._confusion),
-            foreground_miou=foreground_miou(self._confusion),
+            binary_iou=binary_iou(self._confusion),
+            binary_miou=binary_miou(self._confusion),
             left_out=self._confusion.left_out,
         )
 
 
 class InstanceEvaluation:
-    """Mask AP of labelled boxes over images with true masks.
+    """Mask AP of labeled boxes over images with true masks.
 
     Args:
         class_table: Of the data set.
@@ -125,7 +125,7 @@ class InstanceEvaluation:
         """Objects in images with a class mask alone whose true mask is not known."""
         return self._truth.unknown
 
-    def update(self, boxes: Iterable[LabelledBox], record: ImageRecord) -> None:
+    def update(self, boxes: Iterable[LabeledBox], record: ImageRecord) -> None:
         """Match the masks of one image's boxes with its true masks; a box's score is its confidence.
 
         A true object whose mask is not known, or has no pixel, is neither to be found nor wrong to be found in its box.

@@ -10,8 +10,8 @@ from typing import Any
 from bana.data.masks import required_truth
 from bana.data.prediction_folder import PredictionFolder
 from bana.data.records import BoxDataset
-from bana.evaluate.folder import LabellingEvaluation, Progress
-from bana.evaluate.scores import LabellingScores
+from bana.evaluate.folder import LabelingEvaluation, Progress
+from bana.evaluate.scores import LabelingScores
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PredictionScores:
 
     classes: tuple[str, ...]
     images: int
-    prediction: LabellingScores
+    prediction: LabelingScores
 
     def as_dict(self) -> dict[str, Any]:
         """The scores as JSON takes them."""
@@ -51,7 +51,7 @@ def evaluate_predictions(
     folder = PredictionFolder(Path(predictions_dir))
     folder.check(dataset)
     table = dataset.class_table
-    evaluation = LabellingEvaluation(table, boundary=boundary)
+    evaluation = LabelingEvaluation(table, boundary=boundary)
     for record in progress(dataset):
         evaluation.update(folder.label_map(record), required_truth(record, table))
     return PredictionScores(("background", *dataset.classes), len(dataset), evaluation.scores())

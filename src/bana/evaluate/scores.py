@@ -11,18 +11,18 @@ from bana.evaluate.instances import MaskApScores
 
 
 @dataclass(frozen=True)
-class LabellingScores:
-    """Scores of one semantic labelling of a data set, all 0..100.
+class LabelingScores:
+    """Scores of one semantic labeling of a data set, all 0..100.
 
     Attributes:
         miou: Mean of ``per_class`` without NaN.
-        miou_of_all: The same where pixels that the labelling leaves open count as wrong.
-        per_class: IoU of background and the L classes; NaN for those absent from truth and labelling.
+        miou_of_all: The same where pixels that the labeling leaves open count as wrong.
+        per_class: IoU of background and the L classes; NaN for those absent from truth and labeling.
         boundary_iou: Mean of ``boundary_per_class`` without NaN; None where it was not computed.
         boundary_per_class: Boundary IoU of the same classes; None where it was not computed.
-        foreground_iou: IoU of any object against background.
-        foreground_miou: Mean of ``foreground_iou`` and the IoU of background.
-        left_out: Share of the pixels with a true class that the labelling leaves open.
+        binary_iou: IoU of any object against background.
+        binary_miou: Mean of ``binary_iou`` and the IoU of background.
+        left_out: Share of the pixels with a true class that the labeling leaves open.
     """
 
     miou: float
@@ -30,8 +30,8 @@ class LabellingScores:
     per_class: tuple[float, ...]
     boundary_iou: float | None
     boundary_per_class: tuple[float, ...] | None
-    foreground_iou: float
-    foreground_miou: float
+    binary_iou: float
+    binary_miou: float
     left_out: float
 
     def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
@@ -41,8 +41,8 @@ class LabellingScores:
             "miou": json_number(self.miou),
             "miou_of_all": json_number(self.miou_of_all),
             "boundary_iou": json_number(self.boundary_iou),
-            "foreground_iou": json_number(self.foreground_iou),
-            "foreground_miou": json_number(self.foreground_miou),
+            "binary_iou": json_number(self.binary_iou),
+            "binary_miou": json_number(self.binary_miou),
             "left_out": json_number(self.left_out),
             "per_class": _named(classes, self.per_class),
             "boundary_per_class": None if boundary is None else _named(classes, boundary),
@@ -56,7 +56,7 @@ class LabelScores:
     Attributes:
         classes: ``background`` and the L class names, by class id.
         images: The number of images.
-        labellings: ``box`` (rectangles as masks), ``y_crf``, ``y_ret``, and ``agreed`` (where these two are the same).
+        labelings: ``box`` (rectangles as masks), ``y_crf``, ``y_ret``, and ``agreed`` (where these two are the same).
         instances: Mask AP.
         instances_derived: Objects whose true mask is what the class mask has in their box.
         instances_unknown: Objects that are left out of the mask AP since their box overlaps another of their class in
@@ -67,7 +67,7 @@ class LabelScores:
 
     classes: tuple[str, ...]
     images: int
-    labellings: Mapping[str, LabellingScores]
+    labelings: Mapping[str, LabelingScores]
     instances: MaskApScores
     instances_derived: int
     instances_unknown: int
@@ -76,8 +76,8 @@ class LabelScores:
 
     @property
     def absent_classes(self) -> tuple[str, ...]:
-        """Classes that occur in no true mask and no labelling: they are in no mean."""
-        scores = zip(*(each.per_class for each in self.labellings.values()), strict=True)
+        """Classes that occur in no true mask and no labeling: they are in no mean."""
+        scores = zip(*(each.per_class for each in self.labelings.values()), strict=True)
         return tuple(
             name
             for name, values in zip(self.classes, scores, strict=True)
@@ -88,7 +88,7 @@ class LabelScores:
         """The scores as JSON takes them: classes by name, None for what is not defined."""
         return {
             "images": self.images,
-            **{name: scores.as_dict(self.classes) for name, scores in self.labellings.items()},
+            **{name: scores.as_dict(self.classes) for name, scores in self.labelings.items()},
             "instances": mask_ap_as_dict(self.instances, self.classes),
             "instances_derived": self.instances_derived,
             "instances_unknown": self.instances_unknown,

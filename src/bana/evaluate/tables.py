@@ -16,8 +16,8 @@ TITLES = {"box": "Box", "y_crf": "Y_crf", "y_ret": "Y_ret", "agreed": "Y_crf & Y
 
 
 def score_tables(scores: LabelScores) -> Iterator[RenderableType]:
-    """The tables to print one after the other: labellings, classes, and lines on objects and on what is left out."""
-    yield _labellings(scores)
+    """The tables to print one after the other: labelings, classes, and lines on objects and on what is left out."""
+    yield _labelings(scores)
     yield _classes(scores)
     yield _objects(scores)
     if scores.absent_classes:
@@ -28,7 +28,7 @@ def prediction_tables(scores: PredictionScores) -> Iterator[RenderableType]:
     """The tables of a network's predictions: the scores, and IoU per class."""
     each = scores.prediction
     table = _table(f"{scores.images} images", "", "mIoU", "boundary IoU", "foreground IoU")
-    table.add_row("prediction", *map(shown, (each.miou, each.boundary_iou, each.foreground_iou)))
+    table.add_row("prediction", *map(shown, (each.miou, each.boundary_iou, each.binary_iou)))
     yield table
     classes = _table("IoU per class", "class", "IoU")
     for name, value in zip(scores.classes, each.per_class, strict=True):
@@ -60,21 +60,21 @@ def shown(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.1f}"
 
 
-def _labellings(scores: LabelScores) -> Table:
+def _labelings(scores: LabelScores) -> Table:
     table = _table(f"{scores.images} images", "labels", "mIoU", "boundary IoU", "foreground IoU", "left out %")
-    for name, each in scores.labellings.items():
-        table.add_row(TITLES[name], *map(shown, (each.miou, each.boundary_iou, each.foreground_iou, each.left_out)))
+    for name, each in scores.labelings.items():
+        table.add_row(TITLES[name], *map(shown, (each.miou, each.boundary_iou, each.binary_iou, each.left_out)))
     return table
 
 
 def _classes(scores: LabelScores) -> Table:
     average_precision = scores.instances.per_class
-    table = _table("IoU per class", "class", *(TITLES[name] for name in scores.labellings), "mask AP", "box accuracy")
+    table = _table("IoU per class", "class", *(TITLES[name] for name in scores.labelings), "mask AP", "box accuracy")
     for class_id, name in enumerate(scores.classes):
         if name not in scores.absent_classes:
             table.add_row(
                 name,
-                *(shown(each.per_class[class_id]) for each in scores.labellings.values()),
+                *(shown(each.per_class[class_id]) for each in scores.labelings.values()),
                 shown(average_precision.get(class_id)),
                 shown(scores.box_accuracy_per_class.get(class_id)),
             )

@@ -8,7 +8,7 @@ import numpy as np
 
 from bana.data.label_maps import LabelMap
 from bana.data.masks import encode_mask, instance_truth, required_truth
-from bana.data.records import BoolArray, ClassTable, ImageRecord, covered, overlapping_groups
+from bana.data.records import BoolArray, ClassTable, ImageRecord, boxes_to_mask, overlapping_groups
 from bana.evaluate.filling_rates import class_masks
 from bana.evaluate.instances import TrueMask
 
@@ -63,7 +63,7 @@ class TrueMasks:
         truth = [
             TrueMask(int(class_id), encode_mask(mask), bool(crowd), None if np.isnan(area) else float(area))
             if mask is not None and (mask.any() or self._as_coco)
-            else TrueMask(int(class_id), encode_mask(covered(box, record.height, record.width)), crowd=True)
+            else TrueMask(int(class_id), encode_mask(boxes_to_mask(box, record.height, record.width)), crowd=True)
             for mask, class_id, crowd, box, area in objects
         ]
         return ImageTruth(truth, void)

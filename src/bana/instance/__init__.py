@@ -1,4 +1,4 @@
-"""Instance segmentation: Mask R-CNN trained on the masks that boxes were labelled with (paper 4.3)."""
+"""Instance segmentation: Mask R-CNN trained on the masks that boxes were labeled with (paper 4.3)."""
 
 from bana.instance.detector import Detections, Detector, DetectSettings
 

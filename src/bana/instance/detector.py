@@ -29,12 +29,12 @@ class DetectSettings(Settings):
 
     Attributes:
         image_side: Longer side, in pixels, to which images are scaled for the network; None: as in training.
-        least_score: Objects with a smaller score are left out.
+        min_score: Objects with a smaller score are left out.
         most: Objects an image, the surest ones.
     """
 
     image_side: Annotated[int, Field(ge=33, le=8192)] | None = None
-    least_score: Annotated[float, Field(ge=0, le=1)] = 0.05
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.05
     most: Annotated[int, Field(ge=1)] = 100
 
 
@@ -77,7 +77,7 @@ class Detector:
         self.network = network.eval()
         self.class_table = ClassTable(tuple(classes))
         self.settings = settings or DetectSettings()
-        network.roi_heads.score_thresh = self.settings.least_score
+        network.roi_heads.score_thresh = self.settings.min_score
         network.roi_heads.detections_per_img = self.settings.most
 
     @classmethod
@@ -92,7 +92,7 @@ class Detector:
             device: Where the network runs.
 
         Raises:
-            LabelerError: If there is none, or it is damaged or of another kind.
+            CheckpointError: If there is none, or it is damaged or of another kind.
         """
         network, facts = load_detector(Path(file_or_run))
         settings = settings or DetectSettings()

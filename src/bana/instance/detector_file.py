@@ -66,7 +66,7 @@ def load_detector(file_or_run: Path) -> tuple[InstanceNetwork, DetectorFacts]:
     """Read a detector file, or the one in a run folder.
 
     Raises:
-        LabelerError: If it is missing, damaged, of another kind, or was trained on other backbone weights.
+        CheckpointError: If it is missing, damaged, of another kind, or was trained on other backbone weights.
         SettingsError: If its backbone's weights cannot be had.
     """
     file = detector_path(file_or_run)

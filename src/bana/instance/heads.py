@@ -17,10 +17,10 @@ from bana.instance.losses import MaskLoss, mask_confidence, mask_loss, pairwise_
 Target = dict[str, Tensor]
 """Of one image: ``boxes`` float32 (K, 4) xyxy in its pixels; ``labels`` int64 (K,) in 1..L; bool (K, H, W) ``masks``
 and where these are ``reliable`` or ``uncertain`` (some pixels are neither); ``ignored`` float32 (I, 4), boxes in which
-nothing is known; for BoxInst ``lab`` float32 (3, H, W), the image's colours."""
+nothing is known; for BoxInst ``lab`` float32 (3, H, W), the image's colors."""
 
 _IGNORED = -1
-_LEAST_INSIDE = 0.5
+_MIN_INSIDE = 0.5
 _ONE_HALF = 0.5
 
 
@@ -31,7 +31,7 @@ def without_ignored(labels: Tensor, boxes: Tensor, ignored: Tensor) -> Tensor:
     overlap = box_iou(boxes, ignored)
     areas = box_area(boxes)[:, None]
     shared = overlap * (areas + box_area(ignored)) / (1 + overlap)  # IoU = shared / (sum of areas - shared)
-    inside = (shared / areas.clamp(min=1e-9)).amax(1) >= _LEAST_INSIDE
+    inside = (shared / areas.clamp(min=1e-9)).amax(1) >= _MIN_INSIDE
     return torch.where((labels == 0) & inside, _IGNORED, labels)
 
 
@@ -130,15 +130,15 @@ class PseudoMaskRoIHeads(RoIHeads):  # type: ignore[misc]
             _projected(name, targets, boxes, matched, own.shape[-1]) for name in ("masks", "reliable", "uncertain")
         )
         certain = (reliable >= _ONE_HALF).to(own)
-        doubtful = (uncertain > 0).to(own) * (1 - certain)
+        uncertain = (uncertain > 0).to(own) * (1 - certain)
         if self.objective.mask_loss == "all":
-            return {"loss_mask": mask_loss(own, masks, certain + doubtful)}
+            return {"loss_mask": mask_loss(own, masks, certain + uncertain)}
         loss = mask_loss(own, masks, certain)
         if self.objective.mask_loss == "noise_aware":
             weights = self.mask_predictor.mask_fcn_logits.weight[numbers]
             cosine = F.cosine_similarity(shown.detach().float(), weights.detach().float(), dim=1)
             confidence = mask_confidence(cosine, masks, self.objective.gamma)
-            loss = loss + self.objective.lam * mask_loss(own, masks, confidence * doubtful)
+            loss = loss + self.objective.lam * mask_loss(own, masks, confidence * uncertain)
         return {"loss_mask": loss}
 
     def _boxinst_losses(
@@ -147,7 +147,7 @@ class PseudoMaskRoIHeads(RoIHeads):  # type: ignore[misc]
         side = logits.shape[-1]
         own = torch.cat([target["boxes"][of] for target, of in zip(targets, matched, strict=True)])
         inside = box_cells(torch.cat(boxes), own, side)
-        colours = torch.cat(
+        colors = torch.cat(
             [
                 roi_align(target["lab"][None], [places], side, sampling_ratio=2, aligned=True)
                 for target, places in zip(targets, boxes, strict=True)
@@ -155,7 +155,7 @@ class PseudoMaskRoIHeads(RoIHeads):  # type: ignore[misc]
         )
         return {
             "loss_projection": projection_loss(logits.sigmoid(), inside),
-            "loss_pairwise": self.pairwise_weight * pairwise_loss(logits, colours, inside),
+            "loss_pairwise": self.pairwise_weight * pairwise_loss(logits, colors, inside),
         }
 
 
@@ -170,9 +170,9 @@ def _projected(name: str, targets: list[Target], boxes: list[Tensor], matched: l
 
 
 def box_cells(proposals: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """Which cells of an S by S grid on proposals (M, 4) have their centre in the boxes (M, 4): bool (M, S, S)."""
+    """Which cells of an S by S grid on proposals (M, 4) have their center in the boxes (M, 4): bool (M, S, S)."""
     steps = (torch.arange(side, device=boxes.device) + 0.5) / side
     corner, extent = proposals[:, None, :2], (proposals[:, 2:] - proposals[:, :2])[:, None]
-    centres = corner + steps[None, :, None] * extent  # (M, S, 2), x and y
-    within = (centres >= boxes[:, None, :2]) & (centres < boxes[:, None, 2:])
+    centers = corner + steps[None, :, None] * extent  # (M, S, 2), x and y
+    within = (centers >= boxes[:, None, :2]) & (centers < boxes[:, None, 2:])
     return within[:, :, 1, None] & within[:, None, :, 0]

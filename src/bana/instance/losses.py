@@ -1,4 +1,4 @@
-"""What the masks of objects are learnt from: losses on the maps of proposals."""
+"""What the masks of objects are learned from: losses on the maps of proposals."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ far the head's own features agree; or, from boxes alone, BoxInst's projection an
 
 MASK_LOSSES: tuple[MaskLoss, ...] = get_args(MaskLoss)
 
-_SAME_COLOUR = 0.3
-_NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
-"""Offsets (down, right) to half of a pixel's eight neighbours; the other half are the same pairs."""
+_SAME_COLOR = 0.3
+_NEIGHBORS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""Offsets (down, right) to half of a pixel's eight neighbors; the other half are the same pairs."""
 
 
 def mask_loss(logits: Tensor, masks: Tensor, weights: Tensor) -> Tensor:
@@ -69,12 +69,12 @@ def projection_loss(probabilities: Tensor, inside: Tensor) -> Tensor:
     return total.mean()
 
 
-def pairwise_loss(logits: Tensor, colours: Tensor, inside: Tensor) -> Tensor:
-    """BoxInst's second loss: neighbours of one colour are both of the object or both not.
+def pairwise_loss(logits: Tensor, colors: Tensor, inside: Tensor) -> Tensor:
+    """BoxInst's second loss: neighbors of one color are both of the object or both not.
 
     Args:
         logits: (M, S, S).
-        colours: (M, 3, S, S), CIE L*a*b*. A pair counts from exp(-distance / 2) = 0.3 on.
+        colors: (M, 3, S, S), CIE L*a*b*. A pair counts from exp(-distance / 2) = 0.3 on.
         inside: bool (M, S, S), the object's box; a pair counts if one of its pixels is inside.
 
     Returns:
@@ -82,10 +82,10 @@ def pairwise_loss(logits: Tensor, colours: Tensor, inside: Tensor) -> Tensor:
     """
     yes, no = F.logsigmoid(logits), F.logsigmoid(-logits)
     total, count = logits.new_zeros(()), logits.new_zeros(())
-    for (yes_1, yes_2), (no_1, no_2), (colour_1, colour_2), (inside_1, inside_2) in zip(
-        _pairs(yes), _pairs(no), _pairs(colours), _pairs(inside), strict=True
+    for (yes_1, yes_2), (no_1, no_2), (color_1, color_2), (inside_1, inside_2) in zip(
+        _pairs(yes), _pairs(no), _pairs(colors), _pairs(inside), strict=True
     ):
-        alike = torch.exp(-torch.linalg.vector_norm(colour_1 - colour_2, dim=1) / 2) >= _SAME_COLOUR
+        alike = torch.exp(-torch.linalg.vector_norm(color_1 - color_2, dim=1) / 2) >= _SAME_COLOR
         counted = (alike & (inside_1 | inside_2)).to(logits)
         total = total - (torch.logaddexp(yes_1 + yes_2, no_1 + no_2) * counted).sum()
         count = count + counted.sum()
@@ -93,9 +93,9 @@ def pairwise_loss(logits: Tensor, colours: Tensor, inside: Tensor) -> Tensor:
 
 
 def _pairs(maps: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views of maps (..., S, S) and of their neighbours, for each direction."""
+    """Views of maps (..., S, S) and of their neighbors, for each direction."""
     height, width = maps.shape[-2:]
-    for down, right in _NEIGHBOURS:
+    for down, right in _NEIGHBORS:
         left = max(0, -right)
         yield (
             maps[..., : height - down, left : width - max(0, right)],

@@ -99,8 +99,8 @@ class InstanceNetwork(Network):
         return self._run(images, None)[0]
 
     def _run(self, images: Tensor, targets: list[Target] | None) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        depths = self.depths(images)
-        pyramid = self.pyramid(OrderedDict((str(number), maps) for number, maps in enumerate(depths)))
+        feature_maps = self.feature_maps(images)
+        pyramid = self.pyramid(OrderedDict((str(number), maps) for number, maps in enumerate(feature_maps)))
         size = (images.shape[2], images.shape[3])
         proposals, first = self.rpn(ImageList(images, [size] * len(images)), pyramid, targets)
         found, second = self.roi_heads(pyramid, proposals, [size] * len(images), targets)

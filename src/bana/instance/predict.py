@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bana.data.files import write_text
 from bana.data.masks import encode_mask
 from bana.data.prediction_folder import OVERLAYS, RESULTS
 from bana.data.records import BoxDataset, ClassTable
-from bana.data.strict_json import read_json_object
+from bana.engine.prediction import entry_path
 from bana.instance.detector import Detections, Detector, DetectSettings
-from bana.segment.pictures import entry_path
+from bana.io.files import write_text
+from bana.io.strict_json import read_json_object
 
 Draw = Callable[[npt.NDArray[np.uint8], Detections, ClassTable], bytes]
 """Makes a JPEG file of an image uint8 (H, W, 3) and its objects."""
@@ -42,7 +42,7 @@ class Detecting:
     device: str = "cpu"
 
     def prepare(self) -> _Prepared:
-        """Load the detector. Raises LabelerError if it is missing or damaged."""
+        """Load the detector. Raises CheckpointError if it is missing or damaged."""
         detector = Detector.load(self.detector, self.settings, self.device)
         settings = self.settings.model_dump(mode="json")
         digest = hashlib.sha256(self.detector.read_bytes())

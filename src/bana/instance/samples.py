@@ -21,8 +21,8 @@ from bana.instance.heads import Target
 from bana.instance.settings import InstanceSettings
 from bana.instance.targets import ObjectTargets
 
-LEAST_VISIBLE = 0.3
-"""A box of which a crop shows a smaller share is not learnt, and is not background either."""
+MIN_VISIBLE = 0.3
+"""A box of which a crop shows a smaller share is not learned, and is not background either."""
 
 _GRAY = 127
 
@@ -52,7 +52,7 @@ class InstanceCrops(Dataset[Batch]):
         self._targets = targets
         self._settings = settings
         self._seed = seed
-        self._transform = random_crop(settings.crop, settings.jitter, image_fill=_GRAY, mask_fill=0)
+        self._transform = random_crop(settings.crop_size, settings.color_jitter, image_fill=_GRAY, mask_fill=0)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -72,9 +72,9 @@ class InstanceCrops(Dataset[Batch]):
         scaled = randomly_scaled(self._settings.scale_of(record.height, record.width), image, maps, boxes)
         crop, cut, shown = self._transform(*scaled)
         shares = box_area(shown.as_subclass(Tensor)) / box_area(scaled[2].as_subclass(Tensor)).clamp(min=1e-9)
-        learnt = torch.from_numpy(known.learnt) & (shares >= LEAST_VISIBLE)
-        target = _target(cut.as_subclass(Tensor).bool(), shown.as_subclass(Tensor).float(), learnt, shares > 0)
-        target["labels"] = torch.from_numpy(record.class_ids)[learnt]
+        learned = torch.from_numpy(known.learned) & (shares >= MIN_VISIBLE)
+        target = _target(cut.as_subclass(Tensor).bool(), shown.as_subclass(Tensor).float(), learned, shares > 0)
+        target["labels"] = torch.from_numpy(record.class_ids)[learned]
         return Batch(crop.as_subclass(Tensor)[None].float(), [target])
 
 
@@ -86,14 +86,14 @@ def collate(samples: Sequence[Batch]) -> Batch:
     )
 
 
-def _target(maps: Tensor, boxes: Tensor, learnt: Tensor, visible: Tensor) -> Target:
+def _target(maps: Tensor, boxes: Tensor, learned: Tensor, visible: Tensor) -> Target:
     """All but the labels; a mask without a pixel, which teaches nothing, is neither reliable nor uncertain."""
-    masks = maps[:-2][learnt]
+    masks = maps[:-2][learned]
     has_mask = masks.flatten(1).any(1)[:, None, None]
     return {
-        "boxes": boxes[learnt],
+        "boxes": boxes[learned],
         "masks": masks,
         "reliable": maps[-2] & has_mask,
         "uncertain": maps[-1] & has_mask,
-        "ignored": boxes[~learnt & visible],
+        "ignored": boxes[~learned & visible],
     }

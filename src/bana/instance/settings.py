@@ -18,11 +18,11 @@ class InstanceSettings(SizedTrainingSettings):
         width: Channels of the feature pyramid and of the mask head.
         mask_loss: What the mask head learns: the labels of a box's ``reliable`` pixels, on which Y_crf and Y_ret agree
             (the paper's way); of ``all`` pixels; ``noise_aware``: of the others too, by how far the head's own features
-            agree with them; ``boxinst``: the boxes alone, by projections and colours (Tian et al., CVPR 2021).
+            agree with them; ``boxinst``: the boxes alone, by projections and colors (Tian et al., CVPR 2021).
         gamma: Damping of that confidence, as in Eq. 12.
         lam: Weight of the uncertain pixels, as in Eq. 14.
         box_samples: Proposals an image that the box head learns from; a quarter of them at most are objects.
-        crop: As in TrainingSettings; larger than for classes, since boxes are found whole.
+        crop_size: As in TrainingSettings; larger than for classes, since boxes are found whole.
         batch_size: As in TrainingSettings.
         epochs: As in TrainingSettings; 12 are the field's "1x".
     """
@@ -33,6 +33,6 @@ class InstanceSettings(SizedTrainingSettings):
     gamma: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 7.0
     lam: NotNegative = 0.1
     box_samples: Count = 512
-    crop: Annotated[int, Field(ge=33)] = 513
+    crop_size: Annotated[int, Field(ge=33)] = 513
     batch_size: Count = 16
     epochs: Count = 12

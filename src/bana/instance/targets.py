@@ -17,13 +17,13 @@ class KnownObjects(NamedTuple):
     """What is known of an image's K objects.
 
     Attributes:
-        learnt: bool (K,): those that are; the others are not background either.
+        learned: bool (K,): those that are; the others are not background either.
         masks: bool (K, H, W).
         reliable: bool (H, W), pixels on which masks can be trusted.
         uncertain: bool (H, W), pixels on which they may be wrong. Others are not known at all.
     """
 
-    learnt: BoolArray
+    learned: BoolArray
     masks: BoolArray
     reliable: BoolArray
     uncertain: BoolArray
@@ -47,17 +47,17 @@ class ObjectTargets:
         Raises:
             DataError: If its labels are missing, damaged or of other boxes; or, without labels, it has no true mask.
         """
-        return self._true(record) if self.labels is None else self._labelled(record, self.labels)
+        return self._true(record) if self.labels is None else self._labeled(record, self.labels)
 
-    def _labelled(self, record: ImageRecord, labels: LabelFolder) -> KnownObjects:
+    def _labeled(self, record: ImageRecord, labels: LabelFolder) -> KnownObjects:
         labels.require(record)
         boxes, masks = labels.boxes(record), _nothing(record)
         for mask, box in zip(masks, boxes, strict=True):
             if box.status == "ok":
                 mask[:] = decode_mask(box.mask, record.height, record.width)
-        labelled, reliable = (labels.label_map(name, record) <= len(self.table) for name in ("y_crf", "agreed"))
-        learnt = np.array([box.status != "rejected" for box in boxes], dtype=bool)
-        return KnownObjects(learnt, masks, reliable, labelled & ~reliable)
+        labeled, reliable = (labels.label_map(name, record) <= len(self.table) for name in ("y_crf", "agreed"))
+        learned = np.array([box.status != "rejected" for box in boxes], dtype=bool)
+        return KnownObjects(learned, masks, reliable, labeled & ~reliable)
 
     def _true(self, record: ImageRecord) -> KnownObjects:
         """An object without a mask of its own has what its class has in its box."""

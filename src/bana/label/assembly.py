@@ -8,12 +8,12 @@ import numpy as np
 
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, ClassTable, FloatArray
+from bana.label.boxed_image import BoxedImage
 from bana.label.pseudo_labels import Instance, PseudoLabels
-from bana.label.scene import Scene
 
 
 def assemble(
-    scene: Scene,
+    boxed: BoxedImage,
     table: ClassTable,
     y_crf: LabelMap,
     y_ret: LabelMap,
@@ -25,7 +25,7 @@ def assemble(
     """The labels of one image with an instance for every box, in input order.
 
     Args:
-        scene: The image's boxes.
+        boxed: The image's boxes.
         table: The classes.
         y_crf: (H, W); gets the ignore label, in place, where the truth is not known and no object was found.
         y_ret: The same.
@@ -34,37 +34,37 @@ def assemble(
         predicted_classes: K classes that a classifier gives the boxes; None: it has no say.
     """
     for labels in (y_crf, y_ret):
-        labels[scene.ignored & (labels == 0)] = table.ignore_index
+        labels[boxed.ignored & (labels == 0)] = table.ignore_index
     if masks is None:
-        masks = cut_by_boxes(scene, y_crf)
+        masks = cut_by_boxes(boxed, y_crf)
     agreement = y_crf == y_ret
-    predicted = predicted_classes or [None] * len(scene.boxes)
+    predicted = predicted_classes or [None] * len(boxed.boxes)
     instances = [
-        _instance(scene, number, masks[number], agreement, confidence, predicted[number])
-        for number in range(len(scene.boxes))
+        _instance(boxed, number, masks[number], agreement, confidence, predicted[number])
+        for number in range(len(boxed.boxes))
     ]
     return PseudoLabels(y_crf, y_ret, confidence, tuple(instances), table.ignore_index)
 
 
-def cut_by_boxes(scene: Scene, labels: LabelMap) -> BoolArray:
+def cut_by_boxes(boxed: BoxedImage, labels: LabelMap) -> BoolArray:
     """The pixels of its class inside every box: bool (K, H, W)."""
-    masks: BoolArray = scene.regions.numpy() & (labels == scene.class_ids[:, None, None])
+    masks: BoolArray = boxed.regions.numpy() & (labels == boxed.class_ids[:, None, None])
     return masks
 
 
 def _instance(
-    scene: Scene,
+    boxed: BoxedImage,
     number: int,
     mask: BoolArray,
     agreement: BoolArray,
     confidence: FloatArray,
     predicted_class: int | None,
 ) -> Instance:
-    box, class_id = scene.boxes[number], int(scene.class_ids[number])
-    if not scene.usable[number]:
-        nothing = np.zeros(scene.size, dtype=bool)
+    box, class_id = boxed.boxes[number], int(boxed.class_ids[number])
+    if not boxed.usable[number]:
+        nothing = np.zeros(boxed.size, dtype=bool)
         return Instance(box, class_id, nothing, "rejected", 0.0, 0.0, 0.0, None)
-    region = scene.regions[number].numpy()
+    region = boxed.regions[number].numpy()
     return Instance(
         box=box,
         class_id=class_id,

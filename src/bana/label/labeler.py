@@ -18,13 +18,13 @@ from bana.classify.model import BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
 from bana.data.records import ClassTable
 from bana.label.assembly import assemble
+from bana.label.boxed_image import BoxedImage
 from bana.label.class_transfer import matching_classes
-from bana.label.depths import with_finest
+from bana.label.low_level import concat_low_level
+from bana.label.method import Image, LabelingMethod
 from bana.label.overlaps import instance_masks
 from bana.label.pseudo_labels import PseudoLabels
-from bana.label.scene import Scene
 from bana.label.settings import LabelSettings
-from bana.label.source import Image, Source
 from bana.label.tightness import ROUNDS, raised_unaries
 from bana.label.unaries import background_unary, label_probabilities, object_unary
 from bana.label.upsampled import UpsampledFeatures
@@ -33,7 +33,7 @@ from bana.nn.network import on_device
 from bana.presets import parse_settings
 
 
-class Labeler(Source):
+class Labeler(LabelingMethod):
     """Labels images from their boxes.
 
     ``Labeler.load(file)`` or ``Labeler.pretrained()`` makes one; calling it with an image, boxes and class ids gives
@@ -42,7 +42,7 @@ class Labeler(Source):
     Args:
         model: The trained box classifier.
         classes: The L names of its classes.
-        settings: Of labelling.
+        settings: Of labeling.
         roi_bins: R, as the classifier was trained.
         threads: Of the CRF; None: all cores.
         device: Where the network computes; all else is done on the CPU.
@@ -85,12 +85,12 @@ class Labeler(Source):
 
         Args:
             file_or_run: A ``labeler.safetensors``, or the folder that holds it.
-            settings: Of labelling; None: those it was saved with.
+            settings: Of labeling; None: those it was saved with.
             threads: Of the CRF; None: all cores.
             device: Where the network computes: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
 
         Raises:
-            LabelerError: If there is none, or it is damaged or of another kind.
+            CheckpointError: If there is none, or it is damaged or of another kind.
             SettingsError: If the device cannot be had.
         """
         model, facts = load_classifier(Path(file_or_run))
@@ -113,7 +113,7 @@ class Labeler(Source):
     def for_classes(self, names: Sequence[str]) -> Labeler:
         """The same labeler for another list of classes.
 
-        Classes whose name the classifier knows (or a synonym of it) are labelled with its weights, all others through
+        Classes whose name the classifier knows (or a synonym of it) are labeled with its weights, all others through
         1 - A (paper 4.2, VOC-to-COCO).
         """
         other = self.with_settings(self.settings)
@@ -128,12 +128,12 @@ class Labeler(Source):
         return other
 
     def without_weights(self) -> tuple[str, ...]:
-        """The classes that the classifier does not know and that are labelled through 1 - A."""
+        """The classes that the classifier does not know and that are labeled through 1 - A."""
         return tuple(name for name, known in zip(self.classes, self._trained_ids, strict=True) if known is None)
 
-    def label_scene(self, image: Image, scene: Scene) -> PseudoLabels:
+    def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image, uint8 (H, W, 3), whose boxes are checked."""
-        return self.from_features(self.features(image), image, scene)
+        return self.from_features(self.features(image), image, boxed)
 
     @torch.inference_mode()
     def features(self, image: npt.NDArray[np.uint8]) -> Tensor:
@@ -142,58 +142,58 @@ class Labeler(Source):
         Of the settings it depends on ``image_side`` and ``low_level`` alone.
         """
         pixels = network_input(image, self.settings.image_side, self.model.backbone.info.multiple)
-        depths = self.model.depths(pixels.to(self._device))
-        return with_finest(self.model.fused(depths), depths[0], self.settings.low_level).cpu()
+        feature_maps = self.model.feature_maps(pixels.to(self._device))
+        return concat_low_level(self.model.fuse(feature_maps), feature_maps[0], self.settings.low_level).cpu()
 
     @torch.inference_mode()
-    def from_features(self, features: Tensor, image: Image, scene: Scene) -> PseudoLabels:
+    def from_features(self, features: Tensor, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image from its checked boxes and its ``features`` (1, C, h, w)."""
-        view = self._view(scene, UpsampledFeatures(features[0], scene.size))
+        view = self._view(boxed, UpsampledFeatures(features[0], boxed.size))
         marginals = self._marginals(image, view)
         crf = _labels(marginals, view)
-        confidence = torch.where(scene.outside, 1.0, marginals.gather(0, crf[None])[0])
+        confidence = torch.where(boxed.background_mask, 1.0, marginals.gather(0, crf[None])[0])
         retrieved = self._retrieve(view, crf)
         names = np.array(view.labels, dtype=self.class_table.label_dtype)
         y_crf = names[crf.numpy()]
         return assemble(
-            scene,
+            boxed,
             self.class_table,
             y_crf,
             names[retrieved.numpy()],
             confidence.numpy(),
-            masks=instance_masks(scene, y_crf, view.features, image, self._crf)
+            masks=instance_masks(boxed, y_crf, view.features, image, self._crf)
             if self.settings.instance_aware
             else None,
-            predicted_classes=self._box_classes(scene, features),
+            predicted_classes=self._box_classes(boxed, features),
         )
 
-    def _view(self, scene: Scene, features: UpsampledFeatures) -> _View:
+    def _view(self, boxed: BoxedImage, features: UpsampledFeatures) -> _View:
         """What both labels are made from."""
         cosine = features.upsampled_cosine if self.settings.similarity_at == "feature" else features.cosine
-        labels = [0, *sorted({int(label) for label in scene.class_ids[scene.usable]})]
-        everywhere = torch.ones_like(scene.outside)
+        labels = [0, *sorted({int(label) for label in boxed.class_ids[boxed.usable]})]
+        everywhere = torch.ones_like(boxed.background_mask)
         weights = self._weights
         return _View(
-            scene=scene,
+            boxed=boxed,
             features=features,
             weights=F.pad(weights, (0, len(features.features) - weights.shape[1])),
             cosine=cosine,
             labels=labels,
-            allowed=torch.stack([everywhere, *(scene.of_class(label).any(0) for label in labels[1:])]),
-            attention=cosine(features.mean(scene.outside[None]))[0].relu(),
+            allowed=torch.stack([everywhere, *(boxed.of_class(label).any(0) for label in labels[1:])]),
+            attention=cosine(features.mean(boxed.background_mask[None]))[0].relu(),
         )
 
     def _unaries(self, view: _View) -> Tensor:
         """u_0 and u_c for every class in the image (Eq. 5 to 7): (V, H, W)."""
-        scene, settings = view.scene, self.settings
+        boxed, settings = view.boxed, self.settings
         if settings.u0 == "attention":
-            background = background_unary(view.attention, scene.outside, settings.attention_threshold)
+            background = background_unary(view.attention, boxed.background_mask, settings.attention_threshold)
         else:
             activation = view.features.dot(view.weights[:1])[0].relu()
-            inside = (~scene.outside)[None]
-            background = torch.where(scene.outside, 1.0, object_unary(activation, inside, per_box=True))
+            inside = (~boxed.background_mask)[None]
+            background = torch.where(boxed.background_mask, 1.0, object_unary(activation, inside, per_box=True))
         objects = [
-            object_unary(self._activation(view, label), scene.of_class(label), settings.cam_norm == "box")
+            object_unary(self._activation(view, label), boxed.of_class(label), settings.cam_norm == "box")
             for label in view.labels[1:]
         ]
         return torch.stack([background, *objects])
@@ -207,26 +207,26 @@ class Labeler(Source):
 
     def _marginals(self, image: npt.NDArray[np.uint8], view: _View) -> Tensor:
         """What the CRF makes of the unaries: the probability of every label at every pixel, (V, H, W)."""
-        outside = view.scene.outside
+        background_mask = view.boxed.background_mask
         unaries = self._unaries(view)
-        with self._crf.prepare(image, fixed=outside.numpy()) as crf:
-            marginals: Tensor = crf(probabilities=label_probabilities(unaries, outside))
+        with self._crf.prepare(image, fixed=background_mask.numpy()) as crf:
+            marginals: Tensor = crf(probabilities=label_probabilities(unaries, background_mask))
             for _ in range(self.settings.refinements):
                 unaries = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale
                 unaries = unaries.masked_fill(~view.allowed, -torch.inf)
-                marginals = crf(probabilities=label_probabilities(unaries, outside))
+                marginals = crf(probabilities=label_probabilities(unaries, background_mask))
             for _ in range(ROUNDS):
                 raised = self._raised(view, _labels(marginals, view))
                 if raised is None:
                     break
                 unaries = unaries + raised
-                marginals = crf(probabilities=label_probabilities(unaries, outside))
+                marginals = crf(probabilities=label_probabilities(unaries, background_mask))
         return marginals
 
     def _raised(self, view: _View, labels: Tensor) -> Tensor | None:
         """What the unaries are raised by where objects do not reach into their boxes (V, H, W); None if all do."""
-        scene = view.scene
-        boxes, ids = scene.inside[scene.usable], scene.class_ids[scene.usable]
+        boxed = view.boxed
+        boxes, ids = boxed.inside[boxed.usable], boxed.class_ids[boxed.usable]
         classes = np.searchsorted(view.labels, ids)
         raised = raised_unaries(labels.numpy(), boxes, classes, len(view.labels), self.settings.tightness)
         return None if raised is None else torch.from_numpy(raised)
@@ -234,7 +234,7 @@ class Labeler(Source):
     def _retrieve(self, view: _View, crf: Tensor) -> Tensor:
         """Y_ret as indices into the labels: the class whose prototype is most similar."""
         best = (self._correlation(view, crf) * view.allowed).argmax(0)
-        return torch.where(view.scene.outside, 0, best)
+        return torch.where(view.boxed.background_mask, 0, best)
 
     def _correlation(self, view: _View, crf: Tensor) -> Tensor:
         """Similarity of every pixel to the prototype of every label in Y_crf (Eq. 8, 9), not negative: (V, H, W)."""
@@ -250,18 +250,18 @@ class Labeler(Source):
         trained = 0 if label == 0 else self._trained_ids[label - 1]
         if trained is not None:
             return view.weights[trained]
-        weight = (1.0 - view.attention) * view.scene.of_class(label).any(0)
+        weight = (1.0 - view.attention) * view.boxed.of_class(label).any(0)
         return view.features.sum(weight[None])[0] / weight.sum().clamp(min=1e-12)
 
-    def _box_classes(self, scene: Scene, features: Tensor) -> list[int | None]:
+    def _box_classes(self, boxed: BoxedImage, features: Tensor) -> list[int | None]:
         """The class of every box by the classifier: 0 background, None if it is not one of ``classes``."""
-        if not len(scene.boxes):
+        if not len(boxed.boxes):
             return []
         features = features[:, : self._weights.shape[1]]  # f alone, as the classifier was trained
         size = (features.shape[2], features.shape[3])
-        outside = F.interpolate(scene.outside[None, None].float(), size, mode="nearest-exact")
-        attention = background_attention(features, *background_queries(features, outside, grid_size=1))
-        boxes = F.pad(feature_boxes(torch.from_numpy(scene.boxes), scene.size, size), (1, 0))
+        background_mask = F.interpolate(boxed.background_mask[None, None].float(), size, mode="nearest-exact")
+        attention = background_attention(features, *background_queries(features, background_mask, grid_size=1))
+        boxes = F.pad(feature_boxes(torch.from_numpy(boxed.boxes), boxed.size, size), (1, 0))
         pooled = background_aware_pool(features, attention, boxes, self._roi_bins).mean((2, 3))
         targets: dict[int, int] = {0: 0}
         for label, trained in enumerate(self._trained_ids, start=1):
@@ -278,7 +278,7 @@ class _View:
     as the features: 0 for what the classifier does not see.
     """
 
-    scene: Scene
+    boxed: BoxedImage
     features: UpsampledFeatures
     weights: Tensor
     cosine: Callable[[Tensor], Tensor]

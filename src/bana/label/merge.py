@@ -10,14 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
-from bana.data.alone import alone
-from bana.data.files import write_bytes, write_text
 from bana.data.label_folder import INSTANCES, MANIFEST
-from bana.data.shards import FOLDER
-from bana.data.strict_json import read_json_object, value_of
 from bana.engine.progress import StepProgress
 from bana.engine.run_folder import REJECTED
 from bana.errors import DataError
+from bana.io.files import write_bytes, write_text
+from bana.io.locking import alone
+from bana.io.shards import FOLDER
+from bana.io.strict_json import read_json_object, value_of
 from bana.label.output import write_manifest
 
 
@@ -25,7 +25,7 @@ from bana.label.output import write_manifest
 def merge_labels(folders: Sequence[Path], out: Path, *, console: Console) -> int:
     """Bring the labels of shards into one folder; done twice, or after a kill, it gives the same.
 
-    Files are linked where the file system can, else copied; an image's entry comes last, as when it was labelled.
+    Files are linked where the file system can, else copied; an image's entry comes last, as when it was labeled.
 
     Args:
         folders: Label folders of shards, or folders that hold them under their names (``3-of-8``).
@@ -82,7 +82,7 @@ def _common_manifest(shards: Sequence[Path]) -> dict[str, Any]:
     first, manifest = manifests[0]
     for folder, other in manifests[1:]:
         if other != manifest:
-            raise DataError(f"{folder}: its labels are of another source, settings or classes than those of {first}")
+            raise DataError(f"{folder}: its labels are of another method, settings or classes than those of {first}")
     return manifest
 
 

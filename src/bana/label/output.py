@@ -1,4 +1,4 @@
-"""The files of one labelled image, and whether they are there, intact and up to date."""
+"""The files of one labeled image, and whether they are there, intact and up to date."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from bana.data.files import write_json
-from bana.data.label_folder import INSTANCES, LABELLINGS, MANIFEST
+from bana.data.label_folder import INSTANCES, LABELINGS, MANIFEST
 from bana.data.label_maps import gray_png, label_map_png
 from bana.data.masks import encode_mask
-from bana.data.outputs import are_written, write_outputs
 from bana.data.records import ImageRecord
-from bana.data.remote import AnyPath
-from bana.data.strict_json import read_json_object
 from bana.errors import OutputError
+from bana.io.files import write_json
+from bana.io.outputs import are_written, write_outputs
+from bana.io.remote import AnyPath
+from bana.io.strict_json import read_json_object
 from bana.label.pseudo_labels import Instance, PseudoLabels
 
 CONFIDENCE = "confidence"
 
 
 def write_manifest(out: AnyPath, content: dict[str, Any]) -> None:
-    """Say what a folder's labels are of: ``labelling``, the digest of source, settings and classes, and more.
+    """Say what a folder's labels are of: ``labeling``, the digest of method, settings and classes, and more.
 
     Raises:
         DataError: If the folder's manifest is damaged.
-        OutputError: If it holds labels of another labelling, or cannot be written.
+        OutputError: If it holds labels of another labeling, or cannot be written.
     """
     manifest = out / MANIFEST
     try:
@@ -35,19 +35,19 @@ def write_manifest(out: AnyPath, content: dict[str, Any]) -> None:
     except OSError as error:
         remedy = "check the address and your permission"
         raise OutputError(f"{manifest}: cannot be looked for ({error.strerror}); {remedy}") from error
-    if there and read_json_object(manifest).get("labelling") != content["labelling"]:
-        raise OutputError(f"{out}: holds labels of another source, settings or classes; choose another --out")
+    if there and read_json_object(manifest).get("labeling") != content["labeling"]:
+        raise OutputError(f"{out}: holds labels of another method, settings or classes; choose another --out")
     write_json(manifest, content, indent=2)
 
 
-def input_digest(record: ImageRecord, labelling: str) -> str:
+def input_digest(record: ImageRecord, labeling: str) -> str:
     """A hex digest of all that an image's labels depend on.
 
     Args:
         record: The image, whose file is read.
-        labelling: The digest of labeler, settings and classes.
+        labeling: The digest of labeler, settings and classes.
     """
-    digest = hashlib.sha256(labelling.encode())
+    digest = hashlib.sha256(labeling.encode())
     digest.update(record.path.read_bytes())
     for array in (record.boxes, record.class_ids, record.crowd):
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -58,7 +58,7 @@ def input_digest(record: ImageRecord, labelling: str) -> str:
 def is_done(out: AnyPath, image_id: str, digest: str) -> bool:
     """Whether the image's files are all there with the content that was written, and made from this input."""
     return are_written(
-        out, _entry_path(image_id), digest, {f"{each}/{image_id}.png" for each in (*LABELLINGS, CONFIDENCE)}
+        out, _entry_path(image_id), digest, {f"{each}/{image_id}.png" for each in (*LABELINGS, CONFIDENCE)}
     )
 
 
@@ -70,7 +70,7 @@ def write_labels(out: AnyPath, record: ImageRecord, labels: PseudoLabels, digest
     """
     maps = (labels.y_crf, labels.y_ret, labels.agreed)
     contents = {
-        f"{folder}/{record.image_id}.png": label_map_png(each) for folder, each in zip(LABELLINGS, maps, strict=True)
+        f"{folder}/{record.image_id}.png": label_map_png(each) for folder, each in zip(LABELINGS, maps, strict=True)
     }
     contents[f"{CONFIDENCE}/{record.image_id}.png"] = gray_png(labels.confidence)
     facts = {

@@ -1,4 +1,4 @@
-"""What labelling one image gives."""
+"""What labeling one image gives."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Instance:
         box: float32 (4,) xyxy as it was given.
         class_id: 1..L as it was given.
         mask: bool (H, W), True on the object; never outside the box.
-        status: ``ok``; ``empty`` where no pixel of the box was labelled with its class; ``rejected`` where the box was
-            not labelled at all (a crowd region, or a box without area inside the image).
+        status: ``ok``; ``empty`` where no pixel of the box was labeled with its class; ``rejected`` where the box was
+            not labeled at all (a crowd region, or a box without area inside the image).
         confidence: Mean pixel confidence over the box, 0..1.
         agreement: Share of the box's pixels on which Y_crf and Y_ret agree, 0..1.
         filling_rate: Share of the box's pixels that the mask covers, 0..1.

@@ -1,4 +1,4 @@
-"""Labelling a data set: on all cores, image by image, going on where an earlier run stopped."""
+"""Labeling a data set: on all cores, image by image, going on where an earlier run stopped."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from bana.data.alone import alone
 from bana.data.convert import writer
-from bana.data.faults import FaultLog, OnError
-from bana.data.files import write_text
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask, encode_mask
 from bana.data.mirror import Images
-from bana.data.records import BoxDataset, ClassTable, ImageRecord, Rejected, covered, pixel_slices
-from bana.data.remote import AnyPath
-from bana.data.strict_json import json_lines
+from bana.data.records import BoxDataset, ClassTable, ImageRecord, Rejected, boxes_to_mask, pixel_slices
 from bana.data.writing import WriteReport
 from bana.engine.memory import peak_memory, reset_peak
+from bana.engine.pool import Engine, Results, each_in_order
 from bana.engine.progress import StepProgress
-from bana.errors import DataError, LabelerError, SettingsError
+from bana.engine.ray_engine import ray_engine
+from bana.errors import CheckpointError, DataError, SettingsError
+from bana.io.faults import FaultLog, OnError
+from bana.io.files import write_text
+from bana.io.locking import alone
+from bana.io.remote import AnyPath
+from bana.io.strict_json import json_lines
 from bana.label.labeler import Labeler
+from bana.label.method import LabelingMethod
+from bana.label.methods.choose import MethodChoice
 from bana.label.output import input_digest, is_done, write_labels, write_manifest
-from bana.label.pool import Engine, Results, each_in_order
-from bana.label.ray_engine import ray_engine
-from bana.label.source import Source
-from bana.label.sources.choose import SourceChoice
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class LabelRun:
 
     Attributes:
         images: With labels in the folder now.
-        labelled: By this run; the others were there already.
+        labeled: By this run; the others were there already.
         rejected: Images left out, in the order of the data set.
-        boxes: In all labelled images of this run and earlier ones.
-        without_weights: Classes that were labelled through 1 - A.
-        seconds: Wall time of the labelling.
-        seconds_per_image: Mean time that one process spent on an image; None where none was labelled.
-        peak_memory: The most bytes that one process had resident while it labelled; None where none was.
+        boxes: In all labeled images of this run and earlier ones.
+        without_weights: Classes that were labeled through 1 - A.
+        seconds: Wall time of the labeling.
+        seconds_per_image: Mean time that one process spent on an image; None where none was labeled.
+        peak_memory: The most bytes that one process had resident while it labeled; None where none was.
         lost: For each further format what it cannot hold, and of how many objects.
     """
 
     images: int
-    labelled: int
+    labeled: int
     rejected: tuple[Rejected, ...]
     boxes: int
     without_weights: tuple[str, ...]
@@ -74,7 +74,7 @@ class LabelRun:
 @alone
 def label_dataset(
     dataset: BoxDataset,
-    source: SourceChoice,
+    method: MethodChoice,
     out: AnyPath,
     *,
     formats: Sequence[str] = (),
@@ -88,12 +88,12 @@ def label_dataset(
 
     Args:
         dataset: Images with boxes.
-        source: The way to label.
+        method: The way to label.
         out: Gets ``labels.json``, one PNG an image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one JSON
             file an image in ``instances``. Images whose files are there and intact are skipped.
         formats: ``coco``, ``yolo``, ``labelme`` or ``voc``: the instances in these formats too, each in a folder of
             that name.
-        workers: Processes.
+        workers: DistContext.
         on_error: ``skip`` leaves out images that cannot be used, and notes them in ``rejected.jsonl``.
         engine: ``local``: processes of this machine; ``ray``: actors of a Ray cluster. The files are the same.
         images: Where the records do not name files of this machine, what fetches one.
@@ -101,15 +101,15 @@ def label_dataset(
 
     Raises:
         DataError: If an image cannot be used (``stop``), or ``labels.json`` in ``out`` is damaged.
-        LabelerError: If a labeler or network is missing or damaged.
-        OutputError: If ``out`` holds labels of another source, settings or classes, or cannot be written.
-        SettingsError: If the source is not known, or needs a file or package that is not there.
+        CheckpointError: If a labeler or network is missing or damaged.
+        OutputError: If ``out`` holds labels of another method, settings or classes, or cannot be written.
+        SettingsError: If the method is not known, or needs a file or package that is not there.
     """
     each = _engine(engine)
     near = images is nullcontext and isinstance(out, Path)
     exports = _exports(formats, out, near)
-    manifest = manifest_of(source.facts(), dataset.class_table)
-    job = _Job(source, dataset.classes, manifest["labelling"], out, images)
+    manifest = manifest_of(method.facts(), dataset.class_table)
+    job = _Job(method, dataset.classes, manifest["labeling"], out, images)
     prepared = job.prepare()  # a faulty labeler is found before any process starts
     write_manifest(out, manifest)
     faults = FaultLog(on_error)
@@ -126,10 +126,10 @@ def label_dataset(
     reports = {name: export(whole) for name, export in exports.items()}
     return LabelRun(
         images=len(whole),
-        labelled=len(costs),
+        labeled=len(costs),
         rejected=rejected,
         boxes=sum(len(record) for record in whole),
-        without_weights=prepared.source.without_weights() if isinstance(prepared.source, Labeler) else (),
+        without_weights=prepared.method.without_weights() if isinstance(prepared.method, Labeler) else (),
         seconds=round(seconds, 3),
         seconds_per_image=round(fmean(cost.seconds for cost in costs), 4) if costs else None,
         peak_memory=max((cost.peak_memory for cost in costs), default=None),
@@ -162,7 +162,7 @@ def _done(
 ) -> list[tuple[ImageRecord, _Cost | None]]:
     """The records without faults, and what each took; None where its labels were there."""
     done = []
-    progress = StepProgress("labelling", images, console)
+    progress = StepProgress("labeling", images, console)
     with closing(progress), closing(results):
         for number, (record, result) in enumerate(results):
             with faults.of(record.image_id):
@@ -172,27 +172,27 @@ def _done(
 
 
 def _in_order(rejected: Sequence[Rejected], dataset: BoxDataset) -> list[Rejected]:
-    """The entries as the data set has their images, whether their faults were found before labelling or by it."""
+    """The entries as the data set has their images, whether their faults were found before labeling or by it."""
     position = {record.image_id: number for number, record in enumerate(dataset)}
     return sorted(rejected, key=lambda entry: position[entry.image_id])
 
 
 def manifest_of(facts: Mapping[str, Any], table: ClassTable) -> dict[str, Any]:
-    """What ``labels.json`` says of labels: their classes, their source, and ``labelling``, a digest of both.
+    """What ``labels.json`` says of labels: their classes, their method, and ``labeling``, a digest of both.
 
     Args:
-        facts: Of the source, as SourceChoice.facts gives them.
+        facts: Of the method, as MethodChoice.facts gives them.
         table: The classes.
     """
     return {
         "classes": list(table.names),
         "ignore_index": table.ignore_index,
-        "source": facts,
-        "labelling": _labelling(facts, table.names),
+        "method": facts,
+        "labeling": _labeling(facts, table.names),
     }
 
 
-def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
+def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
     """The records with the masks and confidences of a label folder, one at a time.
 
     Raises:
@@ -205,7 +205,7 @@ def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
         yield replace(
             record,
             segmentations=tuple(box.mask for box in boxes),
-            reliable=tuple(encode_mask(agreed & covered(box, *agreed.shape)) for box in record.boxes),
+            reliable=tuple(encode_mask(agreed & boxes_to_mask(box, *agreed.shape)) for box in record.boxes),
             scores=np.array([box.confidence for box in boxes], dtype=np.float32),
             semantic_path=out / "y_crf" / f"{record.image_id}.png",
             instance_path=None,
@@ -214,7 +214,7 @@ def labelled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
 
 @dataclass(frozen=True)
 class _Cost:
-    """What labelling an image took: seconds, and the most bytes that the process had resident so far."""
+    """What labeling an image took: seconds, and the most bytes that the process had resident so far."""
 
     seconds: float
     peak_memory: int
@@ -222,10 +222,10 @@ class _Cost:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A source for the data set's classes, and the digest of all that its labels depend on but the image."""
+    """A method for the data set's classes, and the digest of all that its labels depend on but the image."""
 
-    source: Source
-    labelling: str
+    method: LabelingMethod
+    labeling: str
     out: AnyPath
     images: Images
 
@@ -237,7 +237,7 @@ class _Prepared:
             if self.is_there(record, digest):
                 return None
             image, ignored = open_record_image(here), crowd_pixels(here)
-            labels = self.source(image, here.boxes, here.class_ids, crowd=here.crowd, ignored=ignored)
+            labels = self.method(image, here.boxes, here.class_ids, crowd=here.crowd, ignored=ignored)
             write_labels(self.out, here, labels, digest)
         return _Cost(time.perf_counter() - began, peak_memory())
 
@@ -248,7 +248,7 @@ class _Prepared:
     def digest(self, record: ImageRecord) -> str:
         """The digest of all that the record's labels depend on. Raises DataError if its image cannot be read."""
         try:
-            return input_digest(record, self.labelling)
+            return input_digest(record, self.labeling)
         except OSError as error:
             raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
 
@@ -257,23 +257,23 @@ class _Prepared:
 class _Job:
     """What a worker process needs to prepare itself."""
 
-    source: SourceChoice
+    method: MethodChoice
     classes: tuple[str, ...]
-    labelling: str
+    labeling: str
     out: AnyPath
     images: Images
 
     def prepare(self) -> _Prepared:
         reset_peak()
-        if _labelling(self.source.facts(), self.classes) != self.labelling:
+        if _labeling(self.method.facts(), self.classes) != self.labeling:
             remedy = "give all machines the same bana and files"
-            raise LabelerError(f"{node()}: its labeler is not the one that this labelling began with; {remedy}")
-        return _Prepared(self.source.open(self.classes, threads=1), self.labelling, self.out, self.images)
+            raise CheckpointError(f"{node()}: its labeler is not the one that this labeling began with; {remedy}")
+        return _Prepared(self.method.open(self.classes, threads=1), self.labeling, self.out, self.images)
 
 
-def _labelling(source: Mapping[str, Any], classes: tuple[str, ...]) -> str:
+def _labeling(method: Mapping[str, Any], classes: tuple[str, ...]) -> str:
     """A digest of all that labels depend on but the images."""
-    return hashlib.sha256(json.dumps([source, classes], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([method, classes], sort_keys=True).encode()).hexdigest()
 
 
 def crowd_pixels(record: ImageRecord) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -296,5 +296,5 @@ def _exports(formats: Sequence[str], out: AnyPath, near: bool) -> dict[str, Call
 
 
 def _export(write: Callable[..., WriteReport], out: Any, name: str, dataset: BoxDataset) -> WriteReport:
-    records: Iterable[ImageRecord] = labelled_records(dataset, out)
+    records: Iterable[ImageRecord] = labeled_records(dataset, out)
     return write(records, dataset.class_table, out / name, dataset.split or "train")

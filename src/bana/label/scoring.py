@@ -15,13 +15,13 @@ from bana.data.images import open_record_image
 from bana.data.masks import required_truth
 from bana.data.records import ImageRecord
 from bana.engine.checkpoint import load_tensors, save_tensors
-from bana.errors import DataError, LabelerError
+from bana.engine.pool import each_in_order
+from bana.errors import CheckpointError, DataError
 from bana.evaluate.confusion import ConfusionMatrix, mean_iou
+from bana.label.boxed_image import BoxedImage
 from bana.label.labeler import Labeler
 from bana.label.output import input_digest
-from bana.label.pool import each_in_order
 from bana.label.run import crowd_pixels
-from bana.label.scene import Scene
 from bana.label.settings import LabelSettings
 
 _Item = tuple[ImageRecord, LabelSettings]
@@ -36,13 +36,13 @@ class Bench:
         classes: The L class names that class ids refer to.
         source: All that features depend on but the images.
         cache: The folder of features, one file an image.
-        workers: Processes.
+        workers: DistContext.
 
     Attributes:
         settings: Those that the labeler was saved with.
 
     Raises:
-        LabelerError: If the labeler is missing or damaged.
+        CheckpointError: If the labeler is missing or damaged.
     """
 
     def __init__(self, labeler: Path, classes: tuple[str, ...], source: str, cache: Path, workers: int) -> None:
@@ -52,7 +52,7 @@ class Bench:
         self.settings = self._here.labeler.settings
 
     def miou(
-        self, tried: Sequence[LabelSettings], records: Sequence[ImageRecord], labelled: Callable[[], object]
+        self, tried: Sequence[LabelSettings], records: Sequence[ImageRecord], labeled: Callable[[], object]
     ) -> Iterator[float]:
         """How well settings label the records, for one of the settings after the other.
 
@@ -60,7 +60,7 @@ class Bench:
             tried: Settings with the ``image_side`` and ``low_level`` that the labeler was saved with. Let the first of
                 all be alone: two processes that need the features of an image at the same time would make them twice.
             records: Images with true masks.
-            labelled: Called after every image.
+            labeled: Called after every image.
 
         Yields:
             mIoU of Y_crf, 0..100, from one confusion matrix of all records.
@@ -74,7 +74,7 @@ class Bench:
         total = self._here.nothing()
         for number, (_, result) in enumerate(results, start=1):
             total += result()
-            labelled()
+            labeled()
             if number % len(records) == 0:
                 miou = mean_iou(total)
                 if math.isnan(miou):
@@ -98,8 +98,8 @@ class _Prepared:
         record, settings = item
         image = open_record_image(record)
         classes = len(self.labeler.classes)
-        scene = Scene(image, record.boxes, record.class_ids, record.crowd, crowd_pixels(record), classes)
-        labels = self.labeler.with_settings(settings).from_features(self._features(record, image), image, scene)
+        boxed = BoxedImage(image, record.boxes, record.class_ids, record.crowd, crowd_pixels(record), classes)
+        labels = self.labeler.with_settings(settings).from_features(self._features(record, image), image, boxed)
         confusion = self.nothing()
         confusion.update(labels.y_crf, required_truth(record, self.labeler.class_table))
         return confusion
@@ -116,7 +116,7 @@ class _Prepared:
             tensors, found = load_tensors(file)
             if found == facts:
                 return tensors["features"].clone()  # lies in memory as the network's own: the same bits either way
-        except LabelerError:  # missing, or torn by a disk
+        except CheckpointError:  # missing, or torn by a disk
             pass
         features = self.labeler.features(image)
         save_tensors(file, {"features": features}, facts)

@@ -12,7 +12,7 @@ from bana.presets import Settings
 
 
 class CRFSettings(Settings):
-    """Arguments of DenseCRF; kernel widths in pixels and grey values."""
+    """Arguments of DenseCRF; kernel widths in pixels and gray values."""
 
     gaussian_weight: float = 3
     gaussian_sxy: float = 3
@@ -44,12 +44,12 @@ class LabelSettings(Settings):
         similarity_at: Cosines are taken at ``image`` resolution (as if features were upsampled) or at ``feature``
             resolution and then upsampled.
         image_side: Longer side, in pixels, to which images are scaled for the network; None: as they are.
-        low_level: Weight of the backbone's finest map beside f wherever features are compared (``with_finest``); 1
+        low_level: Weight of the backbone's finest map beside f wherever features are compared (``concat_low_level``); 1
             counts as much as f, 0 is the paper's way.
         crf: The fully connected CRF.
         refinements: How often Y_crf is made anew, with retrieval by its own prototypes (Eq. 8 and 9) as unaries. 0 is
             the paper's way.
-        refinement_scale: What the cosines are multiplied by for that: greater trusts them more, and colours less.
+        refinement_scale: What the cosines are multiplied by for that: greater trusts them more, and colors less.
         tightness: Least share of a box's rows and columns, 0..1, that its object shall reach into; where it does not,
             its class is raised in the empty ones and the CRF runs again. 0 is the paper's way.
         instance_aware: Whether a pixel in several boxes of its class belongs to one of them (``divided_masks``), or to

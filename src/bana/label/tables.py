@@ -1,4 +1,4 @@
-"""What a person reads of a labelling run, and of a search for its settings."""
+"""What a person reads of a labeling run, and of a search for its settings."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from rich.table import Table
 
 from bana.classify.labeler_file import FILE_NAME
-from bana.data.remote import AnyPath
 from bana.evaluate.tables import shown
+from bana.io.remote import AnyPath
 from bana.label.run import LabelRun
 from bana.label.tune import TuneRun
 
 
 def label_run_lines(run: LabelRun, out: AnyPath) -> Iterator[str]:
     """The run in a few lines."""
-    speed = f", {run.labelled / run.seconds:.2f} images/s" if run.labelled and run.seconds else ""
-    now = f"{run.labelled} labelled now in {run.seconds:.0f} s{speed}"
+    speed = f", {run.labeled / run.seconds:.2f} images/s" if run.labeled and run.seconds else ""
+    now = f"{run.labeled} labeled now in {run.seconds:.0f} s{speed}"
     yield f"{out}: {run.images} images with {run.boxes} boxes; {now}"
     if run.rejected:
         yield f"{len(run.rejected)} images left out: see {out / 'rejected.jsonl'}"
     if run.without_weights:
-        yield f"classes that the labeler does not know, labelled through 1 - A: {', '.join(run.without_weights)}"
+        yield f"classes that the labeler does not know, labeled through 1 - A: {', '.join(run.without_weights)}"
     for name, losses in run.lost.items():
         for what, count in losses.items():
             yield f"{name} cannot hold {what}: lost of {count}"

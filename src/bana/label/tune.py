@@ -1,4 +1,4 @@
-"""Choosing the parameters of labelling on images with true masks, as the paper does, and saying what it gained."""
+"""Choosing the parameters of labeling on images with true masks, as the paper does, and saying what it gained."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any, get_args
 from rich.console import Console
 
 from bana.classify.labeler_file import FILE_NAME, labeler_path, load_classifier, save_labeler
-from bana.data.alone import alone
-from bana.data.files import write_json
 from bana.data.images import open_record_image
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
-from bana.data.strict_json import read_json_object
 from bana.engine.progress import JsonLog, StepProgress
 from bana.engine.seeds import shuffled
 from bana.errors import DataError, OutputError, SettingsError
+from bana.io.files import write_json
+from bana.io.locking import alone
+from bana.io.strict_json import read_json_object
+from bana.label.methods.choose import MethodChoice
 from bana.label.output import input_digest
 from bana.label.scoring import Bench
 from bana.label.settings import LabelSettings
-from bana.label.sources.choose import SourceChoice
-from bana.label.tuning import Method, Search, Trial, Values, best_trial
+from bana.label.tuning import Search, SearchMethod, Trial, Values, best_trial
 
 RESULT = "tune.json"
 """What is searched and on which images, from the start on; at the end also what was found."""
@@ -34,7 +34,7 @@ RESULT = "tune.json"
 TRIALS = "trials.jsonl"
 """One JSON object a finished trial: its number as ``step``, the values tried as ``settings``, and ``miou``."""
 
-_LEAST_IMAGES = 2
+_MIN_IMAGES = 2
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def tune_labeler(
     *,
     images: int = 100,
     trials: int = 60,
-    method: Method = "grid",
+    method: SearchMethod = "grid",
     seed: int = 0,
     workers: int,
     console: Console,
@@ -101,7 +101,7 @@ def tune_labeler(
     """Search the settings with which a labeler labels best, and write the labeler that has them.
 
     The network sees every image once, whatever the trials: its features are kept in ``out``/cache, C x h x w numbers of
-    4 bytes an image (7 MB at 4 : 3 for bana's own labeler). A trial costs what labelling costs without the network;
+    4 bytes an image (7 MB at 4 : 3 for bana's own labeler). A trial costs what labeling costs without the network;
     its mIoU is that of one confusion matrix over all images. A run that was interrupted goes on where it was. Once all
     is done the cache can be deleted; with it, a call with more ``trials`` goes on from here.
 
@@ -114,17 +114,17 @@ def tune_labeler(
         trials: At most so many settings are tried; the labeler's own are the first.
         method: ``random`` or ``grid``.
         seed: Of the images and of random settings.
-        workers: Processes; the result does not depend on them.
+        workers: DistContext; the result does not depend on them.
         console: For progress.
 
     Raises:
         DataError: If there are fewer than 2 images, or one of them or its true mask is missing or damaged.
-        LabelerError: If the labeler is missing or damaged.
+        CheckpointError: If the labeler is missing or damaged.
         OutputError: If ``out`` holds another search or a run of another kind, or cannot be written.
         SettingsError: If an argument is not allowed, or the labeler is one of image-level labels.
     """
     _check_arguments(images, trials, method)
-    source = SourceChoice.of_labeler(labeler).facts()
+    source = MethodChoice.of_labeler(labeler).facts()
     searched, unseen = chosen_records(dataset, images, seed)
     bench = Bench(labeler_path(labeler), dataset.classes, json.dumps(source, sort_keys=True), out / "cache", workers)
     search = Search(method, bench.settings, seed)
@@ -157,9 +157,9 @@ def chosen_records(
     Raises:
         DataError: If the data set has fewer than 2.
     """
-    if len(dataset) < _LEAST_IMAGES:
+    if len(dataset) < _MIN_IMAGES:
         raise DataError(
-            f"{dataset.root}: has {len(dataset)} image to search on; give a split of at least {_LEAST_IMAGES}"
+            f"{dataset.root}: has {len(dataset)} image to search on; give a split of at least {_MIN_IMAGES}"
         )
     order = shuffled(len(dataset), seed, "tune")
     parts = (order[:images], order[images : 2 * images])
@@ -167,13 +167,13 @@ def chosen_records(
     return searched, unseen
 
 
-def _check_arguments(images: int, trials: int, method: Method) -> None:
-    if images < _LEAST_IMAGES:
-        raise SettingsError(f"images: {images} cannot be searched on; give at least {_LEAST_IMAGES}")
+def _check_arguments(images: int, trials: int, method: SearchMethod) -> None:
+    if images < _MIN_IMAGES:
+        raise SettingsError(f"images: {images} cannot be searched on; give at least {_MIN_IMAGES}")
     if trials < 1:
         raise SettingsError(f"trials: {trials} is not allowed; give at least 1, which is the labeler as it is")
-    if method not in get_args(Method):
-        raise SettingsError(f"search {method!r} is not known; choose one of {', '.join(get_args(Method))}")
+    if method not in get_args(SearchMethod):
+        raise SettingsError(f"search {method!r} is not known; choose one of {', '.join(get_args(SearchMethod))}")
 
 
 def _checked_inputs(dataset: BoxDataset, records: Sequence[ImageRecord]) -> str:
@@ -209,12 +209,12 @@ def _run_trials(
     progress = StepProgress("tuning", most * len(records), console)
     steps = count(len(trials) * len(records))
 
-    def labelled() -> None:
+    def labeled() -> None:
         progress.update(next(steps), 1, {"best mIoU": best_trial(trials).miou} if trials else {})
 
     try:
         while proposals := search.proposals(trials, most):
-            scores = bench.miou([search.settings(values) for values in proposals], records, labelled)
+            scores = bench.miou([search.settings(values) for values in proposals], records, labeled)
             for values, miou in zip(proposals, scores, strict=True):
                 log.write({"step": len(trials), "settings": values, "miou": miou})
                 trials.append(Trial(values, miou))

@@ -1,4 +1,4 @@
-"""What a search for the parameters of labelling tries next, as pure functions of its seed and of what it found.
+"""What a search for the parameters of labeling tries next, as pure functions of its seed and of what it found.
 
 The paper chooses the CRF's parameters on 100 images with true masks, and the threshold of A by a grid search.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from bana.engine.seeds import seed_of
 from bana.label.settings import LabelSettings
 
-Method = Literal["random", "grid"]
+SearchMethod = Literal["random", "grid"]
 
 Values = dict[str, float]
 """Values of the searched parameters by their names, in the order of PARAMETERS."""
@@ -23,7 +23,7 @@ Values = dict[str, float]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number among the settings of labelling, and where it is searched.
+    """A number among the settings of labeling, and where it is searched.
 
     Attributes:
         name: Of the setting; ``crf.bilateral_sxy`` is ``bilateral_sxy`` of ``crf``.
@@ -47,7 +47,7 @@ class Parameter:
             value = self.low + (self.high - self.low) * share
         return float(f"{value:.4g}")
 
-    def shown(self, method: Method) -> str:
+    def shown(self, method: SearchMethod) -> str:
         """What a search tries, for people."""
         if method == "grid":
             return ", ".join(f"{value:g}" for value in self.grid)
@@ -91,7 +91,7 @@ class Search:
         seed: Of the random search.
     """
 
-    method: Method
+    method: SearchMethod
     present: LabelSettings
     seed: int
 

@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 
-def background_unary(attention: Tensor, outside: Tensor, threshold: float) -> Tensor:
+def background_unary(attention: Tensor, background_mask: Tensor, threshold: float) -> Tensor:
     """u_0 (Eq. 7): the attention where it is confident, 1 on definite background.
 
     Args:
         attention: A before "1 outside the boxes" (H, W), in [0, 1].
-        outside: bool (H, W), True on definite background.
+        background_mask: bool (H, W), True on definite background.
         threshold: t; A counts as 0 where it is below t times its maximum over the image.
 
     Returns:
         (H, W) in [0, 1].
     """
     confident = torch.where(attention >= threshold * attention.max(), attention, 0.0)
-    return torch.where(outside, 1.0, confident)
+    return torch.where(background_mask, 1.0, confident)
 
 
 def object_unary(activation: Tensor, regions: Tensor, per_box: bool) -> Tensor:
@@ -38,16 +38,16 @@ def object_unary(activation: Tensor, regions: Tensor, per_box: bool) -> Tensor:
     return (inside / greatest.clamp(min=1e-12)).amax(0)
 
 
-def label_probabilities(unaries: Tensor, outside: Tensor) -> Tensor:
+def label_probabilities(unaries: Tensor, background_mask: Tensor) -> Tensor:
     """What the CRF starts from: the softmax of the unaries inside the boxes, one-hot background outside.
 
     Args:
         unaries: (V, H, W), background first.
-        outside: bool (H, W), True on definite background.
+        background_mask: bool (H, W), True on definite background.
 
     Returns:
         (V, H, W), summing to 1 over V.
     """
     background = torch.zeros_like(unaries[:, :1, :1])
     background[0] = 1.0
-    return torch.where(outside, background, unaries.softmax(0))
+    return torch.where(background_mask, background, unaries.softmax(0))

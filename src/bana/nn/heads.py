@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class FusingHead(nn.Module):
     """Maps features of several depths to one map on the finest grid, cell by cell.
 
-    It stands where VGG has fc6 and fc7: what background attention and CAMs see is learnt here. Every layer is a 1x1
+    It stands where VGG has fc6 and fc7: what background attention and CAMs see is learned here. Every layer is a 1x1
     convolution, so the map can be computed on any grid.
 
     Args:
@@ -20,7 +20,9 @@ class FusingHead(nn.Module):
 
     def __init__(self, channels: tuple[int, ...], width: int) -> None:
         super().__init__()
-        self.normalise = nn.ModuleList(nn.BatchNorm2d(count, affine=False) for count in channels)
+        self.normalise = nn.ModuleList(
+            nn.BatchNorm2d(count, affine=False) for count in channels
+        )  # the spelling in saved files
         self.project = nn.ModuleList(nn.Conv2d(count, width, 1) for count in channels)
         self.mix = nn.Conv2d(width, width, 1)
         for layer in [*self.project, self.mix]:
@@ -34,8 +36,8 @@ class FusingHead(nn.Module):
         """Features (N, C_i, h_i, w_i), finest first, to (N, width, h_0, w_0), not negative."""
         size = features[0].shape[-2:]
         fused = torch.zeros((), device=features[0].device)
-        for maps, normalise, project in zip(features, self.normalise, self.project, strict=True):
-            projected = project(normalise(maps))
+        for maps, normalize, project in zip(features, self.normalise, self.project, strict=True):
+            projected = project(normalize(maps))
             if projected.shape[-2:] != size:
                 projected = F.interpolate(projected, size, mode="bilinear", align_corners=True)
             fused = fused + projected

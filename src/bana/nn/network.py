@@ -35,32 +35,32 @@ class Network(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Features (N, C, h, w) of images (N, 3, H, W) of RGB in 0..255."""
-        return self.fused(self.depths(images))
+        return self.fuse(self.feature_maps(images))
 
-    def depths(self, images: Tensor) -> list[Tensor]:
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
         """The backbone's maps of images (N, 3, H, W) of RGB in 0..255, finest first."""
         maps: list[Tensor] = self.backbone(images.contiguous(memory_format=torch.channels_last))
         return maps
 
-    def fused(self, depths: list[Tensor]) -> Tensor:
+    def fuse(self, feature_maps: list[Tensor]) -> Tensor:
         """Features (N, C, h, w) from the backbone's maps."""
-        features: Tensor = self.head(depths) if self.head is not None else depths[-1]
+        features: Tensor = self.head(feature_maps) if self.head is not None else feature_maps[-1]
         return features.contiguous()
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
-        """Set a fusing head's normalisation to the statistics of the backbone's features of a batch of images."""
+        """Set a fusing head's normalization to the statistics of the backbone's features of a batch of images."""
         if isinstance(self.head, FusingHead):
-            for maps, normalise in zip(self.backbone(images), self.head.normalise, strict=True):
-                normalise.get_buffer("running_mean").copy_(maps.mean((0, 2, 3)))
-                normalise.get_buffer("running_var").copy_(maps.var((0, 2, 3)))
+            for maps, norm in zip(self.backbone(images), self.head.normalise, strict=True):
+                norm.get_buffer("running_mean").copy_(maps.mean((0, 2, 3)))
+                norm.get_buffer("running_var").copy_(maps.var((0, 2, 3)))
 
-    def own_state(self) -> dict[str, Tensor]:
+    def trained_state(self) -> dict[str, Tensor]:
         """The tensors that make this network; what is not trained of the backbone is not among them."""
-        given = self.given_state()
+        given = self.frozen_state()
         return {name: value for name, value in self.state_dict().items() if name not in given}
 
-    def given_state(self) -> dict[str, Tensor]:
+    def frozen_state(self) -> dict[str, Tensor]:
         """The backbone's tensors that its weights give and training leaves alone; none if all of it is trained."""
         if all(parameter.requires_grad for parameter in self.backbone.parameters()):
             return {}
@@ -68,12 +68,14 @@ class Network(nn.Module):
         state = self.state_dict()
         return {name: state[name] for name in state if name.startswith("backbone.") and name not in trained}
 
-    def load_own_state(self, state: dict[str, Tensor], source: str) -> None:
-        """Put back what own_state gave. Raises LabelerError if names or shapes differ, naming ``source``."""
-        load_weights(self, {**self.state_dict(), **state} if state.keys() == self.own_state().keys() else state, source)
+    def load_trained_state(self, state: dict[str, Tensor], source: str) -> None:
+        """Put back what trained_state gave. Raises CheckpointError if names or shapes differ, naming ``source``."""
+        load_weights(
+            self, {**self.state_dict(), **state} if state.keys() == self.trained_state().keys() else state, source
+        )
 
     def train(self, mode: bool = True) -> Self:
-        """Switch dropout on or off; batch normalisation keeps its statistics."""
+        """Switch dropout on or off; batch normalization keeps its statistics."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):

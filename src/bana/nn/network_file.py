@@ -10,9 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from bana._version import __version__
-from bana.data.strict_json import is_text
 from bana.engine.checkpoint import load_metadata, load_tensors, save_tensors
-from bana.errors import LabelerError, SettingsError
+from bana.errors import CheckpointError, SettingsError
+from bana.io.strict_json import is_text
 from bana.nn.network import AnyNetwork, Network
 from bana.nn.training import TrainingSettings
 from bana.nn.weights import digest
@@ -21,13 +21,13 @@ from bana.nn.weights import digest
 def save_network(path: Path, network: Network, kind: str, facts: dict[str, Any]) -> None:
     """Write a network's own tensors, matrices and kernels in half precision, and its facts.
 
-    What was not trained of the backbone is not in it, but recognised by its digest.
+    What was not trained of the backbone is not in it, but recognized by its digest.
 
     Raises:
         OutputError: If the file cannot be written.
     """
-    tensors = {name: value.half() if value.ndim > 1 else value for name, value in network.own_state().items()}
-    own = {"kind": kind, "version": __version__, "backbone_digest": digest(network.given_state())}
+    tensors = {name: value.half() if value.ndim > 1 else value for name, value in network.trained_state().items()}
+    own = {"kind": kind, "version": __version__, "backbone_digest": digest(network.frozen_state())}
     save_tensors(path, tensors, facts | own)
 
 
@@ -40,7 +40,7 @@ def read_network(path: Path, kind: str, command: str) -> tuple[dict[str, Tensor]
         command: That writes such files, for the message.
 
     Raises:
-        LabelerError: If it is missing, damaged or of another kind.
+        CheckpointError: If it is missing, damaged or of another kind.
     """
     tensors, facts = load_tensors(path)
     _check_kind(path, facts, kind, command)
@@ -48,7 +48,7 @@ def read_network(path: Path, kind: str, command: str) -> tuple[dict[str, Tensor]
 
 
 def read_network_facts(path: Path, kind: str, command: str) -> dict[str, Any]:
-    """The facts alone. Raises LabelerError as read_network does."""
+    """The facts alone. Raises CheckpointError as read_network does."""
     facts = load_metadata(path)
     _check_kind(path, facts, kind, command)
     return facts
@@ -56,11 +56,13 @@ def read_network_facts(path: Path, kind: str, command: str) -> dict[str, Any]:
 
 @contextmanager
 def of_this_version(path: Path) -> Iterator[None]:
-    """Within this block a file's facts are read; what is missing or not allowed there is a LabelerError."""
+    """Within this block a file's facts are read; what is missing or not allowed there is a CheckpointError."""
     try:
         yield
     except (KeyError, TypeError, ValueError, SettingsError) as error:
-        raise LabelerError(f"{path}: of another version of bana ({error}); train again, or install that one") from error
+        raise CheckpointError(
+            f"{path}: of another version of bana ({error}); train again, or install that one"
+        ) from error
 
 
 def class_names(facts: dict[str, Any]) -> tuple[str, ...]:
@@ -88,13 +90,13 @@ def rebuilt(
         path: The file.
 
     Raises:
-        LabelerError: If the tensors are of another network, or were trained on other backbone weights.
+        CheckpointError: If the tensors are of another network, or were trained on other backbone weights.
         SettingsError: If its backbone's weights cannot be had.
     """
     network = build("random" if settings.train_backbone == "all" else None)
-    if digest(network.given_state()) != facts.get("backbone_digest"):
-        raise LabelerError(f"{path}: trained on other weights of {settings.backbone}; install those, or train again")
-    network.load_own_state(tensors, str(path))
+    if digest(network.frozen_state()) != facts.get("backbone_digest"):
+        raise CheckpointError(f"{path}: trained on other weights of {settings.backbone}; install those, or train again")
+    network.load_trained_state(tensors, str(path))
     return network.eval()
 
 
@@ -108,4 +110,4 @@ def network_path(file_or_run: Path, stage: str, name: str) -> Path:
 
 def _check_kind(path: Path, facts: dict[str, Any], kind: str, command: str) -> None:
     if facts.get("kind") != kind:
-        raise LabelerError(f"{path}: not a {kind}; choose a {kind}.safetensors that `{command}` wrote")
+        raise CheckpointError(f"{path}: not a {kind}; choose a {kind}.safetensors that `{command}` wrote")

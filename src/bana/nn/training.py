@@ -1,13 +1,13 @@
-"""How a stage's network is built and trained: the settings that stages 1 and 3 share, and their optimiser."""
+"""How a stage's network is built and trained: the settings that stages 1 and 3 share, and their optimizer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from torch import nn, optim
 
 from bana.engine.plan import Precision
@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=1)]
 Width = Annotated[int, Field(ge=1, le=2048)]
 """Channels of a head: a file of a network states them, and must not ask for all the memory before it is refused."""
 
-Schedule = Literal["step", "two_steps", "poly"]
+Schedule = Literal["step", "multistep", "poly"]
 
 
 class TrainingSettings(Settings):
@@ -33,50 +33,59 @@ class TrainingSettings(Settings):
             Unless all are, the others are not saved either.
         start: Where training begins: ``backbone`` (its weights, a new head) or ``labeler`` (all layers of a trained box
             classifier of the same backbone and head).
-        crop: Side of the random crop in pixels; a multiple of the backbone's stride plus 1.
-        scale: Least and greatest factor of random scaling.
-        jitter: Strength of random brightness, contrast and saturation, 0..1.
+        crop_size: Side of the random crop in pixels; a multiple of the backbone's stride plus 1.
+        scale_range: Least and greatest factor of random scaling.
+        color_jitter: Strength of random brightness, contrast and saturation, 0..1.
         optimizer: ``sgd`` with momentum 0.9 or ``adamw``.
-        rate_pretrained: Learning rate of the backbone.
-        rate_new: Learning rate of the head and classifier.
+        lr_backbone: Learning rate of the backbone.
+        lr_head: Learning rate of the head and classifier.
         weight_decay: Of weights; biases have none.
-        schedule: ``step`` divides the rates by 10 after two thirds of the run; ``two_steps``, once more after 11/12
+        schedule: ``step`` divides the rates by 10 after two thirds of the run; ``multistep``, once more after 11/12
             (8 and 11 of Mask R-CNN's 12 epochs); ``poly`` lets them fall as (1 - p)^0.9.
-        warm_up: Share of the run, 0..1, over which the rates first rise from nothing.
+        warmup: Share of the run, 0..1, over which the rates first rise from nothing.
         epochs: Passes over the images.
         batch_size: Images a step.
         precision: ``float32``, ``bfloat16`` or ``float16``: of the steps' computations.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "crop": "crop_size",
+        "scale": "scale_range",
+        "jitter": "color_jitter",
+        "rate_pretrained": "lr_backbone",
+        "rate_new": "lr_head",
+        "warm_up": "warmup",
+    }
+
     backbone: str = "lite0"
     backbone_weights: str = "default"
     train_backbone: Trained = "all"
     start: Literal["backbone", "labeler"] = "backbone"
-    crop: Annotated[int, Field(ge=33)] = 321
-    scale: tuple[Positive, Positive] = (0.5, 1.5)
-    jitter: Annotated[float, Field(ge=0, le=1)] = 0.5
+    crop_size: Annotated[int, Field(ge=33)] = 321
+    scale_range: tuple[Positive, Positive] = (0.5, 1.5)
+    color_jitter: Annotated[float, Field(ge=0, le=1)] = 0.5
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    rate_pretrained: Positive = 1e-3
-    rate_new: Positive = 1e-2
+    lr_backbone: Positive = 1e-3
+    lr_head: Positive = 1e-2
     weight_decay: NotNegative = 5e-4
-    schedule: Schedule = "step"
-    warm_up: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    schedule: Annotated[Schedule, BeforeValidator(lambda name: "multistep" if name == "two_steps" else name)] = "step"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     epochs: Count = 15
     batch_size: Count = 20
     precision: Precision = "float32"
 
     @model_validator(mode="after")
     def _check_scale(self) -> Self:
-        if self.scale[0] > self.scale[1]:
-            raise ValueError("scale: the first factor must not exceed the second")
+        if self.scale_range[0] > self.scale_range[1]:
+            raise ValueError("scale_range: the first factor must not exceed the second")
         return self
 
-    def rate_factor(self, progress: float) -> float:
+    def lr_factor(self, progress: float) -> float:
         """The factor on the learning rates after a share ``progress`` (0..1) of the run."""
-        rising = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
+        rising = min(1.0, progress / self.warmup) if self.warmup else 1.0
         if self.schedule == "poly":
             return rising * float((1 - progress) ** 0.9)
-        steps = (2 / 3, 11 / 12) if self.schedule == "two_steps" else (2 / 3,)
+        steps = (2 / 3, 11 / 12) if self.schedule == "multistep" else (2 / 3,)
         return rising * 0.1 ** sum(progress >= step for step in steps)
 
 
@@ -92,7 +101,7 @@ class SizedTrainingSettings(TrainingSettings):
     def scale_of(self, height: int, width: int) -> tuple[float, float]:
         """The least and greatest factor by which an image of H x W pixels is scaled."""
         factor = 1.0 if self.image_side is None else self.image_side / max(height, width)
-        return self.scale[0] * factor, self.scale[1] * factor
+        return self.scale_range[0] * factor, self.scale_range[1] * factor
 
 
 @contextmanager
@@ -117,7 +126,7 @@ def build_backbone(settings: TrainingSettings, weights: str | None = None) -> Ba
         SettingsError: If the backbone or its weights cannot be had, or the crop does not fit it.
     """
     backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
-    backbone.check_crop(settings.crop, settings.backbone)
+    backbone.check_crop(settings.crop_size, settings.backbone)
     backbone.train_only(settings.train_backbone)
     return backbone
 
@@ -127,10 +136,10 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> optim.Optim
 
     Args:
         model: Its pretrained layers are those under ``backbone``.
-        settings: Rates, decay and the kind of optimiser.
+        settings: Rates, decay and the kind of optimizer.
     """
     groups: list[dict[str, Any]] = []
-    for pretrained, rate in ((True, settings.rate_pretrained), (False, settings.rate_new)):
+    for pretrained, rate in ((True, settings.lr_backbone), (False, settings.lr_head)):
         for is_bias in (False, True):
             parameters = [
                 parameter

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bana.errors import LabelerError
+from bana.errors import CheckpointError
 
 _CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}
 _CONVOLUTIONS = {1: 2, 2: 2, 3: 3, 4: 3, 5: 3}
@@ -24,7 +24,7 @@ CAFFE_MEAN_BGR = (104.008, 116.669, 122.675)
 class LargeFOV(nn.Module):
     """Convolutional layers conv1_1 to fc7 under Caffe's names; 3x3 pools, fc6 with dilation 12.
 
-    Input: images normalised with ImageNet's mean and standard deviation, RGB (N, 3, H, W).
+    Input: images normalized with ImageNet's mean and standard deviation, RGB (N, 3, H, W).
     Output: a list of one feature map (N, 1024, h, w) at stride 8, not negative.
     """
 
@@ -43,7 +43,7 @@ class LargeFOV(nn.Module):
         self.dropout = nn.Dropout(0.5)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Features of normalised images."""
+        """Features of normalized images."""
         x = images
         for block, stride in _POOL_STRIDE.items():
             for index in range(1, _CONVOLUTIONS[block] + 1):
@@ -61,14 +61,14 @@ def largefov_weights(state: dict[str, Tensor], source: str | Path) -> dict[str, 
     without a standard deviation to RGB with one. Classifier layers (fc8) are left out.
 
     Raises:
-        LabelerError: If the tensors are of neither network.
+        CheckpointError: If the tensors are of neither network.
     """
     try:
         if "features.0.weight" in state:
             return _from_torchvision(state)
         return _from_caffe(state)
     except (KeyError, RuntimeError, IndexError, ValueError) as error:
-        raise LabelerError(
+        raise CheckpointError(
             f"{source}: neither torchvision's VGG-16 nor a 20M LargeFOV network ({error}); choose another weights file"
         ) from error
 

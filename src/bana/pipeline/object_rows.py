@@ -23,14 +23,14 @@ class ObjectRow:
 
     Attributes:
         title: What the table calls it.
-        source: Of the labels, as ``bana label --source`` has it; None: true masks.
-        labeler: Which one the source uses.
+        method: Of the labels, as ``bana label --method`` has it; None: true masks.
+        labeler: Which one the method uses.
         mask_loss: What the network's mask head learns; None: what the recipe says.
         paper: Its figures; None where it has none.
     """
 
     title: str
-    source: str | None
+    method: str | None
     labeler: Labeler = "own"
     mask_loss: MaskLoss | None = None
     paper: Figures | None = None
@@ -38,7 +38,7 @@ class ObjectRow:
     @property
     def labels(self) -> str:
         """The name of the labels' folder."""
-        return f"labels-{self.labeler}-{self.source}"
+        return f"labels-{self.labeler}-{self.method}"
 
 
 OBJECT_TABLES: dict[str, dict[str, ObjectRow]] = {

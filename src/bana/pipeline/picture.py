@@ -12,7 +12,7 @@ from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import LabelMap
 from bana.data.masks import semantic_truth
 from bana.data.records import BoxDataset, ImageRecord
-from bana.evaluate import ConfusionMatrix, foreground_miou
+from bana.evaluate import ConfusionMatrix, binary_miou
 from bana.report.demo_rows import candidates, choose, unreliable_pixels
 from bana.report.run_sheet import RunRow, run_sheet
 from bana.segment.segmenter import PredictSettings, Segmenter
@@ -24,14 +24,14 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
     """Draw up to eight photographs, from the surest labels to the least sure.
 
     Args:
-        dataset: The labelled images.
+        dataset: The labeled images.
         labels: Their label folder.
         network: A segmenter file or run folder.
         settings: Of prediction.
 
     Raises:
         DataError: If an image or its labels are damaged.
-        LabelerError: If the network's file is missing or damaged.
+        CheckpointError: If the network's file is missing or damaged.
     """
     folder = LabelFolder(labels)
     there = {record.image_id: record for record in dataset}
@@ -42,7 +42,7 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
         [_row(there[image_id], folder, segmenter) for image_id in chosen],
         dataset.classes,
         title="Boxes in, a network out",
-        subtitle=f"{len(chosen)} of {len(dataset)} photographs that it learnt from, the surest labels first",
+        subtitle=f"{len(chosen)} of {len(dataset)} photographs that it learned from, the surest labels first",
         footer="Labels are made from the boxes. The network sees the photograph alone.",
     )
 
@@ -70,4 +70,4 @@ def _note(record: ImageRecord, prediction: LabelMap, segmenter: Segmenter) -> st
         return ""
     confusion = ConfusionMatrix(len(table) + 1, table.ignore_index)
     confusion.update(prediction, truth)
-    return f"foreground mIoU {foreground_miou(confusion):.0f} % against the true mask"
+    return f"foreground mIoU {binary_miou(confusion):.0f} % against the true mask"

@@ -10,15 +10,15 @@ from urllib.parse import quote
 
 from rich.console import Console
 
-from bana.data.files import write_text
-from bana.data.label_folder import INSTANCES, LABELLINGS, LabelFolder, labelled_part
+from bana.data.label_folder import INSTANCES, LABELINGS, LabelFolder, labeled_part
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ImageRecord
-from bana.data.strict_json import value_of
+from bana.engine.pool import each_in_order
 from bana.engine.progress import StepProgress
 from bana.errors import DataError
 from bana.evaluate import evaluate_labels
-from bana.label.pool import each_in_order
+from bana.io.files import write_text
+from bana.io.strict_json import value_of
 from bana.pipeline.report_parts import (
     cards_of,
     charts_of,
@@ -29,9 +29,9 @@ from bana.pipeline.report_parts import (
 )
 from bana.pipeline.stages import has_truth
 from bana.pipeline.steps import MANIFEST, read_manifest
-from bana.report.page.images import ImageLook, LookJob, Totals, doubt
+from bana.report.page.images import ImageLook, LookJob, Totals, uncertainty
 from bana.report.page.page import GalleryImage, Page
-from bana.report.panels import colours_of, hex_of
+from bana.report.panels import colors_of, hex_of
 
 FILE = "report.html"
 
@@ -42,7 +42,7 @@ class Subject:
 
     Attributes:
         folder: The run folder, or the label folder.
-        dataset: The labelled images.
+        dataset: The labeled images.
         labels: Their label folder.
         network: The folder of the network trained on them; None where there is none.
         manifest: The run's ``run.json``; empty for a folder of labels.
@@ -87,7 +87,7 @@ def subject_of(folder: Path, data: Path | None, split: str | None, format: str |
 
     Raises:
         DataError: If the folder is neither, is damaged or not finished, or the data set cannot be read or has other
-            classes or none of the labelled images.
+            classes or none of the labeled images.
     """
     manifest: dict[str, Any] = {}
     labels, network = folder, None
@@ -106,10 +106,10 @@ def subject_of(folder: Path, data: Path | None, split: str | None, format: str |
         raise DataError(f"{folder}: does not say of which images its labels are; give --data")
     dataset = read_dataset(data, split, format, on_error="skip")
     label_folder.check_classes(dataset)
-    labelled = labelled_part(dataset, label_folder)
-    if not len(labelled):
-        raise DataError(f"{labels}: has labels of no image of {data}; give the --data that was labelled")
-    return Subject(folder, labelled, labels, network, manifest)
+    labeled = labeled_part(dataset, label_folder)
+    if not len(labeled):
+        raise DataError(f"{labels}: has labels of no image of {data}; give the --data that was labeled")
+    return Subject(folder, labeled, labels, network, manifest)
 
 
 def write_report(
@@ -120,24 +120,24 @@ def write_report(
     Args:
         subject: What it is about.
         out: The HTML file.
-        images: At most so many are in the gallery, evenly from the most to the least doubtful; all are counted.
+        images: At most so many are in the gallery, evenly from the most to the least uncertain; all are counted.
         side: Longest side, in pixels, of pictures in the gallery.
-        workers: Processes that look at images.
+        workers: DistContext that look at images.
         console: For progress.
 
     Raises:
         DataError: If an image, its labels or its mask is damaged.
-        LabelerError: If the network's file is damaged.
+        CheckpointError: If the network's file is damaged.
         OutputError: If the file cannot be written.
     """
     dataset, folder = subject.dataset, LabelFolder(subject.labels)
-    found = {record.image_id: doubt(record, folder.boxes(record)) for record in dataset}
+    found = {record.image_id: uncertainty(record, folder.boxes(record)) for record in dataset}
     doubts = {image_id: value for image_id, value in found.items() if value is not None}
     ranked = sorted(found, key=lambda image_id: (-doubts.get(image_id, 0.0), image_id))
     count = min(images, len(ranked))
     shown = [ranked[place * len(ranked) // count] for place in range(count)]
-    colours = colours_of(record.class_ids.tolist() for record in dataset)
-    job = LookJob(dataset, subject.labels, subject.network, frozenset(shown), colours, side)
+    colors = colors_of(record.class_ids.tolist() for record in dataset)
+    job = LookJob(dataset, subject.labels, subject.network, frozenset(shown), colors, side)
     looks, totals = _looks(job, workers, console)
     scores = value_of({"metrics": {}, **subject.manifest}, "metrics", dict, str(subject.folder))
     label_scores = scores.get("labels")
@@ -157,7 +157,7 @@ def write_report(
         details=details_of(subject.folder, subject.manifest),
         images=[_gallery_image(look, subject, out, doubts) for look in looks],
         classes=dict(enumerate(dataset.classes, start=1)),
-        colours={class_id: hex_of(colour) for class_id, colour in colours.items()},
+        colors={class_id: hex_of(color) for class_id, color in colors.items()},
         gallery_note=_gallery_note(len(looks), len(dataset), subject.network is not None),
     )
     write_text(out, page.html())
@@ -206,7 +206,7 @@ def _gallery_image(look: ImageLook, subject: Subject, out: Path, doubts: dict[st
 
 
 def _files(record: ImageRecord, labels: Path) -> dict[str, Path]:
-    maps = {name: labels / name / f"{record.image_id}.png" for name in (*LABELLINGS, "confidence")}
+    maps = {name: labels / name / f"{record.image_id}.png" for name in (*LABELINGS, "confidence")}
     return {"photo": record.path, **maps, "boxes": labels / INSTANCES / f"{record.image_id}.json"}
 
 
@@ -219,7 +219,7 @@ def _address(path: Path, out: Path) -> str:
 
 
 def _gallery_note(shown: int, images: int, network: bool) -> str:
-    which = f"{shown} of {images} images, evenly from the most to the least doubtful."
+    which = f"{shown} of {images} images, evenly from the most to the least uncertain."
     seen = " The network's masks are of one scale, without the CRF." if network else ""
     keys = " Open one for its boxes and files; there the arrow keys go on and digits choose what is shown."
     return ("All images." if shown == images else which) + seen + keys

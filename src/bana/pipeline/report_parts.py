@@ -11,26 +11,26 @@ import numpy as np
 
 from bana.data.check import counted
 from bana.data.records import BoxDataset
-from bana.data.strict_json import read_json_object
 from bana.engine.loop import LOG
 from bana.errors import SettingsError
 from bana.evaluate import ConfusionMatrix
 from bana.evaluate.tables import TITLES, shown
+from bana.io.strict_json import read_json_object
+from bana.pipeline.methods import method_of
 from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES
 from bana.pipeline.rows import ROWS, TABLES
 from bana.pipeline.steps import TIMINGS
-from bana.pipeline.ways import way_of
 from bana.report.page.charts import calibration_svg, curves_svg, violins_svg
 from bana.report.page.images import Totals
 from bana.report.page.page import Card, Chart, Confusion, Table
 
 Scores = Mapping[str, Any]
 
-_MOST_CONFUSED = 20
+_MAX_CONFUSED = 20
 """Classes of a confusion matrix; more cannot be read."""
 
-_WAYS = {"box": "box", "y_crf": "bap", "y_ret": "ret", "agreed": "bap+ret"}
-"""Which row of the paper's Table 1 each labelling is."""
+_METHODS = {"box": "box", "y_crf": "bap", "y_ret": "ret", "agreed": "bap+ret"}
+"""Which row of the paper's Table 1 each labeling is."""
 
 _PAPER_OBJECTS = {
     "other-bap": "Y_crf, labeler of VOC",
@@ -120,10 +120,10 @@ def paper_tables(labels: Scores | None, network: Scores | None, manifest: Mappin
 
 def _table1(labels: Scores) -> Table:
     rows = []
-    for part, name in _WAYS.items():
+    for part, name in _METHODS.items():
         scores = labels[part]
-        ours = [shown(scores[each]) for each in ("miou", "miou_of_all", "left_out", "foreground_miou")]
-        rows.append([TITLES[part], *ours, *map(shown, way_of(name).paper)])
+        ours = [shown(scores[each]) for each in ("miou", "miou_of_all", "left_out", "binary_miou")]
+        rows.append([TITLES[part], *ours, *map(shown, method_of(name).paper)])
     return Table(
         "Table 1: labels, mIoU in %",
         ["labels", "mIoU", "of all pixels", "left out", "object or not", "paper, train", "paper, val"],
@@ -234,7 +234,7 @@ def confusions_of(totals: Totals, dataset: BoxDataset) -> list[Confusion]:
 
 def _confusion(title: str, matrix: ConfusionMatrix, names: Sequence[str]) -> Confusion:
     true = matrix.counts.sum(axis=1)
-    kept = sorted(np.argsort(-true, kind="stable")[:_MOST_CONFUSED].tolist())
+    kept = sorted(np.argsort(-true, kind="stable")[:_MAX_CONFUSED].tolist())
     kept = [place for place in kept if true[place]]
     shares = matrix.counts[kept][:, kept] / true[kept, None]
     left = int((true > 0).sum()) - len(kept)

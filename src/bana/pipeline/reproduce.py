@@ -10,20 +10,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bana.data.alone import alone
 from bana.data.label_maps import write_label_map
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset
-from bana.engine.processes import LAPTOP, Machine
+from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.seeds import shuffled
 from bana.evaluate.tables import shown
+from bana.io.locking import alone
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.rows import ROWS, TABLES, Row
-from bana.pipeline.stages import Workshop
+from bana.pipeline.stages import PipelineContext
 from bana.pipeline.steps import Steps
 from bana.pipeline.study import check_rows, open_study, spread
-from bana.segment.run import check_truth
 from bana.segment.scoring import STEPS
+from bana.segment.train import check_truth
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Reproduction:
 
 @alone
 def reproduce(
-    study: Study, out: Path, *, seed: int = 0, machine: Machine = LAPTOP, workers: int, console: Console
+    study: Study, out: Path, *, seed: int = 0, runtime: RuntimeConfig = DEFAULT_RUNTIME, workers: int, console: Console
 ) -> Reproduction:
     """Make the rows of a table that are not made yet.
 
@@ -84,8 +84,8 @@ def reproduce(
         study: What is made.
         out: Gets the box classifier, the labels, and a folder for every row and seed; runs that were killed go on.
         seed: Of the box classifier.
-        machine: On what training computes.
-        workers: Processes that label and score.
+        runtime: On what training computes.
+        workers: DistContext that label and score.
         console: For progress.
 
     Raises:
@@ -96,23 +96,23 @@ def reproduce(
     check_truth(study.validation, study.dataset)
     check_rows(study.rows, TABLES[study.table])
     folders = ["classify", "labels", *(_folder(name, number) for name in study.rows for number in study.seeds)]
-    shop = open_study(
-        study.dataset, study.recipe, out, folders, seed=seed, machine=machine, workers=workers, console=console
+    context = open_study(
+        study.dataset, study.recipe, out, folders, seed=seed, runtime=runtime, workers=workers, console=console
     )
     masks = {name: _masks(ROWS[name], study, out / "truth") for name in study.rows}
-    labeler = shop.classify(study.dataset)
-    labels = shop.label("labels", study.dataset, shop.recipe_labels(labeler))
+    labeler = context.classify(study.dataset)
+    labels = context.label("labels", study.dataset, context.recipe_labels(labeler))
     for number in study.seeds:
         for name in study.rows:
-            _make(shop, study, name, number, labels, labeler, masks[name])
-    return Reproduction(study.table, _collected(shop.steps, study.table))
+            _make(context, study, name, number, labels, labeler, masks[name])
+    return Reproduction(study.table, _collected(context.steps, study.table))
 
 
 def _make(
-    shop: Workshop, study: Study, name: str, seed: int, labels: Path, labeler: Path, masks: dict[str, Path]
+    context: PipelineContext, study: Study, name: str, seed: int, labels: Path, labeler: Path, masks: dict[str, Path]
 ) -> None:
     row = ROWS[name]
-    network = shop.segment(
+    network = context.segment(
         _folder(name, seed),
         study.recipe.segment.model_copy(update={"loss": row.loss}),
         study.dataset,
@@ -121,7 +121,7 @@ def _make(
         masks=masks,
         seed=seed,
     )
-    shop.score(f"score {_folder(name, seed)}", network, study.validation)
+    context.score(f"score {_folder(name, seed)}", network, study.validation)
 
 
 def _folder(name: str, seed: int) -> str:

@@ -10,18 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bana.data.alone import alone
 from bana.data.records import BoxDataset
-from bana.engine.processes import LAPTOP, Machine
+from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.evaluate.tables import shown
 from bana.instance.settings import InstanceSettings
-from bana.label.sources.choose import SourceChoice
+from bana.io.locking import alone
+from bana.label.methods.choose import MethodChoice
 from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES, ObjectRow
 from bana.pipeline.recipe import Recipe
-from bana.pipeline.stages import Workshop
+from bana.pipeline.stages import PipelineContext
 from bana.pipeline.steps import Steps
 from bana.pipeline.study import check_rows, open_study, spread
-from bana.segment.run import check_truth
+from bana.segment.train import check_truth
 
 LABEL_TABLE = "table2"
 """The table whose rows are labels; those of the other are networks."""
@@ -72,7 +72,13 @@ class ObjectReproduction:
 
 @alone
 def reproduce_objects(
-    study: ObjectStudy, out: Path, *, seed: int = 0, machine: Machine = LAPTOP, workers: int, console: Console
+    study: ObjectStudy,
+    out: Path,
+    *,
+    seed: int = 0,
+    runtime: RuntimeConfig = DEFAULT_RUNTIME,
+    workers: int,
+    console: Console,
 ) -> ObjectReproduction:
     """Make the rows of a table that are not made yet.
 
@@ -81,13 +87,13 @@ def reproduce_objects(
         out: Gets the box classifier, a folder for every kind of labels, and for every row and seed one with the network
             and one with what it finds; runs that were killed go on.
         seed: Of the box classifier.
-        machine: On what training computes.
-        workers: Processes that label and predict.
+        runtime: On what training computes.
+        workers: DistContext that label and predict.
         console: For progress.
 
     Raises:
         DataError: If an image has no true mask where it needs one, or cannot be used.
-        LabelerError: If the labeler of other data is missing or damaged.
+        CheckpointError: If the labeler of other data is missing or damaged.
         OutputError: If ``out`` holds runs with another recipe or other images, or cannot be written.
         SettingsError: If a row is not of the table, or a backbone, its weights or the device cannot be had.
     """
@@ -96,35 +102,35 @@ def reproduce_objects(
     check_truth(study.dataset if study.validation is None else study.validation, study.dataset)
     rows = {name: table[name] for name in study.rows}
     networks = [_network(name, number) for name in rows for number in study.seeds]
-    labelled = {row.labels: row for row in rows.values() if row.source is not None}
-    folders = ["classify", *labelled, *networks, *(f"found-{name}" for name in networks)]
-    shop = open_study(
-        study.dataset, study.recipe, out, folders, seed=seed, machine=machine, workers=workers, console=console
+    labeled = {row.labels: row for row in rows.values() if row.method is not None}
+    folders = ["classify", *labeled, *networks, *(f"found-{name}" for name in networks)]
+    context = open_study(
+        study.dataset, study.recipe, out, folders, seed=seed, runtime=runtime, workers=workers, console=console
     )
-    labels = {name: _labels(shop, study, row) for name, row in labelled.items()}
+    labels = {name: _labels(context, study, row) for name, row in labeled.items()}
     if study.validation is None:
         for name, row in rows.items():
-            shop.score_labels(f"score {name}", labels[row.labels], study.dataset)
-        return ObjectReproduction(study.table, _collected(shop.steps, study.table))
-    labeler = shop.classify(study.dataset) if study.recipe.instance.start == "labeler" else None
+            context.score_labels(f"score {name}", labels[row.labels], study.dataset)
+        return ObjectReproduction(study.table, _collected(context.steps, study.table))
+    labeler = context.classify(study.dataset) if study.recipe.instance.start == "labeler" else None
     for number in study.seeds:
         for name, row in rows.items():
             folder = _network(name, number)
             settings = _settings(row, study.recipe)
-            detector = shop.detect(folder, settings, study.dataset, labels.get(row.labels), labeler, seed=number)
-            shop.score_objects(f"found-{folder}", detector, study.validation)
-    return ObjectReproduction(study.table, _collected(shop.steps, study.table))
+            detector = context.detect(folder, settings, study.dataset, labels.get(row.labels), labeler, seed=number)
+            context.score_objects(f"found-{folder}", detector, study.validation)
+    return ObjectReproduction(study.table, _collected(context.steps, study.table))
 
 
-def _labels(shop: Workshop, study: ObjectStudy, row: ObjectRow) -> Path:
+def _labels(context: PipelineContext, study: ObjectStudy, row: ObjectRow) -> Path:
     """The folder of a row's labels; what is needed for it is trained first."""
-    assert row.source is not None
-    if row.source == "box":
-        return shop.label(row.labels, study.dataset, SourceChoice(row.source))
-    labeler = study.other if row.labeler == "other" else shop.classify(study.dataset)
-    # Sources other than the labeler have the paper's settings.
-    choice = shop.recipe_labels(labeler) if row.source == "labeler" else SourceChoice(row.source, {"": labeler})
-    return shop.label(row.labels, study.dataset, choice)
+    assert row.method is not None
+    if row.method == "box":
+        return context.label(row.labels, study.dataset, MethodChoice(row.method))
+    labeler = study.other if row.labeler == "other" else context.classify(study.dataset)
+    # Methods other than the labeler have the paper's settings.
+    choice = context.recipe_labels(labeler) if row.method == "labeler" else MethodChoice(row.method, {"": labeler})
+    return context.label(row.labels, study.dataset, choice)
 
 
 def _settings(row: ObjectRow, recipe: Recipe) -> InstanceSettings:

@@ -19,7 +19,7 @@ class Row:
 
     Attributes:
         title: What the table calls it.
-        loss: What is learnt from the labels.
+        loss: What is learned from the labels.
         source: From ``labels``, from true ``masks`` alone (the ceiling), or from ``both``: masks where there are some.
     """
 
@@ -33,7 +33,7 @@ ROWS: dict[str, Row] = {
     "y_crf": Row("Y_crf", "y_crf"),
     "y_ret": Row("Y_ret", "y_ret"),
     "agreed": Row("S alone (baseline)", "agreed"),
-    "entropy": Row("S, entropy regularisation", "entropy"),
+    "entropy": Row("S, entropy regularization", "entropy"),
     "bootstrap_soft": Row("S, bootstrapping (soft)", "bootstrap_soft"),
     "bootstrap_hard": Row("S, bootstrapping (hard)", "bootstrap_hard"),
     "filling_rate": Row("filling-rate loss (BCM)", "filling_rate"),

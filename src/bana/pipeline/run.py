@@ -8,21 +8,21 @@ from typing import Any
 
 from rich.console import Console
 
-from bana.data.alone import alone
-from bana.data.faults import OnError
-from bana.data.files import write_bytes
-from bana.data.label_folder import LabelFolder, labelled_part
+from bana.data.inputs import file_digest
+from bana.data.label_folder import LabelFolder, labeled_part
 from bana.data.label_maps import png
 from bana.data.records import BoxDataset
-from bana.data.sources import file_digest
-from bana.engine.processes import LAPTOP, Machine
+from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.run_folder import versions
+from bana.io.faults import OnError
+from bana.io.files import write_bytes
+from bana.io.locking import alone
 from bana.pipeline.picture import run_picture
 from bana.pipeline.recipe import Recipe
-from bana.pipeline.stages import Workshop, has_truth
+from bana.pipeline.stages import PipelineContext, has_truth
 from bana.pipeline.steps import Steps, content_digest
-from bana.segment.run import check_truth
 from bana.segment.segmenter_file import FILE_NAME
+from bana.segment.train import check_truth
 
 PICTURE = "run.png"
 
@@ -33,7 +33,7 @@ class PipelineRun:
 
     Attributes:
         out: The run folder.
-        dataset: The images that were learnt.
+        dataset: The images that were learned.
         left_out: How many could not be used.
         skipped: Names of the steps that were unchanged.
         seconds: Of every step, in the call that finished it.
@@ -74,7 +74,7 @@ def run_pipeline(
     out: Path,
     *,
     seed: int = 0,
-    machine: Machine = LAPTOP,
+    runtime: RuntimeConfig = DEFAULT_RUNTIME,
     workers: int,
     on_error: OnError = "stop",
     console: Console,
@@ -88,8 +88,8 @@ def run_pipeline(
         out: The run folder: ``run.json`` (settings, versions, seed, data, metrics), ``timings.json``, ``run.png``, and
             a folder for every stage.
         seed: Of everything random.
-        machine: On what training computes.
-        workers: Processes that label and score.
+        runtime: On what training computes.
+        workers: DistContext that label and score.
         on_error: ``skip`` leaves out images that cannot be used.
         console: For progress.
 
@@ -115,23 +115,23 @@ def run_pipeline(
         },
     }
     steps = Steps(out, facts, ("classify", "labels", "segment"), console)
-    shop = Workshop(steps, recipe, seed, machine, workers, on_error, console)
-    labeler = shop.classify(dataset)
-    labels = shop.label("labels", dataset, shop.recipe_labels(labeler))
-    labelled = labelled_part(dataset, LabelFolder(labels))  # all, or with skip those that could be used
-    network = shop.segment("segment", recipe.segment, labelled, labels, labeler, validation=validation)
-    label_scores = shop.score_labels("evaluate labels", labels, labelled) if has_truth(labelled) else None
-    scored = validation or (labelled if label_scores is not None else None)
-    network_scores = None if scored is None else shop.score("evaluate", network, scored)
+    context = PipelineContext(steps, recipe, seed, runtime, workers, on_error, console)
+    labeler = context.classify(dataset)
+    labels = context.label("labels", dataset, context.recipe_labels(labeler))
+    labeled = labeled_part(dataset, LabelFolder(labels))  # all, or with skip those that could be used
+    network = context.segment("segment", recipe.segment, labeled, labels, labeler, validation=validation)
+    label_scores = context.score_labels("evaluate labels", labels, labeled) if has_truth(labeled) else None
+    scored = validation or (labeled if label_scores is not None else None)
+    network_scores = None if scored is None else context.score("evaluate", network, scored)
     steps.note(metrics={"labels": label_scores, "network": network_scores})
     steps.do(
         "picture",
         [file_digest(network / FILE_NAME), facts["data"], recipe.predict.model_dump(mode="json")],
-        lambda _: write_bytes(out / PICTURE, png(run_picture(labelled, labels, network, recipe.predict))),
+        lambda _: write_bytes(out / PICTURE, png(run_picture(labeled, labels, network, recipe.predict))),
         lambda _: (out / PICTURE).is_file(),
     )
     where = None if scored is None else "training" if validation is None else "validation"
-    left_out = len(dataset) + len(dataset.rejected) - len(labelled)
+    left_out = len(dataset) + len(dataset.rejected) - len(labeled)
     return PipelineRun(
-        out, labelled, left_out, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where
+        out, labeled, left_out, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where
     )

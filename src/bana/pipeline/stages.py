@@ -11,42 +11,42 @@ from rich.console import Console
 
 from bana.classify.labeler_file import FILE_NAME as LABELER
 from bana.classify.labeler_file import pretrained_path
-from bana.classify.run import digest_of_start, train_classifier
-from bana.data.faults import OnError
+from bana.classify.train import digest_of_start, train_classifier
+from bana.data.inputs import file_digest, record_pictures
 from bana.data.label_folder import LabelFolder, is_complete
 from bana.data.prediction_folder import RESULTS
 from bana.data.records import BoxDataset, ImageRecord
-from bana.data.sources import file_digest, record_pictures
-from bana.engine.processes import Machine
+from bana.engine.distributed import RuntimeConfig
+from bana.engine.prediction import predict_pictures
 from bana.evaluate import evaluate_detections, evaluate_labels
-from bana.evaluate.scores import LabellingScores
+from bana.evaluate.scores import LabelingScores
 from bana.instance import DetectSettings
 from bana.instance.detector_file import FILE_NAME as DETECTOR
 from bana.instance.predict import Detecting, write_results
-from bana.instance.run import train_detector
 from bana.instance.settings import InstanceSettings
+from bana.instance.train import train_detector
+from bana.io.faults import OnError
+from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
-from bana.label.sources.choose import SourceChoice
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.steps import Steps, content_digest
 from bana.report.confidence import draw_confidence
-from bana.segment.pictures import predict_pictures
-from bana.segment.run import Training, train_segmenter
 from bana.segment.scoring import score_segmenter
 from bana.segment.segmenter_file import FILE_NAME as SEGMENTER
 from bana.segment.settings import SegmentSettings
+from bana.segment.train import Training, train_segmenter
 
 
 @dataclass(frozen=True)
-class Workshop:
+class PipelineContext:
     """What all steps of a run share.
 
     Attributes:
         steps: Of the run folder.
         recipe: Settings of the stages.
         seed: Of everything random.
-        machine: On what training computes.
-        workers: Processes that label and score.
+        runtime: On what training computes.
+        workers: DistContext that label and score.
         on_error: What to do about images that cannot be used.
         console: For progress.
     """
@@ -54,7 +54,7 @@ class Workshop:
     steps: Steps
     recipe: Recipe
     seed: int
-    machine: Machine
+    runtime: RuntimeConfig
     workers: int
     on_error: OnError
     console: Console
@@ -71,7 +71,7 @@ class Workshop:
                 labeler=pretrained_path(),
                 seed=self.seed,
                 resume=True,
-                machine=self.machine,
+                runtime=self.runtime,
                 on_error=self.on_error,
                 console=self.console,
             )
@@ -82,24 +82,24 @@ class Workshop:
         self.steps.do("classify", depends, work, lambda folder: (folder / LABELER).is_file())
         return self.steps.out / "classify"
 
-    def recipe_labels(self, labeler: Path) -> SourceChoice:
+    def recipe_labels(self, labeler: Path) -> MethodChoice:
         """The labels that a labeler gives by the recipe."""
-        return SourceChoice(labelers={"": labeler}, options=self.recipe.label.model_dump(mode="json"))
+        return MethodChoice(labelers={"": labeler}, options=self.recipe.label.model_dump(mode="json"))
 
-    def label(self, name: str, dataset: BoxDataset, source: SourceChoice) -> Path:
+    def label(self, name: str, dataset: BoxDataset, method: MethodChoice) -> Path:
         """Label the images in the folder ``name``; returns that folder."""
 
         def work(folder: Path) -> dict[str, Any]:
             run = label_dataset(
-                dataset, source, folder, workers=self.workers, on_error=self.on_error, console=self.console
+                dataset, method, folder, workers=self.workers, on_error=self.on_error, console=self.console
             )
             return {"images": run.images, "boxes": run.boxes, "left_out": len(run.rejected)}
 
         def is_there(folder: Path) -> bool:
-            # Which images should be there after skipping some is known by labelling alone; it keeps those that are.
+            # Which images should be there after skipping some is known by labeling alone; it keeps those that are.
             return self.on_error != "skip" and is_complete(folder, dataset)
 
-        self.steps.do(name, [content_digest(dataset), source.facts()], work, is_there)
+        self.steps.do(name, [content_digest(dataset), method.facts()], work, is_there)
         return self.steps.out / name
 
     def segment(
@@ -124,7 +124,7 @@ class Workshop:
                 training,
                 settings,
                 folder,
-                machine=self.machine,
+                runtime=self.runtime,
                 resume=True,
                 on_error=self.on_error,
                 console=self.console,
@@ -134,7 +134,7 @@ class Workshop:
         depends = [
             content_digest(dataset),
             settings.model_dump(mode="json"),
-            None if labels is None else LabelFolder(labels).labelling,
+            None if labels is None else LabelFolder(labels).labeling,
             {image_id: file_digest(path) for image_id, path in masks.items()},
             file_digest(labeler / LABELER),
             None if validation is None else content_digest(validation),
@@ -149,18 +149,18 @@ class Workshop:
         def work(_: Path) -> dict[str, Any]:
             return evaluate_labels(labels, dataset, boundary=False).as_dict()
 
-        depends = [content_digest(dataset), LabelFolder(labels).labelling]
+        depends = [content_digest(dataset), LabelFolder(labels).labeling]
         return self.steps.do(name, depends, work, lambda _: True)
 
     def score(self, name: str, segmenter: Path, dataset: BoxDataset) -> dict[str, Any]:
         """Score a network on images with true masks; returns scores of ``plain`` and ``crf`` as plain values."""
 
         def work(_: Path) -> dict[str, Any]:
-            scores: dict[str, LabellingScores] = score_segmenter(
+            scores: dict[str, LabelingScores] = score_segmenter(
                 segmenter,
                 dataset,
                 settings=self.recipe.predict,
-                device=self.machine.device,
+                device=self.runtime.device,
                 workers=self.workers,
                 console=self.console,
             )
@@ -195,7 +195,7 @@ class Workshop:
                 labeler=labeler,
                 seed=seed,
                 resume=True,
-                machine=self.machine,
+                runtime=self.runtime,
                 on_error=self.on_error,
                 console=self.console,
             )
@@ -203,7 +203,7 @@ class Workshop:
         depends = [
             content_digest(dataset),
             settings.model_dump(mode="json"),
-            None if labels is None else LabelFolder(labels).labelling,
+            None if labels is None else LabelFolder(labels).labeling,
             digest_of_start(settings, labeler),
             seed,
         ]
@@ -214,7 +214,7 @@ class Workshop:
         """Find the objects of images that have true masks, in the folder ``name``; returns their scores."""
 
         def work(folder: Path) -> dict[str, Any]:
-            job = Detecting(detector / DETECTOR, DetectSettings(), device=self.machine.device)
+            job = Detecting(detector / DETECTOR, DetectSettings(), device=self.runtime.device)
             pictures = record_pictures(dataset)
             predict_pictures(job, pictures, folder, workers=self.workers, on_error="stop", console=self.console)
             write_results(folder, (picture.name for picture in pictures), dataset)

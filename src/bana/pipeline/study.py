@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from bana.data.records import BoxDataset
-from bana.data.strict_json import read_json_object
-from bana.engine.processes import Machine
+from bana.engine.distributed import RuntimeConfig
 from bana.engine.run_folder import versions
 from bana.errors import OutputError, SettingsError
 from bana.evaluate.tables import shown
+from bana.io.strict_json import read_json_object
 from bana.pipeline.recipe import Recipe
-from bana.pipeline.stages import Workshop
+from bana.pipeline.stages import PipelineContext
 from bana.pipeline.steps import MANIFEST, Steps, content_digest
 
 
@@ -27,10 +27,10 @@ def open_study(
     folders: Sequence[str],
     *,
     seed: int,
-    machine: Machine,
+    runtime: RuntimeConfig,
     workers: int,
     console: Console,
-) -> Workshop:
+) -> PipelineContext:
     """The workshop of a study's folder; its arguments are those of ``reproduce``, and the folders of its steps.
 
     Raises:
@@ -44,7 +44,7 @@ def open_study(
     }
     _check_same_study(out, facts)
     steps = Steps(out, facts, folders, console)
-    return Workshop(steps, recipe, seed, machine, workers, "stop", console)
+    return PipelineContext(steps, recipe, seed, runtime, workers, "stop", console)
 
 
 def _check_same_study(out: Path, facts: dict[str, Any]) -> None:

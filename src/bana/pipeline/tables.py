@@ -14,7 +14,7 @@ from bana.segment.segmenter_file import FILE_NAME
 
 _STEPS = {
     "classify": "box classifier trained",
-    "labels": "pixels labelled",
+    "labels": "pixels labeled",
     "segment": "network trained on the labels",
     "evaluate labels": "labels scored",
     "evaluate": "network scored",
@@ -49,5 +49,5 @@ def _scores(run: PipelineRun, network: dict[str, Any]) -> Table:
         rows |= {"boxes as masks": run.labels["box"], "labels (Y_crf)": run.labels["y_crf"]}
     rows |= {"network, without boxes": network["plain"], "  with the CRF": network["crf"]}
     for name, scores in rows.items():
-        table.add_row(name, shown(scores["miou"]), shown(scores["foreground_miou"]))
+        table.add_row(name, shown(scores["miou"]), shown(scores["binary_miou"]))
     return table

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from bana.data.strict_yaml import parse_yaml
 from bana.errors import DataError, SettingsError
+from bana.io.strict_yaml import parse_yaml
 
 
 class Settings(BaseModel):
-    """Base of every stage's settings: frozen, and an unknown name is an error."""
+    """Base of every stage's settings: frozen, and an unknown name is an error.
+
+    Attributes:
+        renamed: Earlier names of settings, which saved files and presets may still have, and today's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    renamed: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        return {cls.renamed.get(name, name): value for name, value in content.items()}
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

@@ -11,7 +11,7 @@ from bana.data.label_maps import LabelMap
 from bana.data.records import FloatArray, IntArray
 from bana.errors import SettingsError
 from bana.report.frame import Frame
-from bana.report.panels import Colour, Picture, colours_of, masks_panel
+from bana.report.panels import Color, Picture, colors_of, masks_panel
 from bana.report.sheet import Layout, PanelRow, draw_sheet, legend_of, present
 
 COLUMN = 250
@@ -44,7 +44,7 @@ def comparison_sheet(
 ) -> Image.Image:
     """Draw boxes and the labels of every way side by side.
 
-    A class has one colour in the whole sheet.
+    A class has one color in the whole sheet.
 
     Args:
         rows: One or more, in order, all with the same headings.
@@ -64,19 +64,19 @@ def comparison_sheet(
     headings = ["boxes in", *rows[0].labels]
     width = len(headings) * (COLUMN + _GUTTER) - _GUTTER + 2 * _MARGIN
     layout = Layout(width, len(headings), margin=_MARGIN, gutter=_GUTTER)
-    colours = colours_of(
+    colors = colors_of(
         (*row.class_ids.tolist(), *(each for labels in row.labels.values() for each in present(labels, len(classes))))
         for row in rows
     )
-    drawn = (_drawn(row, classes, colours, layout) for row in rows)
+    drawn = (_drawn(row, classes, colors, layout) for row in rows)
     return draw_sheet(layout, headings, drawn, title=title, subtitle=subtitle, footer=footer)
 
 
-def _drawn(row: ComparisonRow, classes: Sequence[str], colours: Mapping[int, Colour], layout: Layout) -> PanelRow:
+def _drawn(row: ComparisonRow, classes: Sequence[str], colors: Mapping[int, Color], layout: Layout) -> PanelRow:
     frame = Frame(row.image, layout)
     ids = row.class_ids.tolist()
-    panels = [frame.boxed(row.boxes, ids, classes, colours)]
+    panels = [frame.boxed(row.boxes, ids, classes, colors)]
     for labels in row.labels.values():
         unknown = frame.mask(labels > len(classes))
-        panels.append(masks_panel(frame.image, frame.labels(labels), colours, frame.scale, unknown))
-    return PanelRow([frame.reduced(panel) for panel in panels], legend_of(ids, classes, colours), row.caption)
+        panels.append(masks_panel(frame.image, frame.labels(labels), colors, frame.scale, unknown))
+    return PanelRow([frame.reduced(panel) for panel in panels], legend_of(ids, classes, colors), row.caption)

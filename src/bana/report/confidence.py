@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bana.data.files import write_bytes
 from bana.data.images import open_record_image
 from bana.data.label_maps import png, read_gray
 from bana.data.records import FloatArray, ImageRecord
+from bana.io.files import write_bytes
 from bana.report.confidence_sheet import ConfidenceRow, confidence_sheet
-from bana.segment.run import Training, targets_of
 from bana.segment.samples import Targets
+from bana.segment.train import Training, targets_of
 from bana.segment.validation import CONFIDENCE
 
 PICTURE = "sigma.png"
@@ -24,7 +24,7 @@ def draw_confidence(training: Training, run: Path) -> Path | None:
     """Draw ``sigma.png`` in a run folder of stage 3.
 
     Args:
-        training: What the run learnt from.
+        training: What the run learned from.
         run: The folder, with confidence maps in ``sigma``.
 
     Returns:
@@ -45,7 +45,7 @@ def draw_confidence(training: Training, run: Path) -> Path | None:
         [replace(row, sigma={epoch: row.sigma[epoch] for epoch in sorted(common)}) for row in rows],
         training.dataset.classes,
         title="What the network trusts",
-        subtitle="Labels, where the two labellings differ, and the confidence in them (Eq. 12) after so many epochs",
+        subtitle="Labels, where the two labelings differ, and the confidence in them (Eq. 12) after so many epochs",
     )
     write_bytes(run / PICTURE, png(sheet))
     return run / PICTURE

@@ -1,4 +1,4 @@
-"""Labels, where they are unreliable, and how far the network trusted them as it learnt: the paper's Fig. 5."""
+"""Labels, where they are unreliable, and how far the network trusted them as it learned: the paper's Fig. 5."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray, IntArray
 from bana.errors import SettingsError
 from bana.report.frame import Frame
-from bana.report.panels import Colour, Picture, colours_of, confidence_panel, masks_panel
+from bana.report.panels import Color, Picture, colors_of, confidence_panel, masks_panel
 from bana.report.sheet import Layout, PanelRow, draw_sheet, legend_of
 
 WIDTH = 2400
 """Pixels; letters are so much larger than on a sheet of 1600 pixels that it can be shown at that width."""
 
-MOST_EPOCHS = 5
+MAX_EPOCHS = 5
 
 HEADINGS = ("photo", "labels", "unreliable pixels")
 
@@ -66,35 +66,35 @@ def confidence_sheet(
     """
     epochs = _shown_epochs(rows)
     layout = Layout(WIDTH, columns=len(HEADINGS) + len(epochs), scale=1.5, gutter=12)
-    colours = colours_of(row.class_ids.tolist() for row in rows)
+    colors = colors_of(row.class_ids.tolist() for row in rows)
     return draw_sheet(
         layout,
         [*HEADINGS, *(f"epoch {epoch}" for epoch in epochs)],
-        (_drawn(layout, row, classes, colours, epochs) for row in rows),
+        (_drawn(layout, row, classes, colors, epochs) for row in rows),
         title=title,
         subtitle=subtitle,
         footer=footer,
-        key=("confidence in the label", "0", _colour_bar(layout), "1"),
+        key=("confidence in the label", "0", _color_bar(layout), "1"),
     )
 
 
 def _shown_epochs(rows: Sequence[ConfidenceRow]) -> list[int]:
-    """At most MOST_EPOCHS of those that all rows have."""
+    """At most MAX_EPOCHS of those that all rows have."""
     if not rows:
         return []
     epochs = sorted(rows[0].sigma)
     if not epochs or any(row.sigma.keys() != rows[0].sigma.keys() for row in rows):
         raise SettingsError("a confidence sheet needs the same epochs, one or more, of every image; give those")
-    if len(epochs) <= MOST_EPOCHS:
+    if len(epochs) <= MAX_EPOCHS:
         return epochs
-    return [epochs[round(index)] for index in np.linspace(0, len(epochs) - 1, MOST_EPOCHS).tolist()]
+    return [epochs[round(index)] for index in np.linspace(0, len(epochs) - 1, MAX_EPOCHS).tolist()]
 
 
 def _drawn(
     layout: Layout,
     row: ConfidenceRow,
     classes: Sequence[str],
-    colours: Mapping[int, Colour],
+    colors: Mapping[int, Color],
     epochs: Sequence[int],
 ) -> PanelRow:
     frame = Frame(row.image, layout)
@@ -102,16 +102,16 @@ def _drawn(
     sigma = (frame.values(row.sigma[epoch].astype(np.float32)) for epoch in epochs)
     panels = (
         frame.image,
-        masks_panel(frame.image, labels, colours, frame.scale),
-        masks_panel(frame.image, labels, colours, frame.scale, unreliable),
+        masks_panel(frame.image, labels, colors, frame.scale),
+        masks_panel(frame.image, labels, colors, frame.scale, unreliable),
         *map(confidence_panel, sigma),
     )
     # Whether the ids are those of boxes or of classes is the caller's choice, so they are not counted.
-    legend = legend_of(list(dict.fromkeys(row.class_ids.tolist())), classes, colours)
+    legend = legend_of(list(dict.fromkeys(row.class_ids.tolist())), classes, colors)
     return PanelRow([frame.reduced(panel) for panel in panels], legend, row.caption)
 
 
-def _colour_bar(layout: Layout) -> Image.Image:
-    """The colours of confidence from 0 to 1."""
+def _color_bar(layout: Layout) -> Image.Image:
+    """The colors of confidence from 0 to 1."""
     width, height = layout.pixels(200), layout.pixels(14)
     return Image.fromarray(confidence_panel(np.linspace(0, 1, width, dtype=np.float32)[None].repeat(height, axis=0)))

@@ -11,7 +11,7 @@ from PIL import Image
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray, IntArray
 from bana.report.frame import Frame
-from bana.report.panels import Colour, Picture, colours_of, masks_panel, unreliable_panel
+from bana.report.panels import Color, Picture, colors_of, masks_panel, unreliable_panel
 from bana.report.sheet import Layout, PanelRow, draw_sheet, legend_of
 
 WIDTH = 1600
@@ -50,7 +50,7 @@ def contact_sheet(
 ) -> Image.Image:
     """Draw a contact sheet, 1600 pixels wide.
 
-    A class has one colour in the whole sheet; under each row stands which colour is which class.
+    A class has one color in the whole sheet; under each row stands which color is which class.
 
     Args:
         rows: One or more, in order.
@@ -65,20 +65,20 @@ def contact_sheet(
     Raises:
         SettingsError: If there are no rows.
     """
-    colours = colours_of(row.class_ids.tolist() for row in rows)
-    drawn = (_drawn(row, classes, colours) for row in rows)
+    colors = colors_of(row.class_ids.tolist() for row in rows)
+    drawn = (_drawn(row, classes, colors) for row in rows)
     return draw_sheet(_LAYOUT, HEADINGS, drawn, title=title, subtitle=subtitle, footer=footer)
 
 
-def _drawn(row: SheetRow, classes: Sequence[str], colours: Mapping[int, Colour]) -> PanelRow:
+def _drawn(row: SheetRow, classes: Sequence[str], colors: Mapping[int, Color]) -> PanelRow:
     frame = Frame(row.image, _LAYOUT)
     labels, unreliable = frame.labels(row.labels), frame.mask(row.unreliable)
     ids = row.class_ids.tolist()
     panels = (
         frame.image,
-        frame.boxed(row.boxes, ids, classes, colours),
-        masks_panel(frame.image, labels, colours, frame.scale),
+        frame.boxed(row.boxes, ids, classes, colors),
+        masks_panel(frame.image, labels, colors, frame.scale),
         unreliable_panel(frame.image, np.isin(labels, ids), unreliable, frame.scale),
     )
-    legend = legend_of(ids, classes, colours)
+    legend = legend_of(ids, classes, colors)
     return PanelRow([frame.reduced(panel) for panel in panels], legend, row.caption, row.note)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from bana.data.files import write_bytes
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import png
 from bana.data.records import BoxDataset
 from bana.data.sample import FOLDER, sample_dataset
 from bana.evaluate import LabelScores, evaluate_labels
+from bana.io.files import write_bytes
+from bana.label.methods.choose import MethodChoice
 from bana.label.run import LabelRun, label_dataset
-from bana.label.sources.choose import SourceChoice
 from bana.report.contact_sheet import contact_sheet
 from bana.report.demo_rows import candidates, choose, sheet_rows
 
@@ -26,7 +26,7 @@ LABELS = "labels"
 _ROWS = 8
 _FOOTER = (
     "Photographs from Flickr by way of MS-COCO, under CC BY 2.0, CC BY-SA 2.0 or without known restrictions; "
-    "the licence and source of each are in ATTRIBUTION.md beside this picture."
+    "the license and source of each are in ATTRIBUTION.md beside this picture."
 )
 
 
@@ -36,7 +36,7 @@ class Demo:
 
     Attributes:
         dataset: The photographs.
-        run: Of the labelling.
+        run: Of the labeling.
         scores: Of the labels against the true masks.
         out: The folder with ``demo.png`` and ``labels``.
     """
@@ -48,8 +48,8 @@ class Demo:
 
     @property
     def images_per_second(self) -> float | None:
-        """Speed of the labelling, the start of its processes included; None where all labels were there already."""
-        return self.run.labelled / self.run.seconds if self.run.labelled and self.run.seconds else None
+        """Speed of the labeling, the start of its processes included; None where all labels were there already."""
+        return self.run.labeled / self.run.seconds if self.run.labeled and self.run.seconds else None
 
     @property
     def boxes_per_class(self) -> dict[int, int]:
@@ -61,7 +61,7 @@ class Demo:
         return {int(class_id): int(count[class_id]) for class_id in np.argsort(-area, kind="stable") if count[class_id]}
 
     def has_weights(self, class_id: int) -> bool:
-        """Whether the classifier knows the class; if not it was labelled through 1 - A."""
+        """Whether the classifier knows the class; if not it was labeled through 1 - A."""
         return self.dataset.classes[class_id - 1] not in self.run.without_weights
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Demo:
         return {
             "images": self.run.images,
             "boxes": self.run.boxes,
-            "labelled_now": self.run.labelled,
+            "labeled_now": self.run.labeled,
             "seconds": self.run.seconds,
             "images_per_second": self.images_per_second,
             "boxes_per_class": {names[class_id - 1]: count for class_id, count in counts.items()},
@@ -90,15 +90,15 @@ def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Dem
     Args:
         out: The folder.
         labeler: A labeler file or run folder.
-        workers: Processes that label.
+        workers: DistContext that label.
         console: For progress.
 
     Raises:
-        LabelerError: If the labeler is missing or damaged.
+        CheckpointError: If the labeler is missing or damaged.
         OutputError: If ``out`` holds labels of another labeler, or cannot be written.
     """
     dataset = sample_dataset()
-    run = label_dataset(dataset, SourceChoice.of_labeler(labeler), out / LABELS, workers=workers, console=console)
+    run = label_dataset(dataset, MethodChoice.of_labeler(labeler), out / LABELS, workers=workers, console=console)
     demo = Demo(dataset, run, evaluate_labels(out / LABELS, dataset, boundary=False), out)
     labels = LabelFolder(out / LABELS)
     chosen = choose(candidates(dataset, labels), _ROWS)

@@ -1,4 +1,4 @@
-"""Which photographs of a labelled data set a contact sheet shows, and what it says of them."""
+"""Which photographs of a labeled data set a contact sheet shows, and what it says of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import pairwise
 
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
-from bana.data.records import BoolArray, BoxDataset, ImageRecord, covered
+from bana.data.records import BoolArray, BoxDataset, ImageRecord, boxes_to_mask
 from bana.report.contact_sheet import SheetRow
 
-_LEAST_SHARE = 0.02
-_MOST_BOXES = 12
+_MIN_SHARE = 0.02
+_MAX_BOXES = 12
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ def candidates(dataset: BoxDataset, labels: LabelFolder) -> list[Candidate]:
     found = []
     for record in dataset:
         sides = record.boxes[:, 2:] - record.boxes[:, :2]
-        large = (sides.prod(axis=1) >= _LEAST_SHARE * record.width * record.height) & ~record.crowd
+        large = (sides.prod(axis=1) >= _MIN_SHARE * record.width * record.height) & ~record.crowd
         if large.any():
-            inside = covered(record.boxes[~record.crowd], record.height, record.width)
+            inside = boxes_to_mask(record.boxes[~record.crowd], record.height, record.width)
             reliable = 1.0 - float(unreliable_pixels(labels, record)[inside].mean())
             visible = frozenset(record.class_ids[large].tolist())
             found.append(Candidate(record.image_id, reliable, len(record), visible))
@@ -69,7 +69,7 @@ def choose(all_of: Iterable[Candidate], count: int) -> tuple[str, ...]:
         if part:
             best = min(
                 part,
-                key=lambda each: (each.boxes > _MOST_BOXES, -len(each.visible - seen), each.boxes, each.image_id),
+                key=lambda each: (each.boxes > _MAX_BOXES, -len(each.visible - seen), each.boxes, each.image_id),
             )
             seen |= best.visible
             chosen.append(best.image_id)
@@ -93,10 +93,10 @@ def unreliable_pixels(labels: LabelFolder, record: ImageRecord) -> BoolArray:
 
 
 def _sheet_row(record: ImageRecord, labels: LabelFolder) -> SheetRow:
-    """The row of an image; crowd regions, which are not labelled, are not shown."""
+    """The row of an image; crowd regions, which are not labeled, are not shown."""
     boxes = record.boxes[~record.crowd]
     unreliable = unreliable_pixels(labels, record)
-    inside = covered(boxes, record.height, record.width)
+    inside = boxes_to_mask(boxes, record.height, record.width)
     return SheetRow(
         image=open_record_image(record),
         boxes=boxes,

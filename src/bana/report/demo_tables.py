@@ -22,7 +22,7 @@ def demo_tables(demo: Demo) -> Iterator[RenderableType]:
 
 
 def _summary(demo: Demo) -> Table:
-    scores, masks = demo.scores.labellings, demo.scores.instances
+    scores, masks = demo.scores.labelings, demo.scores.instances
     weights = [demo.has_weights(class_id) for class_id in demo.boxes_per_class]
     speed = demo.images_per_second
     table = Table(title="Boxes in, masks out", title_justify="left", show_header=False)
@@ -30,13 +30,13 @@ def _summary(demo: Demo) -> Table:
     table.add_column(justify="right")
     for name, value in (
         ("photographs, boxes", f"{demo.run.images}, {demo.run.boxes}"),
-        ("images/s", "all labelled before" if speed is None else f"{speed:.2f}"),
+        ("images/s", "all labeled before" if speed is None else f"{speed:.2f}"),
         ("classes with weights of their own", str(sum(weights))),
         ("classes through 1 - A", str(len(weights) - sum(weights))),
-        ("mIoU, foreground whatever the class", shown(scores["y_crf"].foreground_miou)),
-        ("  where both labels agree", shown(scores["agreed"].foreground_miou)),
+        ("mIoU, foreground whatever the class", shown(scores["y_crf"].binary_miou)),
+        ("  where both labels agree", shown(scores["agreed"].binary_miou)),
         ("  pixels left out by that", f"{scores['agreed'].left_out:.1f} %"),
-        ("  boxes taken for masks", shown(scores["box"].foreground_miou)),
+        ("  boxes taken for masks", shown(scores["box"].binary_miou)),
         ("mIoU over classes", shown(scores["y_crf"].miou)),
         ("mask AP, AP50", f"{shown(masks.ap)}, {shown(masks.ap50)}"),
     ):
@@ -49,7 +49,7 @@ def _classes(demo: Demo) -> Table:
     counts = demo.boxes_per_class
     first = list(counts)[:_CLASSES]
     title = f"The {len(first)} classes with most pixels in boxes, of {len(counts)}"
-    table = Table("class", "labelled by", title=title, title_justify="left")
+    table = Table("class", "labeled by", title=title, title_justify="left")
     for heading in ("boxes", "IoU", "mask AP"):
         table.add_column(heading, justify="right")
     for class_id in first:
@@ -57,7 +57,7 @@ def _classes(demo: Demo) -> Table:
             demo.dataset.classes[class_id - 1],
             "its weights" if demo.has_weights(class_id) else "1 - A",
             str(counts[class_id]),
-            shown(demo.scores.labellings["y_crf"].per_class[class_id]),
+            shown(demo.scores.labelings["y_crf"].per_class[class_id]),
             shown(precision.get(class_id)),
         )
     return table

@@ -11,7 +11,7 @@ from PIL import Image
 
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray
-from bana.report.panels import Colour, Picture, boxes_panel
+from bana.report.panels import Color, Picture, boxes_panel
 from bana.report.sheet import Layout
 
 _FINER = 2
@@ -41,11 +41,11 @@ class Frame:
         return np.asarray(Image.fromarray(self._image).resize(self._large, Image.Resampling.LANCZOS))
 
     def boxed(
-        self, boxes: FloatArray, class_ids: Sequence[int], classes: Sequence[str], colours: Mapping[int, Colour]
+        self, boxes: FloatArray, class_ids: Sequence[int], classes: Sequence[str], colors: Mapping[int, Color]
     ) -> Picture:
         """The photograph, uint8 (h, w, 3), with boxes (K, 4) of the original drawn and named on it."""
         moved = boxes * np.tile(np.array(self._large) / self._image.shape[1::-1], 2)
-        names, strokes = [classes[each - 1] for each in class_ids], [colours[each] for each in class_ids]
+        names, strokes = [classes[each - 1] for each in class_ids], [colors[each] for each in class_ids]
         return boxes_panel(self.image, moved, names, strokes, self.scale)
 
     def labels(self, labels: LabelMap) -> LabelMap:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from bana.data.records import ClassTable, front_last
+from bana.data.records import ClassTable, paint_order
 from bana.instance import Detections
-from bana.report.lettering import fitted, font_for
-from bana.report.overlay import LEAST_LETTERS, PAPER, blended, colour_of, darken, jpeg, letters_for
+from bana.report.overlay import MIN_LETTERS, PAPER, blended, color_of, darken, jpeg, letters_for
 from bana.report.panels import Picture
+from bana.report.text import fitted, font_for
 
-LEAST_SCORE = 0.5
+MIN_SCORE = 0.5
 """Objects of which the network is less sure are not drawn."""
 
 
 def objects_jpeg(image: Picture, found: Detections, class_table: ClassTable) -> bytes:
     """The photograph with the mask, box, class and score of every object that is at least half sure.
 
-    Objects have the colours of ``PALETTE`` in the order of their scores; smaller boxes are in front. A picture too
+    Objects have the colors of ``PALETTE`` in the order of their scores; smaller boxes are in front. A picture too
     small to read has no words.
 
     Args:
@@ -29,14 +29,14 @@ def objects_jpeg(image: Picture, found: Detections, class_table: ClassTable) -> 
     Returns:
         A JPEG file of the photograph's size.
     """
-    shown = np.flatnonzero(found.scores >= LEAST_SCORE)
+    shown = np.flatnonzero(found.scores >= MIN_SCORE)
     boxes = found.boxes[shown]
     labels = np.zeros(image.shape[:2], np.uint16)
-    for number in front_last(boxes):
+    for number in paint_order(boxes):
         labels[found.masks[shown[number]]] = number + 1
     picture, _ = blended(image, labels, len(shown))
     drawing = Image.fromarray(picture)
-    for number in front_last(boxes):
+    for number in paint_order(boxes):
         name = class_table.names[found.class_ids[shown[number]] - 1]
         _draw_box(drawing, boxes[number].tolist(), number + 1, name, found.scores[shown[number]])
     return jpeg(drawing)
@@ -47,8 +47,8 @@ def _draw_box(drawing: Image.Image, box: list[float], label: int, name: str, sco
     letters = letters_for(drawing)
     x0, y0, x1, y1 = (round(value) for value in box)
     draw = ImageDraw.Draw(drawing)
-    draw.rectangle((x0, y0, max(x1 - 1, x0), max(y1 - 1, y0)), outline=colour_of(label), width=max(1, letters // 8))
-    if letters < LEAST_LETTERS:
+    draw.rectangle((x0, y0, max(x1 - 1, x0), max(y1 - 1, y0)), outline=color_of(label), width=max(1, letters // 8))
+    if letters < MIN_LETTERS:
         return
     pad = round(letters * 0.3)
     text = fitted(f"{name} {score:.0%}", letters, drawing.width - x0 - 2 * pad)

@@ -11,30 +11,30 @@ from PIL import Image, ImageDraw
 
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, ClassTable
-from bana.report.lettering import fitted, font_for
-from bana.report.panels import INK, PALETTE, Colour, Picture, grown
+from bana.report.panels import INK, PALETTE, Color, Picture, grown
+from bana.report.text import fitted, font_for
 
 _SHARE = 0.6
-"""Of a class's colour on its pixels; the rest is the photograph."""
+"""Of a class's color on its pixels; the rest is the photograph."""
 
 _RIM_SHARE = 0.95
-PAPER: Colour = (252, 252, 249)
+PAPER: Color = (252, 252, 249)
 _STRIP = 1 << 18
 """Pixels that are blended at once, which bounds the memory whatever the image's size."""
 
-LEAST_LETTERS = 9
+MIN_LETTERS = 9
 """The size, in pixels, below which letters are not worth drawing."""
 
-_MOST_WIDTH, _MOST_HEIGHT = 0.5, 0.45
+_MAX_WIDTH, _MAX_HEIGHT = 0.5, 0.45
 """Shares of the photograph that the legend may cover."""
 
 Weights = npt.NDArray[np.uint16]
 
 
 def overlay_jpeg(image: Picture, labels: LabelMap, class_table: ClassTable) -> bytes:
-    """The photograph with every class in its colour, rims at the borders of regions, and the classes' names.
+    """The photograph with every class in its color, rims at the borders of regions, and the classes' names.
 
-    A class id has the same colour in every picture: ``PALETTE[(id - 1) % 12]``. Background, ignored pixels and ids
+    A class id has the same color in every picture: ``PALETTE[(id - 1) % 12]``. Background, ignored pixels and ids
     that the table does not have show the photograph. The names stand at the bottom left, those of most pixels first;
     as many as fit into half the width and less than half the height, and none on a picture too small to read them.
 
@@ -55,12 +55,12 @@ def overlay_jpeg(image: Picture, labels: LabelMap, class_table: ClassTable) -> b
 
 
 def blended(image: Picture, labels: LabelMap, count: int) -> tuple[Picture, npt.NDArray[np.int64]]:
-    """The photograph with every region in its label's colour, and rims at borders; how many pixels each label has.
+    """The photograph with every region in its label's color, and rims at borders; how many pixels each label has.
 
     Args:
         image: uint8 (H, W, 3).
         labels: uint8 or uint16 (H, W).
-        count: Labels 1..count have colours; others show the photograph.
+        count: Labels 1..count have colors; others show the photograph.
     """
     width = max(1, round(np.sqrt(labels.size) / 250))
     keep, add = _weights(count, np.iinfo(labels.dtype).max + 1)
@@ -94,7 +94,7 @@ def _weights(count: int, labels: int) -> tuple[Weights, Weights]:
     """What becomes of a pixel's value v, in 256ths: ``v * keep + add``, of each label, and then of each on a rim.
 
     Args:
-        count: Labels 1..count have colours.
+        count: Labels 1..count have colors.
         labels: How many labels there can be.
 
     Returns:
@@ -104,8 +104,8 @@ def _weights(count: int, labels: int) -> tuple[Weights, Weights]:
     add = np.zeros((2, labels, 3), np.uint16)
     for rim, share in enumerate((_SHARE, _RIM_SHARE)):
         for label in range(1, min(count + 1, labels)):
-            colour = np.array(colour_of(label))
-            over = colour + (255 - colour) * (0.55 * rim)
+            color = np.array(color_of(label))
+            over = color + (255 - color) * (0.55 * rim)
             keep[rim, label] = round(256 * (1 - share))
             add[rim, label] = over * (256 - keep[rim, label])
     return keep.ravel(), add.reshape(-1, 3)
@@ -124,12 +124,12 @@ def _borders(labels: LabelMap, width: int) -> BoolArray:
 
 def _draw_legend(drawing: Image.Image, class_ids: list[int], names: tuple[str, ...], letters: int) -> None:
     """Write the classes on a dark plate at the bottom left; what has no room is counted at the end."""
-    if letters < LEAST_LETTERS or not class_ids:
+    if letters < MIN_LETTERS or not class_ids:
         return
     line, pad, gap = round(letters * 1.5), round(letters * 0.6), round(letters * 0.5)
     margin = pad
-    lines = int((drawing.height * _MOST_HEIGHT - 2 * pad - margin) // line)
-    room = drawing.width * _MOST_WIDTH - 2 * pad - margin - letters - gap
+    lines = int((drawing.height * _MAX_HEIGHT - 2 * pad - margin) // line)
+    room = drawing.width * _MAX_WIDTH - 2 * pad - margin - letters - gap
     if lines < min(2, len(class_ids)) or room < 4 * letters:
         return
     shown = class_ids if len(class_ids) <= lines else class_ids[: lines - 1]
@@ -146,7 +146,7 @@ def _draw_legend(drawing: Image.Image, class_ids: list[int], names: tuple[str, .
         if index < len(shown):
             half = letters * 0.42
             square = (left, middle - half, left + 2 * half, middle + half)
-            draw.rounded_rectangle(square, round(letters * 0.2), colour_of(shown[index]))
+            draw.rounded_rectangle(square, round(letters * 0.2), color_of(shown[index]))
             left += letters + gap
         draw.text((left, middle), text, PAPER, font_for(text, letters), anchor="lm")
 
@@ -159,6 +159,6 @@ def darken(drawing: Image.Image, box: tuple[int, int, int, int], radius: int) ->
     drawing.paste(Image.new("RGB", size, INK), box[:2], stencil)
 
 
-def colour_of(label: int) -> Colour:
-    """The colour of a label, from 1 on."""
+def color_of(label: int) -> Color:
+    """The color of a label, from 1 on."""
     return PALETTE[(label - 1) % len(PALETTE)]

@@ -12,13 +12,13 @@ from PIL import Image, ImageDraw
 
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray, pixel_slices
-from bana.report.lettering import font_for, plain
+from bana.report.text import font_for, plain
 
 Picture = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Edges = tuple[int, int, int, int]
 
-PALETTE: tuple[Colour, ...] = (
+PALETTE: tuple[Color, ...] = (
     (255, 122, 102),  # coral
     (46, 204, 190),  # teal
     (255, 200, 61),  # gold
@@ -32,26 +32,26 @@ PALETTE: tuple[Colour, ...] = (
     (226, 186, 150),  # sand
     (94, 222, 240),  # cyan
 )
-"""Colours of classes: neighbours are far apart in hue, and dark letters can be read on each."""
+"""Colors of classes: neighbors are far apart in hue, and dark letters can be read on each."""
 
-INK: Colour = (22, 24, 29)
+INK: Color = (22, 24, 29)
 """Almost black."""
 
-ALARM: Colour = (255, 221, 51)
+ALARM: Color = (255, 221, 51)
 """Unreliable pixels."""
 
 _LETTERS = 13
 
 
-def hex_of(colour: Colour) -> str:
-    """A colour as ``#rrggbb``."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+def hex_of(color: Color) -> str:
+    """A color as ``#rrggbb``."""
+    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def colours_of(pictures: Iterable[Iterable[int]]) -> dict[int, Colour]:
-    """A colour for every class, the same in all pictures.
+def colors_of(pictures: Iterable[Iterable[int]]) -> dict[int, Color]:
+    """A color for every class, the same in all pictures.
 
-    Classes of one picture differ in colour, as long as they and the classes that they meet elsewhere are no more than
+    Classes of one picture differ in color, as long as they and the classes that they meet elsewhere are no more than
     the palette has.
 
     Args:
@@ -59,9 +59,9 @@ def colours_of(pictures: Iterable[Iterable[int]]) -> dict[int, Colour]:
     """
     met: dict[int, set[int]] = {}
     for class_ids in pictures:
-        together = dict.fromkeys(class_ids)
-        for class_id in together:
-            met.setdefault(class_id, set()).update(together)
+        wrap = dict.fromkeys(class_ids)
+        for class_id in wrap:
+            met.setdefault(class_id, set()).update(wrap)
     chosen: dict[int, int] = {}
     for class_id, others in met.items():
         used = Counter(chosen.values())
@@ -71,7 +71,7 @@ def colours_of(pictures: Iterable[Iterable[int]]) -> dict[int, Colour]:
 
 
 def boxes_panel(
-    image: Picture, boxes: FloatArray, names: Sequence[str], colours: Sequence[Colour], scale: int = 1
+    image: Picture, boxes: FloatArray, names: Sequence[str], colors: Sequence[Color], scale: int = 1
 ) -> Picture:
     """The photograph with every box, and its name where there is room for it.
 
@@ -82,7 +82,7 @@ def boxes_panel(
         image: uint8 (H, W, 3).
         boxes: (K, 4) xyxy in pixel-edge coordinates.
         names: K names.
-        colours: K colours.
+        colors: K colors.
         scale: Pixels to a unit of line width and letter size.
     """
     picture = Image.fromarray(image)
@@ -91,14 +91,14 @@ def boxes_panel(
     large_first = sorted(range(len(edges)), key=lambda index: _area(edges[index]), reverse=True)
     for index in large_first:
         draw.rectangle(_grown(edges[index], 1), outline=INK)
-        draw.rectangle(edges[index], outline=colours[index], width=2 * scale)
+        draw.rectangle(edges[index], outline=colors[index], width=2 * scale)
     taken: list[Edges] = []
     for index in large_first:
         name = plain(names[index])
         tag = _tag(edges[index], name, picture.size, scale, taken)
         if tag is not None:
             taken.append(tag)
-            draw.rectangle(tag, fill=colours[index])
+            draw.rectangle(tag, fill=colors[index])
             middle = ((tag[0] + tag[2] + 1) / 2, (tag[1] + tag[3] + 1) / 2)
             draw.text(middle, name, INK, font_for(name, _LETTERS * scale), anchor="mm")
     return np.asarray(picture)
@@ -107,44 +107,44 @@ def boxes_panel(
 def masks_panel(
     image: Picture,
     labels: LabelMap,
-    colours: Mapping[int, Colour],
+    colors: Mapping[int, Color],
     scale: int = 1,
     unreliable: BoolArray | None = None,
 ) -> Picture:
-    """The photograph without colour, with every labelled region in its class's colour and with a light rim inside.
+    """The photograph without color, with every labeled region in its class's color and with a light rim inside.
 
     Args:
         image: uint8 (H, W, 3).
-        labels: (H, W) class ids; those without a colour (background, ignored) are left as they are.
-        colours: Of the class ids.
+        labels: (H, W) class ids; those without a color (background, ignored) are left as they are.
+        colors: Of the class ids.
         scale: Pixels to a unit of line width.
         unreliable: bool (H, W), where dark stripes go over all but the rims; None: nowhere.
     """
     picture = backdrop(image)
-    shade = 0.62 + 0.45 * _lightness(image)  # keeps an object's own light and shadow under its colour
-    shown = np.intersect1d(labels, list(colours)).tolist()
+    shade = 0.62 + 0.45 * _lightness(image)  # keeps an object's own light and shadow under its color
+    shown = np.intersect1d(labels, list(colors)).tolist()
     for class_id in shown:
         inside = labels == class_id
-        picture[inside] = _blend(picture[inside], shade[inside, None] * np.array(colours[class_id]), 0.85)
+        picture[inside] = _blend(picture[inside], shade[inside, None] * np.array(colors[class_id]), 0.85)
     if unreliable is not None:
         stripes = unreliable & _gaps(unreliable.shape, scale)
         picture[stripes] = _blend(picture[stripes], np.array(INK), 0.7)
     for class_id in shown:
-        picture[_rim(labels == class_id, scale)] = _blend(np.array(colours[class_id]), 255, 0.6)
+        picture[_rim(labels == class_id, scale)] = _blend(np.array(colors[class_id]), 255, 0.6)
     return picture
 
 
-def unreliable_panel(image: Picture, labelled: BoolArray, unreliable: BoolArray, scale: int = 1) -> Picture:
-    """The photograph dark and without colour, the labelled regions lighter, and hatched yellow where it is unreliable.
+def unreliable_panel(image: Picture, labeled: BoolArray, unreliable: BoolArray, scale: int = 1) -> Picture:
+    """The photograph dark and without color, the labeled regions lighter, and hatched yellow where it is unreliable.
 
     Args:
         image: uint8 (H, W, 3).
-        labelled: bool (H, W), where there is an object.
+        labeled: bool (H, W), where there is an object.
         unreliable: bool (H, W).
         scale: Pixels to a unit of line width.
     """
     gray = _lightness(image)[..., None] * 255
-    picture = _blend(gray, np.array(INK), np.where(labelled, 0.2, 0.66)[..., None])
+    picture = _blend(gray, np.array(INK), np.where(labeled, 0.2, 0.66)[..., None])
     gaps = _gaps(unreliable.shape, scale)
     picture[unreliable & ~gaps] = ALARM
     picture[unreliable & gaps] = _blend(np.array(ALARM), np.array(INK), 0.55)
@@ -152,9 +152,9 @@ def unreliable_panel(image: Picture, labelled: BoolArray, unreliable: BoolArray,
 
 
 def confidence_panel(sigma: FloatArray) -> Picture:
-    """Confidence (H, W) in 0..1 in the colours of a scale that eyes read evenly, uint8 (H, W, 3)."""
+    """Confidence (H, W) in 0..1 in the colors of a scale that eyes read evenly, uint8 (H, W, 3)."""
     steps = np.rint(np.clip(sigma, 0, 1) * 255).astype(np.uint8)
-    panel: Picture = _confidence_colours()[steps]
+    panel: Picture = _confidence_colors()[steps]
     return panel
 
 
@@ -173,17 +173,17 @@ def grown(mask: BoolArray, by: int) -> BoolArray:
 
 
 def backdrop(image: Picture) -> Picture:
-    """The photograph without colour and paler, on which colours stand out."""
+    """The photograph without color and paler, on which colors stand out."""
     return _blend(_lightness(image)[..., None].repeat(3, axis=-1) * 255, 255, 0.5)
 
 
 @cache
-def _confidence_colours() -> Picture:
+def _confidence_colors() -> Picture:
     """uint8 (256, 3), dark to bright."""
     from matplotlib import colormaps  # slow to import, and seldom needed
 
-    colours: Picture = colormaps["magma"](np.arange(256), bytes=True)[:, :3]
-    return colours
+    colors: Picture = colormaps["magma"](np.arange(256), bytes=True)[:, :3]
+    return colors
 
 
 def _gaps(shape: tuple[int, ...], scale: int) -> BoolArray:

@@ -11,7 +11,7 @@ from PIL import Image
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray, IntArray
 from bana.report.frame import Frame
-from bana.report.panels import Colour, Picture, colours_of, masks_panel
+from bana.report.panels import Color, Picture, colors_of, masks_panel
 from bana.report.sheet import Layout, PanelRow, draw_sheet, legend_of, present
 
 WIDTH = 1600
@@ -52,7 +52,7 @@ def run_sheet(
 ) -> Image.Image:
     """Draw photograph, boxes, labels and prediction of a few images side by side, 1600 pixels wide.
 
-    A class has one colour in the whole sheet. Under each row stands which colour is which class: first those of the
+    A class has one color in the whole sheet. Under each row stands which color is which class: first those of the
     boxes, then those that only the network sees.
 
     Args:
@@ -68,23 +68,23 @@ def run_sheet(
     Raises:
         SettingsError: If there are no rows.
     """
-    colours = colours_of((*row.class_ids.tolist(), *present(row.prediction, len(classes))) for row in rows)
-    drawn = (_drawn(row, classes, colours) for row in rows)
+    colors = colors_of((*row.class_ids.tolist(), *present(row.prediction, len(classes))) for row in rows)
+    drawn = (_drawn(row, classes, colors) for row in rows)
     key = (_hatching(_LAYOUT), "unreliable pixels")
     return draw_sheet(_LAYOUT, HEADINGS, drawn, title=title, subtitle=subtitle, footer=footer, key=key)
 
 
-def _drawn(row: RunRow, classes: Sequence[str], colours: Mapping[int, Colour]) -> PanelRow:
+def _drawn(row: RunRow, classes: Sequence[str], colors: Mapping[int, Color]) -> PanelRow:
     frame = Frame(row.image, _LAYOUT)
     ids = row.class_ids.tolist()
     labels, unreliable = frame.labels(row.labels), frame.mask(row.unreliable)
     panels = (
         frame.image,
-        frame.boxed(row.boxes, ids, classes, colours),
-        masks_panel(frame.image, labels, colours, frame.scale, unreliable),
-        masks_panel(frame.image, frame.labels(row.prediction), colours, frame.scale),
+        frame.boxed(row.boxes, ids, classes, colors),
+        masks_panel(frame.image, labels, colors, frame.scale, unreliable),
+        masks_panel(frame.image, frame.labels(row.prediction), colors, frame.scale),
     )
-    legend = legend_of(ids, classes, colours, row.prediction)
+    legend = legend_of(ids, classes, colors, row.prediction)
     return PanelRow([frame.reduced(panel) for panel in panels], legend, row.caption, row.note)
 
 

@@ -16,19 +16,19 @@ from PIL import Image, ImageDraw
 
 from bana.data.label_maps import LabelMap
 from bana.errors import SettingsError
-from bana.report.lettering import fitted, font_for
-from bana.report.panels import INK, Colour
+from bana.report.panels import INK, Color
+from bana.report.text import fitted, font_for
 
-_PAPER: Colour = (252, 252, 249)
-_PALE: Colour = (112, 115, 122)
+_PAPER: Color = (252, 252, 249)
+_PALE: Color = (112, 115, 122)
 """Words that come second."""
 
 _SMALL = 15
 """Size of the words under a row, in units of the layout."""
 
-_LINE: Colour = (222, 220, 214)
+_LINE: Color = (222, 220, 214)
 _RADIUS = 8
-_LONGEST_NAME = 260
+_MAX_NAME = 260
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class Entry:
-    """A class in the legend of a row: its name, its colour, and the number of its boxes, which is shown from two on."""
+    """A class in the legend of a row: its name, its color, and the number of its boxes, which is shown from two on."""
 
     name: str
-    colour: Colour
+    color: Color
     count: int = 1
 
 
@@ -121,7 +121,7 @@ def draw_sheet(
         title: The large line at the top.
         subtitle: A line under it.
         footer: A line at the end.
-        key: Words and small pictures in a line at the right end of the subtitle, such as a colour bar and what it says.
+        key: Words and small pictures in a line at the right end of the subtitle, such as a color bar and what it says.
 
     Returns:
         An RGB image, ``layout.width`` wide.
@@ -142,20 +142,20 @@ def draw_sheet(
 
 
 def legend_of(
-    class_ids: Iterable[int], classes: Sequence[str], colours: Mapping[int, Colour], labels: LabelMap | None = None
+    class_ids: Iterable[int], classes: Sequence[str], colors: Mapping[int, Color], labels: LabelMap | None = None
 ) -> list[Entry]:
     """The legend of a row: a class for each box, those of most boxes first, then what else is in a label map.
 
     Args:
         class_ids: Of the boxes, each in 1..L.
         classes: L names; ``classes[i]`` is class id ``i + 1``.
-        colours: Of these classes and those in ``labels``.
+        colors: Of these classes and those in ``labels``.
         labels: (H, W), such as a prediction, whose classes need not be those of the boxes; None: no more.
     """
     boxes = Counter(class_ids)
     more = [] if labels is None else [each for each in present(labels, len(classes)) if each not in boxes]
     counts = chain(boxes.most_common(), ((class_id, 1) for class_id in more))
-    return [Entry(classes[class_id - 1], colours[class_id], count) for class_id, count in counts]
+    return [Entry(classes[class_id - 1], colors[class_id], count) for class_id, count in counts]
 
 
 def present(labels: LabelMap, classes: int) -> list[int]:
@@ -213,13 +213,13 @@ def _legend(draw: ImageDraw.ImageDraw, layout: Layout, base: int, entries: Seque
     unit, small = layout.pixels, layout.pixels(_SMALL)
     left, end = layout.left(1), layout.left(2) + layout.cell
     for index, entry in enumerate(entries):
-        text = fitted(entry.name, small, unit(_LONGEST_NAME)) + (f" {entry.count}" if entry.count > 1 else "")
+        text = fitted(entry.name, small, unit(_MAX_NAME)) + (f" {entry.count}" if entry.count > 1 else "")
         room = font_for(text, small).getlength(text) + unit(20)
         if left + room > end - (unit(70) if index + 1 < len(entries) else 0):
             _write(draw, (left, base), f"and {len(entries) - index} more", small, _PALE, end - left)
             return
         square = (left, base - unit(11), left + unit(11), base)
-        draw.rounded_rectangle(square, unit(3), entry.colour)
+        draw.rounded_rectangle(square, unit(3), entry.color)
         _write(draw, (left + unit(17), base), text, small, INK, room)
         left += round(room) + unit(16)
 
@@ -235,12 +235,10 @@ def _footer(layout: Layout, text: str) -> Image.Image:
     return block
 
 
-def _write(
-    draw: ImageDraw.ImageDraw, start: tuple[int, int], text: str, size: int, colour: Colour, width: float
-) -> None:
+def _write(draw: ImageDraw.ImageDraw, start: tuple[int, int], text: str, size: int, color: Color, width: float) -> None:
     """Write a line that starts at the left end of its base line, cut to ``width``; all in pixels."""
     text = fitted(text, size, width)
-    draw.text(start, text, colour, font_for(text, size), anchor="ls")
+    draw.text(start, text, color, font_for(text, size), anchor="ls")
 
 
 def _rounded(size: tuple[int, int], radius: int) -> Image.Image:

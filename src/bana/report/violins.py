@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from bana.errors import SettingsError
 
-LEAST_BOXES = 5
+MIN_BOXES = 5
 """A distribution of fewer boxes is not drawn."""
 
 INK = "#16181d"
-"""Colour of text, and of the truth."""
+"""Color of text, and of the truth."""
 
 
 def filling_rate_violins(
@@ -34,27 +34,27 @@ def filling_rate_figure(
     rates: Mapping[str, Mapping[str, Sequence[float]]],
     *,
     most_classes: int = 12,
-    colours: Sequence[Any] = (),
+    colors: Sequence[Any] = (),
 ) -> Figure:
     """Draw a panel a class and a violin a way.
 
     Args:
         rates: By way and class name, numbers 0..1; the first way is the truth, whose median is drawn across.
         most_classes: Classes that are drawn, those of most boxes first.
-        colours: Of the ways after the first, in turns; matplotlib's ten if left out.
+        colors: Of the ways after the first, in turns; matplotlib's ten if left out.
 
     Raises:
-        SettingsError: If no class has LEAST_BOXES boxes in every way.
+        SettingsError: If no class has MIN_BOXES boxes in every way.
     """
     ways = list(rates)
     truth = rates[ways[0]]
-    enough = [name for name in truth if all(len(rates[way].get(name, ())) >= LEAST_BOXES for way in ways)]
+    enough = [name for name in truth if all(len(rates[way].get(name, ())) >= MIN_BOXES for way in ways)]
     names = sorted(enough, key=lambda name: -len(truth[name]))[:most_classes]
     if not names:
-        raise SettingsError(f"no class has {LEAST_BOXES} boxes; filling rates cannot be drawn")
+        raise SettingsError(f"no class has {MIN_BOXES} boxes; filling rates cannot be drawn")
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
-    colours = colours or matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+    colors = colors or matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
     size = (1.2 + columns * (0.5 + 0.33 * len(ways)), 1.1 + 2.3 * lines)
     figure = Figure(figsize=size, dpi=110, layout="constrained")
     for number, name in enumerate(names):
@@ -62,7 +62,7 @@ def filling_rate_figure(
         values = [rates[way][name] for way in ways]
         drawn: Any = axes.violinplot(values, showmedians=True, showextrema=False, widths=0.85)
         for index, body in enumerate(drawn["bodies"]):
-            body.set(facecolor=colours[(index - 1) % len(colours)] if index else INK, alpha=0.75)
+            body.set(facecolor=colors[(index - 1) % len(colors)] if index else INK, alpha=0.75)
         drawn["cmedians"].set(color=["white", *[INK] * (len(ways) - 1)], linewidth=1.2)
         axes.axhline(sorted(truth[name])[len(truth[name]) // 2], color=INK, linewidth=0.6, linestyle=":")
         axes.set(ylim=(0, 1.02), title=f"{name} ({len(truth[name])})", xticks=range(1, len(ways) + 1))

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from bana._version import __version__
-from bana.data.files import atomic_file
 from bana.errors import BanaError, OutputError, SettingsError
 from bana.extras import needed
+from bana.io.files import atomic_file
 from bana.segment.model import SegmentationNetwork, upsampled
 from bana.segment.segmenter_file import SegmenterFacts, load_segmenter, segmenter_path
 
@@ -99,7 +99,7 @@ class PixelProbabilities(nn.Module):
 def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
     """Write a segmenter as one file that runs without bana.
 
-    The file takes ``images``, float32 (N, 3, H, W) of RGB in 0..255, which it normalises itself, and gives
+    The file takes ``images``, float32 (N, 3, H, W) of RGB in 0..255, which it normalizes itself, and gives
     ``probabilities``, float32 (N, L + 1, H, W), which sum to 1 at every pixel; the channel's number is the class id, 0
     the background. It is the network at one scale, without flips and without the CRF. N, H and W are free: any size
     runs that the backbone takes (bana's own take every size, some of timm's have a least one). Features line up best
@@ -118,14 +118,14 @@ def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
         out: The file to write. Its folder is created.
 
     Raises:
-        LabelerError: If there is no segmenter, or it is damaged or of another kind.
+        CheckpointError: If there is no segmenter, or it is damaged or of another kind.
         SettingsError: If ``to`` is not known, its packages are not installed, it cannot hold this network, or the
             exported file does not do what the network does.
         OutputError: If the file cannot be written, or ``out`` is the segmenter itself.
     """
-    if to not in _WAYS:
+    if to not in _METHODS:
         raise SettingsError(f"to: {to!r} is not known; choose {' or '.join(get_args(Format))}")
-    way = _WAYS[to]
+    way = _METHODS[to]
     for package in way.packages:
         needed(package, "onnx", f"to: {to}")
     if out.resolve() == segmenter_path(file_or_run).resolve():
@@ -157,7 +157,7 @@ def _metadata(facts: SegmenterFacts, multiple: int) -> dict[str, str]:
         "classes": json.dumps(facts.classes),
         "temperature": json.dumps(facts.segment.temperature),
         "multiple": str(multiple),
-        "input": f"{INPUT_NAME}: float32 (N, 3, H, W) of RGB in 0..255, normalised inside; any size, best where H - 1 "
+        "input": f"{INPUT_NAME}: float32 (N, 3, H, W) of RGB in 0..255, normalized inside; any size, best where H - 1 "
         f"and W - 1 are multiples of {multiple}",
         "output": f"{OUTPUT_NAME}: float32 (N, {len(facts.classes) + 1}, H, W) that sum to 1 at every pixel; channel 0 "
         "is the background, channel i + 1 is classes[i]",
@@ -241,14 +241,14 @@ class _Way(NamedTuple):
     opset: int | None = None
 
 
-_WAYS: dict[str, _Way] = {
+_METHODS: dict[str, _Way] = {
     "onnx": _Way(_onnx, _load_onnx, ("onnx", "onnxruntime"), OPSET),
     "torchscript": _Way(_torchscript, _load_torchscript),
 }
 
 
 def _other(to: str) -> str:
-    return next(name for name in _WAYS if name != to)
+    return next(name for name in _METHODS if name != to)
 
 
 @contextmanager

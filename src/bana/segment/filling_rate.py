@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def best_pixels(score: Tensor, labels: Tensor, box_labels: Tensor, filling_rates: Tensor, ignore_index: int) -> Tensor:
-    """Of the pixels labelled c >= 1 of each image, the best scored, and all of the background.
+    """Of the pixels labeled c >= 1 of each image, the best scored, and all of the background.
 
     Args:
         score: (N, H, W), the higher the better; of equal ones the earlier pixel goes first.

@@ -30,7 +30,7 @@ from bana.segment.noise_aware import label_terms, working_type
 Total = Callable[[Tensor], Tensor]
 """Sums a number over the processes that share a batch."""
 
-_LEAST_TOTAL = 1e-30
+_MIN_TOTAL = 1e-30
 """Stands for a sum of confidences that is 0; a surprise divided by it still fits in float32."""
 
 
@@ -100,7 +100,7 @@ def differing(y_crf: Tensor, y_ret: Tensor, ignore_index: int = 255) -> Tensor:
 def partial_cross_entropy(
     cosine: Tensor, labels: Tensor, *, temperature: float = 20.0, ignore_index: int = 255, total: Total = _alone
 ) -> Tensor:
-    """Mean of -log H_label over the labelled pixels (Eq. 10).
+    """Mean of -log H_label over the labeled pixels (Eq. 10).
 
     With ``agreed_labels`` this is the baseline of Table 3, which ignores ~S.
 
@@ -156,7 +156,7 @@ def noise_aware_loss(
     if detach_confidence:
         confidence = confidence.detach()
     surprise = -log_h[places.unbind(1)]
-    on_differing = (confidence * surprise).sum() / total(confidence.sum()).clamp(min=_LEAST_TOTAL)
+    on_differing = (confidence * surprise).sum() / total(confidence.sum()).clamp(min=_MIN_TOTAL)
     agreed = agreed_labels(y_crf, y_ret, ignore_index) != ignore_index
     return _mean_surprise(log_h, agreed, total) + lam * on_differing
 
@@ -243,7 +243,7 @@ def filling_rate_loss(
 ) -> Tensor:
     """Eq. 10 on the background and on the best pixels of every class, as many as its filling rate promises.
 
-    In each image, of the pixels labelled c >= 1 those with the highest H_c are kept, at most
+    In each image, of the pixels labeled c >= 1 those with the highest H_c are kept, at most
     round(filling_rates[c] * pixels in boxes of c); the others are ignored. The choice itself has no gradient. After
     Song et al., "Box-driven class-wise region masking and filling rate guided loss", CVPR 2019, fed with our labels.
 

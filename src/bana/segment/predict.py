@@ -64,7 +64,7 @@ class Segmenting:
     device: str = "cpu"
 
     def prepare(self) -> _Prepared:
-        """Load the segmenter. Raises LabelerError if it is missing or damaged."""
+        """Load the segmenter. Raises CheckpointError if it is missing or damaged."""
         segmenter = Segmenter.load(self.segmenter, self.settings, threads=1, device=self.device)
         settings = self.settings.model_dump(mode="json")
         digest = hashlib.sha256(self.segmenter.read_bytes())

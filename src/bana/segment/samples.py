@@ -70,7 +70,7 @@ class Targets:
         return self.labels.label_map("y_crf", record), self.labels.label_map("y_ret", record)
 
 
-class LabelledCrops(Dataset[Batch]):
+class LabeledCrops(Dataset[Batch]):
     """Random crops of images with labels, for every (epoch, index) the same ones.
 
     Args:
@@ -83,10 +83,10 @@ class LabelledCrops(Dataset[Batch]):
     def __init__(self, records: Sequence[ImageRecord], targets: Targets, settings: SegmentSettings, seed: int) -> None:
         self._records = records
         self._targets = targets
-        self._scale = settings.scale
+        self._scale = settings.scale_range
         self._seed = seed
         ignore = targets.class_table.ignore_index
-        self._transform = random_crop(settings.crop, settings.jitter, image_fill=_GRAY, mask_fill=ignore)
+        self._transform = random_crop(settings.crop_size, settings.color_jitter, image_fill=_GRAY, mask_fill=ignore)
 
     def __len__(self) -> int:
         return len(self._records)

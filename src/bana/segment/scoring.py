@@ -12,10 +12,10 @@ from bana.data.images import open_record_image
 from bana.data.label_maps import LabelMap
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.engine.pool import each_in_order
 from bana.engine.progress import StepProgress
-from bana.evaluate.folder import LabellingEvaluation
-from bana.evaluate.scores import LabellingScores
-from bana.label.pool import each_in_order
+from bana.evaluate.folder import LabelingEvaluation
+from bana.evaluate.scores import LabelingScores
 from bana.segment.segmenter import PredictSettings, Segmenter
 from bana.segment.segmenter_file import segmenter_path
 
@@ -31,7 +31,7 @@ def score_segmenter(
     device: str = "cpu",
     workers: int,
     console: Console,
-) -> dict[str, LabellingScores]:
+) -> dict[str, LabelingScores]:
     """Scores of a network on images with true masks.
 
     Args:
@@ -39,7 +39,7 @@ def score_segmenter(
         dataset: The images.
         settings: Of prediction; None: DeepLab's.
         device: Where the network runs.
-        workers: Processes.
+        workers: DistContext.
         console: For progress.
 
     Returns:
@@ -47,13 +47,13 @@ def score_segmenter(
 
     Raises:
         DataError: If classes differ, or an image or its mask is missing or damaged.
-        LabelerError: If the segmenter is missing or damaged.
+        CheckpointError: If the segmenter is missing or damaged.
     """
     job = _Job(segmenter_path(segmenter), settings or PredictSettings(), device)
     here = job.prepare()
     dataset.require_classes(here.segmenter.class_table.names, segmenter, "score with data of these classes")
     table: ClassTable = dataset.class_table
-    scored = {step: LabellingEvaluation(table, boundary=False) for step in STEPS}
+    scored = {step: LabelingEvaluation(table, boundary=False) for step in STEPS}
     progress = StepProgress("scoring", len(dataset), console)
     records: Iterable[ImageRecord] = dataset
     try:

@@ -25,7 +25,7 @@ from bana.segment.model import SegmentationNetwork, upsampled
 from bana.segment.segmenter_file import load_segmenter
 from bana.segment.tiles import blended, zeros
 
-_LEAST_PROBABILITY = 0.01
+_MIN_PROBABILITY = 0.01
 """A class that nowhere in the image reaches it is left out of the CRF, whose time grows with the classes."""
 
 
@@ -37,7 +37,7 @@ class PredictSettings(Settings):
         flip: Whether the mirrored image takes part too.
         crf: The fully connected CRF on the image, or None.
         tile: Longest side, in pixels, of what the network sees at once; larger images go through it in tiles.
-        overlap: Pixels that neighbouring tiles share, over which one fades into the other; at most half a tile.
+        overlap: Pixels that neighboring tiles share, over which one fades into the other; at most half a tile.
     """
 
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 0.75, 1.0, 1.5)
@@ -117,7 +117,7 @@ class Segmenter:
             device: Where the network runs.
 
         Raises:
-            LabelerError: If there is none, or it is damaged or of another kind.
+            CheckpointError: If there is none, or it is damaged or of another kind.
         """
         network, facts = load_segmenter(Path(file_or_run))
         return cls(on_device(network, device), facts.classes, facts.segment.temperature, settings, threads)
@@ -146,7 +146,7 @@ class Segmenter:
 
     def _refined(self, image: npt.NDArray[np.uint8], probabilities: FloatArray) -> FloatArray:
         assert self._crf is not None
-        likely = np.flatnonzero([each.max() >= _LEAST_PROBABILITY for each in probabilities])
+        likely = np.flatnonzero([each.max() >= _MIN_PROBABILITY for each in probabilities])
         present = np.union1d(likely, np.unique(probabilities.argmax(0)))  # of many classes the best may be below it
         few, out = (zeros((len(present), *image.shape[:2])) for _ in range(2))
         for row, channel in enumerate(present):

@@ -78,7 +78,7 @@ def load_segmenter(file_or_run: Path) -> tuple[SegmentationNetwork, SegmenterFac
     """Read a segmenter file, or the one in a run folder.
 
     Raises:
-        LabelerError: If it is missing, damaged, of another kind, or was trained on other backbone weights.
+        CheckpointError: If it is missing, damaged, of another kind, or was trained on other backbone weights.
         SettingsError: If its backbone's weights cannot be had.
     """
     file = segmenter_path(file_or_run)

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from bana.nn.training import Count, NotNegative, Positive, Schedule, TrainingSettings, Width
 
 Loss = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
-"""What is learnt from the labels: the noise-aware loss; cross-entropy on S, on all of Y_crf or of Y_ret; on S with
-entropy regularisation or bootstrapping elsewhere; the filling-rate guided loss of BCM on Y_crf."""
+"""What is learned from the labels: the noise-aware loss; cross-entropy on S, on all of Y_crf or of Y_ret; on S with
+entropy regularization or bootstrapping elsewhere; the filling-rate guided loss of BCM on Y_crf."""
 
 LOSSES: tuple[Loss, ...] = get_args(Loss)
 
@@ -27,7 +27,7 @@ class SegmentSettings(TrainingSettings):
         gamma: Damping of the confidence (Eq. 12).
         lam: Weight of the pixels on which the labels differ (Eq. 14), also of the other losses that have such a term.
         detach_confidence: Whether gradients stop at the confidence.
-        jitter: As in TrainingSettings; DeepLab has none.
+        color_jitter: As in TrainingSettings; DeepLab has none.
         schedule: As in TrainingSettings; DeepLab's is ``poly``.
         epochs: As in TrainingSettings; the paper's are 45 for DeepLab-V1 and 20 for V2.
     """
@@ -39,7 +39,7 @@ class SegmentSettings(TrainingSettings):
     gamma: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 7.0
     lam: NotNegative = 0.1
     detach_confidence: bool = False
-    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    color_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     schedule: Schedule = "poly"
     epochs: Count = 45
 

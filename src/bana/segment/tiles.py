@@ -27,7 +27,7 @@ def blended(
 ) -> FloatArray:
     """What ``predict`` gives of an image's tiles, as one map.
 
-    Where tiles overlap, the weight of one falls linearly to 0 at its border while that of its neighbour rises, and they
+    Where tiles overlap, the weight of one falls linearly to 0 at its border while that of its neighbor rises, and they
     sum to 1: so there are no seams, and what a network sees wrongly at a tile's border hardly counts.
 
     Args:
@@ -35,7 +35,7 @@ def blended(
         channels: C.
         predict: Gives float32 (C, h, w) of a tile uint8 (h, w, 3).
         tile: Longest side of a tile in pixels, overlap included.
-        overlap: Pixels that neighbours share, at most half a tile.
+        overlap: Pixels that neighbors share, at most half a tile.
 
     Returns:
         float32 (C, H, W).

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from bana.data.files import write_bytes
 from bana.data.images import open_record_image
 from bana.data.label_maps import gray_png
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
+from bana.engine.distributed import SINGLE_PROCESS, DistContext
 from bana.engine.loop import Validated
-from bana.engine.processes import ALONE, Processes
 from bana.evaluate.confusion import ConfusionMatrix, mean_iou
+from bana.io.files import write_bytes
 from bana.segment.losses import confidence_map
 from bana.segment.model import SegmentationNetwork
 from bana.segment.samples import Targets
@@ -47,7 +47,7 @@ class Watch:
         targets: Targets,
         pictures: Sequence[ImageRecord],
         validation: BoxDataset | None,
-        processes: Processes = ALONE,
+        processes: DistContext = SINGLE_PROCESS,
     ) -> None:
         self._network = network
         self._out = out / CONFIDENCE
@@ -89,10 +89,10 @@ class Watch:
         write_bytes(self._out / record.image_id / f"epoch-{epoch:03}.png", gray_png(sigma[0].cpu().numpy()))
 
 
-def network_miou(network: SegmentationNetwork, dataset: BoxDataset, processes: Processes = ALONE) -> float:
+def network_miou(network: SegmentationNetwork, dataset: BoxDataset, processes: DistContext = SINGLE_PROCESS) -> float:
     """mIoU, 0..100, of a network at one scale and without CRF, on images with true masks.
 
-    Processes that train together each take their share of the images; all get the score of the whole.
+    DistContext that train together each take their share of the images; all get the score of the whole.
     """
     table = dataset.class_table
     confusion = ConfusionMatrix(len(table) + 1, table.ignore_index)

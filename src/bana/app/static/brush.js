@@ -1,6 +1,6 @@
 // Brush and eraser: the stroke's pixels are found here, so that what is seen is what is kept.
 
-import { centresIn, encode } from "./masks.js";
+import { centersIn, encode } from "./masks.js";
 import { act, classOf, set, state } from "./state.js";
 
 // Why an object cannot be painted; null if it can.
@@ -16,11 +16,11 @@ export class Stroke {
     this.object = object;
     this.erases = erases;
     this.radius = state.options.brush;
-    this.region = centresIn(object.box, width, height);
+    this.region = centersIn(object.box, width, height);
     this.pixels = new Uint8Array(this.region.width * this.region.height);
     this.canvas = new OffscreenCanvas(this.region.width, this.region.height);
     this.context = this.canvas.getContext("2d");
-    this.context.fillStyle = erases ? "rgb(22 24 29 / 0.6)" : classOf(object.class_id).colour;
+    this.context.fillStyle = erases ? "rgb(22 24 29 / 0.6)" : classOf(object.class_id).color;
     this.last = null;
   }
 
@@ -37,7 +37,7 @@ export class Stroke {
     set({ ghost: { region: this.region, canvas: this.canvas } }, "ghost");
   }
 
-  // The pixels whose centres are within the radius of a point.
+  // The pixels whose centers are within the radius of a point.
   stamp(x, y) {
     const { width, height } = this.region;
     for (let row = Math.max(0, Math.ceil(y - this.radius - 0.5)); row < height && row + 0.5 <= y + this.radius; row++) {

@@ -1,4 +1,4 @@
-// The picture: photograph, masks in their classes' colours, doubtful pixels hatched, boxes.
+// The picture: photograph, masks in their classes' colors, uncertain pixels hatched, boxes.
 
 import { bitmap, decode, regionOf } from "./masks.js";
 import { classOf, on, state } from "./state.js";
@@ -13,7 +13,7 @@ let layers = []; // {key, region, canvas} of each mask
 let doubt = null; // a canvas of the image's size
 let asked = false;
 
-const rgb = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+const rgb = (color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
 
 function build() {
   const { review, options } = state;
@@ -24,10 +24,10 @@ function build() {
     .map((each) => {
       const region = regionOf(each.box, width, height);
       const pixels = decode(each.mask, height, region);
-      return { key: each.key, region, canvas: bitmap(pixels, region, rgb(classOf(each.class_id).colour), options.opacity / 100) };
+      return { key: each.key, region, canvas: bitmap(pixels, region, rgb(classOf(each.class_id).color), options.opacity / 100) };
     });
   const whole = { x: 0, y: 0, width, height };
-  doubt = bitmap(decode(review.doubtful, height, whole), whole, [0, 0, 0], 1);
+  doubt = bitmap(decode(review.uncertain, height, whole), whole, [0, 0, 0], 1);
   canvas.setAttribute("aria-label", describe());
   ask();
 }
@@ -81,7 +81,7 @@ function drawLayer({ region, canvas: picture }) {
   context.drawImage(picture, ...onStage([x, y, x + width, y + height]));
 }
 
-// Stripes of a width on the screen, whatever the zoom: the doubtful pixels are the stencil.
+// Stripes of a width on the screen, whatever the zoom: the uncertain pixels are the stencil.
 function drawDoubt(ratio) {
   const stencil = new OffscreenCanvas(canvas.width, canvas.height);
   const on = stencil.getContext("2d");
@@ -125,21 +125,21 @@ function drawBoxes() {
 }
 
 function drawBox({ box, class_id, crowd }, chosen) {
-  const { name, colour } = classOf(class_id);
+  const { name, color } = classOf(class_id);
   const [x, y, width, height] = onStage(box);
   context.setLineDash(crowd ? [6, 4] : []);
   context.strokeStyle = INK;
   context.lineWidth = chosen ? 5 : 3.5;
   context.strokeRect(x, y, width, height);
-  context.strokeStyle = colour;
+  context.strokeStyle = color;
   context.lineWidth = chosen ? 3 : 1.5;
   context.strokeRect(x, y, width, height);
   context.setLineDash([]);
-  drawName(crowd ? `${name} (crowd)` : name, colour, x, y, chosen ? Infinity : width);
+  drawName(crowd ? `${name} (crowd)` : name, color, x, y, chosen ? Infinity : width);
   if (chosen && !crowd && state.tool === "box") drawHandles(box);
 }
 
-function drawName(name, colour, x, y, room) {
+function drawName(name, color, x, y, room) {
   context.font = "600 12px system-ui, sans-serif";
   const wanted = context.measureText(name).width + 8;
   if (wanted > 2 * room) return; // too little of it could be read
@@ -148,7 +148,7 @@ function drawName(name, colour, x, y, room) {
   context.beginPath();
   context.rect(x - 2, y - 17, width, 17);
   context.clip();
-  context.fillStyle = colour;
+  context.fillStyle = color;
   context.fillRect(x - 2, y - 17, width, 17);
   context.fillStyle = INK;
   context.fillText(name, x + 2, y - 4);

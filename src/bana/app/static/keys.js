@@ -1,7 +1,7 @@
 // The shortcuts: one table for the keyboard and for the list that is shown.
 
 import { chooseClass, numbered } from "./side.js";
-import { act, decide, emit, neighbour, on, open, select, selectedObject, set, state } from "./state.js";
+import { act, decide, emit, neighbor, on, open, select, selectedObject, set, state } from "./state.js";
 import { holdSpace, moved, tidy } from "./tools.js";
 import { fit, zoom } from "./view.js";
 
@@ -22,7 +22,7 @@ export function setBrush(size) {
 }
 
 async function go(by) {
-  const image = neighbour(by);
+  const image = neighbor(by);
   if (image) await open(image);
 }
 
@@ -46,7 +46,7 @@ function insert() {
   act({ do: "add", class_id: state.classId, box: tidy([width / 4, height / 4, (width * 3) / 4, (height * 3) / 4]) });
 }
 
-// The arrow keys change the box at once, and it is labelled anew when they rest.
+// The arrow keys change the box at once, and it is labeled anew when they rest.
 let nudge = null;
 let timer = 0;
 
@@ -96,7 +96,7 @@ export const SHORTCUTS = [
   ["Space-drag", "move the view", [" "], null],
   ["0", "fit the image", ["0"], fit],
   ["M", "masks on, off", ["m"], toggleMasks],
-  ["D", "doubtful pixels on, off", ["d"], () => {
+  ["D", "uncertain pixels on, off", ["d"], () => {
     state.options.doubts = !state.options.doubts;
     emit("options");
   }],

@@ -6,12 +6,12 @@ import { startDialogs } from "./dialogs.js";
 import { chooseTool, setBrush, startKeys, TOOLS } from "./keys.js";
 import { element, isWaiting, startQueue } from "./queue.js";
 import { numbered, startSide } from "./side.js";
-import { act, decide, emit, loadRows, neighbour, on, open, set, state, toast } from "./state.js";
+import { act, decide, emit, loadRows, neighbor, on, open, set, state, toast } from "./state.js";
 import { startTools } from "./tools.js";
 import { fit, zoom } from "./view.js";
 
 const place = (id) => document.getElementById(id);
-const POLL = 3000; // milliseconds between looks at what was labelled meanwhile
+const POLL = 3000; // milliseconds between looks at what was labeled meanwhile
 const KEPT = "bana-options";
 
 function startToolbar() {
@@ -28,8 +28,8 @@ function startToolbar() {
     redo: () => act({ do: "redo" }),
     accept: () => decide("accepted", true),
     reject: () => decide("rejected", true),
-    next: () => neighbour(1) && open(neighbour(1)),
-    previous: () => neighbour(-1) && open(neighbour(-1)),
+    next: () => neighbor(1) && open(neighbor(1)),
+    previous: () => neighbor(-1) && open(neighbor(-1)),
   };
   for (const [id, action] of Object.entries(clicks)) place(id).onclick = action;
   on("tool", showTool);
@@ -109,7 +109,7 @@ async function begin() {
   on("opened", fit);
   const wanted = decodeURIComponent(location.hash.slice(1));
   const known = state.rows.some((row) => row.image_id === wanted);
-  const first = known ? wanted : neighbour(1, true) ?? state.rows[0]?.image_id;
+  const first = known ? wanted : neighbor(1, true) ?? state.rows[0]?.image_id;
   if (first) await open(first);
   setTimeout(poll, POLL);
 }

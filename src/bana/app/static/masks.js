@@ -77,8 +77,8 @@ export function regionOf([x0, y0, x1, y1], width, height) {
   return { x, y, width: Math.max(1, Math.min(width, Math.ceil(x1)) - x), height: Math.max(1, Math.min(height, Math.ceil(y1)) - y) };
 }
 
-// The pixels whose centres lie in a box, at least one each way: those that the server counts as the box's.
-export function centresIn([x0, y0, x1, y1]) {
+// The pixels whose centers lie in a box, at least one each way: those that the server counts as the box's.
+export function centersIn([x0, y0, x1, y1]) {
   const span = (low, high) => {
     const [first, last] = [Math.ceil(low - 0.5), Math.ceil(high - 0.5)];
     return last > first ? [first, last - first] : [Math.floor((low + high) / 2), 1];
@@ -87,8 +87,8 @@ export function centresIn([x0, y0, x1, y1]) {
   return { x, y, width, height };
 }
 
-// A canvas of a region's pixels in a colour [r, g, b], their rim opaque and the rest at `alpha` (0..1).
-export function bitmap(pixels, region, colour, alpha) {
+// A canvas of a region's pixels in a color [r, g, b], their rim opaque and the rest at `alpha` (0..1).
+export function bitmap(pixels, region, color, alpha) {
   const { width, height } = region;
   const image = new ImageData(width, height);
   const isIn = (x, y) => x < 0 || y < 0 || x >= width || y >= height || pixels[y * width + x];
@@ -97,7 +97,7 @@ export function bitmap(pixels, region, colour, alpha) {
       const at = y * width + x;
       if (!pixels[at]) continue;
       const inner = isIn(x - 1, y) && isIn(x + 1, y) && isIn(x, y - 1) && isIn(x, y + 1);
-      image.data.set(colour, 4 * at);
+      image.data.set(color, 4 * at);
       image.data[4 * at + 3] = inner ? Math.round(255 * alpha) : 255 * Math.min(1, 4 * alpha);
     }
   }

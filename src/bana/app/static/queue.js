@@ -19,7 +19,7 @@ export function element(kind, properties = {}, ...children) {
 
 const facts = (row) => {
   if (row.fault) return `cannot be used: ${row.fault}`;
-  if (!row.labelled) return "not labelled yet";
+  if (!row.labeled) return "not labeled yet";
   const sure = row.confidence === null ? "" : ` · ${Math.round(row.confidence * 100)} %`;
   return `${row.boxes} ${row.boxes === 1 ? "box" : "boxes"}${sure}`;
 };
@@ -68,23 +68,23 @@ function render() {
     if (focused) [...list.querySelectorAll("button")].find((each) => each.dataset.image === focused)?.focus();
   }
   if (isOutside) scrollToCurrent();
-  summarise(rows);
+  summarize(rows);
 }
 
-function summarise(rows) {
+function summarize(rows) {
   const usable = state.rows.filter((row) => !row.fault);
   const done = usable.filter((row) => !OPEN.includes(row.state)).length;
   const accepted = state.rows.filter((row) => row.state === "accepted").length;
   place("progress").max = Math.max(1, usable.length);
   place("progress").value = done;
   place("progress-text").textContent = `${done} of ${usable.length} done, ${accepted} accepted`;
-  const unlabelled = state.rows.filter((row) => !row.labelled && !row.fault).length;
-  place("queue-count").textContent = `${rows.length} shown${unlabelled ? `, ${unlabelled} not labelled yet` : ", most doubtful first"}`;
+  const unlabeled = state.rows.filter((row) => !row.labeled && !row.fault).length;
+  place("queue-count").textContent = `${rows.length} shown${unlabeled ? `, ${unlabeled} not labeled yet` : ", most uncertain first"}`;
   const doubts = state.rows.map((row) => row.confidence ?? 2);
   place("sort").hidden = doubts.every((value, index) => !index || doubts[index - 1] <= value);
 }
 
-export const isWaiting = () => state.rows.some((row) => !row.labelled && !row.fault);
+export const isWaiting = () => state.rows.some((row) => !row.labeled && !row.fault);
 
 function scrollToCurrent() {
   list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });

@@ -9,7 +9,7 @@ const round = (value) => Math.round(value * 10) / 10;
 
 function swatch(classId) {
   const made = element("span", { className: "swatch" });
-  made.style.background = classOf(classId).colour;
+  made.style.background = classOf(classId).color;
   return made;
 }
 

@@ -92,7 +92,7 @@ function noteRow(review) {
   notedAt.set(review.image, ++clock);
   row.state = review.state;
   row.fault = "";
-  row.labelled = true;
+  row.labeled = true;
   row.boxes = review.objects.length;
   row.class_ids = [...new Set(review.objects.map((each) => each.class_id))];
   row.confidence = objects.length ? objects.reduce((sum, each) => sum + each.confidence, 0) / objects.length : null;
@@ -100,7 +100,7 @@ function noteRow(review) {
 }
 
 // The image `by` rows away that is still to be done, or any that is shown.
-export function neighbour(by, onlyOpen = false) {
+export function neighbor(by, onlyOpen = false) {
   const rows = visibleRows();
   const here = rows.findIndex((row) => row.image_id === state.review?.image);
   for (let step = 1; step <= rows.length; step++) {
@@ -141,7 +141,7 @@ export async function open(image) {
     history.replaceState(null, "", `#${encodeURIComponent(image)}`);
     noteRow(review);
     ["opened", "review", "selection"].forEach(emit);
-    const next = neighbour(1, true);
+    const next = neighbor(1, true);
     if (next) api.ahead([next]).catch(() => {}); // it is only asked for early
   } catch (error) {
     toast(error.message);
@@ -196,7 +196,7 @@ async function decided(verdict, toggles) {
   await chain;
   if (state.review.image !== image) return;
   const isSame = state.review.state === verdict;
-  const next = neighbour(1, true);
+  const next = neighbor(1, true);
   if (!isSame) act({ do: "state", state: verdict });
   else if (toggles) {
     act({ do: "state", state: "todo" });

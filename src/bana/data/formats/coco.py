@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bana.data.faults import FaultLog
 from bana.data.images import image_size
 from bana.data.masks import are_sound, checked_segmentation, compressed_rle
 from bana.data.objects import AnnotatedObject, checked_box, checked_score, make_record, stated_size
 from bana.data.paths import Links, chosen_split, find_image, inside, without_suffix
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import packed_if_polygons, unpack
-from bana.data.strict_json import head_has, is_labelme, is_number, read_json_object, value_of
 from bana.errors import DataError
+from bana.io.faults import FaultLog
+from bana.io.strict_json import head_has, is_labelme, is_number, read_json_object, value_of
 
 _KEYS = ("images", "annotations", "categories")
 _USED = {

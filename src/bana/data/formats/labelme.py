@@ -16,15 +16,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from bana.data.classes import class_id_of, class_table, listed_classes
-from bana.data.faults import FaultLog
 from bana.data.images import DAMAGED, image_size
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
 from bana.data.objects import AnnotatedObject, Box, checked_box, checked_score, make_record, stated_size
 from bana.data.paths import Links, below, chosen_split, find_image, image_names, inside, normal
 from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
-from bana.data.strict_json import is_labelme, is_number, read_json_object, value_of
 from bana.errors import DataError
+from bana.io.faults import FaultLog
+from bana.io.strict_json import is_labelme, is_number, read_json_object, value_of
 
 _OBJECT_FLAGS = ("difficult", "crowd")
 

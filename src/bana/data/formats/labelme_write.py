@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image
 
 from bana.data.classes import CLASS_FILE
-from bana.data.files import write_json, write_text
 from bana.data.label_maps import png
 from bana.data.masks import instance_truth
 from bana.data.outlines import trace
 from bana.data.records import BoolArray, ClassTable, FloatArray, ImageRecord
 from bana.data.writing import ImageMode, WriteReport, place_image
+from bana.io.files import write_json, write_text
 
 _VERSION = "5.5.0"
 """The version of labelme whose fields are written."""

@@ -11,12 +11,12 @@ from defusedxml import DefusedXmlException
 from defusedxml import ElementTree as SafeElementTree
 
 from bana.data.classes import class_id_of, class_table, listed_classes, read_lines
-from bana.data.faults import FaultLog
 from bana.data.images import image_size
 from bana.data.objects import AnnotatedObject, Box, checked_box, make_record, stated_size
 from bana.data.paths import Links, find_image, image_names, inside, shown
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
+from bana.io.faults import FaultLog
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bana.data.classes import read_lines
-from bana.data.faults import FaultLog
 from bana.data.formats.yolo_index import YoloIndex, find_index, local_path, read_index
 from bana.data.images import image_size
 from bana.data.masks import checked_segmentation
@@ -15,6 +14,7 @@ from bana.data.objects import AnnotatedObject, checked_box, checked_score, make_
 from bana.data.paths import Links, below, chosen_split, list_images, normal, without_suffix
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
+from bana.io.faults import FaultLog
 
 
 def detect(path: Path) -> bool:

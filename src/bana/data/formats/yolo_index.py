@@ -9,9 +9,9 @@ from typing import Any
 
 from bana.data.classes import read_lines
 from bana.data.paths import inside, normal
-from bana.data.strict_json import is_text
-from bana.data.strict_yaml import parse_yaml
 from bana.errors import DataError
+from bana.io.strict_json import is_text
+from bana.io.strict_yaml import parse_yaml
 
 _YAML_SUFFIXES = {".yaml", ".yml"}
 _SPLITS = {"train", "val", "valid", "test"}
@@ -138,7 +138,7 @@ def _parse_names(content: dict[str, Any], file: Path) -> dict[int, str]:
 def _parse_splits(content: dict[str, Any], root: Path, file: Path) -> dict[str, list[str]]:
     """The sources of each split: those with the usual names, and every key whose texts name what is there.
 
-    Other texts, such as a licence, are none.
+    Other texts, such as a license, are none.
     """
     found: dict[str, list[str]] = {}
     for key, value in content.items():

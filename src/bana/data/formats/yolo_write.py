@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from bana.data.files import write_text
 from bana.data.formats import yolo
 from bana.data.formats.yolo_index import read_index
 from bana.data.masks import instance_truth, single_polygon_of
 from bana.data.records import BoolArray, ClassTable, ImageRecord
 from bana.data.writing import ImageMode, WriteReport, place_image
 from bana.errors import DataError, OutputError
+from bana.io.files import write_text
 
 
 def write(
@@ -65,7 +65,7 @@ def _line(record: ImageRecord, index: int, shares: Sequence[float]) -> str:
 
 
 def _box_values(record: ImageRecord, index: int) -> list[float]:
-    """Centre and size, as shares of the image's."""
+    """Center and size, as shares of the image's."""
     x0, y0, x1, y1 = (float(corner) for corner in record.boxes[index])
     return [
         (x0 + x1) / 2 / record.width,

@@ -1,4 +1,4 @@
-"""Charts of a page: SVG whose colours are the page's own, so that they follow light and dark."""
+"""Charts of a page: SVG whose colors are the page's own, so that they follow light and dark."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from bana.report.violins import INK, filling_rate_figure
 _MUTED = "#010203"
 _SERIES = ("#010204", "#010205", "#010206")
 _THEME = {INK: "var(--ink)", _MUTED: "var(--muted)"} | {
-    colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES, start=1)
+    color: f"var(--series-{number})" for number, color in enumerate(_SERIES, start=1)
 }
-"""Colours that stand for the page's variables; none of them is drawn as such."""
+"""Colors that stand for the page's variables; none of them is drawn as such."""
 
 _LOOK: Any = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, found and copied
@@ -54,13 +54,13 @@ def curves_svg(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], *
     """
     with mpl.rc_context(_LOOK):
         figure, axes = _figure(x, y)
-        for (label, points), colour in zip(curves.items(), _SERIES, strict=False):
+        for (label, points), color in zip(curves.items(), _SERIES, strict=False):
             steps, values = np.array(points, dtype=np.float64).T
             width = max(1, len(values) // 20)
             if width > 1:
-                axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.3)
+                axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.3)
             smooth = np.convolve(values, np.ones(width) / width, mode="valid")
-            axes.plot(steps[width - 1 :], smooth, color=colour, linewidth=1.8, label=label)
+            axes.plot(steps[width - 1 :], smooth, color=color, linewidth=1.8, label=label)
         axes.set_ylim(bottom=0)
         if len(curves) > 1:
             axes.legend()
@@ -83,7 +83,7 @@ def calibration_svg(name: str, bins: Sequence[CalibrationBin], *, title: str) ->
 def violins_svg(name: str, rates: Mapping[str, Mapping[str, Sequence[float]]], *, title: str) -> str:
     """Filling rates by class, as filling_rate_figure draws them. Raises SettingsError as it does."""
     with mpl.rc_context(_LOOK):
-        return _svg(name, filling_rate_figure(rates, colours=_SERIES), title)
+        return _svg(name, filling_rate_figure(rates, colors=_SERIES), title)
 
 
 def _figure(x: str, y: str) -> tuple[Figure, Axes]:
@@ -103,8 +103,8 @@ def _svg(name: str, figure: Figure, title: str) -> str:
     drawn = buffer.getvalue()
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
-    for colour, variable in _THEME.items():
-        drawn = drawn.replace(colour, variable)
+    for color, variable in _THEME.items():
+        drawn = drawn.replace(color, variable)
     drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawn)
     drawn = re.sub(r"font: (\d+)px [^;\"]*", r"font-size: \1px", drawn)
     return re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", _opening(title), drawn, count=1, flags=re.DOTALL)

@@ -11,18 +11,18 @@ import numpy.typing as npt
 import torch
 
 from bana.data.images import open_record_image
-from bana.data.label_folder import LabelFolder, LabelledBox
+from bana.data.label_folder import LabeledBox, LabelFolder
 from bana.data.label_maps import LabelMap, read_gray
 from bana.data.masks import semantic_truth
-from bana.data.records import BoxDataset, ImageRecord, covered
+from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
 from bana.errors import DataError
-from bana.evaluate import ConfusionMatrix, foreground_miou
+from bana.evaluate import ConfusionMatrix, binary_miou
 from bana.evaluate.calibration import Calibration
 from bana.evaluate.filling_rates import FillingRates
 from bana.evaluate.scores import json_number
 from bana.label.output import CONFIDENCE
 from bana.report.page.layers import class_layer, confidence_layer, photo_layer, shown_size, unreliable_layer
-from bana.report.panels import Colour, Picture
+from bana.report.panels import Color, Picture
 from bana.segment.losses import confidence_map
 from bana.segment.segmenter import mean_cosine
 from bana.segment.segmenter_file import load_segmenter
@@ -70,13 +70,13 @@ class ImageLook:
 
     Attributes:
         record: The image.
-        boxes: What labelling gave its boxes, in input order.
+        boxes: What labeling gave its boxes, in input order.
         score: mIoU of object against background of Y_crf, 0..100; None without a true mask.
         layers: Picture files by what they show, ``photo`` first; empty where the image is not in the gallery.
     """
 
     record: ImageRecord
-    boxes: tuple[LabelledBox, ...]
+    boxes: tuple[LabeledBox, ...]
     score: float | None
     layers: Mapping[str, bytes]
 
@@ -90,7 +90,7 @@ class LookJob:
         labels: Its label folder.
         network: A segmenter file or run folder; None: no network is shown.
         shown: Ids of the images of the gallery.
-        colours: Of the class ids.
+        colors: Of the class ids.
         side: Longest side, in pixels, of pictures in the gallery.
     """
 
@@ -98,7 +98,7 @@ class LookJob:
     labels: Path
     network: Path | None
     shown: frozenset[str]
-    colours: Mapping[int, Colour]
+    colors: Mapping[int, Color]
     side: int
 
     def prepare(self) -> Callable[[ImageRecord], tuple[ImageLook, Totals]]:
@@ -123,7 +123,7 @@ class _Looker:
         truth = semantic_truth(record, self._table)
         boxes = self._folder.boxes(record)
         totals = self._totals(record, boxes, maps, confidence, truth)
-        score = None if truth is None else json_number(foreground_miou(totals.labels))
+        score = None if truth is None else json_number(binary_miou(totals.labels))
         if record.image_id not in self._job.shown:
             return ImageLook(record, boxes, score, {}), totals
         image = open_record_image(record)
@@ -139,14 +139,14 @@ class _Looker:
     def _totals(
         self,
         record: ImageRecord,
-        boxes: tuple[LabelledBox, ...],
+        boxes: tuple[LabeledBox, ...],
         maps: Mapping[str, LabelMap],
         confidence: npt.NDArray[np.float32],
         truth: LabelMap | None,
     ) -> Totals:
         totals = Totals.of(self._job.dataset)
         y_crf = maps["y_crf"]
-        inside = covered(record.boxes[~record.crowd], record.height, record.width)
+        inside = boxes_to_mask(record.boxes[~record.crowd], record.height, record.width)
         totals.agreed = int(((y_crf == maps["y_ret"]) & inside).sum()), int(inside.sum())
         for box, crowd in zip(boxes, record.crowd, strict=True):
             if box.status == "ok" and not crowd:
@@ -164,7 +164,7 @@ class _Looker:
         """The picture files of an image, from its label maps and its confidence maps."""
         size = shown_size(image.shape[1], image.shape[0], self._job.side)
         layers = {"photo": photo_layer(image, size)}
-        layers |= {name: class_layer(labels, self._job.colours, size) for name, labels in maps.items()}
+        layers |= {name: class_layer(labels, self._job.colors, size) for name, labels in maps.items()}
         layers["unreliable"] = unreliable_layer(np.asarray(maps["y_crf"] != maps["y_ret"]), size)
         return layers | {name: confidence_layer(values, size) for name, values in scales.items()}
 
@@ -177,10 +177,10 @@ class _Looker:
         return cosine.argmax(1)[0].numpy().astype(self._table.label_dtype), sigma[0].numpy()
 
 
-def doubt(record: ImageRecord, boxes: tuple[LabelledBox, ...]) -> float | None:
-    """How doubtful an image's labels are, 0..1: one minus the mean confidence of its boxes; None without any.
+def uncertainty(record: ImageRecord, boxes: tuple[LabeledBox, ...]) -> float | None:
+    """How uncertain an image's labels are, 0..1: one minus the mean confidence of its boxes; None without any.
 
-    Crowd regions, which are not labelled, do not count.
+    Crowd regions, which are not labeled, do not count.
     """
     values = [box.confidence for box, crowd in zip(boxes, record.crowd, strict=True) if not crowd]
     return 1.0 - float(np.mean(values)) if values else None

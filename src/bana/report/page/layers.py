@@ -11,7 +11,7 @@ from PIL import Image
 
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray
-from bana.report.panels import ALARM, Colour, Picture, confidence_panel
+from bana.report.panels import ALARM, Color, Picture, confidence_panel
 
 _QUALITY = 78
 _STEPS = 32
@@ -34,14 +34,14 @@ def photo_layer(image: Picture, size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def class_layer(labels: LabelMap, colours: Mapping[int, Colour], size: tuple[int, int]) -> bytes:
-    """Labels (H, W) as a PNG of ``size``, each class in its colour and all that has none transparent."""
+def class_layer(labels: LabelMap, colors: Mapping[int, Color], size: tuple[int, int]) -> bytes:
+    """Labels (H, W) as a PNG of ``size``, each class in its color and all that has none transparent."""
     reduced = _nearest(labels.astype(np.int32), size)
-    ids = [each for each in np.unique(reduced).tolist() if each in colours]
+    ids = [each for each in np.unique(reduced).tolist() if each in colors]
     indices = np.zeros(reduced.shape, np.uint8)
     for index, class_id in enumerate(ids[:255], start=1):
         indices[reduced == class_id] = index
-    return _palette_png(indices, [(0, 0, 0), *(colours[class_id] for class_id in ids[:255])])
+    return _palette_png(indices, [(0, 0, 0), *(colors[class_id] for class_id in ids[:255])])
 
 
 def unreliable_layer(unreliable: BoolArray, size: tuple[int, int]) -> bytes:
@@ -64,9 +64,9 @@ def _nearest(values: npt.NDArray[np.int32], size: tuple[int, int]) -> npt.NDArra
     return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.NEAREST))
 
 
-def _palette_png(indices: npt.NDArray[np.uint8], colours: list[Colour], transparent: int | None = 0) -> bytes:
+def _palette_png(indices: npt.NDArray[np.uint8], colors: list[Color], transparent: int | None = 0) -> bytes:
     picture = Image.fromarray(indices)
-    picture.putpalette([value for colour in colours for value in colour])
+    picture.putpalette([value for color in colors for value in color])
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True, **({} if transparent is None else {"transparency": transparent}))
     return buffer.getvalue()

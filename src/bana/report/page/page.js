@@ -1,6 +1,6 @@
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const find = (id) => document.getElementById(id);
-const { classes, colours, layers, images } = read("data");
+const { classes, colors, layers, images } = read("data");
 const OPAQUE = new Set(["confidence", "sigma"]);
 const view = { left: "photo", right: "y_crf", wipe: 0, opacity: 65, boxes: true };
 
@@ -8,7 +8,7 @@ const byDoubt = (a, b) => b.doubt - a.doubt;
 const byScore = (a, b) => (a.score ?? 101) - (b.score ?? 101);
 const scored = images.some((image) => image.score !== null);
 const ORDERS = {
-  "most doubtful": byDoubt,
+  "most uncertain": byDoubt,
   surest: (a, b) => byDoubt(b, a),
   ...(scored && { "worst against truth": byScore, "best against truth": (a, b) => (b.score ?? -1) - (a.score ?? -1) }),
   "most boxes": (a, b) => b.boxes.length - a.boxes.length,
@@ -40,7 +40,7 @@ function side(place, layer, sources) {
 function outlines(image) {
   const made = drawn("svg", { viewBox: `0 0 ${image.width} ${image.height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   for (const [x0, y0, x1, y1, id] of image.boxes)
-    made.append(drawn("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0, stroke: colours[id] }));
+    made.append(drawn("rect", { x: x0, y: y0, width: x1 - x0, height: y1 - y0, stroke: colors[id] }));
   return made;
 }
 
@@ -122,7 +122,7 @@ function open(index) {
   const percent = (value) => `${(100 * value).toFixed(0)} %`;
   find("boxes").replaceChildren(...image.boxes.map(([, , , , id, status, confidence, rate, predicted], number) => {
     const dot = element("span", { className: "dot" });
-    dot.style.background = colours[id];
+    dot.style.background = colors[id];
     const said = predicted === null ? "–" : predicted === 0 ? "background" : classes[predicted];
     const row = element("tr", { tabIndex: 0 },
       element("th", { scope: "row", textContent: number + 1 }),

@@ -69,8 +69,9 @@ class GalleryImage:
     """One image of the gallery.
 
     Attributes:
-        facts: As plain values: ``id``, ``width``, ``height``, ``doubt`` (0..1), ``score`` (0..100 or None), ``boxes``
-            (xyxy, class id, status, confidence, filling rate, predicted class id), ``files`` (addresses by name).
+        facts: As plain values: ``id``, ``width``, ``height``, ``uncertainty`` (0..1), ``score`` (0..100 or None),
+            ``boxes`` (xyxy, class id, status, confidence, filling rate, predicted class id), and ``files`` (addresses
+            by name).
         layers: Picture files by the names of LAYERS.
     """
 
@@ -92,7 +93,7 @@ class Page:
         details: Long texts, such as settings, by their titles.
         images: The gallery.
         classes: Names by class id.
-        colours: ``#rrggbb`` by class id.
+        colors: ``#rrggbb`` by class id.
         gallery_note: Which images are in the gallery.
     """
 
@@ -105,7 +106,7 @@ class Page:
     details: Mapping[str, str]
     images: Sequence[GalleryImage]
     classes: Mapping[int, str]
-    colours: Mapping[int, str]
+    colors: Mapping[int, str]
     gallery_note: str
 
     def html(self) -> str:
@@ -127,7 +128,7 @@ class Page:
         shown = {name for image in self.images for name in image.layers}
         return {
             "classes": dict(self.classes),
-            "colours": dict(self.colours),
+            "colors": dict(self.colors),
             "layers": {name: title for name, title in LAYERS.items() if name in shown},
             "images": [dict(image.facts) for image in self.images],
         }

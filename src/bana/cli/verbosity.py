@@ -1,0 +1,63 @@
+"""How much the commands say: ``--quiet`` and ``--verbose``, which every command takes."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+import shlex
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from importlib.metadata import version
+from typing import Any
+
+import typer
+
+from bana import __version__
+from bana.cli.common import console
+
+_SHOWN = ("torch", "torchvision", "timm", "numpy", "numba", "pillow")
+_FLAGS = {
+    "quiet": typer.Option(False, "--quiet", "-q", help="Say nothing on standard error but what is wrong."),
+    "verbose": typer.Option(False, "--verbose", "-v", help="Say what runs, and where an error comes from."),
+}
+
+
+class Verbosity:
+    """What the command that runs was told.
+
+    Attributes:
+        verbose: Whether errors are shown with their traceback.
+    """
+
+    verbose = False
+
+
+def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with ``--quiet`` and ``--verbose`` after its own options."""
+
+    @wraps(command)
+    def louder(*, quiet: bool, verbose: bool, **options: Any) -> None:
+        console.quiet = quiet
+        Verbosity.verbose = verbose
+        if verbose:
+            versions = ", ".join(f"{name} {version(name)}" for name in _SHOWN)
+            print(f"bana {__version__}, Python {platform.python_version()}, {versions}", file=sys.stderr)
+            print(f"{platform.platform()}: {shlex.join(sys.argv)}", file=sys.stderr)
+        command(**options)
+
+    signature = inspect.signature(command, eval_str=True)
+    flags = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=option, annotation=bool)
+        for name, option in _FLAGS.items()
+    ]
+    louder.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *flags])  # type: ignore[attr-defined]
+    return louder
+
+
+def print_error(error: Exception) -> None:
+    """Print an error of a user's as one line; before it the traceback, where ``--verbose`` was given."""
+    if Verbosity.verbose:
+        traceback.print_exception(error)
+    print(f"bana: error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Files and places: atomic writes, locks, remote addresses, shards, strict JSON and YAML, faults. It knows no image."""

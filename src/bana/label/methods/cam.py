@@ -1,0 +1,91 @@
+"""``cam``: class activation maps from an image's classes alone, without boxes (Table 1: AffinityNet's row)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bana.classify.model import BoxClassifier
+from bana.data.records import ClassTable
+from bana.errors import SettingsError
+from bana.label.assembly import assemble
+from bana.label.boxed_image import BoxedImage
+from bana.label.class_transfer import matching_classes
+from bana.label.method import Image, LabelingMethod
+from bana.label.pseudo_labels import PseudoLabels
+from bana.label.settings import LabelSettings
+from bana.label.upsampled import UpsampledFeatures
+from bana.nn.images import network_input
+
+BACKGROUND_POWER = 4.0
+"""The background's score is (1 - the greatest CAM) to this power, as in AffinityNet (Ahn and Kwak, 2018)."""
+
+
+class ImageLevel(LabelingMethod):
+    """Labels from the classes of an image alone: boxes say which classes there are, and nothing else.
+
+    CAMs of these classes, each divided by its maximum over the image, and the background's score are what the CRF
+    starts from; no pixel is held to be background. The instance of a box is what its class has inside it.
+
+    Args:
+        model: A classifier trained with ``pooling: image``.
+        known: The names of the model's classes.
+        classes: The L names that class ids refer to; the model knows them all.
+        settings: Size and CRF.
+        threads: Of the CRF; None: all cores.
+
+    Attributes:
+        class_table: Of the classes.
+
+    Raises:
+        SettingsError: If the model does not know a class.
+    """
+
+    def __init__(
+        self,
+        model: BoxClassifier,
+        known: Sequence[str],
+        classes: Sequence[str],
+        settings: LabelSettings,
+        threads: int | None,
+    ) -> None:
+        self.class_table = ClassTable(tuple(classes))
+        self._model, self._settings = model, settings
+        self._crf = settings.crf.build(threads)
+        ids = matching_classes(classes, known)
+        self._weights = [0 if number is None else number for number in ids]
+        if 0 in self._weights:
+            raise SettingsError(
+                f"method cam: its classifier does not know {classes[self._weights.index(0)]!r}; train one on this data"
+            )
+
+    @torch.inference_mode()
+    def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
+        """Both labels are the same; the confidence is the CRF's marginal."""
+        present = np.unique(boxed.class_ids[boxed.usable]).tolist()
+        marginals = self._crf(image, probabilities=self._scores(image, boxed.size, present))
+        chosen = marginals.argmax(0)
+        labels = np.array([0, *present], dtype=self.class_table.label_dtype)[chosen]
+        confidence = np.take_along_axis(marginals, chosen[None], 0)[0]
+        return assemble(boxed, self.class_table, labels, labels.copy(), confidence)
+
+    def _scores(self, image: Image, size: tuple[int, int], present: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Scores of the background and the classes that are present, summing to 1: float32 (V, H, W)."""
+        pixels = network_input(image, self._settings.image_side, self._model.backbone.info.multiple)
+        features = UpsampledFeatures(self._model(pixels)[0], size)
+        weights = self._model.class_weights[[self._weights[label - 1] for label in present]]
+        return image_level_scores(features.dot(weights)).numpy()
+
+
+def image_level_scores(activations: Tensor) -> Tensor:
+    """Scores of the background and V - 1 classes from their activations (V - 1, H, W): (V, H, W), summing to 1."""
+    maps = activations.relu()
+    maps = maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
+    greatest = F.pad(maps, (0, 0, 0, 0, 1, 0)).amax(0, keepdim=True)  # 0 where there is no class
+    scores = torch.cat([(1 - greatest) ** BACKGROUND_POWER, maps])
+    return scores / scores.sum(0)

@@ -1,0 +1,179 @@
+"""The methods by their names, and what each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bana.classify.labeler_file import labeler_path, load_classifier, load_facts, pretrained_path
+from bana.data.inputs import file_digest
+from bana.errors import SettingsError
+from bana.label.labeler import Labeler
+from bana.label.method import LabelingMethod
+from bana.label.methods.box import box_masks
+from bana.label.methods.cam import ImageLevel
+from bana.label.methods.fuse import Fusion, Part, Partial
+from bana.label.methods.grabcut import GrabCut
+from bana.label.methods.masks import MaskMethod
+from bana.label.methods.mcg import BestSegment
+from bana.label.methods.sam import PromptableSegmenter
+from bana.label.methods.wssl import BoxSegmentation
+from bana.label.settings import CRFSettings, LabelSettings
+from bana.presets import parse_settings
+
+DEFAULT = "labeler"
+"""The method of ``bana label``."""
+
+_FUSE = "fuse:"
+
+_RECIPE = {"image_side": None, "low_level": 0.0, "refinements": 0, "tightness": 0.0, "instance_aware": False}
+_WITHOUT_U0 = _RECIPE | {"u0": "cam"}
+
+
+@dataclass(frozen=True)
+class _Classifier:
+    """A method that labels with a box classifier.
+
+    Attributes:
+        changes: To the labeler's settings.
+        poolings: How its classifier may have been trained.
+    """
+
+    changes: dict[str, Any]
+    poolings: tuple[str, ...] = ("bap", "gap")
+
+
+_CLASSIFIERS = {
+    DEFAULT: _Classifier({}),
+    "bap": _Classifier(_RECIPE),
+    "bap-cam": _Classifier(_WITHOUT_U0),
+    "gap": _Classifier(_WITHOUT_U0, ("gap",)),
+    "cam": _Classifier({}, ("image",)),
+}
+
+_PARTS: dict[str, tuple[str, Part]] = {
+    "ret": ("bap", "y_ret"),
+    "bap+ret": ("bap", "agreed"),
+    "sdi": (f"{_FUSE}mcg,grabcut", "agreed"),
+}
+
+_MASKS: dict[str, Callable[[], Any]] = {"box": lambda: box_masks, "grabcut": GrabCut, "mcg": BestSegment}
+
+NAMES = {
+    DEFAULT: "BAP as the labeler's own settings say, which may go beyond the paper",
+    "bap": "BAP by the paper's recipe (Eq. 5 to 9)",
+    "bap-cam": "BAP without u_0: the background's class activation in its place",
+    "ret": "Y_ret of bap alone (Eq. 8, 9)",
+    "bap+ret": "bap where Y_crf and Y_ret agree, the rest ignored",
+    "gap": "a classifier trained with --pooling gap, by class activations and CRF",
+    "cam": "a classifier trained with --pooling image: the image's classes and no boxes",
+    "box": "the rectangle",
+    "grabcut": "GrabCut started from the rectangle",
+    "wssl": "a CRF that holds each box's center for the object",
+    "mcg": "the best of the segments of hierarchical segmentations",
+    "sdi": "mcg and grabcut where they agree, the rest ignored",
+    "sam": "a promptable segmenter, from two ONNX files",
+}
+"""All methods but ``fuse:A,B``, and what they are."""
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """A method by its name, and what it is made from.
+
+    Attributes:
+        name: One of NAMES, or ``fuse:A,B`` of two of these.
+        labelers: Labeler files or run folders by the method that they are for; "" is for all others.
+        encoder: ONNX file of a promptable segmenter.
+        decoder: ONNX file of the same.
+        options: Changes to the settings of labelers, such as ``{"refinements": 2}``; they go before the method's own.
+        device: Where a labeler's network computes; of what labels are, it says nothing.
+    """
+
+    name: str = DEFAULT
+    labelers: Mapping[str, Path] = field(default_factory=dict)
+    encoder: Path | None = None
+    decoder: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+
+    @classmethod
+    def of_labeler(cls, file_or_run: Path) -> MethodChoice:
+        """The labels of a labeler, by its own settings."""
+        return cls(labelers={"": file_or_run})
+
+    def parts(self) -> tuple[MethodChoice, ...]:
+        """The methods that this one is made of; none for most. Raises SettingsError if a fusion is not of two."""
+        if self.name in _PARTS:
+            return (replace(self, name=_PARTS[self.name][0]),)
+        if self.name.startswith(_FUSE):
+            names = self.name.removeprefix(_FUSE).split(",")
+            if len(names) != 2 or not all(name in NAMES for name in names):
+                raise SettingsError(f"method {self.name!r}: fuse:A,B takes two of {', '.join(NAMES)}")
+            return tuple(replace(self, name=name) for name in names)
+        return ()
+
+    def facts(self) -> dict[str, Any]:
+        """All that labels depend on but images and classes, as plain values: settings and digests of files.
+
+        Raises:
+            CheckpointError: If a labeler or network is missing, damaged or of another kind.
+            SettingsError: If there is no such method, it needs a file that is not named, or an option has a value that
+                is not allowed.
+        """
+        facts: dict[str, Any] = {"name": self.name}
+        if parts := self.parts():
+            return facts | {"of": [part.facts() for part in parts]}
+        if self.name in _CLASSIFIERS:
+            settings = self._label_settings().model_dump(mode="json")
+            return facts | {"labeler": file_digest(self._labeler()), "settings": settings}
+        if self.name == "sam":
+            return facts | {"files": [file_digest(file) for file in self._sam_files()]}
+        if self.name not in NAMES:
+            raise SettingsError(f"method {self.name!r} is not known; choose one of {', '.join(NAMES)}, or fuse:A,B")
+        return facts
+
+    def open(self, classes: Sequence[str], threads: int | None) -> LabelingMethod:
+        """Make the method.
+
+        Args:
+            classes: The L class names that class ids refer to.
+            threads: Of CRF and runtime; None: all cores.
+
+        Raises:
+            CheckpointError, SettingsError: As ``facts`` does; and if a package is not installed.
+        """
+        if parts := self.parts():
+            first, *second = (part.open(classes, threads) for part in parts)
+            return Fusion(first, *second) if second else Partial(first, _PARTS[self.name][1])
+        if self.name == "cam":
+            model, facts = load_classifier(self._labeler())
+            return ImageLevel(model, facts.classes, classes, self._label_settings(), threads)
+        if self.name in _CLASSIFIERS:
+            labeler = Labeler.load(self._labeler(), self._label_settings(), threads, self.device)
+            return labeler.for_classes(classes)
+        if self.name == "sam":
+            return MaskMethod(classes, PromptableSegmenter(*self._sam_files(), threads))
+        if self.name == "wssl":
+            return BoxSegmentation(classes, CRFSettings(), threads)
+        return MaskMethod(classes, _MASKS[self.name]())
+
+    def _labeler(self) -> Path:
+        """The labeler file of this method; bana's own where none is named."""
+        return labeler_path(self.labelers.get(self.name, self.labelers.get("", pretrained_path())))
+
+    def _label_settings(self) -> LabelSettings:
+        wanted, facts = _CLASSIFIERS[self.name], load_facts(self._labeler())
+        if facts.classify.pooling not in wanted.poolings:
+            raise SettingsError(
+                f"method {self.name}: needs a classifier that was trained with --pooling {wanted.poolings[0]}; train "
+                f"it with bana classify, and name its run: --labeler {self.name}=RUN"
+            )
+        return parse_settings({**facts.label, **wanted.changes, **self.options}, LabelSettings, "options")
+
+    def _sam_files(self) -> tuple[Path, Path]:
+        if self.encoder is None or self.decoder is None:
+            raise SettingsError("method sam: needs --sam-encoder and --sam-decoder, two ONNX files of one export")
+        return self.encoder, self.decoder
