@@ -7,6 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from bana.cli import main
+from bana.data.formats import coco_write
+from bana.data.masks import encode_mask
+from bana.data.objects import AnnotatedObject, make_record
+from bana.data.records import ClassTable
 from data_samples import (
     SIZE,
     coco_content,
@@ -19,12 +25,6 @@ from data_samples import (
     write_voc,
     write_yolo,
 )
-
-from bana.cli import main
-from bana.data.formats import coco_write
-from bana.data.masks import encode_mask
-from bana.data.objects import AnnotatedObject, make_record
-from bana.data.records import ClassTable
 
 
 @pytest.fixture

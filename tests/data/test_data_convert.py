@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from data_samples import SIZE, blob, voc_object, voc_xml, write_coco, write_photo, write_voc, write_yolo
 from PIL import Image
 from pycocotools.coco import COCO
 from torchvision.datasets import VOCDetection, VOCSegmentation
@@ -19,6 +18,7 @@ from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import ClassTable
 from bana.data.writing import whole_folder
 from bana.errors import DataError, OutputError, SettingsError
+from data_samples import SIZE, blob, voc_object, voc_xml, write_coco, write_photo, write_voc, write_yolo
 
 CLASSES = ClassTable(("cat", "dog"), (3, 18))
 

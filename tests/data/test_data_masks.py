@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_samples import SIZE, blob
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -28,6 +27,7 @@ from bana.data.outlines import signed_area, trace
 from bana.data.records import ClassTable
 from bana.data.segmentations import pack
 from bana.errors import DataError
+from data_samples import SIZE, blob
 
 WIDTH, HEIGHT = SIZE
 MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import typer
-from doc_blocks import ROOT, Block, commands, inline
-from doc_tables import ADDED, DATASETS, NOT_RUN, OBJECT_PAGES, PLACEHOLDERS, SLOW, SPLITS
 
 from bana.cli import app
+from doc_blocks import ROOT, Block, commands, inline
+from doc_tables import ADDED, DATASETS, NOT_RUN, OBJECT_PAGES, PLACEHOLDERS, SLOW, SPLITS
 
 ALL = commands()
 

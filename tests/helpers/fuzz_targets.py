@@ -18,16 +18,6 @@ from unittest.mock import patch
 import numpy as np
 import torch
 import yaml
-from fuzz_mutations import (
-    Mutate,
-    changed_json,
-    changed_png,
-    changed_safetensors,
-    changed_words,
-    changed_xml,
-    changed_yaml,
-    changed_zip,
-)
 from PIL import Image, PngImagePlugin
 from safetensors.torch import save as save_safetensors
 from torch import nn, optim
@@ -52,6 +42,16 @@ from bana.segment import segmenter_file
 from bana.segment.model import SegmentationNetwork
 from bana.segment.segmenter_file import SegmenterFacts, load_segmenter, save_segmenter
 from bana.segment.settings import SegmentSettings
+from fuzz_mutations import (
+    Mutate,
+    changed_json,
+    changed_png,
+    changed_safetensors,
+    changed_words,
+    changed_xml,
+    changed_yaml,
+    changed_zip,
+)
 from shapes_data import CLASSES, IMAGES, annotation, draw, true_mask
 
 Read = Callable[[bytes], None]
