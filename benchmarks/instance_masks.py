@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from densecrf import DenseCRF
 
-from bana.crf import DenseCRF
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelledBox
 from bana.data.label_maps import LabelMap

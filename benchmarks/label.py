@@ -19,9 +19,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from densecrf import DenseCRF, PreparedCRF
 from rich.console import Console
 
-from bana.crf import DenseCRF, PreparedCRF
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset
 from bana.label import labeler as labeler_module

@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 import torch
+from densecrf import DenseCRF
 
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries
-from bana.crf import DenseCRF
 from bana.data.images import open_image
 from bana.data.sample import FOLDER
 from bana.label.labeler import Labeler

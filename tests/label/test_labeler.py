@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from densecrf import DenseCRF, PreparedCRF
 
 from bana import Labeler
-from bana.crf import DenseCRF, PreparedCRF
 from bana.data.images import open_image
 from bana.data.records import pixel_slices
 from bana.errors import DataError

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from densecrf import DenseCRF
 
-from bana.crf import DenseCRF
 from bana.data.records import overlapping_groups
 from bana.label.overlaps import _LEAST_OWN, LIKENESS, NEARNESS, divided_masks
 from bana.label.upsampled import UpsampledFeatures

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from densecrf import DenseCRF
 from torch import Tensor
 
-from bana.crf import DenseCRF
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray, front_last, overlapping_groups
 from bana.label.assembly import cut_by_boxes

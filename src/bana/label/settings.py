@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from densecrf import DenseCRF
 from pydantic import Field, model_validator
 
-from bana.crf import DenseCRF
 from bana.errors import BanaError
 from bana.presets import Settings
 

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from densecrf import DenseCRF
 from pycocotools import mask as coco_mask
 
 from bana.classify.labeler_file import pretrained_path
-from bana.crf import DenseCRF
 from bana.data.images import open_record_image
 from bana.data.records import covered
 from bana.data.sample import sample_dataset
