@@ -306,7 +306,6 @@ UNARY = np.zeros((2, 4, 5), dtype=np.float32)
 def test_bad_input_is_named_in_one_line(arguments, named):
     with pytest.raises(DenseCRFError, match=named) as caught:
         DenseCRF()(**{"image": IMAGE, **arguments})
-    assert isinstance(caught.value)
     assert "\n" not in str(caught.value)
 
 
