@@ -20,7 +20,6 @@ from headless import start_browser
 from s3_stand_in import s3_environment
 from shapes_data import IMAGES, true_mask, write_shapes
 
-
 LONG = {"browser", "s3_server", "tiny_run", "tiny_segment_run", "torchrun"}
 """Fixtures that train a network or start a process: what uses one is not in the fast tier."""
 

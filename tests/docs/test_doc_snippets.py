@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bana.crf import DenseCRF
+from densecrf import DenseCRF
 from doc_blocks import ROOT, snippets
 from shapes_data import IMAGES, draw
 
