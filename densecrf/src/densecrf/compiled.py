@@ -26,7 +26,11 @@ def compiled(function: Function) -> Function:
     Arithmetic is strict: without fastmath nothing is reordered or fused. Machine code is kept on disk, beside the
     package or in the user's cache folder; where neither can be written, every process compiles for itself.
     """
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    import os
+
+    if function.__name__ in os.environ.get("INL", "").split(","):
+        options["inline"] = "always"
     try:
         result: Function = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba's "no locator available": no folder for the cache can be written

@@ -46,7 +46,7 @@ def update_contrasts(
         lanes: L items.
         vertex: uint32 (N, D), the vertices around every point.
         weight: float32 (N, D), their weights, for slicing.
-        values: float32 (B, (M+1) * L), blurred; B = 0 blocks mean that there are no messages.
+        values: float32 (B, (M+1) * L), blurred.
         first_cost: float32 (N,), of class 0.
         costs: float32 (B, N * L), of the others; great in lanes that no class has.
         contrasts: float32 (B, N * L), changed: the marginal of each class less that of class 0.
@@ -69,10 +69,7 @@ def update_contrasts(
             store(highest, i * width, splat(lanes, -first_cost[first + i]))
         for b in range(blocks):
             score, cost = scores[b], costs[b]
-            if len(values):
-                slice_points(int(first), int(first + n), lanes, vertex, weight, values[b], int(first), score)
-            else:
-                score[:] = 0
+            slice_points(int(first), int(first + n), lanes, vertex, weight, values[b], int(first), score)
             for i in range(n):
                 value = load(lanes, score, i * width) - load(lanes, cost, (first + i) * width)
                 store(score, i * width, value)
