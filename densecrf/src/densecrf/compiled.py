@@ -47,7 +47,7 @@ class _Announcement(numba.core.event.Listener):
     def on_start(self, event: Any) -> None:
         if not self._said and event.data["dispatcher"].py_func.__module__.startswith("densecrf."):
             self._said = True
-            logging.getLogger("densecrf").warning("densecrf: compiling for this machine, which takes some 10 s, once")
+            logging.getLogger("densecrf").warning("densecrf: compiling for this machine, which takes some 5 s, once")
 
     def on_end(self, event: Any) -> None:
         """Nothing to say."""

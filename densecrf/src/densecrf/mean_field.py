@@ -178,7 +178,7 @@ def _run(
             first_cost,
             costs,
             contrasts,
-            tolerance > 0,
+            bool(tolerance > 0),
             pixels,
             marginals if tolerance > 0 or update == updates - 1 else marginals[:0],
         )

@@ -96,9 +96,9 @@ def _table(keys: KeyArray, shares: FloatArray, scratch: Arrays) -> _Table:
     point, count = _number(0, 0, keys, shares, known, sums, slots)
     while point < len(keys):
         slots = scratch.zeros(4 * len(slots), np.uint32)
-        _insert(known, int(count), slots)
+        _insert(known, count, slots)
         point, count = _number(point, count, keys, shares, known, sums, slots)
-    return _Table(int(count), known, slots, sums)
+    return _Table(count, known, slots, sums)
 
 
 @compiled
@@ -115,7 +115,7 @@ def _number(
     capacity, shift, total = _u(len(slots)), _shift(len(slots)), np.uint32(count)
     for p in range(_u(point), _u(len(keys))):
         if _u(2) * _u(total) >= capacity:
-            return _u(p), total
+            return int(p), int(total)
         key = keys[p]
         slot = (_u(key) * _GOLDEN) >> shift
         found = slots[slot]
@@ -130,7 +130,7 @@ def _number(
             sums[found] = 0
         sums[found] += shares[p]
         keys[p] = found
-    return _u(len(keys)), total
+    return len(keys), int(total)
 
 
 @compiled

@@ -23,7 +23,7 @@ from bana.label.depths import with_finest
 from bana.label.overlaps import instance_masks
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
-from bana.label.settings import LabelSettings
+from bana.label.settings import LabelSettings, crf_errors
 from bana.label.source import Image, Source
 from bana.label.tightness import ROUNDS, raised_unaries
 from bana.label.unaries import background_unary, label_probabilities, object_unary
@@ -209,7 +209,7 @@ class Labeler(Source):
         """What the CRF makes of the unaries: the probability of every label at every pixel, (V, H, W)."""
         outside = view.scene.outside
         unaries = self._unaries(view)
-        with self._crf.prepare(image, fixed=outside.numpy()) as crf:
+        with crf_errors(), self._crf.prepare(image, fixed=outside.numpy()) as crf:
             marginals: Tensor = crf(probabilities=label_probabilities(unaries, outside))
             for _ in range(self.settings.refinements):
                 unaries = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale

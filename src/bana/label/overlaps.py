@@ -15,6 +15,7 @@ from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray, front_last, overlapping_groups
 from bana.label.assembly import cut_by_boxes
 from bana.label.scene import Scene
+from bana.label.settings import crf_errors
 from bana.label.source import Image
 from bana.label.upsampled import UpsampledFeatures
 
@@ -49,6 +50,7 @@ def instance_masks(
     return masks
 
 
+@crf_errors()
 def divided_masks(
     own: BoolArray, boxes: FloatArray, features: UpsampledFeatures, image: Image, crf: DenseCRF
 ) -> BoolArray:

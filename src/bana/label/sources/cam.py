@@ -17,7 +17,7 @@ from bana.label.assembly import assemble
 from bana.label.class_transfer import matching_classes
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
-from bana.label.settings import LabelSettings
+from bana.label.settings import LabelSettings, crf_errors
 from bana.label.source import Image, Source
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.images import network_input
@@ -64,6 +64,7 @@ class ImageLevel(Source):
                 f"source cam: its classifier does not know {classes[self._weights.index(0)]!r}; train one on this data"
             )
 
+    @crf_errors()
     @torch.inference_mode()
     def label_scene(self, image: Image, scene: Scene) -> PseudoLabels:
         """Both labels are the same; the confidence is the CRF's marginal."""

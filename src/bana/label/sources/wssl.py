@@ -10,7 +10,7 @@ from bana.data.records import BoolArray, ClassTable, FloatArray, pixel_slices
 from bana.label.assembly import assemble
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.scene import Scene
-from bana.label.settings import CRFSettings
+from bana.label.settings import CRFSettings, crf_errors
 from bana.label.source import Image, Source
 
 CENTRE_SHARE = 0.2
@@ -35,6 +35,7 @@ class BoxSegmentation(Source):
         self.class_table = ClassTable(tuple(classes))
         self._crf = crf.build(threads)
 
+    @crf_errors()
     def label_scene(self, image: Image, scene: Scene) -> PseudoLabels:
         """Both labels are the same; the confidence is the CRF's marginal."""
         present = [0, *np.unique(scene.class_ids[scene.usable]).tolist()]
