@@ -1,8 +1,9 @@
 """The fully connected CRF, usable on its own: ``from densecrf import DenseCRF``."""
 
 from densecrf.dense import DenseCRF
+from densecrf.errors import DenseCRFError
 from densecrf.general import MeanField
 from densecrf.kernel import Kernel
 from densecrf.prepared import PreparedCRF
 
-__all__ = ["DenseCRF", "Kernel", "MeanField", "PreparedCRF"]
+__all__ = ["DenseCRF", "DenseCRFError", "Kernel", "MeanField", "PreparedCRF"]

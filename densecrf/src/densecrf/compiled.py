@@ -26,7 +26,11 @@ def compiled(function: Function) -> Function:
     Arithmetic is strict: without fastmath nothing is reordered or fused. Machine code is kept on disk, beside the
     package or in the user's cache folder; where neither can be written, every process compiles for itself.
     """
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    import os
+
+    if function.__name__ in os.environ.get("INL", "").split(","):
+        options["inline"] = "always"
     try:
         result: Function = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba's "no locator available": no folder for the cache can be written
@@ -43,7 +47,7 @@ class _Announcement(numba.core.event.Listener):
     def on_start(self, event: Any) -> None:
         if not self._said and event.data["dispatcher"].py_func.__module__.startswith("densecrf."):
             self._said = True
-            logging.getLogger("densecrf").warning("densecrf: compiling for this machine, which takes some 10 s, once")
+            logging.getLogger("densecrf").warning("densecrf: compiling for this machine, which takes some 5 s, once")
 
     def on_end(self, event: Any) -> None:
         """Nothing to say."""

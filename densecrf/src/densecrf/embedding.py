@@ -148,10 +148,11 @@ def _embed_range(
     key_type = keys.dtype.type
     one, width = np.float32(1), np.float32(around)
     inverse = one / width
-    lifted, quotient = np.empty((around, _TILE), np.float32), np.empty((around, _TILE), np.float32)
-    residual, ranked = np.empty((around, _TILE), np.float32), np.empty((around, _TILE), np.float32)
-    rank, ranked_stride = np.empty((around, _TILE), np.int32), np.empty((around, _TILE), keys.dtype)
-    suffix, excess, key = np.empty(_TILE, np.float32), np.empty(_TILE, np.float32), np.empty(_TILE, keys.dtype)
+    values = np.empty((4 * around + 1, _TILE), np.float32)
+    lifted, quotient, excess = values[:around], values[around : 2 * around], values[4 * around]
+    residual, ranked = values[2 * around : 3 * around], values[3 * around : 4 * around]
+    rank, ranked_stride = np.empty((around, _TILE), np.int32), np.empty((around + 1, _TILE), keys.dtype)
+    suffix, key = lifted[0], ranked_stride[around]
     for first in range(_u(begin), _u(end), _TILE):
         n = min(_TILE, _u(end) - first)
         for t in range(n):
@@ -163,7 +164,6 @@ def _embed_range(
                 scaled = feature[first + t] * factor
                 row[t] = suffix[t] - times * scaled
                 suffix[t] += scaled
-        lifted[0] = suffix
 
         # The nearest vertex of remainder 0, if the rounded coordinates happen to sum to zero ...
         for i in range(around):

@@ -89,8 +89,7 @@ def slice_points(
     columns, width = _u(vertex.shape[1]), _u(len(lanes))
     vertices, weights = vertex.reshape(-1), weight.reshape(-1)
     for point in range(_u(begin), _u(end)):
-        entry = point * columns
-        total = splat(lanes, weights[entry]) * load(lanes, values, _u(vertices[entry]) * width)
-        for other in range(entry + _u(1), entry + columns):
-            total = total + splat(lanes, weights[other]) * load(lanes, values, _u(vertices[other]) * width)
+        total = splat(lanes, np.float32(0))
+        for entry in range(point * columns, (point + _u(1)) * columns):
+            total = total + splat(lanes, weights[entry]) * load(lanes, values, _u(vertices[entry]) * width)
         store(out, (point - _u(offset)) * width, total)

@@ -269,12 +269,10 @@ def _put_columns(
                 weight[point, _u(column) + k] = shares[point] * scale[point]
 
 
-@compiled
 def _put_neighbours(base: int, pair: tuple[IndexArray, IndexArray]) -> None:
-    """Copy one direction's neighbours into the rows from ``base`` + 1 on."""
-    old, new, shift = pair[0].reshape(-1), pair[1].reshape(-1), _u(2) * _u(base)
-    for i in range(_u(2), _u(len(old))):
-        new[i + shift] = old[i] + np.uint32(base) if old[i] else np.uint32(0)
+    """Copy one direction's neighbours into the rows of zeros from ``base`` + 1 on."""
+    old, new = pair[0][1:], pair[1][base + 1 : base + len(pair[0])]
+    np.add(old, np.uint32(base), out=new, where=old != 0)
 
 
 @compiled

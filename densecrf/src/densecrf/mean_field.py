@@ -71,49 +71,47 @@ def potts_mean_field(
     with work.scratch() as scratch:
         every = np.arange(unary.shape[1], dtype=np.uint32)
         costs = _Costs.of(unary, every, work, scratch)
-        moves = field is not None and iterations > 0 and len(field.free) > 0
-        rest = field is None or not moves or len(field.free) < field.pixels
-        contrasts = _start(costs, every, marginals if rest else _UNWANTED, work, scratch)
-        if field is None or not moves:
+        contrasts: FloatArray = scratch.zeros(costs.others.shape, np.float32)
+        _update(costs, contrasts, _no_lattice(len(every)), every, 1, 0, marginals, work)
+        if field is None or not iterations or not len(field.free):
             return marginals
         if len(field.free) < field.pixels:
-            free_contrasts = _of_pixels(contrasts, field.free, costs.lanes)
             costs = _Costs.of(unary, field.free, work, scratch)
+            free_contrasts = _of_pixels(contrasts, field.free, costs.lanes)
             if len(field.free) < len(field.connected):
                 costs.others[:] -= _fixed_messages(contrasts, field, costs.lanes, work)
             contrasts = free_contrasts
-        _iterate(costs, contrasts, field, marginals, iterations, tolerance, work, scratch)
+        _update(costs, contrasts, field.free_lattice, field.free, iterations, tolerance, marginals, work)
     return marginals
 
 
-def _iterate(
+def _no_lattice(points: int) -> Lattice:
+    """A lattice without vertices, whose messages are 0."""
+    weight = np.empty((points, 0), dtype=np.float32)
+    return Lattice(np.empty((points, 0), np.uint32), weight, weight, np.empty((0, 1, 2), np.uint32))
+
+
+def _update(
     costs: _Costs,
     contrasts: FloatArray,
-    field: Field,
-    marginals: FloatArray,
-    iterations: int,
+    lattice: Lattice,
+    pixels: IndexArray,
+    updates: int,
     tolerance: float,
+    marginals: FloatArray,
     work: Workspace,
-    scratch: Arrays,
 ) -> None:
-    lattice, lanes = field.free_lattice, costs.lanes
-    work.together(
-        _run,
-        lanes,
-        lattice.vertex,
-        lattice.splat_weight,
-        lattice.slice_weight,
-        lattice.neighbours,
-        costs.first,
-        costs.others,
-        contrasts,
-        scratch.zeros((3, len(costs.others), lattice.neighbours.shape[1] * len(lanes)), np.float32),
-        field.free,
-        marginals,
-        iterations,
-        np.float32(tolerance),
-        np.zeros(work.threads, dtype=np.float32),
-    )
+    """So many updates of the contrasts; the marginals of the pixels are those after the last one."""
+    with work.scratch() as scratch:
+        work.together(
+            _run,
+            costs.lanes,
+            *(lattice.vertex, lattice.splat_weight, lattice.slice_weight, lattice.neighbours),
+            *(costs.first, costs.others, contrasts),
+            scratch.zeros((3, len(costs.others), lattice.neighbours.shape[1] * len(costs.lanes)), np.float32),
+            *(pixels, marginals, updates, np.float32(tolerance)),
+            np.zeros(work.threads, dtype=np.float32),
+        )
 
 
 @compiled
@@ -132,7 +130,7 @@ def _run(
     values: FloatArray,
     pixels: IndexArray,
     marginals: FloatArray,
-    iterations: int,
+    updates: int,
     tolerance: np.float32,
     changes: FloatArray,
 ) -> None:
@@ -145,13 +143,13 @@ def _run(
     flat = values.reshape(3, values.shape[1] * values.shape[2])
     size = flat.shape[1]
     begin, end = points * thread // threads, points * (thread + 1) // threads
-    low, high = size * thread // threads, size * (thread + 1) // threads
+    low, high = _u(size * thread // threads), _u(size * (thread + 1) // threads)
     from_vertex, to_vertex = neighbours.shape[1] * thread // threads, neighbours.shape[1] * (thread + 1) // threads
     groups = (threads + 1) // 2
     now, one, other = 0, 1, 2
-    for iteration in range(iterations):
-        _clear(low, high, flat[one])
-        _clear(low, high, flat[other])
+    for update in range(updates):
+        for i in range(low, high):
+            flat[one, i] = flat[other, i] = 0
         wait(barrier, threads)
         for task in range(thread, 2 * groups, threads):
             group, half = task // 2, task % 2
@@ -161,7 +159,8 @@ def _run(
                 out = values[other if half else one, b]
                 splat_points(first, last, start, stop, lanes, vertex, splat_weight, contrasts[b], 0, out)
         wait(barrier, threads)
-        _accumulate(low, high, flat[other], flat[one])
+        for i in range(low, high):
+            flat[one, i] += flat[other, i]
         wait(barrier, threads)
         for direction in range(len(neighbours)):
             for b in range(blocks):
@@ -169,7 +168,6 @@ def _run(
             one, other = other, one
             wait(barrier, threads)
         now, one = one, now
-        wanted = marginals if iteration == iterations - 1 or tolerance > 0 else marginals[:0]
         changes[thread] = update_contrasts(
             begin,
             end,
@@ -182,32 +180,15 @@ def _run(
             contrasts,
             bool(tolerance > 0),
             pixels,
-            wanted,
+            marginals if tolerance > 0 or update == updates - 1 else marginals[:0],
         )
-        wait(barrier, threads)
-        if changes.max() < tolerance:
-            return
-
-
-@compiled
-def _clear(begin: int, end: int, out: FloatArray) -> None:
-    for i in range(_u(begin), _u(end)):
-        out[i] = 0
-
-
-@compiled
-def _accumulate(begin: int, end: int, values: FloatArray, out: FloatArray) -> None:
-    for i in range(_u(begin), _u(end)):
-        out[i] += values[i]
-
-
-def _start(costs: _Costs, pixels: IndexArray, marginals: FloatArray, work: Workspace, scratch: Arrays) -> FloatArray:
-    """The contrasts (B, N * L) of softmax(-unary), which is also written to the marginals, unless they are empty."""
-    contrasts: FloatArray = scratch.zeros(costs.others.shape, np.float32)
-    nothing = np.empty((len(pixels), 0), dtype=np.uint32), np.empty((len(pixels), 0), dtype=np.float32)
-    inputs = *nothing, _UNWANTED, costs.first, costs.others
-    work.over_range(len(pixels), update_contrasts, costs.lanes, *inputs, contrasts, False, pixels, marginals)
-    return contrasts
+        if tolerance > 0:
+            wait(barrier, threads)
+            change = changes[0]
+            for other_thread in range(1, threads):
+                change = max(change, changes[other_thread])
+            if change < tolerance:
+                return
 
 
 def _of_pixels(blocks: FloatArray, pixels: IndexArray, lanes: tuple[int, ...]) -> FloatArray:

@@ -46,7 +46,7 @@ def update_contrasts(
         lanes: L items.
         vertex: uint32 (N, D), the vertices around every point.
         weight: float32 (N, D), their weights, for slicing.
-        values: float32 (B, (M+1) * L), blurred; B = 0 blocks mean that there are no messages.
+        values: float32 (B, (M+1) * L), blurred.
         first_cost: float32 (N,), of class 0.
         costs: float32 (B, N * L), of the others; great in lanes that no class has.
         contrasts: float32 (B, N * L), changed: the marginal of each class less that of class 0.
@@ -58,10 +58,9 @@ def update_contrasts(
         The greatest change of a contrast; 0 if it is not wanted.
     """
     width, blocks = _u(len(lanes)), _u(len(costs))
-    scores = np.empty((blocks, _TILE * width), dtype=np.float32)
+    scores = np.empty((blocks + _u(1), _TILE * width), dtype=np.float32)  # those of the blocks, then of class 0
     highest, total = np.empty(_TILE * width, dtype=np.float32), np.empty(_TILE * width, dtype=np.float32)
-    peak, base = np.empty(_TILE, dtype=np.float32), np.empty(_TILE, dtype=np.float32)
-    inverse = np.empty(_TILE, dtype=np.float32)
+    peak, inverse, base = np.empty(_TILE, dtype=np.float32), np.empty(_TILE, dtype=np.float32), scores[blocks]
     change = splat(lanes, np.float32(0))
     for first in range(_u(begin), _u(end), _TILE):
         n = min(_TILE, _u(end) - first)
@@ -69,10 +68,7 @@ def update_contrasts(
             store(highest, i * width, splat(lanes, -first_cost[first + i]))
         for b in range(blocks):
             score, cost = scores[b], costs[b]
-            if len(values):
-                slice_points(int(first), int(first + n), lanes, vertex, weight, values[b], int(first), score)
-            else:
-                score[:] = 0
+            slice_points(int(first), int(first + n), lanes, vertex, weight, values[b], int(first), score)
             for i in range(n):
                 value = load(lanes, score, i * width) - load(lanes, cost, (first + i) * width)
                 store(score, i * width, value)
@@ -81,15 +77,14 @@ def update_contrasts(
             peak[i] = largest_lane(load(lanes, highest, i * width))
             base[i] = -first_cost[first + i] - peak[i]
         for i in range(n):
-            base[i] = _exponential(base[i])
             store(total, i * width, splat(lanes, np.float32(0)))
-        for b in range(blocks):
-            score = scores[b]
-            for i in range(n):
+        for b in range(blocks + _u(1)):
+            score, others = scores[b], n if b < blocks else _u(0)
+            for i in range(others):
                 store(score, i * width, load(lanes, score, i * width) - splat(lanes, peak[i]))
-            for i in range(n * width):
+            for i in range(n * width if others else n):
                 score[i] = _exponential(score[i])
-            for i in range(n):
+            for i in range(others):
                 store(total, i * width, load(lanes, total, i * width) + load(lanes, score, i * width))
         for i in range(n):
             inverse[i] = np.float32(1) / (base[i] + sum_of_lanes(load(lanes, total, i * width)))

@@ -93,29 +93,29 @@ def _table(keys: KeyArray, shares: FloatArray, scratch: Arrays) -> _Table:
     known = scratch.empty(len(keys) + 1, keys.dtype)
     sums = scratch.empty(len(keys) + 1, np.float32)
     slots = scratch.zeros(max(_LEAST_SLOTS, 1 << (len(keys) // 2).bit_length()), np.uint32)
-    point, count = _number(_u(0), np.uint32(0), keys, shares, known, sums, slots)
+    point, count = _number(0, 0, keys, shares, known, sums, slots)
     while point < len(keys):
         slots = scratch.zeros(4 * len(slots), np.uint32)
-        _insert(known, int(count), slots)
+        _insert(known, count, slots)
         point, count = _number(point, count, keys, shares, known, sums, slots)
-    return _Table(int(count), known, slots, sums)
+    return _Table(count, known, slots, sums)
 
 
 @compiled
 def _number(
-    point: np.uint64,
-    count: np.uint32,
+    point: int,
+    count: int,
     keys: KeyArray,
     shares: FloatArray,
     known: KeyArray,
     sums: FloatArray,
     slots: IndexArray,
-) -> tuple[np.uint64, np.uint32]:
+) -> tuple[int, int]:
     """Number the keys from ``point`` on, until half of the slots are taken; the next point, and the count."""
     capacity, shift, total = _u(len(slots)), _shift(len(slots)), np.uint32(count)
     for p in range(_u(point), _u(len(keys))):
         if _u(2) * _u(total) >= capacity:
-            return _u(p), total
+            return int(p), int(total)
         key = keys[p]
         slot = (_u(key) * _GOLDEN) >> shift
         found = slots[slot]
@@ -130,7 +130,7 @@ def _number(
             sums[found] = 0
         sums[found] += shares[p]
         keys[p] = found
-    return _u(len(keys)), total
+    return len(keys), int(total)
 
 
 @compiled

@@ -24,7 +24,7 @@ from bana.label.low_level import concat_low_level
 from bana.label.method import Image, LabelingMethod
 from bana.label.overlaps import instance_masks
 from bana.label.pseudo_labels import PseudoLabels
-from bana.label.settings import LabelSettings
+from bana.label.settings import LabelSettings, crf_errors
 from bana.label.tightness import ROUNDS, raised_unaries
 from bana.label.unaries import background_unary, label_probabilities, object_unary
 from bana.label.upsampled import UpsampledFeatures
@@ -145,6 +145,7 @@ class Labeler(LabelingMethod):
         feature_maps = self.model.feature_maps(pixels.to(self._device))
         return concat_low_level(self.model.fuse(feature_maps), feature_maps[0], self.settings.low_level).cpu()
 
+    @crf_errors()
     @torch.inference_mode()
     def from_features(self, features: Tensor, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image from its checked boxes and its ``features`` (1, C, h, w)."""

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from bana.errors import BanaError
+from bana.errors import SettingsError
 from bana.presets import Settings
-from densecrf import DenseCRF
+from densecrf import DenseCRF, DenseCRFError
+
+
+@contextmanager
+def crf_errors() -> Iterator[None]:
+    """What the CRF refuses, as an error of bana."""
+    try:
+        yield
+    except DenseCRFError as error:
+        raise SettingsError(str(error)) from error
 
 
 class CRFSettings(Settings):
@@ -23,10 +34,7 @@ class CRFSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> CRFSettings:
-        try:
-            self.build(threads=1)
-        except BanaError as error:
-            raise ValueError(str(error)) from error
+        self.build(threads=1)  # its ValueError is pydantic's
         return self
 
     def build(self, threads: int | None) -> DenseCRF:

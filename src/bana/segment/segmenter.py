@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bana.data.label_maps import LabelMap
 from bana.data.records import ClassTable, FloatArray
-from bana.label.settings import CRFSettings
+from bana.label.settings import CRFSettings, crf_errors
 from bana.nn.images import network_input
 from bana.nn.network import on_device
 from bana.nn.training import Positive
@@ -152,7 +152,8 @@ class Segmenter:
         for row, channel in enumerate(present):
             few[row] = probabilities[channel]
         few /= few.sum(axis=0)
-        self._crf.tiled(image, probabilities=few, out=out)
+        with crf_errors():
+            self._crf.tiled(image, probabilities=few, out=out)
         refined: FloatArray = zeros(probabilities.shape)
         for row, channel in enumerate(present):
             refined[channel] = out[row]

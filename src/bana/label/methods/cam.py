@@ -18,7 +18,7 @@ from bana.label.boxed_image import BoxedImage
 from bana.label.class_transfer import matching_classes
 from bana.label.method import Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
-from bana.label.settings import LabelSettings
+from bana.label.settings import LabelSettings, crf_errors
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.images import network_input
 
@@ -65,6 +65,7 @@ class ImageLevel(LabelingMethod):
             )
 
     @torch.inference_mode()
+    @crf_errors()
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Both labels are the same; the confidence is the CRF's marginal."""
         present = np.unique(boxed.class_ids[boxed.usable]).tolist()

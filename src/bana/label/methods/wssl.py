@@ -11,7 +11,7 @@ from bana.label.assembly import assemble
 from bana.label.boxed_image import BoxedImage
 from bana.label.method import Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
-from bana.label.settings import CRFSettings
+from bana.label.settings import CRFSettings, crf_errors
 
 CENTER_SHARE = 0.2
 """Share of a box's area, around its center, that is held to be the object."""
@@ -35,6 +35,7 @@ class BoxSegmentation(LabelingMethod):
         self.class_table = ClassTable(tuple(classes))
         self._crf = crf.build(threads)
 
+    @crf_errors()
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Both labels are the same; the confidence is the CRF's marginal."""
         present = [0, *np.unique(boxed.class_ids[boxed.usable]).tolist()]
