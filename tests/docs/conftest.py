@@ -88,7 +88,7 @@ def _write_labels(root: Path) -> None:
     dataset, method = read_dataset(root / "DATA", "train2017"), MethodChoice.of_labeler(root / "boxes")
     label_dataset(dataset, method, root / "labels", formats=["coco"], workers=1, console=QUIET)
     for shard in (Shard(1, 2), Shard(2, 2)):
-        label_dataset(shard.of(dataset), method, root / "shards" / shard.folder, workers=1, console=QUIET)
+        label_dataset(dataset.shard(shard), method, root / "shards" / shard.folder, workers=1, console=QUIET)
     settings = PredictSettings(scales=(1.0,), flip=False)
     job = Segmenting(root / "network/segmenter.safetensors", settings, Outputs(None, False), "cpu")
     pictures = find_pictures([str(root / "DATA/JPEGImages")], root / "masks")

@@ -18,7 +18,6 @@ from bana.classify.labeler_file import (
 from bana.classify.samples import BoxCrops, collate
 from bana.classify.settings import ClassifySettings
 from bana.classify.task import ClassifyTask
-from bana.data.inputs import file_digest
 from bana.data.label_folder import labels_of
 from bana.data.records import BoxDataset
 from bana.data.usable import usable_records
@@ -29,6 +28,7 @@ from bana.engine.run_folder import open_run, run_in, versions
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import SettingsError
 from bana.io.faults import OnError
+from bana.io.files import file_digest
 from bana.nn.network import on_device
 from bana.nn.training import TrainingSettings
 

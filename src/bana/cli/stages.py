@@ -110,7 +110,7 @@ def label(
     if part is not None:
         if exported:
             raise SettingsError(f"--formats {exported[0]}: is for the whole; ask for it on the folder of bana merge")
-        dataset, folder = part.of(dataset), folder / part.folder
+        dataset, folder = dataset.shard(part), folder / part.folder
     run = label_dataset(
         dataset,
         chosen_method(

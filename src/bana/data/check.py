@@ -13,9 +13,9 @@ import numpy as np
 from bana.data.images import open_record_image
 from bana.data.masks import instance_truth, semantic_truth
 from bana.data.reading import read_with
-from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord, Rejected
+from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord
 from bana.errors import DataError
-from bana.io.faults import FaultLog
+from bana.io.faults import FaultLog, Rejected
 
 Progress = Callable[[Sequence[ImageRecord]], Iterable[ImageRecord]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ from bana.data.paths import inside, list_images, normal, without_suffix
 from bana.data.records import ImageRecord
 from bana.errors import DataError
 from bana.extras import needed
+from bana.io.files import file_digest
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 """File name endings (lower case) that are taken for videos."""
@@ -141,19 +141,6 @@ def record_pictures(records: Iterable[ImageRecord]) -> Pictures:
         read, sign = partial(open_record_image, each), partial(file_digest, each.path)
         pictures[each.image_id] = Picture(each.image_id, each.path, None, read, sign)
     return Pictures(list(pictures.values()))
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, in hex.
-
-    Raises:
-        DataError: If it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); restore the file") from error
 
 
 def _source(name: str, path: Path) -> Picture | _Video:

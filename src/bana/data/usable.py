@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bana.data.images import open_record_image
-from bana.data.records import BoxDataset, ImageRecord, Rejected
-from bana.io.faults import FaultLog, OnError
+from bana.data.records import BoxDataset, ImageRecord
+from bana.io.faults import FaultLog, OnError, Rejected
 
 
 def usable_records(

@@ -16,13 +16,12 @@ from rich.console import Console
 from bana.data.images import open_image
 from bana.data.inputs import Picture, Pictures
 from bana.data.prediction_folder import ENTRIES, MANIFEST
-from bana.data.records import Rejected
 from bana.engine.pool import each_in_order
 from bana.engine.progress import StepProgress
 from bana.errors import OutputError
-from bana.io.faults import FaultLog, OnError
+from bana.io.faults import FaultLog, OnError, Rejected
 from bana.io.files import write_json, write_text
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.io.outputs import are_written, write_outputs
 from bana.io.strict_json import json_lines, read_json_object
 
@@ -74,7 +73,7 @@ class PredictRun:
         return asdict(self)
 
 
-@alone
+@exclusive
 def predict_pictures(
     job: PredictorJob,
     pictures: Pictures,

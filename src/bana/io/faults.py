@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
-from bana.data.records import Rejected
 from bana.errors import DataError, SettingsError
 
 OnError = Literal["stop", "skip"]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An image that could not be used, and why: a line of ``rejected.jsonl``."""
+
+    image_id: str
+    reason: str
 
 
 class FaultLog:

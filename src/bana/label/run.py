@@ -22,16 +22,16 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask, encode_mask
 from bana.data.mirror import Images
-from bana.data.records import BoxDataset, ClassTable, ImageRecord, Rejected, boxes_to_mask, pixel_slices
+from bana.data.records import BoxDataset, ClassTable, ImageRecord, boxes_to_mask, pixel_slices
 from bana.data.writing import WriteReport
 from bana.engine.memory import peak_memory, reset_peak
 from bana.engine.pool import Engine, Results, each_in_order
 from bana.engine.progress import StepProgress
 from bana.engine.ray_engine import ray_engine
 from bana.errors import CheckpointError, DataError, SettingsError
-from bana.io.faults import FaultLog, OnError
+from bana.io.faults import FaultLog, OnError, Rejected
 from bana.io.files import write_text
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.io.remote import AnyPath
 from bana.io.strict_json import json_lines
 from bana.label.labeler import Labeler
@@ -71,7 +71,7 @@ class LabelRun:
         return asdict(self)
 
 
-@alone
+@exclusive
 def label_dataset(
     dataset: BoxDataset,
     method: MethodChoice,

@@ -20,7 +20,7 @@ from bana.engine.progress import JsonLog, StepProgress
 from bana.engine.seeds import shuffled
 from bana.errors import DataError, OutputError, SettingsError
 from bana.io.files import write_json
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.io.strict_json import read_json_object
 from bana.label.methods.choose import MethodChoice
 from bana.label.output import input_digest
@@ -85,7 +85,7 @@ class TuneRun:
         }
 
 
-@alone
+@exclusive
 def tune_labeler(
     dataset: BoxDataset,
     labeler: Path,

@@ -21,7 +21,7 @@ from bana.errors import DataError, SettingsError
 from bana.evaluate.filling_rates import FillingRates, class_masks
 from bana.evaluate.folder import InstanceEvaluation, LabelingEvaluation
 from bana.evaluate.scores import mask_ap_as_dict
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 from bana.pipeline.methods import Method, method_of
@@ -111,7 +111,7 @@ def available(names: Sequence[str], choice: MethodChoice, classes: Sequence[str]
     return possible, reasons
 
 
-@alone
+@exclusive
 def compare_methods(
     dataset: BoxDataset,
     names: Sequence[str],

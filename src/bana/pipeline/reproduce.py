@@ -16,7 +16,7 @@ from bana.data.records import BoxDataset
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.seeds import shuffled
 from bana.evaluate.tables import shown
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.rows import ROWS, TABLES, Row
 from bana.pipeline.stages import PipelineContext
@@ -74,7 +74,7 @@ class Reproduction:
         return {"table": self.table, "rows": rows}
 
 
-@alone
+@exclusive
 def reproduce(
     study: Study, out: Path, *, seed: int = 0, runtime: RuntimeConfig = DEFAULT_RUNTIME, workers: int, console: Console
 ) -> Reproduction:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.train import calibration_keys, digest_of_start
-from bana.data.inputs import file_digest
 from bana.data.label_folder import labels_of
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
@@ -27,6 +26,7 @@ from bana.engine.run_folder import open_run, run_in, versions
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import DataError, SettingsError
 from bana.io.faults import OnError
+from bana.io.files import file_digest
 from bana.nn.network import on_device
 from bana.segment.model import SegmentationNetwork
 from bana.segment.samples import LabeledCrops, Targets, collate
