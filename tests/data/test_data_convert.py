@@ -14,9 +14,10 @@ from bana import read_dataset
 from bana.data.convert import WRITERS, convert
 from bana.data.images import open_image
 from bana.data.label_maps import write_label_map
-from bana.data.masks import decode_mask, encode_mask, instance_truth, mask_iou, semantic_truth
+from bana.data.masks import decode_mask, encode_mask, mask_iou
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import ClassTable
+from bana.data.truth import instance_truth, semantic_truth
 from bana.data.writing import whole_folder
 from bana.errors import DataError, OutputError, SettingsError
 

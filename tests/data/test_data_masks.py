@@ -16,17 +16,15 @@ from bana.data.masks import (
     compressed_rle,
     decode_mask,
     encode_mask,
-    instance_map,
-    instance_truth,
     mask_iou,
     polygons_of,
-    semantic_truth,
     single_polygon_of,
 )
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.outlines import signed_area, trace
 from bana.data.records import ClassTable
 from bana.data.segmentations import pack
+from bana.data.truth import instance_map, instance_truth, semantic_truth
 from bana.errors import DataError
 
 WIDTH, HEIGHT = SIZE

@@ -16,8 +16,8 @@ from data_samples import (
 
 from bana import read_dataset
 from bana.data.label_maps import write_label_map
-from bana.data.masks import mask_files
 from bana.data.paths import Links
+from bana.data.truth import mask_files
 from bana.errors import DataError
 from shapes_data import true_mask
 

@@ -97,8 +97,9 @@ def _write_labels(root: Path) -> None:
 
 def _write_network_of_objects(root: Path, settings: dict) -> None:
     """A Mask R-CNN that has seen next to nothing, and results that it could have had: the true masks."""
-    from bana.data.masks import encode_mask, instance_truth
+    from bana.data.masks import encode_mask
     from bana.data.reading import read_dataset
+    from bana.data.truth import instance_truth
     from bana.instance.settings import InstanceSettings
     from bana.instance.train import train_detector
     from bana.io.files import write_json

@@ -7,9 +7,10 @@ import pytest
 
 from bana.data.label_folder import LabeledBox
 from bana.data.label_maps import write_label_map
-from bana.data.masks import encode_mask, semantic_truth
+from bana.data.masks import encode_mask
 from bana.data.reading import read_dataset
 from bana.data.records import ClassTable, ImageRecord
+from bana.data.truth import semantic_truth
 from bana.evaluate import ConfusionMatrix, mean_iou
 from bana.evaluate.boxes import BoxAccuracy, box_labels
 from bana.evaluate.folder import InstanceEvaluation

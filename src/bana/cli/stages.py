@@ -190,8 +190,8 @@ def segment(
 ) -> None:
     """Train a segmentation network on labels (stage 3). It then needs no boxes: bana predict."""
     from bana.classify.labeler_file import pretrained_path
-    from bana.data.masks import mask_files
     from bana.data.reading import read_dataset
+    from bana.data.truth import mask_files
     from bana.engine.distributed import RuntimeConfig
     from bana.engine.run_folder import REJECTED
     from bana.pipeline.recipe import Recipe

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from bana.data.images import open_record_image
-from bana.data.masks import instance_truth, semantic_truth
 from bana.data.reading import read_with
 from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord
+from bana.data.truth import instance_truth, semantic_truth
 from bana.errors import DataError
 from bana.io.faults import FaultLog, Rejected
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bana.data.masks import instance_truth, required_truth
 from bana.data.records import BoolArray, ClassTable, ImageRecord, pixel_slices
+from bana.data.truth import instance_truth, required_truth
 
 
 class FillingRates:

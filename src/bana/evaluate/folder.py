@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bana.data.label_folder import LABELINGS, LabeledBox, LabelFolder
 from bana.data.label_maps import LabelMap
-from bana.data.masks import decode_mask, encode_mask, required_truth
+from bana.data.masks import decode_mask, encode_mask
 from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
+from bana.data.truth import required_truth
 from bana.errors import DataError
 from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.boxes import BoxAccuracy, box_labels

@@ -7,9 +7,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from bana.data.masks import required_truth
 from bana.data.prediction_folder import PredictionFolder
 from bana.data.records import BoxDataset
+from bana.data.truth import required_truth
 from bana.evaluate.folder import LabelingEvaluation, Progress
 from bana.evaluate.scores import LabelingScores
 

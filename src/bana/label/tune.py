@@ -14,8 +14,8 @@ from rich.console import Console
 
 from bana.classify.labeler_file import FILE_NAME, labeler_path, load_classifier, save_labeler
 from bana.data.images import open_record_image
-from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.truth import required_truth
 from bana.engine.progress import JsonLog, StepProgress
 from bana.engine.seeds import shuffled
 from bana.errors import DataError, OutputError, SettingsError

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from bana.data.label_folder import LabeledBox, LabelFolder, is_complete
 from bana.data.label_maps import LabelMap
-from bana.data.masks import decode_mask, encode_mask, required_truth
+from bana.data.masks import decode_mask, encode_mask
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.truth import required_truth
 from bana.engine.progress import StepProgress
 from bana.engine.run_folder import versions
 from bana.engine.seeds import shuffled

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bana.data.images import open_record_image
 from bana.data.label_maps import png
-from bana.data.masks import required_truth
+from bana.data.truth import required_truth
 from bana.errors import SettingsError
 from bana.evaluate.tables import shown
 from bana.io.files import write_bytes

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bana.data.label_maps import write_label_map
-from bana.data.masks import required_truth
 from bana.data.records import BoxDataset
+from bana.data.truth import required_truth
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.seeds import shuffled
 from bana.evaluate.tables import shown

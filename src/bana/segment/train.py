@@ -16,8 +16,8 @@ from torch import Tensor
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.train import calibration_keys, digest_of_start
 from bana.data.label_folder import labels_of
-from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.truth import required_truth
 from bana.data.usable import usable_records
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.loop import CHECKPOINT, train

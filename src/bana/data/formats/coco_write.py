@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from bana.data.masks import encode_mask, instance_truth, polygons_of
+from bana.data.masks import encode_mask, polygons_of
 from bana.data.records import BoolArray, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
+from bana.data.truth import instance_truth
 from bana.data.writing import ImageMode, WriteReport, place_image
 from bana.io.files import atomic_file
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from bana.data.classes import CLASS_FILE
 from bana.data.label_maps import png
-from bana.data.masks import instance_truth
 from bana.data.outlines import trace
 from bana.data.records import BoolArray, ClassTable, FloatArray, ImageRecord
+from bana.data.truth import instance_truth
 from bana.data.writing import ImageMode, WriteReport, place_image
 from bana.io.files import write_json, write_text
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from bana.data.classes import CLASS_FILE
 from bana.data.label_maps import write_label_map
-from bana.data.masks import instance_map, instance_truth, semantic_truth
 from bana.data.records import ClassTable, FloatArray, ImageRecord
+from bana.data.truth import instance_map, instance_truth, semantic_truth
 from bana.data.writing import ImageMode, WriteReport, place_image
 from bana.io.files import write_bytes, write_text
 

@@ -10,8 +10,9 @@ import yaml
 
 from bana.data.formats import yolo
 from bana.data.formats.yolo_index import read_index
-from bana.data.masks import instance_truth, single_polygon_of
+from bana.data.masks import single_polygon_of
 from bana.data.records import BoolArray, ClassTable, ImageRecord
+from bana.data.truth import instance_truth
 from bana.data.writing import ImageMode, WriteReport, place_image
 from bana.errors import DataError, OutputError
 from bana.io.files import write_text
