@@ -76,7 +76,7 @@ def _write_run(root: Path) -> None:
 
 def _write_labels(root: Path) -> None:
     """Labels, the same in two shards, and predictions."""
-    from bana.data.inputs import find_pictures
+    from bana.data.inputs import find_inputs
     from bana.data.reading import read_dataset
     from bana.engine.prediction import predict_pictures
     from bana.io.shards import Shard
@@ -91,7 +91,7 @@ def _write_labels(root: Path) -> None:
         label_dataset(dataset.shard(shard), method, root / "shards" / shard.folder, workers=1, console=QUIET)
     settings = PredictSettings(scales=(1.0,), flip=False)
     job = Segmenting(root / "network/segmenter.safetensors", settings, Outputs(None, False), "cpu")
-    pictures = find_pictures([str(root / "DATA/JPEGImages")], root / "masks")
+    pictures = find_inputs([str(root / "DATA/JPEGImages")], root / "masks")
     predict_pictures(job, pictures, root / "masks", workers=1, on_error="stop", console=QUIET)
 
 

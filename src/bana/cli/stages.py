@@ -98,13 +98,13 @@ def label(
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
     from bana.data.mirror import read_anywhere
-    from bana.io.remote import place
+    from bana.io.remote import parse_path
     from bana.io.shards import Shard
     from bana.label.run import label_dataset
     from bana.label.tables import label_run_lines
 
-    dataset, images = read_anywhere(place(data), split, format, cast("OnError", on_error))
-    folder = place(out)
+    dataset, images = read_anywhere(parse_path(data), split, format, cast("OnError", on_error))
+    folder = parse_path(out)
     exported = [name for name in formats.split(",") if name != "png"]
     part = Shard.of_rank() if shard is None else Shard.parse(shard)
     if part is not None:

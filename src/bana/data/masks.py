@@ -58,14 +58,14 @@ def decode_mask(segmentation: Segmentation, height: int, width: int) -> BoolArra
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
 
-def checked_segmentation(segmentation: Any, width: int, height: int, place: str) -> Segmentation | None:
+def checked_segmentation(segmentation: Any, width: int, height: int, where: str) -> Segmentation | None:
     """A segmentation as records hold it: RLE compressed, polygons clipped where they stick out by rounding.
 
     Args:
         segmentation: What a JSON file has: RLE with counts as a string or a list, a list of polygons, or nothing.
         width: Of the image, pixels.
         height: Of the image, pixels.
-        place: File and place in it, for the message.
+        where: File and place in it, for the message.
 
     Raises:
         DataError: If it is none of these, or does not fit the image.
@@ -73,10 +73,10 @@ def checked_segmentation(segmentation: Any, width: int, height: int, place: str)
     if segmentation is None or segmentation == []:
         return None
     if isinstance(segmentation, dict):
-        return _checked_rle(segmentation, width, height, place)
+        return _checked_rle(segmentation, width, height, where)
     if isinstance(segmentation, list):
-        return [_checked_polygon(polygon, width, height, place) for polygon in segmentation]
-    raise DataError(f"{place}: segmentation is a {type(segmentation).__name__}; give RLE or a list of polygons")
+        return [_checked_polygon(polygon, width, height, where) for polygon in segmentation]
+    raise DataError(f"{where}: segmentation is a {type(segmentation).__name__}; give RLE or a list of polygons")
 
 
 def are_sound(polygons: Iterable[PackedPolygons], width: int, height: int) -> bool:
@@ -120,40 +120,40 @@ def _flat(ring: Ring) -> list[float]:
     return [float(value) for value in ring.ravel()]
 
 
-def _checked_polygon(polygon: Any, width: int, height: int, place: str) -> list[float]:
+def _checked_polygon(polygon: Any, width: int, height: int, where: str) -> list[float]:
     if not isinstance(polygon, list) or not all(is_number(value) for value in polygon):
-        raise DataError(f"{place}: a polygon must be a list of numbers [x0, y0, x1, y1, ...]; correct it")
+        raise DataError(f"{where}: a polygon must be a list of numbers [x0, y0, x1, y1, ...]; correct it")
     if len(polygon) < 6 or len(polygon) % 2:
         raise DataError(
-            f"{place}: a polygon has {len(polygon)} numbers; give an even number of at least 6, or remove it"
+            f"{where}: a polygon has {len(polygon)} numbers; give an even number of at least 6, or remove it"
         )
     points = np.array(polygon, dtype=np.float64).reshape(-1, 2)
     side = np.array([width, height])
     # Far outside, a polygon would make the rasterizer walk an edge of that length pixel by pixel.
     if not np.isfinite(points).all() or (points < -ROUNDING).any() or (points > side + ROUNDING).any():
-        raise DataError(f"{place}: a polygon lies outside the {width}x{height} image; correct it or the image size")
+        raise DataError(f"{where}: a polygon lies outside the {width}x{height} image; correct it or the image size")
     if np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() > _MAX_OUTLINE:
-        raise DataError(f"{place}: a polygon is more than {_MAX_OUTLINE} pixels around; simplify it")
+        raise DataError(f"{where}: a polygon is more than {_MAX_OUTLINE} pixels around; simplify it")
     clipped: list[float] = np.clip(points, 0, side).ravel().tolist()
     return clipped
 
 
-def _checked_rle(rle: dict[str, Any], width: int, height: int, place: str) -> dict[str, Any]:
+def _checked_rle(rle: dict[str, Any], width: int, height: int, where: str) -> dict[str, Any]:
     size, counts = rle.get("size"), rle.get("counts")
     if size != [height, width]:
         raise DataError(
-            f"{place}: RLE mask has size {size!r:.40}, but the image is {width}x{height}; correct one of them"
+            f"{where}: RLE mask has size {size!r:.40}, but the image is {width}x{height}; correct one of them"
         )
     if isinstance(counts, list):
         if not all(is_number(count) and count >= 0 and count == int(count) for count in counts):
-            raise DataError(f"{place}: RLE counts must be whole numbers from 0 up; correct them")
+            raise DataError(f"{where}: RLE counts must be whole numbers from 0 up; correct them")
         runs: Sequence[int] = [int(count) for count in counts]
     elif isinstance(counts, str):
         runs = _run_lengths(counts.encode("utf-8", "surrogatepass"))
     else:
-        raise DataError(f"{place}: RLE mask has no counts; give a string or a list of run lengths")
+        raise DataError(f"{where}: RLE mask has no counts; give a string or a list of run lengths")
     if sum(runs) != height * width or min(runs) < 0:
-        raise DataError(f"{place}: RLE counts do not add up to the image's {width}x{height} pixels; restore the mask")
+        raise DataError(f"{where}: RLE counts do not add up to the image's {width}x{height} pixels; restore the mask")
     return compressed_rle({"size": [height, width], "counts": counts if isinstance(counts, str) else runs})
 
 

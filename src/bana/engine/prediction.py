@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rich.console import Console
 
 from bana.data.images import open_image
-from bana.data.inputs import Picture, Pictures
+from bana.data.inputs import InputImage, InputImages
 from bana.data.prediction_folder import ENTRIES, MANIFEST
 from bana.engine.pool import each_in_order
 from bana.engine.progress import StepProgress
@@ -76,7 +76,7 @@ class PredictRun:
 @exclusive
 def predict_pictures(
     job: PredictorJob,
-    pictures: Pictures,
+    pictures: InputImages,
     out: Path,
     *,
     workers: int,
@@ -110,7 +110,7 @@ def predict_pictures(
     try:
         items = prepared.missing(pictures, faults, done)
         for item, result in each_in_order(worker, items, workers, prepared):
-            with faults.of(item.name):
+            with faults.catch(item.name):
                 result()
                 predicted += 1
             progress.update(done.there + predicted - 1, 1, {})
@@ -154,11 +154,11 @@ class _Prepared:
         contents, facts = self.predictor(item.name, image)
         write_outputs(self.out, entry_path(item.name), contents, item.digest, {"picture": item.name, **facts})
 
-    def missing(self, pictures: Iterable[Picture], faults: FaultLog, done: _Count) -> Iterator[_Item]:
+    def missing(self, pictures: Iterable[InputImage], faults: FaultLog, done: _Count) -> Iterator[_Item]:
         """The pictures whose files are not there; counts the others in ``done``."""
         for picture in pictures:
             item = None
-            with faults.of(picture.name):
+            with faults.catch(picture.name):
                 digest = hashlib.sha256((self.predictor.facts["prediction"] + picture.digest()).encode()).hexdigest()
                 if are_written(self.out, entry_path(picture.name), digest, self.predictor.files(picture.name)):
                     done.there += 1

@@ -152,7 +152,7 @@ def _already_there(
     kept: list[ImageRecord] = []
     missing: list[ImageRecord] = []
     for record in dataset:
-        with faults.of(record.image_id):
+        with faults.catch(record.image_id):
             (kept if prepared.is_there(record, prepared.digest(record)) else missing).append(record)
     return kept, missing
 
@@ -165,7 +165,7 @@ def _done(
     progress = StepProgress("labeling", images, console)
     with closing(progress), closing(results):
         for number, (record, result) in enumerate(results):
-            with faults.of(record.image_id):
+            with faults.catch(record.image_id):
                 done.append((record, result()))
             progress.update(number, 1, {})
     return done
