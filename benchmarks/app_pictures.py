@@ -1,4 +1,4 @@
-"""Take the pictures of docs/app.md: `PYTHONPATH=tests python benchmarks/app_pictures.py`, in the top folder.
+"""Take the pictures of docs/app.md: `PYTHONPATH=tests/helpers python benchmarks/app_pictures.py`, in the top folder.
 
 The photographs that come with bana are shown by the real command in headless Chromium. Labels go to a folder that is
 removed.

@@ -29,7 +29,7 @@ from random import Random
 from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "fuzz")]
+sys.path[:0] = [str(TESTS), str(TESTS / "helpers")]
 
 SLOW = 1.0
 """Seconds of the processor that an input may take."""
@@ -54,9 +54,8 @@ class Fuzz:
     """
 
     def __init__(self, name: str, kept: Path, inputs: int) -> None:
-        from fuzz_targets import TARGETS
-
         from bana.errors import BanaError
+        from fuzz_targets import TARGETS
 
         self.name, self.kept, self.wanted = name, kept, inputs
         self.target = TARGETS[name]

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bana.crf import DenseCRF
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabeledBox
 from bana.data.label_maps import LabelMap
@@ -31,6 +30,7 @@ from bana.label.methods.choose import MethodChoice
 from bana.label.overlaps import instance_masks
 from bana.label.run import crowd_pixels
 from bana.label.upsampled import UpsampledFeatures
+from densecrf import DenseCRF
 
 Labeling = tuple[str, LabelMap, FloatArray]
 """A row's name, the class of every pixel (H, W), and how sure that is (H, W)."""

@@ -21,13 +21,13 @@ from typing import Any
 
 from rich.console import Console
 
-from bana.crf import DenseCRF, PreparedCRF
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset
 from bana.label import labeler as labeler_module
 from bana.label import run as run_module
 from bana.label.labeler import Labeler
 from bana.label.methods.choose import MethodChoice
+from densecrf import DenseCRF, PreparedCRF
 
 PARTS: dict[str, tuple[Any, str]] = {
     "decode": (run_module, "open_record_image"),

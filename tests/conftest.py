@@ -20,6 +20,16 @@ from headless import start_browser
 from s3_stand_in import s3_environment
 from shapes_data import IMAGES, true_mask, write_shapes
 
+LONG = {"browser", "s3_server", "tiny_run", "tiny_segment_run", "torchrun"}
+"""Fixtures that train a network or start a process: what uses one is not in the fast tier."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the first tier: `pytest -m fast`."""
+    for item in items:
+        if not LONG & set(getattr(item, "fixturenames", ())) and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.fast)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -166,9 +176,7 @@ def run_cli(monkeypatch, capsys) -> Callable[..., Answer]:
 @pytest.fixture(scope="session")
 def s3_server():
     """The address of a stand-in for S3, on this machine, that other processes can reach."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
@@ -178,9 +186,7 @@ def s3_server():
 @pytest.fixture
 def s3(s3_server, monkeypatch):
     """A client of the stand-in, with an empty bucket ``stand-in``; what is started now takes it for S3."""
-    import boto3
-    import s3fs
-
+    boto3, s3fs = (pytest.importorskip(name) for name in ("boto3", "s3fs"))
     for name, value in s3_environment(s3_server).items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3")
@@ -195,9 +201,7 @@ def s3(s3_server, monkeypatch):
 @pytest.fixture
 def uploaded():
     """Copy a folder to a new address in this process's memory; returns the address."""
-    import fsspec
-
-    memory = fsspec.filesystem("memory")
+    memory = pytest.importorskip("fsspec").filesystem("memory")
 
     def upload(folder: Path) -> str:
         path = f"/{folder.name}-{len(memory.store)}"

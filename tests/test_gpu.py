@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries
-from bana.crf import DenseCRF
 from bana.data.images import open_image
 from bana.data.sample import FOLDER
 from bana.label.labeler import Labeler
 from bana.label.upsampled import UpsampledFeatures
 from bana.segment.losses import noise_aware_loss
+from densecrf import DenseCRF
 
 DEVICE = os.environ.get("BANA_TEST_DEVICE", "cuda")
 HERE = torch.cuda.is_available() if DEVICE.startswith("cuda") else True

@@ -15,9 +15,10 @@ from shapes_data import IMAGES, draw, write_shapes
 
 pytest.importorskip("selenium")
 
-from page_driver import Page, Server
 from selenium.webdriver import Keys
 from selenium.webdriver.support.ui import Select
+
+from page_driver import Page, Server
 
 
 @pytest.fixture(scope="module")

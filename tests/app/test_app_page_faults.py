@@ -9,9 +9,10 @@ from shapes_data import IMAGES, write_shapes
 
 pytest.importorskip("selenium")
 
-from page_driver import Page, Server
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
+
+from page_driver import Page, Server
 
 HELD = """
     const [key, done] = arguments;

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from data_samples import SIZE, coco_content, voc_object, voc_xml, write_coco, write_voc, write_yolo
 from PIL import Image
 
 from bana.data.check import check
 from bana.data.masks import encode_mask
 from bana.errors import DataError
+from data_samples import SIZE, coco_content, voc_object, voc_xml, write_coco, write_voc, write_yolo
 
 
 def test_the_contents_are_counted(tmp_path):

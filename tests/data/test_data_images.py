@@ -4,13 +4,13 @@ import zlib
 
 import numpy as np
 import pytest
-from data_samples import write_photo
 from PIL import Image
 
 from bana.data import images
 from bana.data.images import image_size, is_upright, open_image, open_record_image
 from bana.data.objects import AnnotatedObject, make_record
 from bana.errors import DataError
+from data_samples import write_photo
 from png_files import png_chunks, png_header_alone, png_of
 
 GRAY_16 = np.array([[0, 257, 65535], [128 * 257, 32768, 300]], dtype=np.uint16)

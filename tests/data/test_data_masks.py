@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_samples import SIZE, blob
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -26,6 +25,7 @@ from bana.data.records import ClassTable
 from bana.data.segmentations import pack
 from bana.data.truth import instance_map, instance_truth, semantic_truth
 from bana.errors import DataError
+from data_samples import SIZE, blob
 
 WIDTH, HEIGHT = SIZE
 MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9))
@@ -161,7 +161,8 @@ def test_voc_palette_has_the_known_colors():
 def test_label_maps_come_back(tmp_path, dtype, mode):
     labels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, (4, 5)).astype(dtype)
     write_label_map(tmp_path / "a.png", labels)
-    assert Image.open(tmp_path / "a.png").mode == mode
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == mode
     back = read_label_map(tmp_path / "a.png", 5, 4)
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, labels)

@@ -1,5 +1,11 @@
 import numpy as np
 import pytest
+
+from bana import read_dataset
+from bana.data.objects import checked_box
+from bana.data.paths import checked_name, chosen_split
+from bana.data.reading import format_of
+from bana.errors import DataError, SettingsError
 from data_samples import (
     coco_content,
     labelme_shape,
@@ -10,12 +16,6 @@ from data_samples import (
     write_voc,
     write_yolo,
 )
-
-from bana import read_dataset
-from bana.data.objects import checked_box
-from bana.data.paths import checked_name, chosen_split
-from bana.data.reading import format_of
-from bana.errors import DataError, SettingsError
 
 WRITERS = {"voc": write_voc, "coco": write_coco, "yolo": write_yolo, "labelme": write_labelme}
 

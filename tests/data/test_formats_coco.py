@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_samples import SIZE, blob, coco_content, write_coco, write_photo
 
 from bana import read_dataset
 from bana.data.formats import coco
 from bana.data.masks import decode_mask, encode_mask
 from bana.errors import DataError
 from bana.io.faults import FaultLog
+from data_samples import SIZE, blob, coco_content, write_coco, write_photo
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "coco_reader.py"
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_samples import SIZE, blob, labelme_shape, png_base64, write_labelme, write_photo
 
 from bana import read_dataset
 from bana.data.masks import decode_mask
 from bana.errors import DataError
+from data_samples import SIZE, blob, labelme_shape, png_base64, write_labelme, write_photo
 from png_files import png_header_alone
 
 SQUARE = [10, 5, 30, 5, 30, 25, 10, 25]

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from data_samples import SIZE, voc_object, voc_xml, write_photo, write_voc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -9,6 +8,7 @@ from bana import read_dataset
 from bana.data.formats import voc
 from bana.errors import DataError
 from bana.io.faults import FaultLog
+from data_samples import SIZE, voc_object, voc_xml, write_photo, write_voc
 
 DIFFICULT = "<difficult>1</difficult>"
 PART = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"

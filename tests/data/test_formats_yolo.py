@@ -4,13 +4,13 @@ import sys
 
 import numpy as np
 import pytest
-from data_samples import write_photo, write_yolo
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bana import read_dataset
 from bana.data.formats import yolo
 from bana.errors import DataError
+from data_samples import write_photo, write_yolo
 
 
 def yaml_with(**splits):

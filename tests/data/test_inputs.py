@@ -4,12 +4,12 @@ import wave
 
 import numpy as np
 import pytest
-from data_samples import write_photo
 
 from bana.data import inputs
 from bana.data.images import open_image
 from bana.data.inputs import find_inputs
 from bana.errors import DataError, SettingsError
+from data_samples import write_photo
 
 ONE = 1 << 16
 TURNS = {  # MP4's display matrix a b u c d v x y w (it shows (x, y) at (ax + cy, bx + dy)), and how often rot90 does it

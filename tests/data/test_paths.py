@@ -3,6 +3,12 @@
 import json
 
 import pytest
+
+from bana import read_dataset
+from bana.data.label_maps import write_label_map
+from bana.data.paths import LinkGuard
+from bana.data.truth import mask_files
+from bana.errors import DataError
 from data_samples import (
     coco_content,
     voc_object,
@@ -13,12 +19,6 @@ from data_samples import (
     write_voc,
     write_yolo,
 )
-
-from bana import read_dataset
-from bana.data.label_maps import write_label_map
-from bana.data.paths import LinkGuard
-from bana.data.truth import mask_files
-from bana.errors import DataError
 from shapes_data import true_mask
 
 FORMATS = {

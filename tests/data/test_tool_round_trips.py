@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_samples import SIZE, blob
 
 from bana import read_dataset
 from bana.data.convert import convert
@@ -16,6 +15,7 @@ from bana.data.images import open_image
 from bana.data.label_maps import read_label_map
 from bana.data.masks import decode_mask, encode_mask, mask_iou, polygons_of
 from bana.data.truth import instance_truth
+from data_samples import SIZE, blob
 
 EXPORTS = Path(__file__).parents[1] / "exports"
 HOWTO = Path(__file__).parents[2] / "docs/howto"

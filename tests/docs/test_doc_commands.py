@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import typer
-from doc_blocks import ROOT, Block, commands, inline
-from doc_tables import ADDED, DATASETS, NOT_RUN, OBJECT_PAGES, PLACEHOLDERS, SLOW, SPLITS
 
 from bana.cli import app
+from doc_blocks import ROOT, Block, commands, inline
+from doc_tables import ADDED, DATASETS, NOT_RUN, OBJECT_PAGES, PLACEHOLDERS, SLOW, SPLITS
 
 ALL = commands()
 
@@ -29,7 +29,7 @@ def reasons(block: Block) -> list[str]:
 def to_run(block: Block) -> list[str]:
     """The words of a command as it is run here: ``bana`` or ``bana.crf``, and its arguments."""
     words = [PLACEHOLDERS.get(word, word) for word in shlex.split(block.text.removeprefix("time "))]
-    if words[:3] == ["python", "-m", "bana.crf"]:
+    if words[:3] == ["python", "-m", "densecrf"]:
         return words[2:]
     if words[0] != "bana":
         return words
@@ -64,7 +64,7 @@ KEPT_OUT = [block for block in {block.text: block for block in ALL}.values() if 
 @pytest.mark.parametrize("block", sorted(DIFFERENT.values(), key=str), ids=str)
 def test_a_command_runs(block, world, tmp_path, monkeypatch, capsys):
     words = ["tiny.yaml" if word == "TINY" else word for word in to_run(block)]
-    assert words[0] in {"bana", "bana.crf"}, "is neither a command of bana nor in the list of those that are not run"
+    assert words[0] in {"bana", "densecrf"}, "is neither a command of bana nor in the list of those that are not run"
     outputs = [words[at + 1] for at, word in enumerate(words) if word == "--out"] + words[3:4] * (words[1] == "convert")
     for entry in world.iterdir():
         if entry.name not in outputs:
@@ -78,14 +78,14 @@ def test_a_command_runs(block, world, tmp_path, monkeypatch, capsys):
     if words[0] == "bana":
         from bana.cli import main
     else:
-        from bana.crf.__main__ import main
+        from densecrf.__main__ import main
     with pytest.raises(SystemExit) as left:
         main()
     said = capsys.readouterr()
     assert not left.value.code, said.err
     assert said.out.strip()
     written = {entry.name for entry in set(tmp_path.iterdir()) - before}
-    assert written == {*outputs, *(["photo-crf.png"] if words[0] == "bana.crf" else [])}
+    assert written == {*outputs, *(["photo-crf.png"] if words[0] == "densecrf" else [])}
 
 
 @pytest.mark.parametrize("block", KEPT_OUT, ids=str)

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from doc_blocks import ROOT, snippets
 
-from bana.crf import DenseCRF
+from densecrf import DenseCRF
+from doc_blocks import ROOT, snippets
 from shapes_data import IMAGES, draw
 
 NOT_RUN = {"theirs": "pydensecrf, which has to be compiled"}

@@ -6,13 +6,13 @@ import shutil
 import pytest
 import typer
 import yaml
-from doc_blocks import PAGES, ROOT
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
 from bana.cli import app
 from bana.presets import preset_names
+from doc_blocks import PAGES, ROOT
 
 
 def built(root, out):

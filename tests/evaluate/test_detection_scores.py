@@ -8,6 +8,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from bana.data.masks import encode_mask
+from bana.data.reading import read_dataset
+from bana.errors import DataError
+from bana.evaluate import evaluate_detections
 from coco_samples import (
     CATEGORIES,
     CROWDED,
@@ -21,13 +28,6 @@ from coco_samples import (
     truth_content,
     write_truth,
 )
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
-
-from bana.data.masks import encode_mask
-from bana.data.reading import read_dataset
-from bana.errors import DataError
-from bana.evaluate import evaluate_detections
 
 NUMBERS = (
     *("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"),

@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
-from coco_samples import decoded, rle_of, run_lengths, write_truth
 
 from bana.data.reading import read_dataset
 from bana.errors import DataError
 from bana.evaluate.detections import DetectionResults
+from coco_samples import decoded, rle_of, run_lengths, write_truth
 
 HEIGHT, WIDTH = 6, 8
 MASK = np.zeros((HEIGHT, WIDTH), dtype=bool)

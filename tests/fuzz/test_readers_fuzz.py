@@ -3,12 +3,12 @@
 from random import Random
 
 import pytest
-from fuzz_mutations import changed_bytes
-from fuzz_targets import TARGETS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bana.errors import BanaError
+from fuzz_mutations import changed_bytes
+from fuzz_targets import TARGETS
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow and torch warn of what they then read
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from bana.crf import DenseCRF
 from bana.data.records import overlapping_groups
 from bana.label.overlaps import _MIN_OWN, LIKENESS, NEARNESS, divided_masks
 from bana.label.upsampled import UpsampledFeatures
+from densecrf import DenseCRF
 from reference import overlaps_loops
 
 SIZE = (24, 40)

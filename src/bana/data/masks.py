@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from bana.data.objects import ROUNDING
 from bana.data.outlines import Ring, joined, trace
-from bana.data.records import BoolArray
+from bana.data.records import BoolArray, FloatArray
 from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.errors import DataError
 from bana.io.strict_json import is_number
@@ -108,6 +108,12 @@ def single_polygon_of(mask: BoolArray) -> list[float]:
         # A part inside a hole would be cut out of the filled hole again.
         outlines = trace(decode_mask([_flat(ring) for ring in outlines.parts], *mask.shape))
     return _flat(joined(outlines.parts))
+
+
+def mask_bounds(mask: BoolArray) -> FloatArray:
+    """The xyxy bounds of a mask that is not empty, in pixel-edge coordinates."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float32)
 
 
 def mask_iou(first: BoolArray, second: BoolArray) -> float:

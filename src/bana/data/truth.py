@@ -35,6 +35,11 @@ def instance_truth(record: ImageRecord) -> list[BoolArray | None] | None:
     return [numbers == number for number in range(1, len(record) + 1)]
 
 
+def object_masks(record: ImageRecord) -> list[BoolArray | None]:
+    """The true mask of each object as instance_truth gives it: K entries, all None where no object has one."""
+    return instance_truth(record) or [None] * len(record)
+
+
 def semantic_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap | None:
     """The true class of every pixel.
 

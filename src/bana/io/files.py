@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -88,6 +88,11 @@ def write_text(path: AnyPath, content: str) -> None:
     """Write ``content`` to ``path`` as UTF-8, atomically. Raises OutputError as atomic_file does."""
     # A file name that is not UTF-8 has lone surrogates: escaped they are what JSON writes for them.
     write_bytes(path, content.encode("utf-8", "backslashreplace"))
+
+
+def write_lines(path: AnyPath, lines: Iterable[str]) -> None:
+    """Write each text as a line. Raises OutputError as atomic_file does."""
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def write_json(path: AnyPath, content: Any, *, indent: int | None = None) -> None:

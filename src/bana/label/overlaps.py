@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bana.crf import DenseCRF
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray, overlapping_groups, paint_order
 from bana.label.assembly import cut_by_boxes
 from bana.label.boxed_image import BoxedImage
 from bana.label.method import Image
 from bana.label.upsampled import UpsampledFeatures
+from densecrf import DenseCRF
 
 LIKENESS = 8.0
 """What the cosine of a pixel with a box's prototype counts."""

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from bana.crf import DenseCRF
 from bana.errors import BanaError
 from bana.presets import Settings
+from densecrf import DenseCRF
 
 
 class CRFSettings(Settings):

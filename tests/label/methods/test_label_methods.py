@@ -9,7 +9,6 @@ import torch
 from pycocotools import mask as coco_mask
 
 from bana.classify.labeler_file import pretrained_path
-from bana.crf import DenseCRF
 from bana.data.images import open_record_image
 from bana.data.records import boxes_to_mask
 from bana.data.sample import sample_dataset
@@ -17,6 +16,7 @@ from bana.errors import CheckpointError, DataError, SettingsError
 from bana.label.labeler import Labeler
 from bana.label.methods.cam import image_level_scores
 from bana.label.methods.choose import NAMES, MethodChoice
+from densecrf import DenseCRF
 
 CLASSES = ("cat", "dog")
 

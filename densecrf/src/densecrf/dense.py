@@ -1,0 +1,212 @@
+"""The fully connected CRF (Kraehenbuehl and Koltun, 2011), by mean field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy.typing as npt
+
+from densecrf import tiling
+from densecrf.arguments import checked_guide, checked_unary, like, on_gpu
+from densecrf.errors import DenseCRFError
+from densecrf.general import MeanField
+from densecrf.kernel import LARGEST_WEIGHT, Kernel
+from densecrf.numbers import count, number_in
+from densecrf.prepared import Parameters, PreparedCRF
+from densecrf.workspace import Arrays, default_thread_count
+
+
+class DenseCRF(Parameters):
+    """A fully connected CRF over the pixels of an image, with a spatial and a colour-sensitive Gaussian kernel.
+
+    The marginals are those of ``iterations`` parallel mean-field updates
+
+        Q <- softmax(-unary + gaussian_weight * K_g Q + bilateral_weight * K_b Q),   Q_0 = softmax(-unary),
+
+    where each kernel matrix is normalised symmetrically, D^-1/2 K D^-1/2, includes every pixel's own term, and is
+    applied through a permutohedral lattice, which approximates the Gaussian to some percent.
+
+    An instance can be called from several threads at once, pickled, and used after a fork. The result has the same
+    bits whatever the number of threads. The first call in a fresh installation compiles for some seconds.
+
+    Args:
+        gaussian_weight: Weight of the spatial kernel, exp(-|dp|^2 / (2 gaussian_sxy^2)); 0 switches it off.
+        gaussian_sxy: Its standard deviation in pixels.
+        bilateral_weight: Weight of the kernel exp(-|dp|^2 / (2 bilateral_sxy^2) - |dI|^2 / (2 bilateral_srgb^2)); 0
+            switches it off.
+        bilateral_sxy: Its standard deviation in pixels.
+        bilateral_srgb: Its standard deviation in the image's values, 0..255.
+        iterations: Number of updates; 0 gives softmax(-unary).
+        kernels: Other kernels, instead of the two that the arguments before describe.
+        tolerance: Updates end earlier when no difference of a class's marginal to the first class's changes by more;
+            0: never.
+        threads: Number of threads; None: NUMBA_NUM_THREADS, which is all cores unless the environment says otherwise.
+
+    Raises:
+        DenseCRFError: If an argument is not a number or out of its range.
+    """
+
+    def __init__(
+        self,
+        gaussian_weight: float = 3,
+        gaussian_sxy: float = 3,
+        bilateral_weight: float = 4,
+        bilateral_sxy: float = 55,
+        bilateral_srgb: float = 3,
+        iterations: int = 10,
+        *,
+        kernels: Sequence[Kernel] | None = None,
+        tolerance: float = 0.0,
+        threads: int | None = None,
+    ) -> None:
+        given = {"gaussian_weight": gaussian_weight, "bilateral_weight": bilateral_weight}
+        sigmas = {"gaussian_sxy": gaussian_sxy, "bilateral_sxy": bilateral_sxy, "bilateral_srgb": bilateral_srgb}
+        weights = {name: number_in(name, value, 0, LARGEST_WEIGHT, "0 (off)") for name, value in given.items()}
+        widths = {name: number_in(name, value, 0, 3.4e38, "above 0") for name, value in sigmas.items()}
+        if kernels is None:
+            kernels = (
+                Kernel(weights["gaussian_weight"], widths["gaussian_sxy"]),
+                Kernel(weights["bilateral_weight"], widths["bilateral_sxy"], widths["bilateral_srgb"]),
+            )
+        for kernel in kernels:
+            if not isinstance(kernel, Kernel):
+                raise DenseCRFError(f"kernels: {kernel!r} is not allowed; give instances of densecrf.Kernel")
+        super().__init__(
+            kernels=tuple(kernels),
+            iterations=count("iterations", iterations, least=0),
+            tolerance=number_in("tolerance", tolerance, 0, 2, "0 (never)"),
+            threads=None if threads is None else count("threads", threads, least=1),
+        )
+
+    def __call__(
+        self,
+        image: npt.ArrayLike | None,
+        unary: npt.ArrayLike | None = None,
+        probabilities: npt.ArrayLike | None = None,
+        fixed: npt.ArrayLike | None = None,
+        *,
+        ignore: npt.ArrayLike | None = None,
+    ) -> Any:
+        """Marginals of one image; exactly one of ``unary`` and ``probabilities`` is given.
+
+        Everything may be numpy arrays or torch tensors.
+
+        Args:
+            image: (H, W, 3) RGB of uint8; or any real numbers, (H, W) or (H, W, channels), or (L,), (L, channels),
+                (D, H, W), (D, H, W, channels), as the unary has it. None if no kernel looks at it.
+            unary: (C, H, W), -log of each class's probability, up to a constant per pixel. C >= 1.
+            probabilities: (C, H, W) in 0..1. Those below PROBABILITY_FLOOR are raised to it.
+            fixed: bool (H, W), True on pixels that keep softmax(-unary): others see them, they never change.
+            ignore: bool (H, W), True on pixels that take no part: they keep softmax(-unary), and nobody sees them.
+
+        Returns:
+            float32 (C, H, W), sums to 1 over C; a tensor on the device of the unary if that is a tensor.
+
+        Raises:
+            DenseCRFError: If an array has the wrong shape, type or values, or the image is too large.
+            DenseCRFError: If not exactly one of ``unary`` and ``probabilities`` is given, or the sigmas are too small
+                for an image of this size.
+        """
+        source = unary if unary is not None else probabilities
+        if on_gpu(source, image):
+            from densecrf.torch_backend import gpu_marginals
+
+            return gpu_marginals(self, image, unary, probabilities, fixed, ignore)
+        costs, grid = checked_unary(unary, probabilities)
+        with self.workspace() as work:
+            prepared = PreparedCRF(self, checked_guide(image, grid), fixed, ignore, work)
+            return like(source, prepared.marginals(costs, work).reshape(-1, *grid))
+
+    def prepare(
+        self,
+        image: npt.ArrayLike,
+        fixed: npt.ArrayLike | None = None,
+        *,
+        ignore: npt.ArrayLike | None = None,
+    ) -> PreparedCRF:
+        """The CRF of one image, for several unaries: what depends on the image alone is done once.
+
+        Args:
+            image: (H, W) or (H, W, channels).
+            fixed: As of a call.
+            ignore: As of a call.
+        """
+        arrays = Arrays()
+        with self.workspace(arrays) as work:
+            return PreparedCRF(self, checked_guide(image, None), fixed, ignore, work, arrays=arrays)
+
+    def infer(
+        self,
+        image: npt.ArrayLike | None,
+        unary: npt.ArrayLike | None = None,
+        probabilities: npt.ArrayLike | None = None,
+        fixed: npt.ArrayLike | None = None,
+        *,
+        ignore: npt.ArrayLike | None = None,
+    ) -> MeanField:
+        """As a call, with energy and entropy before and after every update; some times slower."""
+        costs, grid = checked_unary(unary, probabilities)
+        with self.workspace() as work:
+            prepared = PreparedCRF(self, checked_guide(image, grid), fixed, ignore, work)
+            result = prepared.mean_field(costs, work)
+        marginals = result.marginals.reshape(-1, *grid)
+        return MeanField(marginals, result.unary_energy, result.pairwise_energy, result.entropy)
+
+    def batch(
+        self,
+        images: Sequence[npt.ArrayLike],
+        unaries: Sequence[npt.ArrayLike] | None = None,
+        probabilities: Sequence[npt.ArrayLike] | None = None,
+        fixed: Sequence[npt.ArrayLike | None] | None = None,
+    ) -> list[Any]:
+        """Marginals of many images, of any sizes, one image a thread; in the order of the images.
+
+        Args:
+            images: As of a call.
+            unaries: One for each image.
+            probabilities: One for each image, instead.
+            fixed: One for each image.
+        """
+        for name, column in {"unaries": unaries, "probabilities": probabilities, "fixed": fixed}.items():
+            if column is not None and len(column) != len(images):
+                raise DenseCRFError(f"{name}: {len(column)} for {len(images)} images; give one for each")
+        one = DenseCRF(kernels=self.kernels, iterations=self.iterations, tolerance=self.tolerance, threads=1)
+        nothing = [None] * len(images)
+        columns = (nothing if column is None else column for column in (unaries, probabilities, fixed))
+        rows = zip(images, *columns, strict=True)
+        with ThreadPoolExecutor(self.threads or default_thread_count(), thread_name_prefix="densecrf") as pool:
+            return list(pool.map(lambda row: one(*row), rows))
+
+    def tiled(
+        self,
+        image: Any,
+        unary: Any = None,
+        probabilities: Any = None,
+        fixed: Any = None,
+        *,
+        ignore: Any = None,
+        tile: int = 2048,
+        overlap: int | None = None,
+        out: Any = None,
+        progress: bool = False,
+    ) -> Any:
+        """As a call, for an image of two axes that is too large for one: tile by tile, in the memory of one tile.
+
+        Args:
+            image: As of a call; like the other arrays, it may be an np.memmap or anything else that is sliced.
+            unary: As of a call.
+            probabilities: As of a call.
+            fixed: As of a call.
+            ignore: As of a call.
+            tile: Side of a tile in pixels, overlap included.
+            overlap: What a tile sees around the part that is kept; None: four times the largest sxy.
+            out: float32 (C, H, W) to write to, such as an np.memmap; None: a new array.
+            progress: Count the tiles on standard error.
+
+        Returns:
+            ``out``. How far it is from a call's result stands in ``densecrf.tiling``.
+        """
+        given = image, unary, probabilities, fixed
+        return tiling.tiled(self, *given, ignore=ignore, tile=tile, overlap=overlap, out=out, progress=progress)
