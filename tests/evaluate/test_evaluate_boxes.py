@@ -104,7 +104,7 @@ def test_objects_whose_boxes_overlap_are_not_known_from_a_class_mask(tmp_path):
     instances.update(
         [LabeledBox(c, "ok", 0.5, 0.5, None, mask) for c, mask in zip([1, 1, 1, 2], found, strict=True)], record
     )
-    assert (instances.derived, instances.unknown) == (2, 2)
+    assert (instances.truth.derived, instances.truth.unknown) == (2, 2)
     assert instances.ap.scores().per_class == pytest.approx({1: 100.0, 2: 100.0})
 
 

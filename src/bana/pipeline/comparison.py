@@ -39,7 +39,7 @@ def comparison_tables(result: Comparison) -> Iterator[RenderableType]:
         table.add_row(
             name,
             " / ".join(map(shown, method.paper)),
-            *(shown(scores[each]) for each in ("miou", "miou_of_all", "left_out", "boundary_iou")),
+            *(shown(scores[each]) for each in ("miou", "miou_of_all", "ignored_share", "boundary_iou")),
             shown(ap.get("ap")),
             shown(ap.get("ap50")),
             "-" if seconds is None else f"{seconds:.2f}",
