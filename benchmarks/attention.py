@@ -18,8 +18,8 @@ from rich.table import Table
 from bana import Labeler, read_dataset
 from bana.classify.labeler_file import load_facts
 from bana.data.images import open_record_image
-from bana.data.masks import semantic_truth
 from bana.data.records import boxes_to_mask
+from bana.data.truth import semantic_truth
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.backbones import Backbone, create_backbone
 from bana.nn.images import network_input

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from bana import Labeler, read_dataset
 from bana.data.images import open_record_image
-from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, pixel_slices
+from bana.data.truth import required_truth
 from bana.label.class_transfer import matching_classes
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.images import network_input

@@ -18,9 +18,10 @@ from rich.table import Table
 
 from bana import Labeler, read_dataset
 from bana.data.images import open_record_image
-from bana.data.masks import instance_truth, mask_iou, required_truth
+from bana.data.masks import mask_iou
 from bana.data.records import MIN_BACKGROUND, BoxDataset, FloatArray, ImageRecord, boxes_to_mask, overlapping_groups
 from bana.data.sample import sample_dataset
+from bana.data.truth import instance_truth, required_truth
 from bana.evaluate import ConfusionMatrix, mean_iou
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.run import crowd_pixels

@@ -9,7 +9,8 @@ from bana import read_dataset
 from bana.app.actions import Add, Change, Delete, Paint, SetState
 from bana.app.export import export
 from bana.data.label_folder import LabelFolder
-from bana.data.masks import decode_mask, encode_mask, instance_truth
+from bana.data.masks import decode_mask, encode_mask
+from bana.data.truth import instance_truth
 from bana.errors import DataError
 from bana.segment.samples import Targets
 

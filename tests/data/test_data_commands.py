@@ -209,11 +209,11 @@ def test_convert_says_what_gets_lost_and_json_is_one_object(tmp_path, run):
     status, out, error = run("convert", tmp_path / "voc", tmp_path / "out", "--to", "yolo")
     assert (status, error) == (0, "")
     assert "1 images, 1 objects" in out
-    assert "yolo cannot hold the difficult flag: 1" in out
+    assert "YOLO cannot store difficult flags (1)." in out
     status, out, _ = run("convert", tmp_path / "voc", tmp_path / "json", "--to", "yolo", "--from", "voc", "--json")
     content = json.loads(out)
     assert (status, content["from"], content["to"]) == (0, "voc", "yolo")
-    assert content["splits"]["train"]["lost"] == {"the difficult flag": 1}
+    assert content["splits"]["train"]["lost"] == {"difficult flags": 1}
 
 
 def test_convert_refuses_a_full_folder_and_takes_overwrite(tmp_path, run):

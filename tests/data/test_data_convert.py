@@ -13,9 +13,10 @@ from bana import read_dataset
 from bana.data.convert import WRITERS, convert
 from bana.data.images import open_image
 from bana.data.label_maps import write_label_map
-from bana.data.masks import decode_mask, encode_mask, instance_truth, mask_iou, semantic_truth
+from bana.data.masks import decode_mask, encode_mask, mask_iou
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import ClassTable
+from bana.data.truth import instance_truth, semantic_truth
 from bana.data.writing import whole_folder
 from bana.errors import DataError, OutputError, SettingsError
 from data_samples import SIZE, blob, voc_object, voc_xml, write_coco, write_photo, write_voc, write_yolo
@@ -160,6 +161,7 @@ def test_coco_ids_and_scores_are_kept(tmp_path):
     assert read_dataset(tmp_path / "out")[0].scores.tolist() == [0.25, 1.0]
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_pycocotools_decodes_the_same_pixels(masked, tmp_path, capsys):
     for name, polygons in (("rle", False), ("polygons", True)):
         convert(masked, tmp_path / name, "coco", polygons=polygons)
@@ -246,8 +248,8 @@ FLAGGED = "<difficult>1</difficult>"
     ("to", "lost"),
     [
         ("voc", {}),
-        ("coco", {"the difficult flag": 1}),
-        ("yolo", {"the difficult flag": 1}),
+        ("coco", {"difficult flags": 1}),
+        ("yolo", {"difficult flags": 1}),
         ("labelme", {}),
     ],
 )
@@ -262,9 +264,9 @@ def test_what_becomes_of_difficult_objects(tmp_path, to, lost):
 @pytest.mark.parametrize(
     ("to", "lost"),
     [
-        ("voc", {"the crowd flag (written as difficult)": 1, "the score": 2}),
+        ("voc", {"crowd flags, which become difficult flags": 1, "scores": 2}),
         ("coco", {}),
-        ("yolo", {"the crowd flag (written as an ordinary object)": 1, "the score": 2}),
+        ("yolo", {"crowd flags, which become ordinary objects": 1, "scores": 2}),
         ("labelme", {}),
     ],
 )
@@ -291,7 +293,7 @@ def test_voc_says_when_masks_overlap(tmp_path):
     inner[10:20, 10:20] = True
     record = make_record("a", write_photo(tmp_path / "a.jpg"), SIZE, [masked_object(square), masked_object(inner)])
     report = WRITERS["voc"]([record], CLASSES, tmp_path / "out", "train")
-    assert dict(report.lost) == {"the part of a mask that is behind another": 1}
+    assert dict(report.lost) == {"parts of masks behind other masks": 1}
     visible = instance_truth(read_dataset(tmp_path / "out")[0])
     np.testing.assert_array_equal(visible[0], square & ~inner)
     np.testing.assert_array_equal(visible[1], inner)
@@ -393,10 +395,11 @@ def test_a_png_becomes_jpeg_for_voc_and_a_rotated_photo_upright_everywhere(tmp_p
             out = tmp_path / to / images
             report = convert(tmp_path / "yolo", out, to, images=images).reports["train"]
             assert report.reencoded == 1
-            stored = np.array(Image.open(out / name)).astype(int)
+            with Image.open(out / name) as image:
+                stored = np.array(image).astype(int)
             assert stored.shape == (60, 40, 3)
             assert np.abs(stored - upright).mean() < (8 if to == "voc" else 1e-9)
-            assert Image.open(out / name).format == ("JPEG" if to == "voc" else "PNG")
+            assert image.format == ("JPEG" if to == "voc" else "PNG")
 
 
 def test_several_splits_are_converted_in_one_go(tmp_path):

@@ -15,17 +15,15 @@ from bana.data.masks import (
     compressed_rle,
     decode_mask,
     encode_mask,
-    instance_map,
-    instance_truth,
     mask_iou,
     polygons_of,
-    semantic_truth,
     single_polygon_of,
 )
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.outlines import signed_area, trace
 from bana.data.records import ClassTable
 from bana.data.segmentations import pack
+from bana.data.truth import instance_map, instance_truth, semantic_truth
 from bana.errors import DataError
 from data_samples import SIZE, blob
 
@@ -163,7 +161,8 @@ def test_voc_palette_has_the_known_colors():
 def test_label_maps_come_back(tmp_path, dtype, mode):
     labels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, (4, 5)).astype(dtype)
     write_label_map(tmp_path / "a.png", labels)
-    assert Image.open(tmp_path / "a.png").mode == mode
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == mode
     back = read_label_map(tmp_path / "a.png", 5, 4)
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, labels)

@@ -3,7 +3,7 @@ import pytest
 
 from bana import read_dataset
 from bana.data.objects import checked_box
-from bana.data.paths import chosen_split, inside
+from bana.data.paths import checked_name, chosen_split
 from bana.data.reading import format_of
 from bana.errors import DataError, SettingsError
 from data_samples import (
@@ -149,7 +149,7 @@ def test_bad_boxes_are_refused(box, fault):
 
 @pytest.mark.parametrize("name", ["a.jpg", "b/a.jpg", "./a.jpg", "b/../a.jpg", "b\\a.jpg", "..a.jpg", "a..jpg"])
 def test_names_inside_a_folder(name):
-    assert inside(name, "x").endswith("a.jpg") or inside(name, "x") == "a..jpg"
+    assert checked_name(name, "x").endswith("a.jpg") or checked_name(name, "x") == "a..jpg"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_names_inside_a_folder(name):
 )
 def test_names_that_leave_a_folder(name):
     with pytest.raises(DataError, match=r"x: file name .* leaves the image folder"):
-        inside(name, "x")
+        checked_name(name, "x")
 
 
 def test_long_lists_of_splits_are_cut(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from bana.data import inputs
 from bana.data.images import open_image
-from bana.data.inputs import find_pictures
+from bana.data.inputs import find_inputs
 from bana.errors import DataError, SettingsError
 from data_samples import write_photo
 
@@ -34,7 +34,7 @@ def photos(tmp_path, monkeypatch):
 
 
 def names(*inputs, **options):
-    return [picture.name for picture in find_pictures(inputs, **options)]
+    return [picture.name for picture in find_inputs(inputs, **options)]
 
 
 def write_video(path, frames=3, codec="mpeg4", size=(64, 48), matrix=None):
@@ -77,7 +77,7 @@ def write_video(path, frames=3, codec="mpeg4", size=(64, 48), matrix=None):
 def test_names_are_relative_to_what_was_given_and_sorted(photos, inputs, expected):
     assert names(*inputs) == expected
     assert names(*(photos / given for given in inputs)) == expected
-    assert len(find_pictures(inputs)) == len(expected)
+    assert len(find_inputs(inputs)) == len(expected)
 
 
 def test_a_pattern_cannot_lead_out_of_its_folder(photos):
@@ -109,7 +109,7 @@ def test_pictures_are_read_as_open_image_does_and_only_when_asked(photos, monkey
     expected = open_image(upright)
     opened = []
     monkeypatch.setattr(inputs, "open_image", lambda path: opened.append(path) or open_image(path))
-    pictures = find_pictures(["q"])
+    pictures = find_inputs(["q"])
     assert [picture.path for picture in pictures] == [picture.path for picture in pictures]
     d, turned = pictures
     assert not opened
@@ -152,13 +152,13 @@ def test_what_cannot_be_used_is_named_with_its_place(photos, inputs, message):
     (photos / "lists").mkdir()
     (photos / "lists/same.txt").write_text("../q/d.jpg\n../twins/d.jpg\n")
     with pytest.raises(DataError, match=message) as error:
-        find_pictures(inputs)
+        find_inputs(inputs)
     assert "\n" not in str(error.value)
 
 
 def test_a_damaged_or_vanished_photograph_fails_only_when_it_is_read(photos):
     (photos / "q/bad.jpg").write_bytes(b"hello")
-    bad, d = find_pictures(["q"])
+    bad, d = find_inputs(["q"])
     with pytest.raises(DataError, match=r"bad\.jpg: not a readable image"):
         bad.pixels()
     d.path.unlink()
@@ -170,14 +170,14 @@ def test_without_pyav_a_video_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "clip.mp4").write_bytes(b"")
     with pytest.raises(SettingsError, match=r"clip\.mp4: .* pip install '\.\[video\]' in bana's folder"):
-        find_pictures([tmp_path / "clip.mp4"])
+        find_inputs([tmp_path / "clip.mp4"])
 
 
 # mkv does not state its number of frames, so they are counted by packets
 @pytest.mark.parametrize("file", ["clip.mp4", "clip.mkv"])
 def test_a_video_is_its_frames(tmp_path, file):
     path = write_video(tmp_path / file)
-    pictures = find_pictures([path])
+    pictures = find_inputs([path])
     assert len(pictures) == 3
     for _ in range(2):
         for number, picture in enumerate(pictures, start=1):
@@ -193,7 +193,7 @@ def test_a_video_is_hashed_once_and_its_frames_are_told_apart(tmp_path, monkeypa
     hashed = []
     digest = inputs.file_digest
     monkeypatch.setattr(inputs, "file_digest", lambda file: hashed.append(file) or digest(file))
-    found = [picture.digest() for picture in find_pictures([path])]
+    found = [picture.digest() for picture in find_inputs([path])]
     content = hashlib.sha256(path.read_bytes()).hexdigest()
     assert found == [f"{content}#1", f"{content}#2", f"{content}#3"]
     assert hashed == [path]
@@ -205,8 +205,8 @@ def test_a_frame_is_turned_as_its_video_asks(tmp_path, turn):
     if not hasattr(av.VideoStream, "set_display_matrix"):
         pytest.skip("this PyAV cannot write a rotation")
     matrix, turns = TURNS[turn]
-    plain = next(iter(find_pictures([write_video(tmp_path / "plain.mp4")]))).pixels()
-    turned = next(iter(find_pictures([write_video(tmp_path / "turned.mp4", matrix=matrix)]))).pixels()
+    plain = next(iter(find_inputs([write_video(tmp_path / "plain.mp4")]))).pixels()
+    turned = next(iter(find_inputs([write_video(tmp_path / "turned.mp4", matrix=matrix)]))).pixels()
     np.testing.assert_array_equal(turned, np.rot90(plain, turns))
     assert turned.flags.c_contiguous
 
@@ -254,7 +254,7 @@ def sound(path):
 def test_a_damaged_video_fails_when_its_pixels_are_read_and_the_others_follow(photos, write, number, reason):
     pytest.importorskip("av")
     write(photos / "q/clip.avi")
-    pictures = find_pictures(["q/*"])
+    pictures = find_inputs(["q/*"])
     assert len(pictures) >= 2
     *good, last, photo = pictures
     assert (last.name, photo.name) == (f"clip/{number:06d}", "d")
@@ -265,7 +265,7 @@ def test_a_damaged_video_fails_when_its_pixels_are_read_and_the_others_follow(ph
 
 
 def test_a_video_is_closed_when_the_caller_stops(tmp_path):
-    frames = iter(find_pictures([write_video(tmp_path / "clip.mp4")]))
+    frames = iter(find_inputs([write_video(tmp_path / "clip.mp4")]))
     first = next(frames)
     frames.close()
     assert first.pixels().shape == (48, 64, 3)

@@ -13,7 +13,7 @@ from bana.data.images import open_record_image
 from bana.data.mirror import read_anywhere
 from bana.data.reading import read_dataset
 from bana.errors import DataError
-from bana.io.remote import place
+from bana.io.remote import parse_path
 
 
 def same(remote, local):
@@ -29,7 +29,7 @@ def converted(dataset, folder, name, images):
 
 
 def test_voc(shapes_voc, uploaded):
-    remote, images = read_anywhere(place(uploaded(shapes_voc)), "train")
+    remote, images = read_anywhere(parse_path(uploaded(shapes_voc)), "train")
     local = read_dataset(shapes_voc)
     same(remote, local)
     for here, there in zip(local, remote, strict=True):
@@ -43,7 +43,7 @@ def test_coco_by_folder_and_by_file(shapes_voc, uploaded, tmp_path):
     folder = converted(read_dataset(shapes_voc), tmp_path / "coco", "coco", "train")
     url = uploaded(folder)
     for name in ("", "/annotations/instances_train.json"):
-        remote, images = read_anywhere(place(url + name))
+        remote, images = read_anywhere(parse_path(url + name))
         same(remote, read_dataset(folder))
         with images(remote[0]) as fetched:
             open_record_image(fetched)
@@ -51,13 +51,13 @@ def test_coco_by_folder_and_by_file(shapes_voc, uploaded, tmp_path):
 
 def test_labelme(shapes_voc, uploaded, tmp_path):
     folder = converted(read_dataset(shapes_voc), tmp_path / "labelme", "labelme", "train")
-    same(read_anywhere(place(uploaded(folder)))[0], read_dataset(folder))
+    same(read_anywhere(parse_path(uploaded(folder)))[0], read_dataset(folder))
 
 
 def test_yolo_does_not_say_how_large_images_are(shapes_voc, uploaded, tmp_path):
     url = uploaded(converted(read_dataset(shapes_voc), tmp_path / "yolo", "yolo", "images/train"))
     with pytest.raises(DataError, match=f"^{url}: YOLO's annotations do not say how large an image is; use a local"):
-        read_anywhere(place(url))
+        read_anywhere(parse_path(url))
 
 
 def test_an_annotation_that_does_not_say_how_large_its_image_is(shapes_voc, uploaded, tmp_path):
@@ -66,29 +66,29 @@ def test_an_annotation_that_does_not_say_how_large_its_image_is(shapes_voc, uplo
     annotation.write_text(annotation.read_text().replace("size>", "sized>"))
     url = uploaded(data)
     with pytest.raises(DataError, match=f"^{url}/JPEGImages/b.jpg: its annotation does not say how large it is; add"):
-        read_anywhere(place(url))
-    remote, _ = read_anywhere(place(url), on_error="skip")
+        read_anywhere(parse_path(url))
+    remote, _ = read_anywhere(parse_path(url), on_error="skip")
     assert [entry.image_id for entry in remote.rejected] == ["b"]
 
 
 def test_faults_name_the_address(uploaded, tmp_path):
     url = uploaded(malformed_xml(tmp_path / "malformed"))
     with pytest.raises(DataError, match=f"^{url}/Annotations/a.xml: is not well-formed"):
-        read_anywhere(place(url))
-    (entry,) = read_anywhere(place(url), on_error="skip")[0].rejected
+        read_anywhere(parse_path(url))
+    (entry,) = read_anywhere(parse_path(url), on_error="skip")[0].rejected
     assert entry.reason.startswith(f"{url}/Annotations/a.xml: is not well-formed")
     url = uploaded(missing_image(tmp_path / "missing"))
     with pytest.raises(DataError, match=f"{url}/Annotations/a.xml: image 'a.jpg' is not in {url}/JPEGImages"):
-        read_anywhere(place(url))
+        read_anywhere(parse_path(url))
     url = uploaded(truncated_image(tmp_path / "truncated"))
-    remote, images = read_anywhere(place(url))
+    remote, images = read_anywhere(parse_path(url))
     with pytest.raises(DataError, match=f"^{url}/JPEGImages/a.jpg: image is damaged"), images(remote[0]) as fetched:
         open_record_image(fetched)
 
 
 def test_an_image_that_went_since(shapes_voc, uploaded):
     url = uploaded(shapes_voc)
-    remote, images = read_anywhere(place(url))
+    remote, images = read_anywhere(parse_path(url))
     fsspec.filesystem("memory").rm(f"{url}/JPEGImages/a.jpg")
     with pytest.raises(DataError, match=f"^{url}/JPEGImages/a.jpg: image cannot be read"), images(remote[0]):
         pass
@@ -96,13 +96,13 @@ def test_an_image_that_went_since(shapes_voc, uploaded):
 
 def test_what_is_not_there(s3):
     with pytest.raises(DataError, match=r"^memory://nothing: holds no files; check the address"):
-        read_anywhere(place("memory://nothing"))
+        read_anywhere(parse_path("memory://nothing"))
     with pytest.raises(DataError, match=r"^s3://no-such-bucket/data: cannot be read .*bucket does not exist.*; check"):
-        read_anywhere(place("s3://no-such-bucket/data"))
+        read_anywhere(parse_path("s3://no-such-bucket/data"))
 
 
 def test_names_that_leave_the_folder(shapes_voc, s3):
     s3.put_object(Bucket="stand-in", Key="bad/../../a.xml", Body=b"")
     s3.put_object(Bucket="stand-in", Key="bad/instances.json", Body=json.dumps({}).encode())
     with pytest.raises(DataError, match=r"^s3://stand-in/bad: file name '../../a.xml' leaves the image folder"):
-        read_anywhere(place("s3://stand-in/bad"))
+        read_anywhere(parse_path("s3://stand-in/bad"))

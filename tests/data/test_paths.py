@@ -6,8 +6,8 @@ import pytest
 
 from bana import read_dataset
 from bana.data.label_maps import write_label_map
-from bana.data.masks import mask_files
-from bana.data.paths import Links
+from bana.data.paths import LinkGuard
+from bana.data.truth import mask_files
 from bana.errors import DataError
 from data_samples import (
     coco_content,
@@ -142,9 +142,9 @@ def test_a_split_of_yolo_that_leaves_the_data_set_is_refused(tmp_path, elsewhere
 
 def test_folders_are_resolved_once(tmp_path, monkeypatch):
     paths = [write_photo(tmp_path / "a" / f"{number}.jpg") for number in range(20)]
-    links, resolved = Links(), []
+    links, resolved = LinkGuard(), []
     holds = links._holds
     monkeypatch.setattr(links, "_holds", lambda root, path: resolved.append(path) or holds(root, path))
     for path in paths:
-        assert links.required(tmp_path, path, "x") is path
+        assert links.checked(tmp_path, path, "x") is path
     assert resolved == [str(tmp_path / "a")]

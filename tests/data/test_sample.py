@@ -5,9 +5,9 @@ import json
 import numpy as np
 
 from bana.data.check import check
-from bana.data.masks import instance_truth
 from bana.data.sample import FOLDER, sample_dataset
 from bana.data.sample.attribution import attribution
+from bana.data.truth import instance_truth
 
 
 def test_it_holds_what_its_description_says():

@@ -9,7 +9,7 @@ import pytest
 
 from bana import read_dataset
 from bana.data.check import check
-from bana.data.masks import instance_truth
+from bana.data.truth import instance_truth
 from bana.errors import DataError
 from shapes_data import CLASSES, IMAGES, inside_of
 

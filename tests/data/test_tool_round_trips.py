@@ -13,7 +13,8 @@ from bana import read_dataset
 from bana.data.convert import convert
 from bana.data.images import open_image
 from bana.data.label_maps import read_label_map
-from bana.data.masks import decode_mask, encode_mask, instance_truth, mask_iou, polygons_of
+from bana.data.masks import decode_mask, encode_mask, mask_iou, polygons_of
+from bana.data.truth import instance_truth
 from data_samples import SIZE, blob
 
 EXPORTS = Path(__file__).parents[1] / "exports"

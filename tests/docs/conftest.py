@@ -76,7 +76,7 @@ def _write_run(root: Path) -> None:
 
 def _write_labels(root: Path) -> None:
     """Labels, the same in two shards, and predictions."""
-    from bana.data.inputs import find_pictures
+    from bana.data.inputs import find_inputs
     from bana.data.reading import read_dataset
     from bana.engine.prediction import predict_pictures
     from bana.io.shards import Shard
@@ -88,17 +88,18 @@ def _write_labels(root: Path) -> None:
     dataset, method = read_dataset(root / "DATA", "train2017"), MethodChoice.of_labeler(root / "boxes")
     label_dataset(dataset, method, root / "labels", formats=["coco"], workers=1, console=QUIET)
     for shard in (Shard(1, 2), Shard(2, 2)):
-        label_dataset(shard.of(dataset), method, root / "shards" / shard.folder, workers=1, console=QUIET)
+        label_dataset(dataset.shard(shard), method, root / "shards" / shard.folder, workers=1, console=QUIET)
     settings = PredictSettings(scales=(1.0,), flip=False)
     job = Segmenting(root / "network/segmenter.safetensors", settings, Outputs(None, False), "cpu")
-    pictures = find_pictures([str(root / "DATA/JPEGImages")], root / "masks")
+    pictures = find_inputs([str(root / "DATA/JPEGImages")], root / "masks")
     predict_pictures(job, pictures, root / "masks", workers=1, on_error="stop", console=QUIET)
 
 
 def _write_network_of_objects(root: Path, settings: dict) -> None:
     """A Mask R-CNN that has seen next to nothing, and results that it could have had: the true masks."""
-    from bana.data.masks import encode_mask, instance_truth
+    from bana.data.masks import encode_mask
     from bana.data.reading import read_dataset
+    from bana.data.truth import instance_truth
     from bana.instance.settings import InstanceSettings
     from bana.instance.train import train_detector
     from bana.io.files import write_json

@@ -18,7 +18,7 @@ from bad_data import refused, truncated_image
 from bana.data.mirror import read_anywhere
 from bana.engine.ray_engine import ray_engine
 from bana.errors import OutputError
-from bana.io.remote import place
+from bana.io.remote import parse_path
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 from s3_stand_in import s3_environment
@@ -51,7 +51,7 @@ def label(run_cli):
 
 
 def files(out):
-    folder = place(str(out))
+    folder = parse_path(str(out))
     if isinstance(folder, Path):
         return {str(path.relative_to(out)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     return {name: (folder / name).read_bytes() for name in folder.files()}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bana.errors import BanaError, DataError, SettingsError
-from bana.evaluate import (
+from bana.evaluate.confusion import (
     ConfusionMatrix,
     binary_iou,
     binary_miou,
@@ -66,10 +66,10 @@ def test_iou_is_summed_over_images_before_it_is_divided():
     assert iou_per_class(confusion).tolist() == [0.0, 80.0]
 
 
-def test_left_out_is_a_share_of_the_pixels_with_a_true_class():
+def test_ignored_share_is_a_share_of_the_pixels_with_a_true_class():
     confusion = confusion_of([[255, 255, 0, 1]], [[255, 1, 0, 1]])
     assert confusion.ignored_pixels == 1
-    assert confusion.left_out == pytest.approx(100 / 3)
+    assert confusion.ignored_share == pytest.approx(100 / 3)
     assert mean_iou(confusion) == 100.0
 
 
@@ -79,14 +79,14 @@ def test_nothing_to_score_is_nan_not_zero(update):
     if update:
         confusion.update(np.zeros((4, 5), dtype=np.uint8), np.full((4, 5), 255, dtype=np.uint8))
     assert math.isnan(mean_iou(confusion))
-    assert math.isnan(confusion.left_out)
+    assert math.isnan(confusion.ignored_share)
     assert math.isnan(binary_iou(confusion))
     assert confusion.absent == (0, 1, 2)
 
 
-def test_everything_left_out():
+def test_everything_ignored():
     confusion = confusion_of([[255, 255]], [[0, 1]])
-    assert confusion.left_out == 100.0
+    assert confusion.ignored_share == 100.0
     assert math.isnan(mean_iou(confusion))
 
 
@@ -95,7 +95,7 @@ def test_foreground_iou_forgives_the_class_but_not_the_place():
     assert binary_iou(confusion_of([[1, 2, 1, 0, 0]], [[1, 1, 0, 2, 0]])) == 50.0
 
 
-def test_foreground_miou_is_the_mean_with_the_background():
+def test_binary_miou_is_the_mean_with_the_background():
     # background: both 1, either 3
     confusion = confusion_of([[1, 2, 1, 0, 0]], [[1, 1, 0, 2, 0]])
     assert binary_miou(confusion) == pytest.approx((50 + 100 / 3) / 2)
@@ -175,7 +175,7 @@ def test_parts_of_a_data_set_add_up_to_the_whole(pairs, cut):
     assert total.ignored_pixels == whole.ignored_pixels
 
 
-def test_left_out_pixels_counted_as_wrong():
+def test_ignored_pixels_counted_as_wrong():
     """Class 1: two of four pixels right, one left open, one called 0; the void pixel counts for nothing."""
     confusion = ConfusionMatrix(2)
     confusion.update(np.array([1, 1, 255, 0, 0, 255]), np.array([1, 1, 1, 1, 0, 255]))

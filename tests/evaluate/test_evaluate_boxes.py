@@ -7,9 +7,10 @@ import pytest
 
 from bana.data.label_folder import LabeledBox
 from bana.data.label_maps import write_label_map
-from bana.data.masks import encode_mask, semantic_truth
+from bana.data.masks import encode_mask
 from bana.data.reading import read_dataset
 from bana.data.records import ClassTable, ImageRecord
+from bana.data.truth import semantic_truth
 from bana.evaluate import ConfusionMatrix, mean_iou
 from bana.evaluate.boxes import BoxAccuracy, box_labels
 from bana.evaluate.folder import InstanceEvaluation
@@ -103,7 +104,7 @@ def test_objects_whose_boxes_overlap_are_not_known_from_a_class_mask(tmp_path):
     instances.update(
         [LabeledBox(c, "ok", 0.5, 0.5, None, mask) for c, mask in zip([1, 1, 1, 2], found, strict=True)], record
     )
-    assert (instances.derived, instances.unknown) == (2, 2)
+    assert (instances.truth.derived, instances.truth.unknown) == (2, 2)
     assert instances.ap.scores().per_class == pytest.approx({1: 100.0, 2: 100.0})
 
 

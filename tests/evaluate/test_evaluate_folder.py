@@ -47,7 +47,7 @@ def test_json_has_the_numbers_computed_by_hand(label_folder, voc_folder):
         assert scores[name]["miou"] == pytest.approx(sum(iou[:3]) / 3)
         assert scores[name]["binary_iou"] == pytest.approx(FOREGROUND[name])
         assert scores[name]["binary_miou"] == pytest.approx((FOREGROUND[name] + iou[0]) / 2)
-        assert scores[name]["left_out"] == pytest.approx(100 * 6 / 92 if name == "agreed" else 0.0)
+        assert scores[name]["ignored_share"] == pytest.approx(100 * 6 / 92 if name == "agreed" else 0.0)
     assert scores["instances"] == {
         "ap": pytest.approx(70.0),  # the cat's 11 of 16 pixels pass 0.50 to 0.65: 40; the dog is exact: 100
         "ap50": pytest.approx(100.0),
@@ -131,7 +131,7 @@ def test_nothing_but_void_is_null_not_zero(capsys, monkeypatch, label_folder, vo
     status, out, _ = run(capsys, monkeypatch, "evaluate", label_folder, voc_folder, "--json")
     scores = json.loads(out)
     assert status == 0
-    assert (scores["y_crf"]["miou"], scores["agreed"]["left_out"]) == (None, None)
+    assert (scores["y_crf"]["miou"], scores["agreed"]["ignored_share"]) == (None, None)
     assert scores["absent_classes"] == list(NAMES)
 
 

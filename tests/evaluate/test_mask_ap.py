@@ -9,7 +9,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from bana.errors import DataError
-from bana.evaluate import MaskAP, ScoredMask, TrueMask
+from bana.evaluate.instances import MaskAP, ScoredMask, TrueMask
 
 SIZE = (120, 160)
 

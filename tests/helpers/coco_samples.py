@@ -1,6 +1,7 @@
 """A synthetic COCO file with true masks and results of it, random and the same at each call."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,9 @@ def decoded(segmentation, size):
         segmentation = rle_codec.merge(rle_codec.frPyObjects(segmentation, *size))
     elif isinstance(segmentation["counts"], list):
         segmentation = rle_codec.frPyObjects(segmentation, *size)
-    return rle_codec.decode(segmentation).astype(bool)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools' arrays are older than numpy 2
+        return rle_codec.decode(segmentation).astype(bool)
 
 
 def write_truth(root: Path, content) -> Path:

@@ -29,9 +29,10 @@ from bana.classify.model import BoxClassifier
 from bana.classify.settings import ClassifySettings
 from bana.data.images import image_size, is_upright, open_image
 from bana.data.label_maps import label_map_png, png, read_label_map
-from bana.data.masks import encode_mask, instance_truth, read_class_map, semantic_truth
+from bana.data.masks import encode_mask
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import BoxDataset, ClassTable
+from bana.data.truth import instance_truth, read_class_map, semantic_truth
 from bana.engine.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from bana.engine.loop import check_same_run
 from bana.nn.backbones import Backbone, BackboneInfo

@@ -93,6 +93,9 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path):
 
 
 def test_where_a_file_system_has_no_locks_nothing_is_left(tmp_path, monkeypatch):
-    monkeypatch.setattr("bana.io.files.lock", lambda _: None)
+    def no_locks(descriptor, *, blocking):
+        raise OSError(errno.ENOTSUP, "no locks")
+
+    monkeypatch.setattr("bana.io.files.lock_descriptor", no_locks)
     write_text(tmp_path / "a.txt", "whole")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bana.errors import OutputError
-from bana.io.locking import alone, lock_folder
+from bana.io.locking import exclusive, lock_folder
 
 HOLDER = """
 import sys, time
@@ -69,8 +70,8 @@ def test_what_cannot_be_a_folder_is_for_others_to_say(tmp_path):
     assert (tmp_path / "file").read_text() == "x"
 
 
-def test_a_function_is_alone_in_its_out(tmp_path):
-    @alone
+def test_a_decorated_function_holds_its_out_folder(tmp_path):
+    @exclusive
     def work(number: int, out: Path, *, inner: bool = False) -> int:
         return work(number + 1, out) if inner else number
 
@@ -81,7 +82,29 @@ def test_a_function_is_alone_in_its_out(tmp_path):
     assert work.__name__ == "work"
 
 
-def test_two_commands_at_once(run_cli, shapes_voc, tmp_path):
+def test_where_no_folder_can_be_opened_a_temporary_file_is_locked(tmp_path, monkeypatch):
+    monkeypatch.setattr("bana.io.locking.WINDOWS", True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with lock_folder(tmp_path / "out"):
+        assert [path.suffix for path in tmp_path.iterdir() if path.is_file()] == [".lock"]
+        with pytest.raises(OutputError, match="another run"), lock_folder(tmp_path / "out"):
+            pass
+        with lock_folder(tmp_path / "other"):
+            pass
+    with lock_folder(tmp_path / "out"):
+        pass
+
+
+def test_a_file_system_without_locks_holds_nothing(tmp_path, monkeypatch):
+    def no_locks(descriptor, *, blocking):
+        raise OSError(errno.ENOTSUP, "no locks")
+
+    monkeypatch.setattr("bana.io.locking.lock_descriptor", no_locks)
+    with lock_folder(tmp_path / "out"), lock_folder(tmp_path / "out"):
+        assert (tmp_path / "out").is_dir()
+
+
+def test_a_second_command_in_one_folder_is_refused(run_cli, shapes_voc, tmp_path):
     with lock_folder(tmp_path / "out"):
         answer = run_cli("label", shapes_voc, "--method", "box", "--out", tmp_path / "out", "--workers", 1)
     assert answer.status == 2

@@ -8,7 +8,7 @@ from bana.io.shards import Shard
 def test_every_image_is_in_one_shard(shapes_voc):
     dataset = read_dataset(shapes_voc)
     for count in (1, 2, 3, 7):
-        parts = [Shard(number, count).of(dataset) for number in range(1, count + 1)]
+        parts = [dataset.shard(Shard(number, count)) for number in range(1, count + 1)]
         assert sorted(record.image_id for part in parts for record in part) == [record.image_id for record in dataset]
         assert all(part.classes == dataset.classes for part in parts)
 

@@ -8,7 +8,7 @@ import pytest
 
 from bad_data import refused, truncated_image
 from bana.io.files import write_bytes
-from bana.io.remote import place
+from bana.io.remote import parse_path
 
 OUT = "memory://labels"
 
@@ -22,7 +22,7 @@ def label(run_cli):
 
 
 def files(out):
-    folder = place(str(out))
+    folder = parse_path(str(out))
     if str(out).startswith("memory:"):
         return {name: (folder / name).read_bytes() for name in folder.files()}
     return {str(path.relative_to(out)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -57,7 +57,7 @@ def test_what_is_there_and_intact_is_kept(label, shapes_voc, uploaded):
     whole, before = files(OUT), times()
     assert labeled(label(url, OUT, "--json")) == 0
     assert times() == before
-    write_bytes(place(OUT) / "y_crf/a.png", whole["y_crf/a.png"][:-1])
+    write_bytes(parse_path(OUT) / "y_crf/a.png", whole["y_crf/a.png"][:-1])
     fsspec.filesystem("memory").rm([f"{OUT}/confidence/b.png", f"{OUT}/instances/c.json"])
     assert labeled(label(url, OUT, "--json")) == 3
     assert files(OUT) == whole
@@ -111,7 +111,7 @@ def test_faults_are_in_the_order_of_the_data_set(label, shapes_voc, tmp_path, mo
 def test_formats_are_for_local_folders(label, shapes_voc, uploaded, tmp_path):
     refused(label(shapes_voc, OUT, "--formats", "coco"), "--formats coco: needs a local DATA and --out")
     refused(label(uploaded(shapes_voc), tmp_path / "out", "--formats", "coco"), "--formats coco: needs a local DATA")
-    assert not place(OUT).exists()
+    assert not parse_path(OUT).exists()
 
 
 def test_a_shard_has_a_folder_of_its_own(label, shapes_voc, uploaded):

@@ -13,7 +13,7 @@ from bana import Labeler, read_dataset
 from bana.classify.labeler_file import FILE_NAME, load_classifier, save_labeler
 from bana.data.images import open_image
 from bana.data.label_maps import read_label_map, write_label_map
-from bana.data.masks import required_truth
+from bana.data.truth import required_truth
 from bana.evaluate import ConfusionMatrix, mean_iou
 from bana.label import scoring
 from bana.label.tune import RESULT, TRIALS, chosen_records, tune_labeler

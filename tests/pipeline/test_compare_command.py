@@ -58,7 +58,7 @@ def test_figures_are_those_of_label_and_evaluate(compared, data):
     parts = evaluate_labels(out / "labels-bap", dataset).as_dict()
     assert result.scores["ret"]["miou"] == parts["y_ret"]["miou"]
     assert result.scores["bap+ret"]["miou"] == parts["agreed"]["miou"]
-    assert result.scores["bap+ret"]["left_out"] == parts["agreed"]["left_out"] > 0
+    assert result.scores["bap+ret"]["ignored_share"] == parts["agreed"]["ignored_share"] > 0
     assert result.scores["bap+ret"]["miou_of_all"] < parts["agreed"]["miou"]
     pair = result.scores["fuse:labeler,box"]
     first, second = (LabelFolder(out / f"labels-{name}") for name in ("labeler", "box"))
@@ -69,7 +69,7 @@ def test_figures_are_those_of_label_and_evaluate(compared, data):
         confusion.update(np.where(a == b, a, 255).astype(np.uint8), truth)
         union.append(((a != b) & (truth != 255)).sum() / (truth != 255).sum())
     assert pair["miou"] == pytest.approx(mean_iou(confusion))
-    assert pair["left_out"] == pytest.approx(confusion.left_out)
+    assert pair["ignored_share"] == pytest.approx(confusion.ignored_share)
     assert max(union) > 0
 
 

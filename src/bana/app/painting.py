@@ -13,8 +13,9 @@ import numpy as np
 
 from bana.app.drafts import Draft, DraftObject, Rle
 from bana.data.label_maps import LabelMap
-from bana.data.masks import decode_mask, encode_mask, semantic_truth
+from bana.data.masks import decode_mask, encode_mask
 from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, pixel_slices
+from bana.data.truth import semantic_truth
 from bana.errors import DataError
 
 NOBODY = -1

@@ -18,10 +18,9 @@ from bana.classify.labeler_file import (
 from bana.classify.samples import BoxCrops, collate
 from bana.classify.settings import ClassifySettings
 from bana.classify.task import ClassifyTask
-from bana.data.inputs import file_digest
 from bana.data.label_folder import labels_of
+from bana.data.reading import valid_records
 from bana.data.records import BoxDataset
-from bana.data.usable import usable_records
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.loop import CHECKPOINT, train
 from bana.engine.plan import LoopConfig, SampleKey
@@ -29,6 +28,7 @@ from bana.engine.run_folder import open_run, run_in, versions
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import SettingsError
 from bana.io.faults import OnError
+from bana.io.files import file_digest
 from bana.nn.network import on_device
 from bana.nn.training import TrainingSettings
 
@@ -75,7 +75,7 @@ def train_classifier(
         SettingsError: If the backbone, its weights or the device cannot be had.
     """
     with run_in(out, runtime, resume) as processes:
-        records, rejected = usable_records(dataset, lambda record: bool((~record.crowd).any()), on_error)
+        records, rejected = valid_records(dataset, lambda record: bool((~record.crowd).any()), on_error)
         model = build_classifier(settings, len(dataset.classes), seed_of(seed, "weights"))
         folder = labels_of(dataset, labels)
         identity = {

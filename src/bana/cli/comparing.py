@@ -30,8 +30,8 @@ def compare(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
     """Measure ways to label on your own data: the paper's Table 1, side by side."""
-    from bana.data.masks import mask_files
     from bana.data.reading import read_dataset
+    from bana.data.truth import mask_files
     from bana.pipeline.compare import available, compare_methods, sampled, with_truth
     from bana.pipeline.comparison import comparison_tables, draw_comparison
     from bana.pipeline.methods import ALL, names_in

@@ -39,7 +39,7 @@ def predict(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Segment images that have no boxes, or find their objects, with a trained network."""
-    from bana.data.inputs import find_pictures, record_pictures
+    from bana.data.inputs import find_inputs, inputs_from_records
     from bana.data.prediction_folder import RESULTS
     from bana.data.reading import read_with
     from bana.engine.prediction import predict_pictures
@@ -56,9 +56,9 @@ def predict(
     faults = FaultLog(cast("OnError", on_error))
     datasets = [] if split is None else [read_with(faults, Path(each), split, format) for each in images]
     if split is None:
-        pictures = find_pictures(images, out)
+        pictures = find_inputs(images, out)
     else:
-        pictures = record_pictures(record for dataset in datasets for record in dataset)
+        pictures = inputs_from_records(record for dataset in datasets for record in dataset)
     done = predict_pictures(
         job,
         pictures,

@@ -98,19 +98,19 @@ def label(
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
     from bana.data.mirror import read_anywhere
-    from bana.io.remote import place
+    from bana.io.remote import parse_path
     from bana.io.shards import Shard
     from bana.label.run import label_dataset
     from bana.label.tables import label_run_lines
 
-    dataset, images = read_anywhere(place(data), split, format, cast("OnError", on_error))
-    folder = place(out)
+    dataset, images = read_anywhere(parse_path(data), split, format, cast("OnError", on_error))
+    folder = parse_path(out)
     exported = [name for name in formats.split(",") if name != "png"]
     part = Shard.of_rank() if shard is None else Shard.parse(shard)
     if part is not None:
         if exported:
             raise SettingsError(f"--formats {exported[0]}: is for the whole; ask for it on the folder of bana merge")
-        dataset, folder = part.of(dataset), folder / part.folder
+        dataset, folder = dataset.shard(part), folder / part.folder
     run = label_dataset(
         dataset,
         chosen_method(
@@ -190,8 +190,8 @@ def segment(
 ) -> None:
     """Train a segmentation network on labels (stage 3). It then needs no boxes: bana predict."""
     from bana.classify.labeler_file import pretrained_path
-    from bana.data.masks import mask_files
     from bana.data.reading import read_dataset
+    from bana.data.truth import mask_files
     from bana.engine.distributed import RuntimeConfig
     from bana.engine.run_folder import REJECTED
     from bana.pipeline.recipe import Recipe

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from bana.data.images import open_record_image
-from bana.data.masks import instance_truth, semantic_truth
 from bana.data.reading import read_with
-from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord, Rejected
+from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord
+from bana.data.truth import instance_truth, semantic_truth
 from bana.errors import DataError
-from bana.io.faults import FaultLog
+from bana.io.faults import FaultLog, Rejected
 
 Progress = Callable[[Sequence[ImageRecord]], Iterable[ImageRecord]]
 
@@ -112,11 +112,11 @@ def check(path: Path, split: str | None = None, format: str | None = None, *, pr
         raise DataError(f"{path}: has 0 images; check the path and the split")
     sound = []
     for record in progress(dataset.records):
-        with faults.of(record.image_id):
+        with faults.catch(record.image_id):
             open_record_image(record)
             semantic_truth(record, dataset.class_table)
             instance_truth(record)
-        if not faults.spoiled(record.image_id):
+        if not faults.has_fault(record.image_id):
             sound.append(record)
     found = tuple(faults.faults)
     if sound and not any(len(record) for record in sound):

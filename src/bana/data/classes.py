@@ -28,7 +28,7 @@ def class_table(names: Iterable[str]) -> ClassTable:
     return ClassTable(tuple(dict.fromkeys(name for name in names if name not in _NOT_OBJECTS)))
 
 
-def class_id_of(name: str, classes: ClassTable, place: str) -> int:
+def class_id_of(name: str, classes: ClassTable, where: str) -> int:
     """The id 1..L of a class name.
 
     Raises:
@@ -38,7 +38,7 @@ def class_id_of(name: str, classes: ClassTable, place: str) -> int:
         return classes.names.index(name) + 1
     except ValueError as error:
         raise DataError(
-            f"{place}: class {name!r:.200} is not in the class list; correct it or add it to the list"
+            f"{where}: class {name!r:.200} is not in the class list; correct it or add it to the list"
         ) from error
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from bana.data.formats import coco_write, labelme_write, voc_write, yolo_write
 from bana.data.reading import read_dataset
-from bana.data.records import BoxDataset, ClassTable, ImageRecord, Rejected
+from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.writing import ImageMode, WriteReport, whole_folder
 from bana.errors import SettingsError
-from bana.io.faults import OnError
+from bana.io.faults import OnError, Rejected
 from bana.io.files import write_text
 from bana.io.strict_json import json_lines
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,10 +19,11 @@ import numpy.typing as npt
 
 from bana.data.classes import read_lines
 from bana.data.images import SUFFIXES, open_image, open_record_image
-from bana.data.paths import inside, list_images, normal, without_suffix
+from bana.data.paths import checked_name, list_images, normal, without_suffix
 from bana.data.records import ImageRecord
 from bana.errors import DataError
 from bana.extras import needed
+from bana.io.files import file_digest
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
 """File name endings (lower case) that are taken for videos."""
@@ -36,7 +36,7 @@ _NamedFile = tuple[str, Path, str]  # its name with suffix, relative to what was
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class InputImage:
     """A photograph, or a frame of a video, whose pixels are not read yet.
 
     A frame's picture holds the decoded frame: let go of it before the next, or a whole video stays in memory.
@@ -76,29 +76,29 @@ class Picture:
         return self._sign()
 
 
-class Pictures:
-    """Pictures in the order of their names, to run through as often as wanted. Made by find_pictures.
+class InputImages:
+    """Pictures in the order of their names, to run through as often as wanted. Made by find_inputs.
 
     No image is opened and no video decoded before its turn. Iterating never fails: where a video cannot be decoded,
     one picture stands for the rest of it and raises when its pixels are asked for. ``len`` is for progress: frames
     are counted as the video states them (where it does not, by its packets), and fewer may be decoded if it is cut.
     """
 
-    def __init__(self, sources: Sequence[Picture | _Video]) -> None:
+    def __init__(self, sources: Sequence[InputImage | _Video]) -> None:
         self._sources = tuple(sources)
 
     def __len__(self) -> int:
-        return sum(1 if isinstance(source, Picture) else source.count for source in self._sources)
+        return sum(1 if isinstance(source, InputImage) else source.count for source in self._sources)
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[InputImage]:
         for source in self._sources:
-            if isinstance(source, Picture):
+            if isinstance(source, InputImage):
                 yield source
             else:
                 yield from source.frames()
 
 
-def find_pictures(inputs: Iterable[str | PathLike[str]], out: Path | None = None) -> Pictures:
+def find_inputs(inputs: Iterable[str | PathLike[str]], out: Path | None = None) -> InputImages:
     """Find the pictures that a user names.
 
     Args:
@@ -117,53 +117,40 @@ def find_pictures(inputs: Iterable[str | PathLike[str]], out: Path | None = None
     """
     found: dict[str, Path] = {}
     for given in inputs:
-        for file_name, path, place in _named_files(os.fspath(given), out):
+        for file_name, path, where in _named_files(os.fspath(given), out):
             # A video's name is a folder, so that clip.jpg and clip.mp4 do not clash.
-            name = without_suffix(inside(file_name, place)) + ("/" if _is_video(path) else "")
+            name = without_suffix(checked_name(file_name, where)) + ("/" if _is_video(path) else "")
             first = found.setdefault(name, path)
             if normal(first) != normal(path):
-                _clash(place, name.rstrip("/"), first)
+                _clash(where, name.rstrip("/"), first)
     if not found:
         raise DataError("no images are named; name an image, a folder, a pattern, a list or a video")
     for name, path in found.items():
         folder, _, last = name.rpartition("/")
         if f"{folder}/" in found and re.fullmatch(r"\d{6,}", last):
             _clash(str(path), name, found[f"{folder}/"])
-    return Pictures([_source(name, path) for name, path in sorted(found.items())])
+    return InputImages([_source(name, path) for name, path in sorted(found.items())])
 
 
-def record_pictures(records: Iterable[ImageRecord]) -> Pictures:
+def inputs_from_records(records: Iterable[ImageRecord]) -> InputImages:
     """The photographs of records, by image id, in their order. Raises DataError if two have the same id."""
-    pictures: dict[str, Picture | _Video] = {}
+    pictures: dict[str, InputImage | _Video] = {}
     for each in records:
         if each.image_id in pictures:
             _clash(str(each.path), each.image_id, pictures[each.image_id].path)
         read, sign = partial(open_record_image, each), partial(file_digest, each.path)
-        pictures[each.image_id] = Picture(each.image_id, each.path, None, read, sign)
-    return Pictures(list(pictures.values()))
+        pictures[each.image_id] = InputImage(each.image_id, each.path, None, read, sign)
+    return InputImages(list(pictures.values()))
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, in hex.
-
-    Raises:
-        DataError: If it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); restore the file") from error
-
-
-def _source(name: str, path: Path) -> Picture | _Video:
+def _source(name: str, path: Path) -> InputImage | _Video:
     if name.endswith("/"):
         return _Video(name.rstrip("/"), path)
-    return Picture(name, path, None, partial(open_image, path), partial(file_digest, path))
+    return InputImage(name, path, None, partial(open_image, path), partial(file_digest, path))
 
 
-def _clash(place: str, name: str, first: Path) -> NoReturn:
-    raise DataError(f"{place}: would be called {name!r} as {first} is; rename one, or name them in two calls")
+def _clash(where: str, name: str, first: Path) -> NoReturn:
+    raise DataError(f"{where}: would be called {name!r} as {first} is; rename one, or name them in two calls")
 
 
 def _named_files(given: str, out: Path | None) -> list[_NamedFile]:
@@ -190,7 +177,7 @@ def _matching(pattern: str, out: Path | None) -> list[_NamedFile]:
     fixed = tuple(takewhile(lambda part: not _WILDCARD.search(part), parts))
     folder, rest = Path(*fixed), Path(*parts[len(fixed) :])
     matches = glob.glob(str(rest), root_dir=folder, recursive=True)  # noqa: PTH207 - a Path's takes hidden files
-    names = [Path(name) for name in sorted(matches) if _is_picture(Path(name)) and _is_file(folder / name)]
+    names = [Path(name) for name in sorted(matches) if _is_input(Path(name)) and _is_file(folder / name)]
     files = _outside(out, folder, names)
     if not files:
         raise DataError(f"{pattern}: no image or video matches this pattern; check it, with ** for all subfolders")
@@ -211,23 +198,23 @@ def _in_list(file: Path) -> list[_NamedFile]:
     for number, line in enumerate(map(str.strip, read_lines(file)), start=1):
         if not line or line.startswith("#"):
             continue
-        place, path = f"{file}:{number}", normal(folder / line)
+        where, path = f"{file}:{number}", normal(folder / line)
         if not _is_file(path):
-            raise DataError(f"{place}: {line!r} is not a file; correct the line or restore the file")
+            raise DataError(f"{where}: {line!r} is not a file; correct the line or restore the file")
         name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
-        files.append((name, _known(path, f"{place}: {line!r}"), place))
+        files.append((name, _known(path, f"{where}: {line!r}"), where))
     if not files:
         raise DataError(f"{file}: names no images; write the path of one on each line")
     return files
 
 
-def _known(path: Path, place: str) -> Path:
-    if not _is_picture(path):
-        raise DataError(f"{place} is no image ({', '.join(SUFFIXES)}), video or {LIST_SUFFIX} list; leave it out")
+def _known(path: Path, where: str) -> Path:
+    if not _is_input(path):
+        raise DataError(f"{where} is no image ({', '.join(SUFFIXES)}), video or {LIST_SUFFIX} list; leave it out")
     return path
 
 
-def _is_picture(path: Path) -> bool:
+def _is_input(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES or _is_video(path)
 
 
@@ -259,7 +246,7 @@ class _Video:
                 return max(1, int(stream.frames) or sum(1 for packet in container.demux(stream) if packet.size))
         return 1  # the picture that raises
 
-    def frames(self) -> Iterator[Picture]:
+    def frames(self) -> Iterator[InputImage]:
         number, fault = 0, None
         try:
             with self._open() as container:
@@ -275,8 +262,8 @@ class _Video:
         # A playlist that calls itself a video must not reach the network.
         return self._av.open(str(normal(self.path)), options={"protocol_whitelist": "file"})
 
-    def _picture(self, number: int, read: Callable[[], npt.NDArray[np.uint8]]) -> Picture:
-        return Picture(f"{self.name}/{number:06d}", self.path, number, read, lambda: f"{self.sha256}#{number}")
+    def _picture(self, number: int, read: Callable[[], npt.NDArray[np.uint8]]) -> InputImage:
+        return InputImage(f"{self.name}/{number:06d}", self.path, number, read, lambda: f"{self.sha256}#{number}")
 
     def _rgb(self, number: int, frame: Any) -> npt.NDArray[np.uint8]:
         try:

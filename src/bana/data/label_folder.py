@@ -158,13 +158,13 @@ def is_complete(path: Path, dataset: BoxDataset) -> bool:
     return all(folder.is_intact(record.image_id) for record in dataset)
 
 
-def _labeled_box(entry: Any, record: ImageRecord, place: str) -> LabeledBox:
-    status = value_of(entry, "status", str, place)
+def _labeled_box(entry: Any, record: ImageRecord, where: str) -> LabeledBox:
+    status = value_of(entry, "status", str, where)
     if status not in _STATUSES:
-        raise DataError(f"{place}: status {status!r} is none of {', '.join(_STATUSES)}; run bana label again")
-    mask = checked_segmentation(entry.get("segmentation"), record.width, record.height, place)
+        raise DataError(f"{where}: status {status!r} is none of {', '.join(_STATUSES)}; run bana label again")
+    mask = checked_segmentation(entry.get("segmentation"), record.width, record.height, where)
     if not isinstance(mask, dict):
-        raise DataError(f"{place}: 'segmentation' is no RLE; run bana label again")
-    predicted = None if entry.get("predicted_class") is None else value_of(entry, "predicted_class", int, place)
-    confidence, filling_rate = (float(value_of(entry, name, float, place)) for name in ("confidence", "filling_rate"))
-    return LabeledBox(value_of(entry, "class_id", int, place), status, confidence, filling_rate, predicted, mask)
+        raise DataError(f"{where}: 'segmentation' is no RLE; run bana label again")
+    predicted = None if entry.get("predicted_class") is None else value_of(entry, "predicted_class", int, where)
+    confidence, filling_rate = (float(value_of(entry, name, float, where)) for name in ("confidence", "filling_rate"))
+    return LabeledBox(value_of(entry, "class_id", int, where), status, confidence, filling_rate, predicted, mask)

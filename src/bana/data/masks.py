@@ -1,19 +1,16 @@
-"""Masks in the forms that annotation files carry, and the truth that a record holds in them."""
+"""Masks in the forms that annotation files carry: RLE and polygons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from bana.data.label_maps import LabelMap, read_label_map
 from bana.data.objects import ROUNDING
 from bana.data.outlines import Ring, joined, trace
-from bana.data.paths import Links
-from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, paint_order, pixel_slices
+from bana.data.records import BoolArray, FloatArray
 from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.errors import DataError
 from bana.io.strict_json import is_number
@@ -51,23 +48,24 @@ def compressed_rle(rle: dict[str, Any]) -> dict[str, Any]:
 
 def decode_mask(segmentation: Segmentation, height: int, width: int) -> BoolArray:
     """The pixels of a checked segmentation, bool (height, width), as pycocotools draws them."""
-    if isinstance(segmentation, dict):
-        rle = segmentation
-    elif not segmentation:
+    if segmentation == []:
         return np.zeros((height, width), dtype=bool)
-    else:
-        rle = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-    return np.asarray(coco_mask.decode(rle), dtype=bool)
+    if isinstance(segmentation, list):
+        segmentation = cast("dict[str, Any]", coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width)))
+    counts = segmentation["counts"]
+    runs = _run_lengths(counts if isinstance(counts, bytes) else counts.encode())
+    # pycocotools' own decode raises a DeprecationWarning from numpy 2 on.
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
 
-def checked_segmentation(segmentation: Any, width: int, height: int, place: str) -> Segmentation | None:
+def checked_segmentation(segmentation: Any, width: int, height: int, where: str) -> Segmentation | None:
     """A segmentation as records hold it: RLE compressed, polygons clipped where they stick out by rounding.
 
     Args:
         segmentation: What a JSON file has: RLE with counts as a string or a list, a list of polygons, or nothing.
         width: Of the image, pixels.
         height: Of the image, pixels.
-        place: File and place in it, for the message.
+        where: File and place in it, for the message.
 
     Raises:
         DataError: If it is none of these, or does not fit the image.
@@ -75,10 +73,10 @@ def checked_segmentation(segmentation: Any, width: int, height: int, place: str)
     if segmentation is None or segmentation == []:
         return None
     if isinstance(segmentation, dict):
-        return _checked_rle(segmentation, width, height, place)
+        return _checked_rle(segmentation, width, height, where)
     if isinstance(segmentation, list):
-        return [_checked_polygon(polygon, width, height, place) for polygon in segmentation]
-    raise DataError(f"{place}: segmentation is a {type(segmentation).__name__}; give RLE or a list of polygons")
+        return [_checked_polygon(polygon, width, height, where) for polygon in segmentation]
+    raise DataError(f"{where}: segmentation is a {type(segmentation).__name__}; give RLE or a list of polygons")
 
 
 def are_sound(polygons: Iterable[PackedPolygons], width: int, height: int) -> bool:
@@ -112,184 +110,66 @@ def single_polygon_of(mask: BoolArray) -> list[float]:
     return _flat(joined(outlines.parts))
 
 
+def mask_bounds(mask: BoolArray) -> FloatArray:
+    """The xyxy bounds of a mask that is not empty, in pixel-edge coordinates."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float32)
+
+
 def mask_iou(first: BoolArray, second: BoolArray) -> float:
     """Intersection over union of two masks; 1 where both are empty."""
     union = np.count_nonzero(first | second)
     return np.count_nonzero(first & second) / union if union else 1.0
 
 
-def instance_truth(record: ImageRecord) -> list[BoolArray | None] | None:
-    """The true mask of each object.
-
-    Returns:
-        K entries, bool (H, W) or None for an object without a mask; None where no object of the record has one.
-
-    Raises:
-        DataError: If the record's instance map is damaged or does not have the image's size.
-    """
-    segmentations = record.segmentations
-    if any(segmentation is not None for segmentation in segmentations):
-        return [
-            None if segmentation is None else decode_mask(segmentation, record.height, record.width)
-            for segmentation in segmentations
-        ]
-    if record.instance_path is None or not len(record):
-        return None
-    numbers = read_label_map(record.instance_path, record.width, record.height)
-    return [numbers == number for number in range(1, len(record) + 1)]
-
-
-def semantic_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap | None:
-    """The true class of every pixel.
-
-    It is the record's own label map where there is one. Else it is painted from the objects' masks, larger boxes
-    first, so that the smaller box is in front. Behind them all, crowd regions and the boxes of objects without a mask
-    are ignored.
-
-    Returns:
-        uint8 (H, W), or uint16 for more than 254 classes, with ``class_table.ignore_index`` where nothing is known;
-        None where the record has objects and none of them has a mask.
-
-    Raises:
-        DataError: If a label map is damaged, has another size than the image, or a class that the table does not have.
-    """
-    if record.semantic_path is not None:
-        return read_class_map(record.semantic_path, record, class_table)
-    masks = instance_truth(record)
-    if masks is None and len(record):
-        return None
-    return _painted(record, masks or [], record.class_ids, class_table.label_dtype)
-
-
-def mask_files(folder: Path) -> dict[str, Path]:
-    """The PNG files of a folder and its subfolders by image id: the path in the folder without its suffix.
-
-    Raises:
-        DataError: If there is none, or one is a link that leaves the folder.
-    """
-    links = Links()
-    paths = [links.required(folder, path, str(folder)) for path in sorted(folder.rglob("*.png"))]
-    files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
-    if not files:
-        raise DataError(f"{folder}: holds no masks (<image>.png); check the path")
-    return files
-
-
-def required_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap:
-    """The true class of every pixel as semantic_truth gives it.
-
-    Raises:
-        DataError: As semantic_truth, and if the image has no true mask.
-    """
-    truth = semantic_truth(record, class_table)
-    if truth is None:
-        raise DataError(
-            f"{record.path}: image {record.image_id} has no true mask; "
-            "add its mask or choose a --split whose images have masks"
-        )
-    return truth
-
-
-def read_class_map(path: Path, record: ImageRecord, class_table: ClassTable) -> LabelMap:
-    """The class of every pixel of an image from a file; its greatest value (255, or 65535) becomes the ignore label.
-
-    Returns:
-        uint8 (H, W), or uint16 for more than 254 classes.
-
-    Raises:
-        DataError: If the file is missing or damaged, has another size than the image, or a class that the table does
-            not have.
-    """
-    labels = read_label_map(path, record.width, record.height)
-    void = np.iinfo(labels.dtype).max
-    unknown = np.setdiff1d(labels[labels != void], np.arange(len(class_table) + 1))
-    if unknown.size:
-        raise DataError(
-            f"{path}: has label {unknown[0]}, but there are {len(class_table)} classes; "
-            "correct the map or the class list"
-        )
-    return np.where(labels == void, class_table.ignore_index, labels).astype(class_table.label_dtype)
-
-
-def instance_map(record: ImageRecord) -> LabelMap | None:
-    """The number of the object, 1..K in order, of every pixel, painted as semantic_truth paints classes.
-
-    Returns:
-        uint8 (H, W) with 255 where nothing is known, or uint16 with 65535 for more than 254 objects; None where no
-        object has a mask.
-    """
-    masks = instance_truth(record)
-    if masks is None:
-        return None
-    return _painted(record, masks, np.arange(1, len(record) + 1), np.uint8 if len(record) <= 254 else np.uint16)
-
-
-def _painted(
-    record: ImageRecord, masks: Sequence[BoolArray | None], values: IntArray, dtype: type[np.uint8] | type[np.uint16]
-) -> LabelMap:
-    void = np.iinfo(dtype).max
-    painted = np.zeros((record.height, record.width), dtype=dtype)
-    for box, mask, crowd in zip(record.boxes, masks, record.crowd, strict=True):
-        if mask is None:
-            painted[pixel_slices(box)] = void
-        elif crowd:
-            painted[mask] = void
-    for index in paint_order(record.boxes):
-        mask = masks[index]
-        if mask is not None and not record.crowd[index]:
-            painted[mask] = values[index]
-    return painted
-
-
 def _flat(ring: Ring) -> list[float]:
     return [float(value) for value in ring.ravel()]
 
 
-def _checked_polygon(polygon: Any, width: int, height: int, place: str) -> list[float]:
+def _checked_polygon(polygon: Any, width: int, height: int, where: str) -> list[float]:
     if not isinstance(polygon, list) or not all(is_number(value) for value in polygon):
-        raise DataError(f"{place}: a polygon must be a list of numbers [x0, y0, x1, y1, ...]; correct it")
+        raise DataError(f"{where}: a polygon must be a list of numbers [x0, y0, x1, y1, ...]; correct it")
     if len(polygon) < 6 or len(polygon) % 2:
         raise DataError(
-            f"{place}: a polygon has {len(polygon)} numbers; give an even number of at least 6, or remove it"
+            f"{where}: a polygon has {len(polygon)} numbers; give an even number of at least 6, or remove it"
         )
     points = np.array(polygon, dtype=np.float64).reshape(-1, 2)
     side = np.array([width, height])
     # Far outside, a polygon would make the rasterizer walk an edge of that length pixel by pixel.
     if not np.isfinite(points).all() or (points < -ROUNDING).any() or (points > side + ROUNDING).any():
-        raise DataError(f"{place}: a polygon lies outside the {width}x{height} image; correct it or the image size")
+        raise DataError(f"{where}: a polygon lies outside the {width}x{height} image; correct it or the image size")
     if np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum() > _MAX_OUTLINE:
-        raise DataError(f"{place}: a polygon is more than {_MAX_OUTLINE} pixels around; simplify it")
+        raise DataError(f"{where}: a polygon is more than {_MAX_OUTLINE} pixels around; simplify it")
     clipped: list[float] = np.clip(points, 0, side).ravel().tolist()
     return clipped
 
 
-def _checked_rle(rle: dict[str, Any], width: int, height: int, place: str) -> dict[str, Any]:
+def _checked_rle(rle: dict[str, Any], width: int, height: int, where: str) -> dict[str, Any]:
     size, counts = rle.get("size"), rle.get("counts")
     if size != [height, width]:
         raise DataError(
-            f"{place}: RLE mask has size {size!r:.40}, but the image is {width}x{height}; correct one of them"
+            f"{where}: RLE mask has size {size!r:.40}, but the image is {width}x{height}; correct one of them"
         )
     if isinstance(counts, list):
         if not all(is_number(count) and count >= 0 and count == int(count) for count in counts):
-            raise DataError(f"{place}: RLE counts must be whole numbers from 0 up; correct them")
+            raise DataError(f"{where}: RLE counts must be whole numbers from 0 up; correct them")
         runs: Sequence[int] = [int(count) for count in counts]
     elif isinstance(counts, str):
-        runs = _run_lengths(counts)
+        runs = _run_lengths(counts.encode("utf-8", "surrogatepass"))
     else:
-        raise DataError(f"{place}: RLE mask has no counts; give a string or a list of run lengths")
-    # pycocotools leaves the pixels after the last run uninitialized.
+        raise DataError(f"{where}: RLE mask has no counts; give a string or a list of run lengths")
     if sum(runs) != height * width or min(runs) < 0:
-        raise DataError(f"{place}: RLE counts do not add up to the image's {width}x{height} pixels; restore the mask")
+        raise DataError(f"{where}: RLE counts do not add up to the image's {width}x{height} pixels; restore the mask")
     return compressed_rle({"size": [height, width], "counts": counts if isinstance(counts, str) else runs})
 
 
-def _run_lengths(counts: str) -> list[int]:
+def _run_lengths(counts: bytes) -> list[int]:
     """The runs of a compressed RLE: base-32 digits, least first, each from the fourth run on less the run two before.
 
     A string that is cut, has other characters or more digits in a number than 32 bits need gives [-1], which no mask
     has.
     """
-    digits = np.frombuffer(counts.encode("utf-8", "surrogatepass"), dtype=np.uint8).astype(np.int64) - 48
+    digits = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
     if not len(digits) or digits.min() < 0 or digits.max() >= 64 or digits[-1] >= 32:
         return [-1]
     ends = np.flatnonzero(digits < 32) + 1

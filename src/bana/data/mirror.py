@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from PIL import UnidentifiedImageError
 
 from bana.data.images import SUFFIXES
-from bana.data.paths import inside
-from bana.data.reading import format_of, read_dataset, read_with, usable
+from bana.data.paths import checked_name
+from bana.data.reading import format_of, read_dataset, read_with, require_boxes
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError
 from bana.io.faults import FaultLog, OnError
@@ -123,7 +123,7 @@ def _files(data: RemotePath) -> tuple[RemotePath, list[str]]:
 def _copy(home: RemotePath, names: Sequence[str], folder: Path) -> None:
     suffixes = {name: PurePosixPath(name).suffix.lower() for name in names}
     for name, suffix in suffixes.items():
-        inside(name, str(home))  # a key of an object store may be any text
+        checked_name(name, str(home))  # a key of an object store may be any text
         if suffix in SUFFIXES:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
@@ -138,7 +138,7 @@ def _read(images: RemoteImages, copy: Path, split: str | None, format: str | Non
                 f"{images.copy}: YOLO's annotations do not say how large an image is; use a local folder, or make them "
                 "COCO's there with bana convert"
             )
-        return usable(read_with(_Faults(on_error, images), copy, split, name))
+        return require_boxes(read_with(_Faults(on_error, images), copy, split, name))
     except DataError as error:
         raise images.told(error) from error
 

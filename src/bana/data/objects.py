@@ -35,37 +35,37 @@ class AnnotatedObject(NamedTuple):
     area: float | None = None
 
 
-def checked_box(box: Sequence[float], width: int, height: int, place: str) -> Box:
+def checked_box(box: Sequence[float], width: int, height: int, where: str) -> Box:
     """The box, clipped where it sticks out of the image by rounding.
 
     Args:
         box: xyxy in pixel-edge coordinates.
         width: Of the image, pixels.
         height: Of the image, pixels.
-        place: File and place in it, for the message.
+        where: File and place in it, for the message.
 
     Raises:
         DataError: If a corner is not finite or more than a pixel outside the image, or the box is inverted or empty.
     """
     x0, y0, x1, y1 = box
     if not all(map(math.isfinite, box)):
-        raise DataError(f"{place}: box {_shown(box)} is not finite; correct or remove it")
+        raise DataError(f"{where}: box {_shown(box)} is not finite; correct or remove it")
     if x1 < x0 or y1 < y0:
-        raise DataError(f"{place}: box {_shown(box)} is inverted; swap its corners")
+        raise DataError(f"{where}: box {_shown(box)} is inverted; swap its corners")
     if min(x0, y0) < -ROUNDING or x1 > width + ROUNDING or y1 > height + ROUNDING:
         raise DataError(
-            f"{place}: box {_shown(box)} lies outside the {width}x{height} image; correct the box or the image size"
+            f"{where}: box {_shown(box)} lies outside the {width}x{height} image; correct the box or the image size"
         )
     x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
     if np.float32(x1) <= np.float32(x0) or np.float32(y1) <= np.float32(y0):
-        raise DataError(f"{place}: box {_shown(box)} is empty; correct or remove it")
+        raise DataError(f"{where}: box {_shown(box)} is empty; correct or remove it")
     return x0, y0, x1, y1
 
 
-def checked_score(score: float, place: str) -> float:
+def checked_score(score: float, where: str) -> float:
     """The score itself, if it is a number that float32 holds. Raises DataError if it is not."""
     if not abs(score) <= float(np.finfo(np.float32).max):  # NaN is not
-        raise DataError(f"{place}: score {score:g} is not a number in 0..1; correct or remove it")
+        raise DataError(f"{where}: score {score:g} is not a number in 0..1; correct or remove it")
     return score
 
 
@@ -73,7 +73,7 @@ def _shown(box: Sequence[float]) -> str:
     return "(" + ", ".join(f"{corner:g}" for corner in box) + ")"
 
 
-def stated_size(width: float, height: float, place: str) -> tuple[int, int]:
+def stated_size(width: float, height: float, where: str) -> tuple[int, int]:
     """The image size that an annotation states, if an image can have it.
 
     Masks of that size are made before the image is opened, so that a wrong size must not ask for all the memory.
@@ -83,7 +83,7 @@ def stated_size(width: float, height: float, place: str) -> tuple[int, int]:
     """
     most = Image.MAX_IMAGE_PIXELS or math.inf
     if not (width >= 1 and height >= 1 and max(width, height) <= MAX_SIDE and width * height <= most):
-        raise DataError(f"{place}: size {width:g}x{height:g} is not one that an image can have; correct it")
+        raise DataError(f"{where}: size {width:g}x{height:g} is not one that an image can have; correct it")
     return int(width), int(height)
 
 

@@ -13,7 +13,7 @@ from bana.errors import DataError
 T = TypeVar("T")
 
 
-def inside(name: str, place: str) -> str:
+def checked_name(name: str, where: str) -> str:
     """A file name of an annotation in posix form, if it stays inside the folder that it is relative to.
 
     Raises:
@@ -22,22 +22,22 @@ def inside(name: str, place: str) -> str:
     posix = os.path.normpath(name.replace("\\", "/"))
     outside = posix in {".", ".."} or posix.startswith(("/", "../")) or posix[1:2] == ":"
     if not name.strip() or "\0" in name or outside:
-        raise DataError(f"{place}: file name {name!r} leaves the image folder; use a name relative to it")
+        raise DataError(f"{where}: file name {name!r} leaves the image folder; use a name relative to it")
     return posix
 
 
-def below(folder: Path, path: Path, place: str) -> Path:
+def checked_path(folder: Path, path: Path, where: str) -> Path:
     """The path without ``..``, if it lies below the folder.
 
     Raises:
         DataError: If it lies outside.
     """
     if not normal(path).is_relative_to(normal(folder)):
-        raise DataError(f"{place}: {path} leaves the folder {folder}; move the image there, or give the folder of both")
+        raise DataError(f"{where}: {path} leaves the folder {folder}; move the image there, or give the folder of both")
     return normal(path)
 
 
-class Links:
+class LinkGuard:
     """Refuses files that symbolic links lead out of their folder; the folder itself may be a link.
 
     A folder is resolved once for all its files, and of a file only whether it is a link is asked: this adds
@@ -48,7 +48,7 @@ class Links:
         self._real: dict[str, str] = {}
         self._stays: dict[tuple[str, str], bool] = {}
 
-    def required(self, folder: Path, path: Path, place: str) -> Path:
+    def checked(self, folder: Path, path: Path, where: str) -> Path:
         """The path itself, if it leads to what lies below the folder that it is given for.
 
         Raises:
@@ -59,7 +59,7 @@ class Links:
             self._stays[root, parent] = self._holds(root, parent)
         if not self._stays[root, parent] or (path.is_symlink() and not self._holds(root, str(path))):
             raise DataError(
-                f"{place}: {path} is, or is reached by, a link that leaves {folder}; put the file itself there"
+                f"{where}: {path} is, or is reached by, a link that leaves {folder}; put the file itself there"
             )
         return path
 
@@ -84,7 +84,7 @@ def image_names(stem: str) -> list[str]:
     return [stem + suffix for lower in SUFFIXES for suffix in (lower, lower.upper())]
 
 
-def find_image(links: Links, folders: Sequence[Path], names: Sequence[str], place: str) -> Path:
+def find_image(links: LinkGuard, folders: Sequence[Path], names: Sequence[str], where: str) -> Path:
     """The first of the named files in the first folder that has one.
 
     Raises:
@@ -94,9 +94,9 @@ def find_image(links: Links, folders: Sequence[Path], names: Sequence[str], plac
         for name in names:
             path = folder / name
             if _is_file(path):
-                return links.required(folder, path, place)
+                return links.checked(folder, path, where)
     looked = ", ".join(str(folder) for folder in folders)
-    raise DataError(f"{place}: image {names[0]!r} is not in {looked}; restore the image or remove its annotation")
+    raise DataError(f"{where}: image {names[0]!r} is not in {looked}; restore the image or remove its annotation")
 
 
 def _is_file(path: Path) -> bool:
@@ -123,7 +123,7 @@ def chosen_split(root: Path, split: str | None, found: Mapping[str, T]) -> tuple
         return split, found[split]
     if not found:
         raise DataError(f"{root}: holds no annotations of this format; check the path or choose another --format")
-    names = shown(name for name in found if name)
+    names = join_names(name for name in found if name)
     if split is None:
         raise DataError(f"{root}: has several splits; choose one with --split: {names}")
     if set(found) <= {""}:
@@ -131,7 +131,7 @@ def chosen_split(root: Path, split: str | None, found: Mapping[str, T]) -> tuple
     raise DataError(f"{root}: has no split {split!r}; choose one of: {names}")
 
 
-def shown(names: Iterable[str], limit: int = 12) -> str:
+def join_names(names: Iterable[str], limit: int = 12) -> str:
     """A list of names for a message, cut where it is long."""
     names = list(names)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""

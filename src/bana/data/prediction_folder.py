@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bana.data.label_maps import LabelMap
-from bana.data.masks import read_class_map
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.data.truth import read_class_map
 from bana.errors import DataError
 from bana.io.strict_json import read_json_object, value_of
 

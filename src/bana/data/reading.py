@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
 
 from bana.data.formats import coco, labelme, voc, yolo
-from bana.data.paths import shown
-from bana.data.records import BoxDataset
+from bana.data.images import open_record_image
+from bana.data.paths import join_names
+from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError, SettingsError
-from bana.io.faults import FaultLog, OnError
+from bana.io.faults import FaultLog, OnError, Rejected
 
 FORMATS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo, "labelme": labelme}
 """The formats by name, each a module with ``detect``, ``splits`` and ``read``."""
@@ -33,7 +35,7 @@ def read_dataset(
         SettingsError: If ``format`` or ``on_error`` is not known.
     """
     root = Path(path)
-    return usable(read_with(FaultLog(on_error), root, split, format))
+    return require_boxes(read_with(FaultLog(on_error), root, split, format))
 
 
 def read_with(faults: FaultLog, root: Path, split: str | None = None, format: str | None = None) -> BoxDataset:
@@ -65,10 +67,10 @@ def format_of(root: Path, wanted: str | None = None) -> str:
         return found[0]
     if found:
         raise DataError(f"{root}: looks like {' and '.join(found)}; say which with --format")
-    raise DataError(f"{root}: holds no data set that is known ({shown(FORMATS)}); check the path or say --format")
+    raise DataError(f"{root}: holds no data set that is known ({join_names(FORMATS)}); check the path or say --format")
 
 
-def usable(dataset: BoxDataset) -> BoxDataset:
+def require_boxes(dataset: BoxDataset) -> BoxDataset:
     """The data set itself, if it has images and boxes.
 
     Raises:
@@ -83,3 +85,26 @@ def usable(dataset: BoxDataset) -> BoxDataset:
     if not any(len(record) for record in dataset):
         raise DataError(f"{dataset.root}:{split} has no boxes in {len(dataset)} images{left_out}; add annotations")
     return dataset
+
+
+def valid_records(
+    dataset: BoxDataset, wanted: Callable[[ImageRecord], bool], on_error: OnError
+) -> tuple[list[ImageRecord], tuple[Rejected, ...]]:
+    """The images that open fully and are wanted, and those left out because of a fault.
+
+    Args:
+        dataset: The images.
+        wanted: Checks all else that an image needs, and says whether it is of use; raises DataError at a fault.
+        on_error: ``stop`` at the first fault, or ``skip``.
+
+    Raises:
+        DataError: If an image cannot be used (``stop``).
+    """
+    faults = FaultLog(on_error)
+    records = []
+    for record in dataset:
+        with faults.catch(record.image_id):
+            open_record_image(record)
+            if wanted(record):
+                records.append(record)
+    return records, (*dataset.rejected, *faults.rejected())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from bana.data.segmentations import PackedSegmentations, Segmentation
 from bana.errors import DataError
+from bana.io.faults import Rejected
+from bana.io.shards import Shard
 
 MIN_BACKGROUND = 1 / 8
 """Images with a smaller share of background give a classifier nothing to compare with (paper 3.1)."""
@@ -77,14 +79,6 @@ class ImageRecord:
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """An image that could not be used, and why: a line of ``rejected.jsonl``."""
-
-    image_id: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class ClassTable:
     """The classes of a data set.
 
@@ -132,7 +126,7 @@ class BoxDataset(Sequence[ImageRecord]):
     root: Path
     format: str
     split: str | None = None
-    rejected: tuple[Rejected, ...] = field(default=())
+    rejected: tuple[Rejected, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -161,6 +155,14 @@ class BoxDataset(Sequence[ImageRecord]):
         raise DataError(
             f"{owner}: its {len(classes)} classes are not the {len(self.classes)} of {self.root}: class {number} is "
             f"{theirs!r} there and {ours!r} here; {remedy}"
+        )
+
+    def shard(self, shard: Shard) -> BoxDataset:
+        """The images of one shard, and those of it that could not be read."""
+        return replace(
+            self,
+            records=tuple(record for record in self if shard.has(record.image_id)),
+            rejected=tuple(each for each in self.rejected if shard.has(each.image_id)),
         )
 
     def fingerprint(self) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bana.data.check import CheckReport
 from bana.data.convert import Conversion
-from bana.data.writing import WriteReport
+from bana.data.writing import WriteReport, lost_sentence
 
 
 def check_tables(report: CheckReport) -> Iterator[Table]:
@@ -59,8 +59,8 @@ def conversion_lines(conversion: Conversion, out: Path) -> Iterator[str]:
 
 
 def _losses(report: WriteReport, target: str) -> Iterator[str]:
-    for what, count in report.lost.items():
-        yield f"{target} cannot hold {what}: {count}"
+    if report.lost:
+        yield lost_sentence(target, report.lost)
     if report.polygons:
         lost = "nothing is lost" if report.min_iou == 1 else "holes are filled"
         yield f"{report.polygons} masks as polygons: mean IoU {report.mean_iou:.4f}, least {report.min_iou:.4f}; {lost}"

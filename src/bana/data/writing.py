@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from bana.data.images import check_size, image_size, is_upright, open_image
-from bana.data.masks import decode_mask, mask_iou
+from bana.data.masks import decode_mask, mask_bounds, mask_iou
 from bana.data.records import BoolArray, ImageRecord
 from bana.errors import OutputError, SettingsError
 from bana.io.files import atomic_file
@@ -30,6 +32,18 @@ _SAVING: dict[str, dict[str, Any]] = {
 }
 
 
+FORMAT_NAMES = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "labelme"}
+"""The formats in sentences."""
+
+DIFFICULT = "difficult flags"
+SCORES = "scores"
+LABEL_MAPS = "label maps of images without a mask for each object"
+BOXES = "boxes that are not the bounds of their masks"
+
+_BOX_TOLERANCE = 0.5
+"""Pixels by which a box may differ from the bounds of its mask and count as these."""
+
+
 @dataclass
 class WriteReport:
     """What one split of a data set became.
@@ -39,7 +53,7 @@ class WriteReport:
         objects: Objects written.
         masks: Objects written with a mask.
         reencoded: Images that were encoded anew, since the format wants JPEG or they were not stored upright.
-        lost: What the format cannot hold, and of how many objects (or images) it got lost.
+        lost: What the format cannot hold, and how many objects (or images) have it.
         polygons: Masks that were written as polygons.
         mean_iou: Of these polygons with the masks; 1 where there are none.
         min_iou: The least of them.
@@ -54,16 +68,37 @@ class WriteReport:
     mean_iou: float = 1.0
     min_iou: float = 1.0
 
-    def count(self, record: ImageRecord, masks: int) -> None:
-        """Count one image that was written, and its objects."""
+    def count(self, record: ImageRecord, masks: Sequence[BoolArray | None], *lost: str, crowd: str = "") -> None:
+        """Count one image that is written, its objects and what the format cannot hold of it.
+
+        Args:
+            record: The image.
+            masks: K masks of its objects, None for an object without one.
+            lost: Those of DIFFICULT, SCORES and LABEL_MAPS that the format cannot hold.
+            crowd: What becomes of crowd flags, if it cannot hold these.
+        """
         self.images += 1
         self.objects += len(record)
-        self.masks += masks
+        found = sum(mask is not None for mask in masks)
+        self.masks += found
+        counts = {
+            DIFFICULT: record.difficult.sum(),
+            SCORES: 0 if record.scores is None else len(record),
+            LABEL_MAPS: record.semantic_path is not None and not found,
+        }
+        for what in lost:
+            self.lose(what, counts[what])
+        self.lose(crowd, record.crowd.sum() if crowd else 0)
 
     def lose(self, what: str, count: int = 1) -> None:
         """Note what the format cannot hold."""
         if count:
             self.lost[what] += int(count)
+
+    def compare_box(self, box: npt.NDArray[np.floating], mask: BoolArray) -> None:
+        """Note if a box is lost where only its mask, which is not empty, is written."""
+        if np.abs(mask_bounds(mask) - box).max() > _BOX_TOLERANCE:
+            self.lose(BOXES)
 
     def compare(self, mask: BoolArray, polygons: list[list[float]]) -> None:
         """Measure what a mask loses as polygons."""
@@ -82,6 +117,13 @@ class WriteReport:
             "lost": dict(self.lost),
             "polygons": {"count": self.polygons, "mean_iou": self.mean_iou, "min_iou": self.min_iou},
         }
+
+
+def lost_sentence(format: str, lost: Mapping[str, int]) -> str:
+    """What a format cannot hold, and how many objects (or images) have it; empty if nothing is lost."""
+    *others, last = [f"{what} ({count})" for what, count in lost.items()] or [""]
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return f"{FORMAT_NAMES.get(format, format)} cannot store {listed}." if listed else ""
 
 
 def place_image(record: ImageRecord, target: Path, mode: ImageMode, report: WriteReport) -> None:

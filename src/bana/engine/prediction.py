@@ -14,15 +14,14 @@ import numpy.typing as npt
 from rich.console import Console
 
 from bana.data.images import open_image
-from bana.data.inputs import Picture, Pictures
+from bana.data.inputs import InputImage, InputImages
 from bana.data.prediction_folder import ENTRIES, MANIFEST
-from bana.data.records import Rejected
 from bana.engine.pool import each_in_order
 from bana.engine.progress import StepProgress
 from bana.errors import OutputError
-from bana.io.faults import FaultLog, OnError
+from bana.io.faults import FaultLog, OnError, Rejected
 from bana.io.files import write_json, write_text
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.io.outputs import are_written, write_outputs
 from bana.io.strict_json import json_lines, read_json_object
 
@@ -74,10 +73,10 @@ class PredictRun:
         return asdict(self)
 
 
-@alone
+@exclusive
 def predict_pictures(
     job: PredictorJob,
-    pictures: Pictures,
+    pictures: InputImages,
     out: Path,
     *,
     workers: int,
@@ -111,7 +110,7 @@ def predict_pictures(
     try:
         items = prepared.missing(pictures, faults, done)
         for item, result in each_in_order(worker, items, workers, prepared):
-            with faults.of(item.name):
+            with faults.catch(item.name):
                 result()
                 predicted += 1
             progress.update(done.there + predicted - 1, 1, {})
@@ -155,11 +154,11 @@ class _Prepared:
         contents, facts = self.predictor(item.name, image)
         write_outputs(self.out, entry_path(item.name), contents, item.digest, {"picture": item.name, **facts})
 
-    def missing(self, pictures: Iterable[Picture], faults: FaultLog, done: _Count) -> Iterator[_Item]:
+    def missing(self, pictures: Iterable[InputImage], faults: FaultLog, done: _Count) -> Iterator[_Item]:
         """The pictures whose files are not there; counts the others in ``done``."""
         for picture in pictures:
             item = None
-            with faults.of(picture.name):
+            with faults.catch(picture.name):
                 digest = hashlib.sha256((self.predictor.facts["prediction"] + picture.digest()).encode()).hexdigest()
                 if are_written(self.out, entry_path(picture.name), digest, self.predictor.files(picture.name)):
                     done.there += 1

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from bana._version import __version__
-from bana.data.records import Rejected
 from bana.engine.distributed import DistContext, RuntimeConfig, joined
 from bana.engine.loop import CHECKPOINT, check_same_run
 from bana.engine.memory import keep_freed_memory
 from bana.errors import DataError, OutputError
+from bana.io.faults import Rejected
 from bana.io.files import write_json, write_text
 from bana.io.strict_json import json_lines
 

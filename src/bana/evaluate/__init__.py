@@ -1,38 +1,20 @@
 """Scores of labels and predictions against true masks. Knows no stage: it reads arrays, files and data sets."""
 
 from bana.evaluate.boundary import BoundaryIoU
-from bana.evaluate.confusion import (
-    ConfusionMatrix,
-    binary_iou,
-    binary_miou,
-    iou_per_class,
-    mean_iou,
-    mean_iou_of_all,
-)
-from bana.evaluate.detection_scores import DetectionScores, MaskArScores, evaluate_detections
-from bana.evaluate.folder import evaluate_labels
-from bana.evaluate.instances import MaskAP, MaskApScores, ScoredMask, TrueMask
-from bana.evaluate.predictions import PredictionScores, evaluate_predictions
-from bana.evaluate.scores import LabelingScores, LabelScores
+from bana.evaluate.confusion import ConfusionMatrix, binary_miou, mean_iou
+from bana.evaluate.detection_scores import evaluate_detections
+from bana.evaluate.folder import evaluate_labels, evaluate_predictions
+from bana.evaluate.instances import MaskAP
+from bana.evaluate.scores import LabelScores
 
 __all__ = [
     "BoundaryIoU",
     "ConfusionMatrix",
-    "DetectionScores",
     "LabelScores",
-    "LabelingScores",
     "MaskAP",
-    "MaskApScores",
-    "MaskArScores",
-    "PredictionScores",
-    "ScoredMask",
-    "TrueMask",
-    "binary_iou",
     "binary_miou",
     "evaluate_detections",
     "evaluate_labels",
     "evaluate_predictions",
-    "iou_per_class",
     "mean_iou",
-    "mean_iou_of_all",
 ]

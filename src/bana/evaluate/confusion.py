@@ -87,7 +87,7 @@ class ConfusionMatrix:
         return int(self.ignored_counts.sum())
 
     @property
-    def left_out(self) -> float:
+    def ignored_share(self) -> float:
         """Share of the pixels with a true class that have no predicted one, 0..100; NaN where there is no pixel."""
         valid = self.ignored_pixels + int(self.counts.sum())
         return 100.0 * self.ignored_pixels / valid if valid else float("nan")

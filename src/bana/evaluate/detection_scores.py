@@ -17,7 +17,7 @@ from bana.evaluate.instances import (
     average_precision,
     mean_percent,
 )
-from bana.evaluate.scores import json_number, mask_ap_as_dict
+from bana.evaluate.scores import json_number, scores_as_dict
 from bana.evaluate.true_masks import TrueMasks
 
 MAX_DETECTIONS = (1, 10, 100)
@@ -74,7 +74,7 @@ class DetectionScores:
         return {
             "images": self.images,
             "detections": self.detections,
-            "instances": {**mask_ap_as_dict(self.precision, self.classes), **recall},
+            "instances": {**scores_as_dict(self.precision, self.classes), **recall},
             "instances_derived": self.instances_derived,
             "instances_unknown": self.instances_unknown,
         }
@@ -120,11 +120,5 @@ def average_recall(curves: Mapping[int, ClassCurves]) -> MaskArScores:
     def mean(area: int, limit: int) -> float:
         return mean_percent(each.recall[:, area, limit] for each in curves.values())
 
-    return MaskArScores(
-        ar1=mean(0, 0),
-        ar10=mean(0, 1),
-        ar100=mean(0, 2),
-        ar_small=mean(1, 2),
-        ar_medium=mean(2, 2),
-        ar_large=mean(3, 2),
-    )
+    limits_of_areas = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (3, 2))
+    return MaskArScores(*(mean(area, limit) for area, limit in limits_of_areas))

@@ -43,11 +43,11 @@ class DetectionResults:
         names = _Names.of(dataset)
         has_bbox = False
         for position, entry in enumerate(json_list_entries(Path(path))):
-            place = f"{path}: entry {position}"
-            record = names.image(entry, place)
+            where = f"{path}: entry {position}"
+            record = names.image(entry, where)
             # pycocotools asks the first entry alone
             has_bbox = has_bbox if position else entry.get("bbox", []) != []
-            detection = _detection(entry, record, names.class_id(entry, place), place, has_bbox=has_bbox)
+            detection = _detection(entry, record, names.class_id(entry, where), where, has_bbox=has_bbox)
             self._of_image[record.image_id].append(detection)
             self._count += 1
 
@@ -88,37 +88,37 @@ class _Names(NamedTuple):
         images = {record.source_id: record for record in dataset if record.source_id is not None}
         return cls(dataset.root, images, dict(zip(dataset.class_table.source_ids, numbers, strict=True)))
 
-    def image(self, entry: Any, place: str) -> ImageRecord:
+    def image(self, entry: Any, where: str) -> ImageRecord:
         """The image of an entry."""
         kind = type(next(iter(self.images), 0))
-        image_id = value_of(entry, "image_id", kind, place)
+        image_id = value_of(entry, "image_id", kind, where)
         if image_id not in self.images:
             raise DataError(
-                f"{place}: image_id {image_id!r:.80} is none of the {len(self.images)} images of {self.root}; "
+                f"{where}: image_id {image_id!r:.80} is none of the {len(self.images)} images of {self.root}; "
                 "choose the --split that the results are of"
             )
         return self.images[image_id]
 
-    def class_id(self, entry: Any, place: str) -> int:
+    def class_id(self, entry: Any, where: str) -> int:
         """The class id of an entry."""
-        category = value_of(entry, "category_id", int, place)
+        category = value_of(entry, "category_id", int, where)
         if category not in self.class_ids:
             known = ", ".join(map(str, list(self.class_ids)[:10])) + (", ..." if len(self.class_ids) > 10 else "")
-            raise DataError(f"{place}: category_id {category} is no category of {self.root}; use its ids {known}")
+            raise DataError(f"{where}: category_id {category} is no category of {self.root}; use its ids {known}")
         return self.class_ids[category]
 
 
-def _detection(entry: Any, record: ImageRecord, class_id: int, place: str, *, has_bbox: bool) -> _Detection:
+def _detection(entry: Any, record: ImageRecord, class_id: int, where: str, *, has_bbox: bool) -> _Detection:
     if "score" in entry and not is_number(entry["score"]):
-        raise DataError(f"{place}: score {entry['score']!r:.40} is not a finite number; correct it")
-    score = float(value_of(entry, "score", float, place))
+        raise DataError(f"{where}: score {entry['score']!r:.40} is not a finite number; correct it")
+    score = float(value_of(entry, "score", float, where))
     if not isinstance(entry.get("segmentation"), dict):
-        raise DataError(f'{place}: has no mask as RLE; give "segmentation": {{"size": [H, W], "counts": ...}}')
-    mask = cast("Rle", checked_segmentation(entry["segmentation"], record.width, record.height, place))
+        raise DataError(f'{where}: has no mask as RLE; give "segmentation": {{"size": [H, W], "counts": ...}}')
+    mask = cast("Rle", checked_segmentation(entry["segmentation"], record.width, record.height, where))
     area = None
     if has_bbox:
         if "bbox" not in entry:
-            raise DataError(f"{place}: has no bbox, but the first entry has one; give all a bbox, or none")
-        _, _, width, height = parse_bbox(entry, place)
+            raise DataError(f"{where}: has no bbox, but the first entry has one; give all a bbox, or none")
+        _, _, width, height = parse_bbox(entry, where)
         area = float(width) * float(height)  # integers may be too large for a float together
     return _Detection(class_id, score, mask["counts"], area)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bana.data.masks import instance_truth, required_truth
 from bana.data.records import BoolArray, ClassTable, ImageRecord, pixel_slices
+from bana.data.truth import instance_truth, required_truth
 
 
 class FillingRates:
@@ -44,7 +44,7 @@ def class_masks(record: ImageRecord, labels: npt.NDArray[np.integer]) -> list[Bo
     masks = []
     for box, class_id in zip(record.boxes, record.class_ids, strict=True):
         mask = np.zeros(labels.shape, dtype=bool)
-        place = pixel_slices(box)
-        mask[place] = labels[place] == class_id
+        where = pixel_slices(box)
+        mask[where] = labels[where] == class_id
         masks.append(mask)
     return masks

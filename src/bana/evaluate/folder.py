@@ -1,4 +1,4 @@
-"""Scoring a folder of labels, as ``bana label`` writes it, against the true masks of a data set."""
+"""Scoring what ``bana label`` and ``bana predict`` write against the true masks of a data set."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from pathlib import Path
 
 from bana.data.label_folder import LABELINGS, LabeledBox, LabelFolder
 from bana.data.label_maps import LabelMap
-from bana.data.masks import decode_mask, encode_mask, required_truth
+from bana.data.masks import decode_mask, encode_mask
+from bana.data.prediction_folder import PredictionFolder
 from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
+from bana.data.truth import required_truth
 from bana.errors import DataError
 from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.boxes import BoxAccuracy, box_labels
-from bana.evaluate.confusion import (
-    ConfusionMatrix,
-    binary_iou,
-    binary_miou,
-    iou_per_class,
-    mean_iou,
-    mean_iou_of_all,
-)
+from bana.evaluate.confusion import ConfusionMatrix, binary_iou, binary_miou, iou_per_class, mean_iou, mean_iou_of_all
 from bana.evaluate.instances import MaskAP, Rle, ScoredMask
-from bana.evaluate.scores import LabelingScores, LabelScores
+from bana.evaluate.scores import LabelingScores, LabelScores, PredictionScores
 from bana.evaluate.true_masks import TrueMasks
 
 Progress = Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]
@@ -65,11 +60,35 @@ def evaluate_labels(
         images=len(dataset),
         labelings={name: labeling.scores() for name, labeling in labelings.items()},
         instances=instances.ap.scores(),
-        instances_derived=instances.derived,
-        instances_unknown=instances.unknown,
+        instances_derived=instances.truth.derived,
+        instances_unknown=instances.truth.unknown,
         box_accuracy=accuracy.accuracy(),
         box_accuracy_per_class=accuracy.per_class(),
     )
+
+
+def evaluate_predictions(
+    predictions_dir: str | PathLike[str], dataset: BoxDataset, *, boundary: bool = True, progress: Progress = iter
+) -> PredictionScores:
+    """Score a folder that ``bana predict`` wrote against the true masks of a data set.
+
+    Args:
+        predictions_dir: The folder. It may hold predictions of more images than the data set has.
+        dataset: The data set with true masks; predictions are found by its image ids.
+        boundary: Whether to compute boundary IoU.
+        progress: Wraps the images as they are gone through, to show how far it is.
+
+    Raises:
+        DataError: If the folder lacks an image of the data set or has other classes, an image has no true mask, or a
+            file is damaged or of another size than its image.
+    """
+    folder = PredictionFolder(Path(predictions_dir))
+    folder.check(dataset)
+    table = dataset.class_table
+    evaluation = LabelingEvaluation(table, boundary=boundary)
+    for record in progress(dataset):
+        evaluation.update(folder.label_map(record), required_truth(record, table))
+    return PredictionScores(("background", *dataset.classes), len(dataset), evaluation.scores())
 
 
 class LabelingEvaluation:
@@ -97,7 +116,7 @@ class LabelingEvaluation:
             boundary_per_class=None if boundary is None else tuple(boundary.per_class().tolist()),
             binary_iou=binary_iou(self._confusion),
             binary_miou=binary_miou(self._confusion),
-            left_out=self._confusion.left_out,
+            ignored_share=self._confusion.ignored_share,
         )
 
 
@@ -109,21 +128,12 @@ class InstanceEvaluation:
 
     Attributes:
         ap: The running matches.
+        truth: The true masks, and how many of them were derived from class masks.
     """
 
     def __init__(self, class_table: ClassTable) -> None:
         self.ap = MaskAP()
-        self._truth = TrueMasks(class_table)
-
-    @property
-    def derived(self) -> int:
-        """Objects whose true mask was taken from a class mask."""
-        return self._truth.derived
-
-    @property
-    def unknown(self) -> int:
-        """Objects in images with a class mask alone whose true mask is not known."""
-        return self._truth.unknown
+        self.truth = TrueMasks(class_table)
 
     def update(self, boxes: Iterable[LabeledBox], record: ImageRecord) -> None:
         """Match the masks of one image's boxes with its true masks; a box's score is its confidence.
@@ -133,7 +143,7 @@ class InstanceEvaluation:
         Raises:
             DataError: If the image has no true masks at all.
         """
-        truth, void = self._truth.of(record)
+        truth, void = self.truth.of(record)
         found = [
             ScoredMask(box.class_id, box.mask if void is None else _without(box.mask, void), box.confidence)
             for box in boxes

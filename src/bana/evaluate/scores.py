@@ -1,4 +1,4 @@
-"""What the evaluation of a label folder gives."""
+"""What the evaluation of labels and predictions gives."""
 
 from __future__ import annotations
 
@@ -17,36 +17,26 @@ class LabelingScores:
     Attributes:
         miou: Mean of ``per_class`` without NaN.
         miou_of_all: The same where pixels that the labeling leaves open count as wrong.
-        per_class: IoU of background and the L classes; NaN for those absent from truth and labeling.
         boundary_iou: Mean of ``boundary_per_class`` without NaN; None where it was not computed.
-        boundary_per_class: Boundary IoU of the same classes; None where it was not computed.
         binary_iou: IoU of any object against background.
         binary_miou: Mean of ``binary_iou`` and the IoU of background.
-        left_out: Share of the pixels with a true class that the labeling leaves open.
+        ignored_share: Share of the pixels with a true class that the labeling leaves open.
+        per_class: IoU of background and the L classes; NaN for those absent from truth and labeling.
+        boundary_per_class: Boundary IoU of the same classes; None where it was not computed.
     """
 
     miou: float
     miou_of_all: float
-    per_class: tuple[float, ...]
     boundary_iou: float | None
-    boundary_per_class: tuple[float, ...] | None
     binary_iou: float
     binary_miou: float
-    left_out: float
+    ignored_share: float
+    per_class: tuple[float, ...]
+    boundary_per_class: tuple[float, ...] | None
 
     def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """The scores as JSON takes them: classes by their names (background's first), None for what is not defined."""
-        boundary = self.boundary_per_class
-        return {
-            "miou": json_number(self.miou),
-            "miou_of_all": json_number(self.miou_of_all),
-            "boundary_iou": json_number(self.boundary_iou),
-            "binary_iou": json_number(self.binary_iou),
-            "binary_miou": json_number(self.binary_miou),
-            "left_out": json_number(self.left_out),
-            "per_class": _named(classes, self.per_class),
-            "boundary_per_class": None if boundary is None else _named(classes, boundary),
-        }
+        return scores_as_dict(self, classes)
 
 
 @dataclass(frozen=True)
@@ -89,32 +79,50 @@ class LabelScores:
         return {
             "images": self.images,
             **{name: scores.as_dict(self.classes) for name, scores in self.labelings.items()},
-            "instances": mask_ap_as_dict(self.instances, self.classes),
+            "instances": scores_as_dict(self.instances, self.classes),
             "instances_derived": self.instances_derived,
             "instances_unknown": self.instances_unknown,
             "boxes": {
                 "accuracy": json_number(self.box_accuracy),
-                "per_class": _by_name(self.classes, self.box_accuracy_per_class),
+                "per_class": _of_classes(self.box_accuracy_per_class, self.classes),
             },
             "absent_classes": list(self.absent_classes),
         }
 
 
-def mask_ap_as_dict(scores: MaskApScores, classes: Sequence[str]) -> dict[str, Any]:
-    """Mask AP as JSON takes it; ``classes`` are the names by class id, background's first."""
-    names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
-    figures = {name: json_number(getattr(scores, name)) for name in names}
-    return {**figures, "per_class": _by_name(classes, scores.per_class)}
+@dataclass(frozen=True)
+class PredictionScores:
+    """Scores of predictions against true masks.
+
+    Attributes:
+        classes: ``background`` and the L class names, by class id.
+        images: The number of images.
+        prediction: The scores.
+    """
+
+    classes: tuple[str, ...]
+    images: int
+    prediction: LabelingScores
+
+    def as_dict(self) -> dict[str, Any]:
+        """The scores as JSON takes them."""
+        return {"images": self.images, "prediction": self.prediction.as_dict(self.classes)}
 
 
-def _by_name(classes: Sequence[str], values: Mapping[int, float]) -> dict[str, float | None]:
-    return {classes[class_id]: json_number(value) for class_id, value in values.items()}
-
-
-def _named(classes: Sequence[str], values: Sequence[float]) -> dict[str, float | None]:
-    return {name: json_number(value) for name, value in zip(classes, values, strict=True)}
+def scores_as_dict(scores: LabelingScores | MaskApScores, classes: Sequence[str]) -> dict[str, Any]:
+    """Scores as JSON takes them; ``classes`` are the names by class id, background's first."""
+    return {
+        name: json_number(value) if isinstance(value, float | None) else _of_classes(value, classes)
+        for name, value in vars(scores).items()
+    }
 
 
 def json_number(value: float | None) -> float | None:
     """A score as JSON takes it, which has no NaN: None where it is not defined."""
     return None if value is None or math.isnan(value) else value
+
+
+def _of_classes(values: Sequence[float] | Mapping[int, float], classes: Sequence[str]) -> dict[str, float | None]:
+    """Scores by class id as scores by class name."""
+    items = values.items() if isinstance(values, Mapping) else enumerate(values)
+    return {classes[class_id]: json_number(value) for class_id, value in items}

@@ -9,8 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from bana.evaluate.detection_scores import DetectionScores
-from bana.evaluate.predictions import PredictionScores
-from bana.evaluate.scores import LabelScores
+from bana.evaluate.scores import LabelScores, PredictionScores
 
 TITLES = {"box": "Box", "y_crf": "Y_crf", "y_ret": "Y_ret", "agreed": "Y_crf & Y_ret"}
 
@@ -63,7 +62,7 @@ def shown(value: float | None) -> str:
 def _labelings(scores: LabelScores) -> Table:
     table = _table(f"{scores.images} images", "labels", "mIoU", "boundary IoU", "foreground IoU", "left out %")
     for name, each in scores.labelings.items():
-        table.add_row(TITLES[name], *map(shown, (each.miou, each.boundary_iou, each.binary_iou, each.left_out)))
+        table.add_row(TITLES[name], *map(shown, (each.miou, each.boundary_iou, each.binary_iou, each.ignored_share)))
     return table
 
 

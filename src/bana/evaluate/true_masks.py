@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bana.data.label_maps import LabelMap
-from bana.data.masks import encode_mask, instance_truth, required_truth
+from bana.data.masks import encode_mask
 from bana.data.records import BoolArray, ClassTable, ImageRecord, boxes_to_mask, overlapping_groups
+from bana.data.truth import instance_truth, required_truth
 from bana.evaluate.filling_rates import class_masks
 from bana.evaluate.instances import TrueMask
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bana.data.label_folder import LabelFolder
-from bana.data.masks import decode_mask, instance_truth, required_truth
+from bana.data.masks import decode_mask
 from bana.data.records import BoolArray, ClassTable, ImageRecord
+from bana.data.truth import instance_truth, required_truth
 from bana.evaluate.filling_rates import class_masks
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.train import digest_of_start
 from bana.data.label_folder import labels_of
+from bana.data.reading import valid_records
 from bana.data.records import BoxDataset
-from bana.data.usable import usable_records
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.loop import train
 from bana.engine.plan import LoopConfig
@@ -65,7 +65,7 @@ def train_detector(
     with run_in(out, runtime, resume) as processes:
         folder = labels_of(dataset, labels)
         targets = ObjectTargets(dataset.class_table, folder)
-        records, rejected = usable_records(dataset, lambda record: bool(targets.of(record)), on_error)
+        records, rejected = valid_records(dataset, lambda record: bool(targets.of(record)), on_error)
         identity = {
             "settings": settings.model_dump(mode="json"),
             "data": dataset.fingerprint(),

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
-from bana.data.records import Rejected
 from bana.errors import DataError, SettingsError
 
 OnError = Literal["stop", "skip"]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An image that could not be used, and why: a line of ``rejected.jsonl``."""
+
+    image_id: str
+    reason: str
 
 
 class FaultLog:
@@ -27,22 +35,22 @@ class FaultLog:
             raise SettingsError(f"on_error: {on_error!r} is not known; choose stop or skip")
         self.faults: list[Rejected] = []
         self._stop = on_error == "stop"
-        self._spoiled: set[str] = set()
+        self._with_fault: set[str] = set()
 
-    def of(self, image_id: str) -> AbstractContextManager[None]:
+    def catch(self, image_id: str) -> AbstractContextManager[None]:
         """Within this block a DataError is a fault of the image: raised, or noted and the block left."""
-        return _FaultOf(self, image_id)
+        return _Catch(self, image_id)
 
     def note(self, image_id: str, error: DataError) -> bool:
         """Note a fault of the image, unless the first one is to be raised; whether it was noted."""
         if not self._stop:
             self.faults.append(Rejected(image_id, str(error)))
-            self._spoiled.add(image_id)
+            self._with_fault.add(image_id)
         return not self._stop
 
-    def spoiled(self, image_id: str) -> bool:
+    def has_fault(self, image_id: str) -> bool:
         """Whether a fault of this image was noted, so that it must be left out."""
-        return image_id in self._spoiled
+        return image_id in self._with_fault
 
     def rejected(self) -> tuple[Rejected, ...]:
         """One entry for each image with faults: the first of them, and how many more there are."""
@@ -55,8 +63,8 @@ class FaultLog:
         )
 
 
-class _FaultOf(AbstractContextManager[None]):
-    """The block of FaultLog.of: a class, which is faster than a generator, for each object enters one."""
+class _Catch(AbstractContextManager[None]):
+    """The block of FaultLog.catch: a class, which is faster than a generator, for each object enters one."""
 
     __slots__ = ("_image_id", "_log")
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from bana.errors import OutputError
-from bana.io.locks import LOCKS, lock
+from filelock import lock_descriptor
+
+from bana.errors import DataError, OutputError
+from bana.io.locking import WINDOWS
 from bana.io.remote import AnyPath, RemotePath
 
 
@@ -53,17 +56,18 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 def _temporary(path: Path, held: ExitStack) -> tuple[int, str]:
     """A hidden, empty file beside ``path``, for this writer alone until ``held`` is left: its descriptor and name."""
     usual = path.with_name(f".{path.name}.part")
-    with suppress(OSError):
-        descriptor = os.open(usual, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600) if LOCKS else None
-        if descriptor is not None:
+    try:
+        if not WINDOWS:  # which renames no file that is open, as a locked one is
+            descriptor = os.open(usual, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             held.callback(os.close, descriptor)
-            locked = lock(descriptor)
+            locked = lock_descriptor(descriptor, blocking=False)
             # The writer before may have renamed it since it was opened here.
             if locked and os.path.samestat(os.fstat(descriptor), usual.stat()):
                 os.truncate(descriptor, 0)
                 return os.dup(descriptor), str(usual)
-            if locked is None:  # nobody can take it over
-                usual.unlink()
+    except OSError:  # a link, or a file system without locks
+        with suppress(OSError):
+            usual.unlink()
     return tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
 
 
@@ -86,9 +90,27 @@ def write_text(path: AnyPath, content: str) -> None:
     write_bytes(path, content.encode("utf-8", "backslashreplace"))
 
 
+def write_lines(path: AnyPath, lines: Iterable[str]) -> None:
+    """Write each text as a line. Raises OutputError as atomic_file does."""
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
 def write_json(path: AnyPath, content: Any, *, indent: int | None = None) -> None:
     """Write ``content`` to ``path`` as strict JSON (no NaN), atomically. Raises OutputError as atomic_file does."""
     write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, in hex.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); restore the file") from error
 
 
 def _umask() -> int:

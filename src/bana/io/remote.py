@@ -99,7 +99,7 @@ AnyPath = Path | RemotePath
 """Where something is: on this machine, or at an address."""
 
 
-def place(text: str) -> AnyPath:
+def parse_path(text: str) -> AnyPath:
     """What a user names: a path, or an address such as ``s3://bucket/data``; ``file://`` is a path."""
     if text.startswith(_LOCAL):
         return Path(text.removeprefix(_LOCAL))

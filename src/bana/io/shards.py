@@ -6,9 +6,8 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bana.data.records import BoxDataset
 from bana.errors import SettingsError
 
 FOLDER = re.compile(r"(\d+)-of-(\d+)")
@@ -52,11 +51,3 @@ class Shard:
         """Whether an image is in it."""
         digest = hashlib.sha256(image_id.encode()).digest()
         return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
-
-    def of(self, dataset: BoxDataset) -> BoxDataset:
-        """The data set's images, and those that could not be read, that are in it."""
-        return replace(
-            dataset,
-            records=tuple(record for record in dataset if self.has(record.image_id)),
-            rejected=tuple(each for each in dataset.rejected if self.has(each.image_id)),
-        )

@@ -149,16 +149,16 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-def value_of(entry: Any, key: str, kind: type, place: str) -> Any:
+def value_of(entry: Any, key: str, kind: type, where: str) -> Any:
     """``entry[key]``, if it has the type; booleans are not integers, integers are floats.
 
     Raises:
         DataError: If the key is missing or its value has another type.
     """
     if not isinstance(entry, dict):
-        raise DataError(f"{place}: is a {type(entry).__name__}, not an object with keys; correct it")
+        raise DataError(f"{where}: is a {type(entry).__name__}, not an object with keys; correct it")
     if key not in entry:
-        raise DataError(f"{place}: has no {key!r}; add it")
+        raise DataError(f"{where}: has no {key!r}; add it")
     value = entry[key]
     good = (
         is_number(value) and (kind is float or isinstance(value, int))
@@ -166,9 +166,9 @@ def value_of(entry: Any, key: str, kind: type, place: str) -> Any:
         else isinstance(value, kind)
     )
     if not good:
-        raise DataError(f"{place}: {key!r} is a {type(value).__name__}, not {_KINDS[kind]}; correct it")
+        raise DataError(f"{where}: {key!r} is a {type(value).__name__}, not {_KINDS[kind]}; correct it")
     if kind is str and not value.isascii() and not is_text(value):
-        raise DataError(f"{place}: {key!r} has half a character (a lone surrogate); correct it")
+        raise DataError(f"{where}: {key!r} has half a character (a lone surrogate); correct it")
     return value
 
 

@@ -15,12 +15,12 @@ from bana.errors import DataError
 _MAX_BITS = 64
 
 
-def parse_yaml(text: str | bytes, place: str) -> Any:
+def parse_yaml(text: str | bytes, where: str) -> Any:
     """The plain values of a YAML text: no Python objects, no aliases, no whole number of more than 64 bits.
 
     Args:
         text: The text, or its bytes in UTF-8 or UTF-16.
-        place: The file, for the message.
+        where: The file, for the message.
 
     Raises:
         DataError: If it is not such YAML.
@@ -34,10 +34,10 @@ def parse_yaml(text: str | bytes, place: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = " ".join(str(error.problem).split())
-        raise DataError(f"{place}: line {line}: is not YAML ({problem:.200}); correct it") from error
+        raise DataError(f"{where}: line {line}: is not YAML ({problem:.200}); correct it") from error
     # A value that does not fit its explicit tag makes PyYAML raise nearly anything: KeyError, IndexError, ...
     except Exception as error:
-        raise DataError(f"{place}: is not YAML ({type(error).__name__}); correct it") from error
+        raise DataError(f"{where}: is not YAML ({type(error).__name__}); correct it") from error
 
 
 class _StrictLoader(yaml.SafeLoader):

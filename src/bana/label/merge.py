@@ -15,13 +15,13 @@ from bana.engine.progress import StepProgress
 from bana.engine.run_folder import REJECTED
 from bana.errors import DataError
 from bana.io.files import write_bytes, write_text
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.io.shards import FOLDER
 from bana.io.strict_json import read_json_object, value_of
 from bana.label.output import write_manifest
 
 
-@alone
+@exclusive
 def merge_labels(folders: Sequence[Path], out: Path, *, console: Console) -> int:
     """Bring the labels of shards into one folder; done twice, or after a kill, it gives the same.
 

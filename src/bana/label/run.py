@@ -22,16 +22,16 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask, encode_mask
 from bana.data.mirror import Images
-from bana.data.records import BoxDataset, ClassTable, ImageRecord, Rejected, boxes_to_mask, pixel_slices
+from bana.data.records import BoxDataset, ClassTable, ImageRecord, boxes_to_mask, pixel_slices
 from bana.data.writing import WriteReport
 from bana.engine.memory import peak_memory, reset_peak
 from bana.engine.pool import Engine, Results, each_in_order
 from bana.engine.progress import StepProgress
 from bana.engine.ray_engine import ray_engine
 from bana.errors import CheckpointError, DataError, SettingsError
-from bana.io.faults import FaultLog, OnError
+from bana.io.faults import FaultLog, OnError, Rejected
 from bana.io.files import write_text
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.io.remote import AnyPath
 from bana.io.strict_json import json_lines
 from bana.label.labeler import Labeler
@@ -71,7 +71,7 @@ class LabelRun:
         return asdict(self)
 
 
-@alone
+@exclusive
 def label_dataset(
     dataset: BoxDataset,
     method: MethodChoice,
@@ -152,7 +152,7 @@ def _already_there(
     kept: list[ImageRecord] = []
     missing: list[ImageRecord] = []
     for record in dataset:
-        with faults.of(record.image_id):
+        with faults.catch(record.image_id):
             (kept if prepared.is_there(record, prepared.digest(record)) else missing).append(record)
     return kept, missing
 
@@ -165,7 +165,7 @@ def _done(
     progress = StepProgress("labeling", images, console)
     with closing(progress), closing(results):
         for number, (record, result) in enumerate(results):
-            with faults.of(record.image_id):
+            with faults.catch(record.image_id):
                 done.append((record, result()))
             progress.update(number, 1, {})
     return done

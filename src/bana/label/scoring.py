@@ -12,8 +12,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from bana.data.images import open_record_image
-from bana.data.masks import required_truth
 from bana.data.records import ImageRecord
+from bana.data.truth import required_truth
 from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.engine.pool import each_in_order
 from bana.errors import CheckpointError, DataError

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from bana.classify.labeler_file import FILE_NAME
+from bana.data.writing import lost_sentence
 from bana.evaluate.tables import shown
 from bana.io.remote import AnyPath
 from bana.label.run import LabelRun
@@ -24,8 +25,8 @@ def label_run_lines(run: LabelRun, out: AnyPath) -> Iterator[str]:
     if run.without_weights:
         yield f"classes that the labeler does not know, labeled through 1 - A: {', '.join(run.without_weights)}"
     for name, losses in run.lost.items():
-        for what, count in losses.items():
-            yield f"{name} cannot hold {what}: lost of {count}"
+        if losses:
+            yield lost_sentence(name, losses)
 
 
 def tune_table(run: TuneRun, out: Path) -> Table:

@@ -14,13 +14,13 @@ from rich.console import Console
 
 from bana.classify.labeler_file import FILE_NAME, labeler_path, load_classifier, save_labeler
 from bana.data.images import open_record_image
-from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.truth import required_truth
 from bana.engine.progress import JsonLog, StepProgress
 from bana.engine.seeds import shuffled
 from bana.errors import DataError, OutputError, SettingsError
 from bana.io.files import write_json
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.io.strict_json import read_json_object
 from bana.label.methods.choose import MethodChoice
 from bana.label.output import input_digest
@@ -85,7 +85,7 @@ class TuneRun:
         }
 
 
-@alone
+@exclusive
 def tune_labeler(
     dataset: BoxDataset,
     labeler: Path,

@@ -12,16 +12,17 @@ from rich.console import Console
 
 from bana.data.label_folder import LabeledBox, LabelFolder, is_complete
 from bana.data.label_maps import LabelMap
-from bana.data.masks import decode_mask, encode_mask, required_truth
+from bana.data.masks import decode_mask, encode_mask
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.truth import required_truth
 from bana.engine.progress import StepProgress
 from bana.engine.run_folder import versions
 from bana.engine.seeds import shuffled
 from bana.errors import DataError, SettingsError
 from bana.evaluate.filling_rates import FillingRates, class_masks
 from bana.evaluate.folder import InstanceEvaluation, LabelingEvaluation
-from bana.evaluate.scores import mask_ap_as_dict
-from bana.io.locking import alone
+from bana.evaluate.scores import scores_as_dict
+from bana.io.locking import exclusive
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 from bana.pipeline.methods import Method, method_of
@@ -35,8 +36,8 @@ class Comparison:
     Attributes:
         dataset: The images that were compared on.
         methods: By name, in order.
-        scores: By name, plain values: ``miou``, ``miou_of_all``, ``boundary_iou``, ``left_out``, ..., ``instances``
-            (mask AP or None) and ``filling_rates``.
+        scores: By name, plain values: ``miou``, ``miou_of_all``, ``boundary_iou``, ``ignored_share``, ...,
+            ``instances`` (mask AP or None) and ``filling_rates``.
         costs: By method: ``seconds_per_image`` and ``peak_memory`` (bytes) of one process, or None where not measured.
         true_filling_rates: Of the true objects, by class name.
         unavailable: Methods that were asked for by ``all`` and cannot be had, and why.
@@ -111,7 +112,7 @@ def available(names: Sequence[str], choice: MethodChoice, classes: Sequence[str]
     return possible, reasons
 
 
-@alone
+@exclusive
 def compare_methods(
     dataset: BoxDataset,
     names: Sequence[str],
@@ -229,7 +230,7 @@ def score_method(
     classes = ("background", *dataset.classes)
     return {
         **evaluation.scores().as_dict(classes),
-        "instances": mask_ap_as_dict(instances.ap.scores(), classes) if method.uses_boxes else None,
+        "instances": scores_as_dict(instances.ap.scores(), classes) if method.uses_boxes else None,
         "filling_rates": _by_name(rates, dataset),
     }
 

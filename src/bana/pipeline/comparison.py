@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bana.data.images import open_record_image
 from bana.data.label_maps import png
-from bana.data.masks import required_truth
+from bana.data.truth import required_truth
 from bana.errors import SettingsError
 from bana.evaluate.tables import shown
 from bana.io.files import write_bytes
@@ -39,7 +39,7 @@ def comparison_tables(result: Comparison) -> Iterator[RenderableType]:
         table.add_row(
             name,
             " / ".join(map(shown, method.paper)),
-            *(shown(scores[each]) for each in ("miou", "miou_of_all", "left_out", "boundary_iou")),
+            *(shown(scores[each]) for each in ("miou", "miou_of_all", "ignored_share", "boundary_iou")),
             shown(ap.get("ap")),
             shown(ap.get("ap50")),
             "-" if seconds is None else f"{seconds:.2f}",

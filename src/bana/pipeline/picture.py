@@ -10,8 +10,8 @@ from PIL import Image
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import LabelMap
-from bana.data.masks import semantic_truth
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.truth import semantic_truth
 from bana.evaluate import ConfusionMatrix, binary_miou
 from bana.report.demo_rows import candidates, choose, unreliable_pixels
 from bana.report.run_sheet import RunRow, run_sheet

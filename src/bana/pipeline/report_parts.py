@@ -122,7 +122,7 @@ def _table1(labels: Scores) -> Table:
     rows = []
     for part, name in _METHODS.items():
         scores = labels[part]
-        ours = [shown(scores[each]) for each in ("miou", "miou_of_all", "left_out", "binary_miou")]
+        ours = [shown(scores[each]) for each in ("miou", "miou_of_all", "ignored_share", "binary_miou")]
         rows.append([TITLES[part], *ours, *map(shown, method_of(name).paper)])
     return Table(
         "Table 1: labels, mIoU in %",

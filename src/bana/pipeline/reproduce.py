@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bana.data.label_maps import write_label_map
-from bana.data.masks import required_truth
 from bana.data.records import BoxDataset
+from bana.data.truth import required_truth
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.seeds import shuffled
 from bana.evaluate.tables import shown
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.rows import ROWS, TABLES, Row
 from bana.pipeline.stages import PipelineContext
@@ -74,7 +74,7 @@ class Reproduction:
         return {"table": self.table, "rows": rows}
 
 
-@alone
+@exclusive
 def reproduce(
     study: Study, out: Path, *, seed: int = 0, runtime: RuntimeConfig = DEFAULT_RUNTIME, workers: int, console: Console
 ) -> Reproduction:

@@ -14,7 +14,7 @@ from bana.data.records import BoxDataset
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.evaluate.tables import shown
 from bana.instance.settings import InstanceSettings
-from bana.io.locking import alone
+from bana.io.locking import exclusive
 from bana.label.methods.choose import MethodChoice
 from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES, ObjectRow
 from bana.pipeline.recipe import Recipe
@@ -70,7 +70,7 @@ class ObjectReproduction:
         return {"table": self.table, "rows": rows}
 
 
-@alone
+@exclusive
 def reproduce_objects(
     study: ObjectStudy,
     out: Path,

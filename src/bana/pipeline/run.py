@@ -8,15 +8,14 @@ from typing import Any
 
 from rich.console import Console
 
-from bana.data.inputs import file_digest
 from bana.data.label_folder import LabelFolder, labeled_part
 from bana.data.label_maps import png
 from bana.data.records import BoxDataset
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.run_folder import versions
 from bana.io.faults import OnError
-from bana.io.files import write_bytes
-from bana.io.locking import alone
+from bana.io.files import file_digest, write_bytes
+from bana.io.locking import exclusive
 from bana.pipeline.picture import run_picture
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import PipelineContext, has_truth
@@ -66,7 +65,7 @@ class PipelineRun:
         }
 
 
-@alone
+@exclusive
 def run_pipeline(
     dataset: BoxDataset,
     validation: BoxDataset | None,

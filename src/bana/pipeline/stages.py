@@ -12,7 +12,7 @@ from rich.console import Console
 from bana.classify.labeler_file import FILE_NAME as LABELER
 from bana.classify.labeler_file import pretrained_path
 from bana.classify.train import digest_of_start, train_classifier
-from bana.data.inputs import file_digest, record_pictures
+from bana.data.inputs import inputs_from_records
 from bana.data.label_folder import LabelFolder, is_complete
 from bana.data.prediction_folder import RESULTS
 from bana.data.records import BoxDataset, ImageRecord
@@ -26,6 +26,7 @@ from bana.instance.predict import Detecting, write_results
 from bana.instance.settings import InstanceSettings
 from bana.instance.train import train_detector
 from bana.io.faults import OnError
+from bana.io.files import file_digest
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 from bana.pipeline.recipe import Recipe
@@ -215,7 +216,7 @@ class PipelineContext:
 
         def work(folder: Path) -> dict[str, Any]:
             job = Detecting(detector / DETECTOR, DetectSettings(), device=self.runtime.device)
-            pictures = record_pictures(dataset)
+            pictures = inputs_from_records(dataset)
             predict_pictures(job, pictures, folder, workers=self.workers, on_error="stop", console=self.console)
             write_results(folder, (picture.name for picture in pictures), dataset)
             return evaluate_detections(folder / RESULTS, dataset).as_dict()

@@ -14,10 +14,9 @@ from typing import Any
 from rich.console import Console
 
 from bana._version import __version__
-from bana.data.inputs import file_digest
 from bana.data.records import BoxDataset
 from bana.errors import DataError, OutputError
-from bana.io.files import write_json
+from bana.io.files import file_digest, write_json
 from bana.io.strict_json import read_json_object, value_of
 
 MANIFEST = "run.json"

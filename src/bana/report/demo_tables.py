@@ -35,7 +35,7 @@ def _summary(demo: Demo) -> Table:
         ("classes through 1 - A", str(len(weights) - sum(weights))),
         ("mIoU, foreground whatever the class", shown(scores["y_crf"].binary_miou)),
         ("  where both labels agree", shown(scores["agreed"].binary_miou)),
-        ("  pixels left out by that", f"{scores['agreed'].left_out:.1f} %"),
+        ("  pixels left out by that", f"{scores['agreed'].ignored_share:.1f} %"),
         ("  boxes taken for masks", shown(scores["box"].binary_miou)),
         ("mIoU over classes", shown(scores["y_crf"].miou)),
         ("mask AP, AP50", f"{shown(masks.ap)}, {shown(masks.ap50)}"),

@@ -14,9 +14,9 @@ from torchvision import tv_tensors
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import LabelMap
-from bana.data.masks import read_class_map
 from bana.data.records import ClassTable, ImageRecord
 from bana.data.transforms import random_crop, randomly_scaled
+from bana.data.truth import read_class_map
 from bana.engine.plan import SampleKey
 from bana.engine.seeds import seed_of
 from bana.evaluate.boxes import box_labels

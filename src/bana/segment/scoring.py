@@ -10,8 +10,8 @@ from rich.console import Console
 
 from bana.data.images import open_record_image
 from bana.data.label_maps import LabelMap
-from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.data.truth import required_truth
 from bana.engine.pool import each_in_order
 from bana.engine.progress import StepProgress
 from bana.evaluate.folder import LabelingEvaluation

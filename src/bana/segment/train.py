@@ -15,11 +15,10 @@ from torch import Tensor
 
 from bana.classify.labeler_file import start_from_labeler
 from bana.classify.train import calibration_keys, digest_of_start
-from bana.data.inputs import file_digest
 from bana.data.label_folder import labels_of
-from bana.data.masks import required_truth
+from bana.data.reading import valid_records
 from bana.data.records import BoxDataset, ImageRecord
-from bana.data.usable import usable_records
+from bana.data.truth import required_truth
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.loop import CHECKPOINT, train
 from bana.engine.plan import LoopConfig
@@ -27,6 +26,7 @@ from bana.engine.run_folder import open_run, run_in, versions
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import DataError, SettingsError
 from bana.io.faults import OnError
+from bana.io.files import file_digest
 from bana.nn.network import on_device
 from bana.segment.model import SegmentationNetwork
 from bana.segment.samples import LabeledCrops, Targets, collate
@@ -98,7 +98,7 @@ def train_segmenter(
         dataset, targets = training.dataset, targets_of(training)
         if training.validation is not None:
             check_truth(training.validation, dataset)
-        records, rejected = usable_records(dataset, lambda record: _has_labels(targets, record), on_error)
+        records, rejected = valid_records(dataset, lambda record: _has_labels(targets, record), on_error)
         pictures = _chosen(records, training)
         identity = _identity(training, targets, settings, records) | {"pictures": [each.image_id for each in pictures]}
         open_run(out, identity, len(records), rejected, f"{dataset.root}: no image with labels", processes)

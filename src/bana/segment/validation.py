@@ -9,8 +9,8 @@ import torch
 
 from bana.data.images import open_record_image
 from bana.data.label_maps import gray_png
-from bana.data.masks import required_truth
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.truth import required_truth
 from bana.engine.distributed import SINGLE_PROCESS, DistContext
 from bana.engine.loop import Validated
 from bana.evaluate.confusion import ConfusionMatrix, mean_iou

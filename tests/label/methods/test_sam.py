@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bana.data.images import open_record_image
-from bana.data.masks import required_truth
 from bana.data.records import boxes_to_mask
 from bana.data.sample import sample_dataset
+from bana.data.truth import required_truth
 from bana.errors import CheckpointError
 from bana.label.methods.choose import MethodChoice
 from bana.label.methods.sam import DEVIATION, MEAN

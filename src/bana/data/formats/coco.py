@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bana.data.images import image_size
 from bana.data.masks import are_sound, checked_segmentation, compressed_rle
 from bana.data.objects import AnnotatedObject, checked_box, checked_score, make_record, stated_size
-from bana.data.paths import Links, chosen_split, find_image, inside, without_suffix
+from bana.data.paths import LinkGuard, checked_name, chosen_split, find_image, without_suffix
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import packed_if_polygons, unpack
 from bana.errors import DataError
@@ -40,7 +40,7 @@ class CocoImage(NamedTuple):
     number: int
     name: str
     image_id: str
-    place: str
+    where: str
     entry: dict[str, Any]
 
 
@@ -53,7 +53,7 @@ class CocoAnnotation(NamedTuple):
     entry: dict[str, Any]
 
     @property
-    def place(self) -> str:
+    def where(self) -> str:
         """File and place in it, for messages: made when asked for, since it would take more memory than a box."""
         if self.number is None:
             return f"{self.file}: annotations[{self.position}]"
@@ -81,7 +81,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
             (see FaultLog).
     """
     split, file = chosen_split(path, split, splits(path))
-    folders, links = _image_folders(file, split), Links()
+    folders, links = _image_folders(file, split), LinkGuard()
     with _collector_paused():
         classes, class_ids, images, of_image = _parse_file(file, faults)
         # An image's entries go as its record comes: those of a large file take as much memory as the records.
@@ -108,11 +108,11 @@ def parse_categories(categories: Sequence[Any], file: Path) -> tuple[ClassTable,
     """The class table in the order of the category ids, and the class id of each category id."""
     names: dict[int, str] = {}
     for index, category in enumerate(categories):
-        place = f"{file}: categories[{index}]"
-        number = value_of(category, "id", int, place)
+        where = f"{file}: categories[{index}]"
+        number = value_of(category, "id", int, where)
         if number in names:
-            raise DataError(f"{place}: id {number} is used twice; give each category its own")
-        names[number] = value_of(category, "name", str, place)
+            raise DataError(f"{where}: id {number} is used twice; give each category its own")
+        names[number] = value_of(category, "name", str, where)
     first_of_name = {names[number]: number for number in sorted(names, reverse=True)}
     kept = sorted(first_of_name.values())
     class_ids = {number: kept.index(first_of_name[name]) + 1 for number, name in names.items()}
@@ -129,17 +129,17 @@ def parse_images(
     images: dict[int, CocoImage] = {}
     names: set[str] = set()
     for index, entry in enumerate(entries):
-        place = f"{file}: images[{index}]"
-        with faults.of(place):
-            number = value_of(entry, "id", int, place)
-            name = value_of(entry, "file_name", str, place)
+        where = f"{file}: images[{index}]"
+        with faults.catch(where):
+            number = value_of(entry, "id", int, where)
+            name = value_of(entry, "file_name", str, where)
             name = name.replace("\\", "/").rpartition("/")[2] if of_server else name
             image = CocoImage(number, name, without_suffix(name), f"{file}: image {number}", entry)
-            with faults.of(images.get(number, image).image_id):
+            with faults.catch(images.get(number, image).image_id):
                 if number in images:
-                    raise DataError(f"{place}: id {number} is used twice; give each image its own")
+                    raise DataError(f"{where}: id {number} is used twice; give each image its own")
                 if image.image_id in names:
-                    raise DataError(f"{place}: another image is called {image.image_id!r} too; rename one of them")
+                    raise DataError(f"{where}: another image is called {image.image_id!r} too; rename one of them")
             names.add(image.image_id)
             images.setdefault(number, image)
     return images
@@ -152,18 +152,18 @@ def parse_annotations(
     of_image: dict[int, list[CocoAnnotation]] = {number: [] for number in images}
     numbers: set[int] = set()
     for index, entry in enumerate(entries):
-        place = f"{file}: annotations[{index}]"
-        with faults.of(place):
-            image_number = value_of(entry, "image_id", int, place)
-            number = value_of(entry, "id", int, place) if "id" in entry else None
+        where = f"{file}: annotations[{index}]"
+        with faults.catch(where):
+            image_number = value_of(entry, "image_id", int, where)
+            number = value_of(entry, "id", int, where) if "id" in entry else None
             annotation = CocoAnnotation(file, index, number, entry)
             if image_number not in images:
                 raise DataError(
-                    f"{annotation.place}: image_id {image_number} is not in images; correct it or add the image"
+                    f"{annotation.where}: image_id {image_number} is not in images; correct it or add the image"
                 )
             if number in numbers:
-                with faults.of(images[image_number].image_id):
-                    raise DataError(f"{annotation.place}: id {number} is used twice; give each annotation its own")
+                with faults.catch(images[image_number].image_id):
+                    raise DataError(f"{annotation.where}: id {number} is used twice; give each annotation its own")
             if number is not None:
                 numbers.add(number)
             of_image[image_number].append(annotation)
@@ -174,32 +174,32 @@ def parse_object(
     annotation: CocoAnnotation, size: tuple[int, int], class_ids: dict[int, int], *, sound: bool
 ) -> AnnotatedObject:
     """Check one annotation of an image of the given (width, height); ``sound``: its packed polygons need no check."""
-    entry, place = annotation.entry, annotation.place
+    entry, where = annotation.entry, annotation.where
     segmentation = entry.get("segmentation")
     if isinstance(segmentation, tuple) and not sound:
         segmentation = unpack(segmentation)
-    category = value_of(entry, "category_id", int, place)
+    category = value_of(entry, "category_id", int, where)
     if category not in class_ids:
-        raise DataError(f"{place}: category_id {category} is not in categories; correct it or add the category")
-    x, y, width, height = parse_bbox(entry, place)
+        raise DataError(f"{where}: category_id {category} is not in categories; correct it or add the category")
+    x, y, width, height = parse_bbox(entry, where)
     return AnnotatedObject(
-        box=checked_box((x, y, x + width, y + height), *size, place),
+        box=checked_box((x, y, x + width, y + height), *size, where),
         class_id=class_ids[category],
         crowd=bool(entry.get("iscrowd", 0)),
         segmentation=segmentation
         if isinstance(segmentation, tuple)
-        else checked_segmentation(segmentation, *size, place),
+        else checked_segmentation(segmentation, *size, where),
         object_id=annotation.number,
-        score=None if entry.get("score") is None else checked_score(value_of(entry, "score", float, place), place),
-        area=None if entry.get("area") is None else value_of(entry, "area", float, place),
+        score=None if entry.get("score") is None else checked_score(value_of(entry, "score", float, where), where),
+        area=None if entry.get("area") is None else value_of(entry, "area", float, where),
     )
 
 
-def parse_bbox(entry: dict[str, Any], place: str) -> list[float]:
+def parse_bbox(entry: dict[str, Any], where: str) -> list[float]:
     """The ``bbox`` of an annotation or result, [x, y, width, height] in pixels, if it is four numbers."""
-    bbox: list[float] = value_of(entry, "bbox", list, place)
+    bbox: list[float] = value_of(entry, "bbox", list, where)
     if len(bbox) != 4 or not all(map(is_number, bbox)):
-        raise DataError(f"{place}: bbox must be four numbers [x, y, width, height]; correct it")
+        raise DataError(f"{where}: bbox must be four numbers [x, y, width, height]; correct it")
     return bbox
 
 
@@ -233,19 +233,19 @@ def _record(
     annotations: list[CocoAnnotation],
     class_ids: dict[int, int],
     folders: list[Path],
-    links: Links,
+    links: LinkGuard,
     faults: FaultLog,
 ) -> ImageRecord | None:
-    with faults.of(image.image_id):
-        path = find_image(links, folders, [inside(image.name, image.place)], image.place)
+    with faults.catch(image.image_id):
+        path = find_image(links, folders, [checked_name(image.name, image.where)], image.where)
         size = _size(image, path)
         masks = [annotation.entry.get("segmentation") for annotation in annotations]
         sound = are_sound([mask for mask in masks if isinstance(mask, tuple)], *size)
         objects = []
         for annotation in annotations:
-            with faults.of(image.image_id):
+            with faults.catch(image.image_id):
                 objects.append(parse_object(annotation, size, class_ids, sound=sound))
-        if not faults.spoiled(image.image_id):
+        if not faults.has_fault(image.image_id):
             return make_record(image.image_id, path, size, objects, source_id=image.number)
     return None
 
@@ -254,8 +254,8 @@ def _size(image: CocoImage, path: Path) -> tuple[int, int]:
     """Width and height that the file states, or those of the image where it leaves them out."""
     if image.entry.get("width") is None or image.entry.get("height") is None:
         return image_size(path)
-    width, height = (value_of(image.entry, key, int, image.place) for key in ("width", "height"))
-    return stated_size(width, height, image.place)
+    width, height = (value_of(image.entry, key, int, image.where) for key in ("width", "height"))
+    return stated_size(width, height, image.where)
 
 
 def _files(path: Path) -> list[Path]:

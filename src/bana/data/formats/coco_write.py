@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from bana.data.masks import encode_mask, instance_truth, polygons_of
+from bana.data.masks import encode_mask, polygons_of
 from bana.data.records import BoolArray, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
-from bana.data.writing import ImageMode, WriteReport, place_image
+from bana.data.truth import object_masks
+from bana.data.writing import DIFFICULT, LABEL_MAPS, ImageMode, WriteReport, place_image
 from bana.io.files import atomic_file
 
 
@@ -76,11 +77,8 @@ def _annotations(
     record: ImageRecord, classes: ClassTable, polygons: bool, report: WriteReport
 ) -> Iterator[dict[str, Any]]:
     """The annotations of one image, with the object's own id or None, and without the image's."""
-    report.lose("the difficult flag", record.difficult.sum())
-    masks = instance_truth(record) or [None] * len(record)
-    report.count(record, sum(mask is not None for mask in masks))
-    if record.semantic_path is not None and all(mask is None for mask in masks):
-        report.lose("the label map of an image (there is no mask for each object)")
+    masks = object_masks(record)
+    report.count(record, masks, DIFFICULT, LABEL_MAPS)
     for index, (mask, known) in enumerate(zip(masks, record.segmentations, strict=True)):
         x0, y0, x1, y1 = (round(float(corner), 4) for corner in record.boxes[index])
         as_polygons = polygons and not record.crowd[index]

@@ -19,7 +19,7 @@ from bana.data.classes import class_id_of, class_table, listed_classes
 from bana.data.images import DAMAGED, image_size
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
 from bana.data.objects import AnnotatedObject, Box, checked_box, checked_score, make_record, stated_size
-from bana.data.paths import Links, below, chosen_split, find_image, image_names, inside, normal
+from bana.data.paths import LinkGuard, checked_name, checked_path, chosen_split, find_image, image_names, normal
 from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
 from bana.errors import DataError
@@ -43,7 +43,7 @@ class LabelmeFile:
 class LabelmeShape:
     """One shape with its place for messages."""
 
-    place: str
+    where: str
     label: str
     kind: str
     points: tuple[tuple[float, float], ...]
@@ -91,7 +91,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
             if wanted:
                 files[image_id] = parsed
     classes = listed_classes(path) or class_table(sorted(labels))
-    root, links = normal(path), Links()
+    root, links = normal(path), LinkGuard()
     records = [_record(root, links, image_id, file, classes, faults) for image_id, file in files.items()]
     usable = tuple(record for record in records if record is not None)
     return BoxDataset(usable, classes, path, "labelme", split or None, faults.rejected())
@@ -99,40 +99,40 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
 
 def parse_file(path: Path, image_id: str, faults: FaultLog) -> LabelmeFile | None:
     """Parse one JSON file; None where it has noted faults."""
-    with faults.of(image_id):
+    with faults.catch(image_id):
         content = read_json_object(path)
         objects: dict[object, list[LabelmeShape]] = {}
         for number, entry in enumerate(value_of(content, "shapes", list, str(path)), start=1):
-            with faults.of(image_id):
+            with faults.catch(image_id):
                 shape = parse_shape(entry, f"{path}: shape {number}")
                 group = entry.get("group_id")
                 if group is not None and not isinstance(group, int):
-                    raise DataError(f"{shape.place}: group_id is a {type(group).__name__}; give a whole number or null")
+                    raise DataError(f"{shape.where}: group_id is a {type(group).__name__}; give a whole number or null")
                 objects.setdefault(number if group is None else (shape.label, group), []).append(shape)
         image_name = value_of(content, "imagePath", str, str(path))
         size = None
         if content.get("imageWidth") is not None and content.get("imageHeight") is not None:
             width, height = (value_of(content, key, int, str(path)) for key in ("imageWidth", "imageHeight"))
             size = stated_size(width, height, str(path))
-        if not faults.spoiled(image_id):
+        if not faults.has_fault(image_id):
             return LabelmeFile(path, image_name, size, tuple(tuple(shapes) for shapes in objects.values()))
     return None
 
 
-def parse_shape(entry: Any, place: str) -> LabelmeShape:
+def parse_shape(entry: Any, where: str) -> LabelmeShape:
     """Check label, kind and points of one shape."""
-    label = value_of(entry, "label", str, place)
-    kind = value_of(entry, "shape_type", str, place) if "shape_type" in entry else "polygon"
+    label = value_of(entry, "label", str, where)
+    kind = value_of(entry, "shape_type", str, where) if "shape_type" in entry else "polygon"
     least = {"rectangle": 2, "polygon": 3, "mask": 2}
     if kind not in least:
-        raise DataError(f"{place}: shape_type {kind!r:.40} has no area; use {', '.join(least)}")
-    points = value_of(entry, "points", list, place)
+        raise DataError(f"{where}: shape_type {kind!r:.40} has no area; use {', '.join(least)}")
+    points = value_of(entry, "points", list, where)
     for point in points:
         if not isinstance(point, list) or len(point) != 2 or not all(is_number(value) for value in point):
-            raise DataError(f"{place}: a point is not [x, y]; correct it")
+            raise DataError(f"{where}: a point is not [x, y]; correct it")
     if len(points) < least[kind]:
-        raise DataError(f"{place}: a {kind} has {len(points)} points; give at least {least[kind]}")
-    return LabelmeShape(place, label, kind, tuple((float(x), float(y)) for x, y in points), entry)
+        raise DataError(f"{where}: a {kind} has {len(points)} points; give at least {least[kind]}")
+    return LabelmeShape(where, label, kind, tuple((float(x), float(y)) for x, y in points), entry)
 
 
 def parse_object(shapes: Sequence[LabelmeShape], size: tuple[int, int], classes: ClassTable) -> AnnotatedObject:
@@ -146,33 +146,33 @@ def parse_object(shapes: Sequence[LabelmeShape], size: tuple[int, int], classes:
     )
     score = first.entry.get("score")
     return AnnotatedObject(
-        box=checked_box(box, *size, first.place),
-        class_id=class_id_of(first.label, classes, first.place),
+        box=checked_box(box, *size, first.where),
+        class_id=class_id_of(first.label, classes, first.where),
         difficult=difficult,
         crowd=crowd,
         segmentation=_segmentation(shapes, union, size),
-        score=None if score is None else checked_score(value_of(first.entry, "score", float, first.place), first.place),
+        score=None if score is None else checked_score(value_of(first.entry, "score", float, first.where), first.where),
     )
 
 
 def _record(
-    root: Path, links: Links, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog
+    root: Path, links: LinkGuard, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog
 ) -> ImageRecord | None:
-    with faults.of(image_id):
-        place = str(file.path)
+    with faults.catch(image_id):
+        where = str(file.path)
         windows = PureWindowsPath(file.image_name)
         if windows.drive:  # a letter or a server
-            inside(file.image_name, place)
+            checked_name(file.image_name, where)
         folder = normal(file.path.parent)
-        paths = [below(root, folder / windows.as_posix(), place)]
+        paths = [checked_path(root, folder / windows.as_posix(), where)]
         paths += [folder / name for name in image_names(file.path.stem)]
-        path = find_image(links, [root], [os.path.relpath(each, root) for each in paths], place)
+        path = find_image(links, [root], [os.path.relpath(each, root) for each in paths], where)
         size = file.size or image_size(path)
         objects = []
         for shapes in file.objects:
-            with faults.of(image_id):
+            with faults.catch(image_id):
                 objects.append(parse_object(shapes, size, classes))
-        if not faults.spoiled(image_id):
+        if not faults.has_fault(image_id):
             return make_record(image_id, path, size, objects)
     return None
 
@@ -201,7 +201,7 @@ def _segmentation(
     polygons: list[list[float]] = []
     for shape in shapes:
         if shape.kind == "polygon":
-            checked = checked_segmentation([[value for point in shape.points for value in point]], *size, shape.place)
+            checked = checked_segmentation([[value for point in shape.points for value in point]], *size, shape.where)
             polygons += checked if isinstance(checked, list) else []
     if union is None:
         return polygons or None
@@ -210,15 +210,15 @@ def _segmentation(
 
 def _placed_mask(shape: LabelmeShape, size: tuple[int, int]) -> tuple[int, int, BoolArray]:
     """Left, top and pixels of a mask: a PNG in base64, which starts at the shape's first point."""
-    text = value_of(shape.entry, "mask", str, shape.place)
+    text = value_of(shape.entry, "mask", str, shape.where)
     left, top = (round(value) for value in shape.points[0])
     try:
         with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
             # Before it is decoded: a few bytes may say that they are billions of pixels.
             if left < 0 or top < 0 or left + image.width > size[0] or top + image.height > size[1]:
                 raise DataError(
-                    f"{shape.place}: box of the mask lies outside the {size[0]}x{size[1]} image; correct it"
+                    f"{shape.where}: box of the mask lies outside the {size[0]}x{size[1]} image; correct it"
                 )
             return left, top, np.asarray(image.convert("L")) > 0
     except (binascii.Error, Image.DecompressionBombError, *DAMAGED) as error:
-        raise DataError(f"{shape.place}: mask is not a PNG in base64 ({type(error).__name__}); restore it") from error
+        raise DataError(f"{shape.where}: mask is not a PNG in base64 ({type(error).__name__}); restore it") from error

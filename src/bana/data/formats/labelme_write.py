@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from bana.data.classes import CLASS_FILE
 from bana.data.label_maps import png
-from bana.data.masks import instance_truth
+from bana.data.masks import mask_bounds
 from bana.data.outlines import trace
 from bana.data.records import BoolArray, ClassTable, FloatArray, ImageRecord
-from bana.data.writing import ImageMode, WriteReport, place_image
-from bana.io.files import write_json, write_text
+from bana.data.truth import object_masks
+from bana.data.writing import LABEL_MAPS, ImageMode, WriteReport, place_image
+from bana.io.files import write_json, write_lines
 
 _VERSION = "5.5.0"
 """The version of labelme whose fields are written."""
@@ -38,10 +38,8 @@ def write(
     for record in records:
         image = out / split / (record.image_id + record.path.suffix)
         place_image(record, image, images, report)
-        masks = instance_truth(record) or [None] * len(record)
-        report.count(record, sum(mask is not None for mask in masks))
-        if record.semantic_path is not None and all(mask is None for mask in masks):
-            report.lose("the label map of an image (there is no mask for each object)")
+        masks = object_masks(record)
+        report.count(record, masks, LABEL_MAPS)
         shapes = [shape for index, mask in enumerate(masks) for shape in _shapes(record, index, mask, classes, report)]
         content: dict[str, Any] = {
             "version": _VERSION,
@@ -53,7 +51,7 @@ def write(
             "imageWidth": record.width,
         }
         write_json(out / split / f"{record.image_id}.json", content, indent=2)
-    write_text(out / CLASS_FILE, "".join(f"{name}\n" for name in classes.names))
+    write_lines(out / CLASS_FILE, classes.names)
     return report
 
 
@@ -72,13 +70,11 @@ def _shapes(
         common["score"] = round(float(record.scores[index]), 6)
     if mask is None or not mask.any():
         if mask is not None:
-            report.lose("that a mask is empty (written as a rectangle)")
+            report.lose("empty masks, which become rectangles")
         geometry = [{"shape_type": "rectangle", "points": [_rounded(box[:2]), _rounded(box[2:])], "group_id": None}]
     else:
         geometry = _mask_shapes(mask, index + 1)
-        bounds = _bounds(mask)
-        if np.abs(bounds - box).max() > 0.5:
-            report.lose("a box that is not the bounds of its mask")
+        report.compare_box(box, mask)
     return [common | shape for shape in geometry]
 
 
@@ -86,7 +82,7 @@ def _mask_shapes(mask: BoolArray, group: int) -> list[dict[str, Any]]:
     """Polygons for a mask without holes, else one mask shape: a PNG of the mask between its inclusive corners."""
     outlines = trace(mask)
     if outlines.holes:
-        left, top, right, bottom = (int(edge) for edge in _bounds(mask))
+        left, top, right, bottom = (int(edge) for edge in mask_bounds(mask))
         points = [[left, top], [right - 1, bottom - 1]]
         text = base64.b64encode(png(Image.fromarray(mask[top:bottom, left:right]))).decode("ascii")
         return [{"shape_type": "mask", "points": points, "group_id": None, "mask": text}]
@@ -95,12 +91,6 @@ def _mask_shapes(mask: BoolArray, group: int) -> list[dict[str, Any]]:
         {"shape_type": "polygon", "points": ring.astype(float).tolist(), "group_id": group_id}
         for ring in outlines.parts
     ]
-
-
-def _bounds(mask: BoolArray) -> FloatArray:
-    """The xyxy bounds of a mask that is not empty, in pixel-edge coordinates."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float32)
 
 
 def _rounded(point: FloatArray) -> list[float]:

@@ -13,7 +13,7 @@ from defusedxml import ElementTree as SafeElementTree
 from bana.data.classes import class_id_of, class_table, listed_classes, read_lines
 from bana.data.images import image_size
 from bana.data.objects import AnnotatedObject, Box, checked_box, make_record, stated_size
-from bana.data.paths import Links, find_image, image_names, inside, shown
+from bana.data.paths import LinkGuard, checked_name, find_image, image_names, join_names
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
 from bana.io.faults import FaultLog
@@ -95,14 +95,14 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
                 annotations[image_id] = annotation
     classes = listed_classes(home) or class_table(CLASSES if names <= set(CLASSES) else sorted(names))
     records = []
-    links = Links()
+    links = LinkGuard()
     for image_id in image_ids:
-        with faults.of(image_id):
-            if image_id not in annotations and not faults.spoiled(image_id):
+        with faults.catch(image_id):
+            if image_id not in annotations and not faults.has_fault(image_id):
                 raise DataError(
                     f"{folder / image_id}.xml: annotation not found; restore it or take {image_id} off the list"
                 )
-        if not faults.spoiled(image_id):
+        if not faults.has_fault(image_id):
             record = _record(home, links, annotations[image_id], image_id, classes, faults)
             if record is not None:
                 records.append(record)
@@ -111,7 +111,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
 
 def parse_annotation(path: Path, image_id: str, faults: FaultLog) -> Annotation | None:
     """Parse one XML file; None where it has noted faults."""
-    with faults.of(image_id):
+    with faults.catch(image_id):
         root = _parse_xml(path)
         if root.tag == "annotations":
             raise DataError(f"{path}: is CVAT's own XML, not VOC's; export the task as COCO 1.0 instead")
@@ -119,56 +119,56 @@ def parse_annotation(path: Path, image_id: str, faults: FaultLog) -> Annotation 
         filename = root.findtext("filename")
         objects = []
         for number, element in enumerate(root.findall("object"), start=1):
-            with faults.of(image_id):
+            with faults.catch(image_id):
                 objects.append(parse_object(element, f"{path}: object {number}"))
-        if not faults.spoiled(image_id):
+        if not faults.has_fault(image_id):
             return Annotation(path, filename.strip() if filename else None, size, tuple(objects))
     return None
 
 
-def parse_object(element: Element, place: str) -> VocObject:
+def parse_object(element: Element, where: str) -> VocObject:
     """Read one ``<object>``, turning VOC's 1-based inclusive corners into pixel edges."""
     name = (element.findtext("name") or "").strip()
     if not name:
-        raise DataError(f"{place}: has no class name; fill in <name>")
+        raise DataError(f"{where}: has no class name; fill in <name>")
     corners = element.find("bndbox")
     if corners is None:
-        raise DataError(f"{place}: has no <bndbox>; add one or remove the object")
-    xmin, ymin, xmax, ymax = (_number(corners, tag, place) for tag in ("xmin", "ymin", "xmax", "ymax"))
+        raise DataError(f"{where}: has no <bndbox>; add one or remove the object")
+    xmin, ymin, xmax, ymax = (_number(corners, tag, where) for tag in ("xmin", "ymin", "xmax", "ymax"))
     difficult = (element.findtext("difficult") or "0").strip() == "1"
     return VocObject(name, (xmin - 1, ymin - 1, xmax, ymax), difficult)
 
 
 def _record(
-    home: Path, links: Links, annotation: Annotation, image_id: str, classes: ClassTable, faults: FaultLog
+    home: Path, links: LinkGuard, annotation: Annotation, image_id: str, classes: ClassTable, faults: FaultLog
 ) -> ImageRecord | None:
-    place = str(annotation.path)
-    with faults.of(image_id):
-        name = inside(annotation.filename, f"{place}: <filename>") if annotation.filename else None
+    where = str(annotation.path)
+    with faults.catch(image_id):
+        name = checked_name(annotation.filename, f"{where}: <filename>") if annotation.filename else None
         # The name of the XML file comes first: <filename> is often stale after files were renamed.
         names = image_names(image_id) + ([name] if name else [])
-        path = find_image(links, _image_folders(home, annotation.path.parent), names, place)
+        path = find_image(links, _image_folders(home, annotation.path.parent), names, where)
         size = annotation.size or image_size(path)
         objects = []
         for number, entry in enumerate(annotation.objects, start=1):
-            with faults.of(image_id):
-                objects.append(_checked_object(entry, size, classes, f"{place}: object {number}"))
-        if not faults.spoiled(image_id):
+            with faults.catch(image_id):
+                objects.append(_checked_object(entry, size, classes, f"{where}: object {number}"))
+        if not faults.has_fault(image_id):
             semantic, instance = (
-                _mask(home / name, image_id, links, place) for name in ("SegmentationClass", "SegmentationObject")
+                _mask(home / name, image_id, links, where) for name in ("SegmentationClass", "SegmentationObject")
             )
             return make_record(image_id, path, size, objects, semantic_path=semantic, instance_path=instance)
     return None
 
 
-def _mask(folder: Path, image_id: str, links: Links, place: str) -> Path | None:
+def _mask(folder: Path, image_id: str, links: LinkGuard, where: str) -> Path | None:
     path = folder / f"{image_id}.png"
-    return links.required(folder, path, place) if path.is_file() else None
+    return links.checked(folder, path, where) if path.is_file() else None
 
 
-def _checked_object(entry: VocObject, size: tuple[int, int], classes: ClassTable, place: str) -> AnnotatedObject:
-    class_id = class_id_of(entry.name, classes, place)
-    return AnnotatedObject(checked_box(entry.box, *size, place), class_id, difficult=entry.difficult)
+def _checked_object(entry: VocObject, size: tuple[int, int], classes: ClassTable, where: str) -> AnnotatedObject:
+    class_id = class_id_of(entry.name, classes, where)
+    return AnnotatedObject(checked_box(entry.box, *size, where), class_id, difficult=entry.difficult)
 
 
 def _home(path: Path) -> Path:
@@ -178,7 +178,9 @@ def _home(path: Path) -> Path:
         if len(years) == 1:
             return years[0]
         if years:
-            raise DataError(f"{devkit}: holds {shown(year.name for year in years)}; give the folder of one of them")
+            raise DataError(
+                f"{devkit}: holds {join_names(year.name for year in years)}; give the folder of one of them"
+            )
     return path
 
 
@@ -201,7 +203,7 @@ def _image_ids(path: Path, folder: Path, split: str | None) -> tuple[list[str], 
         return [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.rglob("*.xml"))], None
     exact = _home(path) / "ImageSets" / f"{split}.txt"
     if split not in lists and not (split.startswith(_LIST_FOLDERS) and exact.is_file()):
-        raise DataError(f"{path}: has no split {split!r}; choose one of: {shown(lists)}")
+        raise DataError(f"{path}: has no split {split!r}; choose one of: {join_names(lists)}")
     return parse_list(lists.get(split, exact)), split
 
 
@@ -211,7 +213,7 @@ def parse_list(path: Path) -> list[str]:
     for number, line in enumerate(read_lines(path), start=1):
         words = line.split()
         if words and words[1:2] != ["-1"]:
-            image_ids.append(inside(words[0], f"{path}: line {number}"))
+            image_ids.append(checked_name(words[0], f"{path}: line {number}"))
     return list(dict.fromkeys(image_ids))
 
 
@@ -240,9 +242,9 @@ def _parse_size(root: Element, path: Path) -> tuple[int, int] | None:
     return None if width == 0 or height == 0 else stated_size(width, height, f"{path}: <size>")
 
 
-def _number(element: Element, tag: str, place: str) -> float:
+def _number(element: Element, tag: str, where: str) -> float:
     text = (element.findtext(tag) or "").strip()
     try:
         return float(text)
     except ValueError as error:
-        raise DataError(f"{place}: {tag} is {text!r}, not a number; correct it") from error
+        raise DataError(f"{where}: {tag} is {text!r}, not a number; correct it") from error

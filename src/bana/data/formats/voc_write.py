@@ -10,10 +10,10 @@ import numpy as np
 
 from bana.data.classes import CLASS_FILE
 from bana.data.label_maps import write_label_map
-from bana.data.masks import instance_map, instance_truth, semantic_truth
 from bana.data.records import ClassTable, FloatArray, ImageRecord
-from bana.data.writing import ImageMode, WriteReport, place_image
-from bana.io.files import write_bytes, write_text
+from bana.data.truth import instance_map, object_masks, semantic_truth
+from bana.data.writing import SCORES, ImageMode, WriteReport, place_image
+from bana.io.files import write_bytes, write_lines
 
 
 def write(
@@ -38,7 +38,7 @@ def write(
         names.append(record.image_id)
         if len(record) == 0 and record.semantic_path is None:
             without_objects.append(record)
-            report.count(record, 0)
+            report.count(record, [])
         elif _write_maps(record, classes, out, report):
             segmented.add(record.image_id)
     if segmented:
@@ -46,9 +46,9 @@ def write(
         segmented.update(record.image_id for record in without_objects)
         for record in without_objects:
             _write_maps(record, classes, out, WriteReport())
-        _write_list(out / "ImageSets" / "Segmentation" / f"{split}.txt", [name for name in names if name in segmented])
-    _write_list(out / "ImageSets" / "Main" / f"{split}.txt", names)
-    _write_list(out / CLASS_FILE, classes.names)
+        write_lines(out / "ImageSets" / "Segmentation" / f"{split}.txt", [name for name in names if name in segmented])
+    write_lines(out / "ImageSets" / "Main" / f"{split}.txt", names)
+    write_lines(out / CLASS_FILE, classes.names)
     return report
 
 
@@ -76,30 +76,23 @@ def annotation_xml(record: ImageRecord, classes: ClassTable) -> bytes:
 
 def _write_maps(record: ImageRecord, classes: ClassTable, out: Path, report: WriteReport) -> bool:
     """Write the label maps of the classes and of the objects, as far as there are any; whether there are."""
-    report.lose("the crowd flag (written as difficult)", record.crowd.sum())
-    if record.scores is not None:
-        report.lose("the score", len(record))
     labels = semantic_truth(record, classes)
     numbers = instance_map(record)
-    masks = instance_truth(record) or []
-    report.count(record, sum(mask is not None for mask in masks))
+    masks = object_masks(record)
+    report.count(record, masks, SCORES, crowd="crowd flags, which become difficult flags")
     if labels is not None:
         write_label_map(out / "SegmentationClass" / f"{record.image_id}.png", labels)
     if numbers is not None:
         write_label_map(out / "SegmentationObject" / f"{record.image_id}.png", numbers)
         for number, (mask, crowd) in enumerate(zip(masks, record.crowd, strict=True), start=1):
             if mask is not None and not crowd and np.any(numbers[mask] != number):
-                report.lose("the part of a mask that is behind another")
+                report.lose("parts of masks behind other masks")
     return labels is not None
 
 
 def _voc_corners(box: FloatArray) -> list[str]:
     x0, y0, x1, y1 = (float(corner) for corner in box)
     return [f"{corner:.4f}".rstrip("0").rstrip(".") for corner in (x0 + 1, y0 + 1, x1, y1)]
-
-
-def _write_list(path: Path, names: Iterable[str]) -> None:
-    write_text(path, "".join(f"{name}\n" for name in names))
 
 
 def _add(parent: ElementTree.Element, tag: str, text: str) -> None:

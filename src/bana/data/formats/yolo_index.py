@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bana.data.classes import read_lines
-from bana.data.paths import inside, normal
+from bana.data.paths import checked_name, normal
 from bana.errors import DataError
 from bana.io.strict_json import is_text
 from bana.io.strict_yaml import parse_yaml
@@ -100,7 +100,7 @@ def _from_darknet(file: Path) -> YoloIndex:
     if not content.get("names"):
         raise DataError(f"{file}: names no classes; add a line such as 'names = obj.names'")
     root = normal(file.parent)
-    names = local_path(root, inside(content["names"], f"{file}: names"))
+    names = local_path(root, checked_name(content["names"], f"{file}: names"))
     splits = {key: [value] for key, value in content.items() if key not in _NOT_DARKNET_SPLITS and value}
     return YoloIndex(file, root, _listed_names(names), _some_split(splits, "train = train.txt", file))
 

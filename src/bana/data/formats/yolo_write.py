@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 
 from bana.data.formats import yolo
 from bana.data.formats.yolo_index import read_index
-from bana.data.masks import instance_truth, single_polygon_of
+from bana.data.masks import single_polygon_of
 from bana.data.records import BoolArray, ClassTable, ImageRecord
-from bana.data.writing import ImageMode, WriteReport, place_image
+from bana.data.truth import object_masks
+from bana.data.writing import DIFFICULT, LABEL_MAPS, SCORES, ImageMode, WriteReport, place_image
 from bana.errors import DataError, OutputError
-from bana.io.files import write_text
+from bana.io.files import write_lines, write_text
 
 
 def write(
@@ -34,61 +36,35 @@ def write(
     for record in records:
         image = out / "images" / split / (record.image_id + record.path.suffix)
         place_image(record, image, images, report)
-        write_text(yolo.label_path(image), "".join(f"{line}\n" for line in _lines(record, report)))
+        write_lines(yolo.label_path(image), _lines(record, report))
     content = {**content, "names": dict(enumerate(classes.names))}
     write_text(out / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     return report
 
 
-def _lines(record: ImageRecord, report: WriteReport) -> list[str]:
-    report.lose("the difficult flag", record.difficult.sum())
-    report.lose("the crowd flag (written as an ordinary object)", record.crowd.sum())
-    if record.scores is not None:
-        report.lose("the score", len(record))
-    masks = instance_truth(record)
-    if record.semantic_path is not None and masks is None:
-        report.lose("the label map of an image (there is no mask for each object)")
-    report.count(record, sum(mask is not None for mask in masks or []))
-    return [
-        _line(
-            record,
-            index,
-            _box_values(record, index) if masks is None else _outline(record, index, masks[index], report),
-        )
-        for index in range(len(record))
-    ]
-
-
-def _line(record: ImageRecord, index: int, shares: Sequence[float]) -> str:
-    numbers = (f"{min(max(share, 0.0), 1.0):.7f}".rstrip("0").rstrip(".") for share in shares)
-    return " ".join([str(record.class_ids[index] - 1), *numbers])
-
-
-def _box_values(record: ImageRecord, index: int) -> list[float]:
-    """Center and size, as shares of the image's."""
-    x0, y0, x1, y1 = (float(corner) for corner in record.boxes[index])
-    return [
-        (x0 + x1) / 2 / record.width,
-        (y0 + y1) / 2 / record.height,
-        (x1 - x0) / record.width,
-        (y1 - y0) / record.height,
-    ]
-
-
-def _outline(record: ImageRecord, index: int, mask: BoolArray | None, report: WriteReport) -> list[float]:
-    """Corners of one polygon, as shares of the image's size; of the box where there is no mask."""
-    x0, y0, x1, y1 = (float(corner) for corner in record.boxes[index])
+def _lines(record: ImageRecord, report: WriteReport) -> Iterator[str]:
+    masks = object_masks(record)
+    report.count(record, masks, DIFFICULT, SCORES, LABEL_MAPS, crowd="crowd flags, which become ordinary objects")
     side = np.array([record.width, record.height])
+    for box, class_id, mask in zip(record.boxes.astype(np.float64), record.class_ids, masks, strict=True):
+        if any(each is not None for each in masks):
+            points = _outline(box, mask, report) / side
+        else:
+            points = np.array([(box[:2] + box[2:]) / 2, box[2:] - box[:2]]) / side
+        numbers = (f"{share:.7f}".rstrip("0").rstrip(".") for share in points.clip(0, 1).ravel())
+        yield " ".join([str(class_id - 1), *numbers])
+
+
+def _outline(box: npt.NDArray[np.float64], mask: BoolArray | None, report: WriteReport) -> npt.NDArray[np.float64]:
+    """Corners (V, 2) of one polygon around a mask; of the box where there is no mask."""
     if mask is None or not mask.any():
-        report.lose("that an object has no mask (written as a rectangle)")
-        polygon = [x0, y0, x1, y0, x1, y1, x0, y1]
-    else:
-        polygon = single_polygon_of(mask)
-        report.compare(mask, [polygon])
-    points = np.array(polygon).reshape(-1, 2)
-    if np.abs(np.array([*points.min(axis=0), *points.max(axis=0)]) - record.boxes[index]).max() > 0.5:
-        report.lose("a box that is not the bounds of its mask")
-    return [float(share) for share in (points / side).ravel()]
+        report.lose("objects without a mask, which become rectangles")
+        x0, y0, x1, y1 = box
+        return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    polygon = single_polygon_of(mask)
+    report.compare(mask, [polygon])
+    report.compare_box(box, mask)
+    return np.array(polygon).reshape(-1, 2)
 
 
 def _known_splits(file: Path, classes: ClassTable) -> dict[str, object]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bana.classify.labeler_file import labeler_path, load_classifier, load_facts, pretrained_path
-from bana.data.inputs import file_digest
 from bana.errors import SettingsError
+from bana.io.files import file_digest
 from bana.label.labeler import Labeler
 from bana.label.method import LabelingMethod
 from bana.label.methods.box import box_masks

@@ -13,8 +13,8 @@ import torch
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabeledBox, LabelFolder
 from bana.data.label_maps import LabelMap, read_gray
-from bana.data.masks import semantic_truth
 from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
+from bana.data.truth import semantic_truth
 from bana.errors import DataError
 from bana.evaluate import ConfusionMatrix, binary_miou
 from bana.evaluate.calibration import Calibration
