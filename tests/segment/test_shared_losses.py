@@ -6,10 +6,10 @@ import torch.distributed as dist
 from torch import multiprocessing
 
 from bana.engine.distributed import DistContext
+from bana.segment.filling_rate import filling_rate_loss
 from bana.segment.losses import (
     bootstrapping_loss,
     entropy_regularized_loss,
-    filling_rate_loss,
     noise_aware_loss,
     partial_cross_entropy,
 )
