@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bana import Labeler, read_dataset
-from bana.classify.labeler_file import load_facts
+from bana.classify.model import LABELER
 from bana.data.images import open_record_image
 from bana.data.records import boxes_to_mask
 from bana.data.truth import semantic_truth
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100)
     arguments = parser.parse_args()
     labeler = Labeler.load(arguments.labeler)
-    settings = load_facts(arguments.labeler).classify
+    settings = LABELER.load_facts(arguments.labeler).settings
     untrained = create_backbone(settings.backbone, settings.backbone_weights).eval()
     dataset = read_dataset(arguments.data, arguments.split)
     counts = {stage: np.zeros((len(REGIONS), len(EDGES) - 1)) for stage in ("before", "after")}

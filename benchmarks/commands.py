@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import bana.cli
@@ -27,17 +27,15 @@ class Command:
 
     Attributes:
         arguments: All but the output.
-        again: What to add to go on.
         output: The option of the output; empty: it is an argument.
         file: The name of the output in its folder, where that is a file.
     """
 
     arguments: list[str]
-    again: list[str] = field(default_factory=list)
     output: str = "--out"
     file: str = ""
 
-    def start(self, folder: Path, again: bool = False) -> int:
+    def start(self, folder: Path) -> int:
         """Start it in a fork, in a process group of its own; returns its process."""
         target = str(folder / self.file) if self.file else str(folder)
         output = [self.output, target] if self.output else [target]
@@ -52,7 +50,7 @@ class Command:
             with Path(f"{folder}.txt").open("wb") as said:
                 os.dup2(said.fileno(), 1)
                 os.dup2(said.fileno(), 2)
-            bana.cli.sys.argv = ["bana", *self.arguments, *output, *(self.again if again else [])]
+            bana.cli.sys.argv = ["bana", *self.arguments, *output]
             bana.cli.main()
         except SystemExit as left:
             status = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
@@ -79,16 +77,14 @@ def commands(options: argparse.Namespace, folder: Path) -> dict[str, Command]:
     labels = ["--labels", str(folder / "label/whole"), *labeler]
     photographs = str(Path(options.data) / "JPEGImages")
     return {
-        "classify": Command(["classify", *data, *preset, "--checkpoint-seconds", "0.3"], ["--resume"]),
+        "classify": Command(["classify", *data, *preset, "--checkpoint-seconds", "0.3"]),
         "label": Command(["label", *data, *labeler, *workers, "--formats", "coco,voc"]),
         "shards": Command(["label", *data, *labeler, *workers, "--shard", "1/1"]),
         "merge": Command(["merge", str(folder / "shards/whole")]),
         "tune": Command(["tune", *data, *labeler, *workers, "--images", "3", "--trials", "4"]),
         "compare": Command(["compare", *data, *labeler, *workers, "--methods", "box,labeler"]),
-        "segment": Command(["segment", *data, *labels, *preset, "--checkpoint-seconds", "0.3"], ["--resume"]),
-        "objects": Command(
-            ["segment", *data, *labels, *preset, "--task", "instance", "--checkpoint-seconds", "0.3"], ["--resume"]
-        ),
+        "segment": Command(["segment", *data, *labels, *preset, "--checkpoint-seconds", "0.3"]),
+        "objects": Command(["segment", *data, *labels, *preset, "--task", "instance", "--checkpoint-seconds", "0.3"]),
         "predict": Command(["predict", str(folder / "segment/whole"), photographs, *workers, "--overlays"]),
         "detect": Command(["predict", str(folder / "objects/whole"), photographs, *workers]),
         "export": Command(["export", str(folder / "segment/whole"), "--to", "onnx"], file="network.onnx"),

@@ -148,7 +148,7 @@ class Trial:
 
     def finish(self) -> list[str]:
         """Run the command to its end; returns what is wrong then."""
-        self.command.finish(self.command.start(self.out, again=True), self.out)
+        self.command.finish(self.command.start(self.out), self.out)
         return differences(self.out, self.whole)
 
 
@@ -214,7 +214,7 @@ def damaged(trial: Trial) -> list[str]:
     content = cut.read_bytes()
     cut.unlink()  # it may be a link to what the command reads
     cut.write_bytes(content[: int(len(content) * trial.chance.random())])
-    status = status_of(trial.command.start(trial.out, again=True))
+    status = status_of(trial.command.start(trial.out))
     if status != 2:
         return trial.wrong(status) + differences(trial.out, trial.whole)
     found = [] if cut.name in complaint(trial.out) else [f"{cut.name} not named: {complaint(trial.out)}"]

@@ -25,9 +25,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from bana.classify.labeler_file import load_classifier, pretrained_path, save_labeler
+from bana.classify.model import LABELER
 from bana.data.reading import read_dataset
 from bana.data.sample import FOLDER
+from bana.nn.initialization import pretrained_path
 
 FIRST = 200
 """Images after which memory must be flat: until then sizes are met that were not met before."""
@@ -111,10 +112,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = write_data(folder, options.images, options.same)
-        model, facts = load_classifier(pretrained_path())
+        model, facts = LABELER.load(pretrained_path())
         (folder / "labeler").mkdir()
         small = replace(facts, label={**facts.label, "image_side": options.side})
-        save_labeler(folder / "labeler" / "labeler.safetensors", model, small)
+        LABELER.save(folder / "labeler" / "labeler.safetensors", model, small)
         out = folder / "labels"
         source = ["--method", options.source] + (["--labeler", str(folder / "labeler")] * (options.source != "box"))
         began = time.monotonic()

@@ -74,13 +74,14 @@ def tiny_settings():
 @pytest.fixture(scope="session")
 def tiny_run(shapes_voc, tiny_settings, tmp_path_factory) -> Path:
     """The folder of a run of stage 1 on the tiny data set."""
-    from bana.classify.train import train_classifier
+    from bana.classify.task import ClassifyTask
     from bana.data.reading import read_dataset
     from bana.label.settings import LabelSettings
+    from bana.nn.train import train
 
     out = tmp_path_factory.mktemp("tiny") / "run"
-    labeling = LabelSettings(image_side=129).model_dump(mode="json")
-    train_classifier(read_dataset(shapes_voc), tiny_settings, labeling, out, console=Console(file=io.StringIO()))
+    label_settings = LabelSettings(image_side=129).model_dump(mode="json")
+    train(ClassifyTask(tiny_settings, label_settings=label_settings), read_dataset(shapes_voc), out)
     return out
 
 
@@ -127,11 +128,12 @@ def tiny_segment_settings():
 def tiny_segment_run(shapes_voc, tiny_run, tiny_labels, tiny_segment_settings, tmp_path_factory) -> Path:
     """The folder of a run of stage 3 on the tiny data set."""
     from bana.data.reading import read_dataset
-    from bana.segment.train import Training, train_segmenter
+    from bana.nn.train import train
+    from bana.segment.task import SegmentTask
 
     out = tmp_path_factory.mktemp("tiny") / "segment"
-    training = Training(read_dataset(shapes_voc), tiny_labels, {}, tiny_run, pictures=2)
-    train_segmenter(training, tiny_segment_settings, out, console=Console(file=io.StringIO()))
+    task = SegmentTask(tiny_segment_settings, labels=tiny_labels, labeler=tiny_run, pictures=2)
+    train(task, read_dataset(shapes_voc), out)
     return out
 
 

@@ -78,7 +78,7 @@ def test_as_weights_of_a_backbone(run_cli, evil, shapes_voc, tmp_path, suffix):
 
 def test_as_a_checkpoint(run_cli, evil, shapes_voc, tmp_path):
     file = evil(tmp_path / "run" / CHECKPOINT)
-    refused(run_cli("classify", shapes_voc, "--out", tmp_path / "run", "--resume"), file)
+    refused(run_cli("classify", shapes_voc, "--out", tmp_path / "run"), file)
 
 
 @pytest.mark.parametrize("name", ["segmenter.safetensors", "detector.safetensors"])

@@ -11,11 +11,12 @@ import yaml
 from bad_data import BAD_DATA, refused, truncated_image
 from bana import Labeler
 from bana.classify import task as task_module
-from bana.classify.labeler_file import FILE_NAME, load_facts
+from bana.classify.model import LABELER
 from bana.engine.loop import CHECKPOINT, LOG
+from bana.nn import train as train_module
 from shapes_data import CLASSES, IMAGES, write_shapes
 
-RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
+RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, LABELER.file_name}
 
 
 @pytest.fixture
@@ -42,26 +43,26 @@ def files(folder):
 def test_a_run_and_what_it_leaves(classify, shapes_voc, tmp_path):
     answer = classify(shapes_voc, tmp_path / "run")
     assert answer.status == 0
-    assert answer.out == f"{tmp_path / 'run' / FILE_NAME}\n"
+    assert answer.out == f"{tmp_path / 'run' / LABELER.file_name}\n"
     assert set(files(tmp_path / "run")) == RUN
     log = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
     assert [entry["step"] for entry in log] == list(range(4))
     assert all(entry["loss"] > 0 for entry in log)
-    assert load_facts(tmp_path / "run").label["image_side"] == 129
+    assert LABELER.load_facts(tmp_path / "run").label["image_side"] == 129
     assert Labeler.load(tmp_path / "run").classes == CLASSES
 
 
 def test_the_same_seed_gives_the_same_bytes(classify, shapes_voc, tmp_path):
     for name, seed in (("first", 0), ("second", 0), ("third", 1)):
         assert classify(shapes_voc, tmp_path / name, "--seed", seed).status == 0
-    first, second, third = ((tmp_path / name / FILE_NAME).read_bytes() for name in ("first", "second", "third"))
+    first, second, third = ((tmp_path / name / LABELER.file_name).read_bytes() for name in ("first", "second", "third"))
     assert first == second
     assert first != third
 
 
 def test_options_overrule_the_preset(classify, shapes_voc, tmp_path):
     assert classify(shapes_voc, tmp_path / "run", "--pooling", "gap", "--epochs", 1).status == 0
-    settings = load_facts(tmp_path / "run").classify
+    settings = LABELER.load_facts(tmp_path / "run").settings
     assert (settings.pooling, settings.epochs) == ("gap", 1)
     refused(classify(shapes_voc, tmp_path / "other", "--pooling", "max"), "pooling")
     refused(classify(shapes_voc, tmp_path / "other", "--epochs", 0), "epochs")
@@ -81,28 +82,40 @@ def test_an_interrupted_run_is_resumed_to_the_same_bytes(classify, shapes_voc, t
     with monkeypatch.context() as patch:
         patch.setattr(task_module.ClassifyTask, "loss", fails_at_the_third)
         assert classify(shapes_voc, tmp_path / "cut", "--checkpoint-seconds", 0).status == 130
-    assert set(files(tmp_path / "cut")) == RUN - {FILE_NAME}
-    assert classify(shapes_voc, tmp_path / "cut", "--resume").status == 0
-    assert (tmp_path / "cut" / FILE_NAME).read_bytes() == (tmp_path / "whole" / FILE_NAME).read_bytes()
+    assert set(files(tmp_path / "cut")) == RUN - {LABELER.file_name}
+    assert classify(shapes_voc, tmp_path / "cut").status == 0
+    assert (tmp_path / "cut" / LABELER.file_name).read_bytes() == (tmp_path / "whole" / LABELER.file_name).read_bytes()
 
 
-def test_a_run_is_not_overwritten_without_resume(classify, shapes_voc, tmp_path):
+def test_a_finished_run_is_left_as_it_is(classify, shapes_voc, tmp_path, monkeypatch):
+    first = classify(shapes_voc, tmp_path / "run")
+    before = files(tmp_path / "run")
+    monkeypatch.setattr(train_module, "training_loop", None)  # a second training would fail
+    again = classify(shapes_voc, tmp_path / "run")
+    assert (again.status, again.out) == (0, first.out)
+    assert files(tmp_path / "run") == before
+
+
+def test_a_finished_run_whose_file_is_lost_or_damaged_gets_it_back(classify, shapes_voc, tmp_path):
+    classify(shapes_voc, tmp_path / "run")
+    file = tmp_path / "run" / LABELER.file_name
+    before = file.read_bytes()
+    file.unlink()
+    assert classify(shapes_voc, tmp_path / "run").status == 0
+    assert file.read_bytes() == before
+    file.write_bytes(before[:100])
+    assert classify(shapes_voc, tmp_path / "run").status == 0
+    assert file.read_bytes() == before
+
+
+def test_a_folder_of_another_run_is_refused_and_not_changed(classify, shapes_voc, tmp_path):
     classify(shapes_voc, tmp_path / "run")
     before = files(tmp_path / "run")
-    refused(classify(shapes_voc, tmp_path / "run"), tmp_path / "run", "--resume")
-    assert files(tmp_path / "run") == before
-    assert classify(shapes_voc, tmp_path / "run", "--resume").status == 0
-    assert files(tmp_path / "run") == before
-
-
-def test_resuming_with_other_settings_or_data_changes_nothing(classify, shapes_voc, tmp_path):
-    classify(shapes_voc, tmp_path / "run")
-    before = files(tmp_path / "run")
-    refused(classify(shapes_voc, tmp_path / "run", "--resume", "--epochs", 5), CHECKPOINT, "settings.epochs")
-    refused(classify(shapes_voc, tmp_path / "run", "--resume", "--seed", 5), "other seed;")
+    refused(classify(shapes_voc, tmp_path / "run", "--epochs", 5), CHECKPOINT, "settings.epochs")
+    refused(classify(shapes_voc, tmp_path / "run", "--seed", 5), "other seed;")
     data = shutil.copytree(shapes_voc, tmp_path / "voc")
     (data / "labels.txt").write_text("cross\ndisk\nsquare\n")
-    refused(classify(data, tmp_path / "run", "--resume"), "other data;")
+    refused(classify(data, tmp_path / "run"), "other data;")
     assert files(tmp_path / "run") == before
 
 
@@ -111,9 +124,9 @@ def test_a_damaged_checkpoint(classify, shapes_voc, tmp_path):
     checkpoint = tmp_path / "run" / CHECKPOINT
     checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
     before = files(tmp_path / "run")
-    refused(classify(shapes_voc, tmp_path / "run", "--resume"), checkpoint)
+    refused(classify(shapes_voc, tmp_path / "run"), checkpoint)
     torch.save({"model": 1}, checkpoint)
-    refused(classify(shapes_voc, tmp_path / "run", "--resume"), checkpoint)
+    refused(classify(shapes_voc, tmp_path / "run"), checkpoint)
     assert files(tmp_path / "run").keys() == before.keys()
 
 
@@ -126,11 +139,11 @@ def test_bad_data_is_refused_in_one_line(classify, tmp_path, make):
 def test_skip_leaves_out_what_cannot_be_used(classify, tmp_path):
     answer = classify(truncated_image(tmp_path / "voc"), tmp_path / "run", "--on-error", "skip")
     assert answer.status == 1
-    assert answer.out == f"{tmp_path / 'run' / FILE_NAME}\n"
+    assert answer.out == f"{tmp_path / 'run' / LABELER.file_name}\n"
     assert "1 images left out" in answer.err
     (entry,) = [json.loads(line) for line in (tmp_path / "run/rejected.jsonl").read_text().splitlines()]
     assert entry["image_id"] == "a"
-    assert load_facts(tmp_path / "run").training["images"] == 1
+    assert LABELER.load_facts(tmp_path / "run").training["images"] == 1
 
 
 def test_nothing_left_to_train_on(classify, tmp_path):
@@ -184,7 +197,7 @@ def test_a_full_disk_leaves_whole_files(classify, shapes_voc, tmp_path, monkeypa
         patch.setattr("os.fsync", fsync)
         refused(classify(shapes_voc, tmp_path / "run"), tmp_path / "run", "No space left on device")
     assert len(files(tmp_path / "run")) == after
-    assert classify(shapes_voc, tmp_path / "run", "--resume").status == 0
+    assert classify(shapes_voc, tmp_path / "run").status == 0
     assert set(files(tmp_path / "run")) == RUN
 
 
@@ -211,4 +224,4 @@ def test_a_learning_rate_that_explodes_stops_the_run(classify, preset, shapes_vo
     content["classify"] |= {"lr_head": 1e30, "epochs": 9, "optimizer": "sgd"}
     preset.write_text(yaml.safe_dump(content))
     refused(classify(shapes_voc, tmp_path / "run"), "the loss is", "lower the learning rate")
-    assert not (tmp_path / "run" / FILE_NAME).exists()
+    assert not (tmp_path / "run" / LABELER.file_name).exists()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bana.classify.samples import UNKNOWN, Batch, BoxCrops, collate, on_features
+from bana.classify.samples import UNKNOWN, Batch, BoxCrops, collate, resize_to_features
 from bana.classify.settings import ClassifySettings
 from bana.data.objects import AnnotatedObject, make_record
 
@@ -143,7 +143,7 @@ def test_background_and_boxes_on_a_feature_map():
         image_classes=torch.tensor([[0, 1]]),
         labels=torch.where(background[:, 0] == 1, 0, UNKNOWN).long(),
     )
-    on_map, boxes, labels = on_features(batch, (9, 9))
+    on_map, boxes, labels = resize_to_features(batch, (9, 9))
     expected = torch.ones(1, 1, 9, 9)
     expected[:, :, 2:5, 2:5] = 0
     assert torch.equal(on_map, expected)

@@ -27,7 +27,13 @@ class Patches(nn.Module):
 def make_stage(**changes):
     torch.manual_seed(0)
     info = BackboneInfo((6,), (8,), (100.0,) * 3, (50.0,) * 3, "none", "none")
-    return ClassifyTask(BoxClassifier(Backbone(Patches(), info), 2, None), ClassifySettings(crop_size=65, **changes))
+    return begun(BoxClassifier(Backbone(Patches(), info), 2, None), ClassifySettings(crop_size=65, **changes))
+
+
+def begun(model, settings):
+    task = ClassifyTask(settings)
+    task.begin(model)
+    return task
 
 
 def make_batch(boxes=((0, 10, 10, 50, 50), (1, 5, 20, 60, 60)), class_ids=(1, 2)):
@@ -76,18 +82,18 @@ def test_biases_learn_twice_as_fast_and_do_not_decay(optimizer):
 def test_frozen_parameters_are_not_optimized():
     info = BackboneInfo((6,), (8,), (0.0,) * 3, (1.0,) * 3, "none", "none")
     model = BoxClassifier(Backbone(Patches(), info).requires_grad_(False), 2, None)
-    groups = ClassifyTask(model, ClassifySettings()).optimizer.param_groups
+    groups = begun(model, ClassifySettings()).optimizer.param_groups
     assert [id(tensor) for group in groups for tensor in group["params"]] == [id(model.classifier.weight)]
-    loss, _ = ClassifyTask(model, ClassifySettings()).loss(make_batch())
+    loss, _ = begun(model, ClassifySettings()).loss(make_batch())
     loss.backward()
     assert all(tensor.grad is None for tensor in model.backbone.parameters())
 
 
 def test_rates_of_the_schedules():
     step, poly = make_stage(schedule="step"), make_stage(schedule="poly")
-    assert [step.rate(p) for p in (0, 0.5, 0.66, 0.67, 0.99)] == [1, 1, 1, 0.1, 0.1]
-    assert [poly.rate(p) for p in (0, 0.5)] == [1, pytest.approx(0.5**0.9)]
-    assert poly.rate(0.999) < 0.01
+    assert [step.lr_factor(p) for p in (0, 0.5, 0.66, 0.67, 0.99)] == [1, 1, 1, 0.1, 0.1]
+    assert [poly.lr_factor(p) for p in (0, 0.5)] == [1, pytest.approx(0.5**0.9)]
+    assert poly.lr_factor(0.999) < 0.01
 
 
 def test_the_loss_is_the_cross_entropy_of_all_bins_and_all_queries():

@@ -8,18 +8,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from bana import Labeler, read_dataset
-from bana.classify.labeler_file import (
-    FILE_NAME,
-    LabelerFacts,
-    build_classifier,
-    load_classifier,
-    load_facts,
-    save_labeler,
-    start_from_labeler,
-)
+from bana.classify.model import LABELER, build_classifier
 from bana.data.images import open_record_image
 from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.errors import CheckpointError, SettingsError
+from bana.nn.initialization import start_from_labeler
+from bana.nn.network_file import NetworkFacts
 from shapes_data import CLASSES
 
 
@@ -28,9 +22,9 @@ def labels_of(labeler, dataset):
 
 
 def test_saved_and_loaded_it_labels_the_same_to_the_byte(tiny_run, shapes_voc, tmp_path):
-    model, facts = load_classifier(tiny_run)
-    save_labeler(tmp_path / "copy.safetensors", model, facts)
-    assert (tmp_path / "copy.safetensors").read_bytes() == (tiny_run / FILE_NAME).read_bytes()
+    model, facts = LABELER.load(tiny_run)
+    LABELER.save(tmp_path / "copy.safetensors", model, facts)
+    assert (tmp_path / "copy.safetensors").read_bytes() == (tiny_run / LABELER.file_name).read_bytes()
     dataset = read_dataset(shapes_voc)
     first, second = (
         labels_of(Labeler.load(file, threads=1), dataset) for file in (tiny_run, tmp_path / "copy.safetensors")
@@ -42,19 +36,19 @@ def test_saved_and_loaded_it_labels_the_same_to_the_byte(tiny_run, shapes_voc, t
 
 
 def test_it_says_what_it_is(tiny_run, tiny_settings):
-    facts = load_facts(tiny_run)
+    facts = LABELER.load_facts(tiny_run)
     assert facts.classes == CLASSES
-    assert facts.classify == tiny_settings
+    assert facts.settings == tiny_settings
     assert facts.label["image_side"] == 129
     assert facts.training["images"] == 6
 
 
 def test_a_frozen_backbone_is_not_in_the_file(tiny_run):
-    tensors, metadata = load_tensors(tiny_run / FILE_NAME)
+    tensors, metadata = load_tensors(tiny_run / LABELER.file_name)
     assert tensors
     assert not any(name.startswith("backbone.") for name in tensors)
     assert metadata["backbone_digest"]
-    assert (tiny_run / FILE_NAME).stat().st_size < 1e6
+    assert (tiny_run / LABELER.file_name).stat().st_size < 1e6
 
 
 def stored(state):
@@ -71,14 +65,14 @@ def test_what_was_trained_of_the_backbone_is_in_the_file(tiny_settings, tmp_path
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.add_(torch.rand(parameter.shape))
-    save_labeler(tmp_path / "l.safetensors", model, LabelerFacts(CLASSES, settings, {}, {}))
+    LABELER.save(tmp_path / "l.safetensors", model, NetworkFacts(CLASSES, settings))
     tensors, _ = load_tensors(tmp_path / "l.safetensors")
     saved = {name for name in tensors if name.startswith("backbone.")}
     parameters = dict(model.named_parameters())
     assert bool(saved) == (part != "none")
     assert ("backbone.network.conv_stem.weight" in saved) == (part == "all")
     assert part == "all" or all(parameters[name].requires_grad for name in saved)
-    loaded, _ = load_classifier(tmp_path / "l.safetensors")
+    loaded, _ = LABELER.load(tmp_path / "l.safetensors")
     own, other = stored(model.trained_state()) | model.frozen_state(), loaded.state_dict()
     assert own.keys() == other.keys()
     assert all(torch.equal(own[name], other[name]) for name in own)
@@ -86,10 +80,10 @@ def test_what_was_trained_of_the_backbone_is_in_the_file(tiny_settings, tmp_path
 
 
 def test_another_frozen_backbone_is_recognized(tiny_run, tmp_path):
-    tensors, metadata = load_tensors(tiny_run / FILE_NAME)
+    tensors, metadata = load_tensors(tiny_run / LABELER.file_name)
     save_tensors(tmp_path / "l.safetensors", tensors, metadata | {"backbone_digest": "0" * 64})
     with pytest.raises(CheckpointError, match="other weights of lite0"):
-        load_classifier(tmp_path / "l.safetensors")
+        LABELER.load(tmp_path / "l.safetensors")
 
 
 def test_loading_leaves_the_random_numbers_of_the_caller_alone(tiny_run):
@@ -212,7 +206,7 @@ def of_a_later_version(path, whole):
 )
 def test_what_is_no_labeler_is_refused_in_one_line(damage, tiny_run, tmp_path):
     file = tmp_path / "my.safetensors"
-    damage(file, (tiny_run / FILE_NAME).read_bytes())
+    damage(file, (tiny_run / LABELER.file_name).read_bytes())
     with pytest.raises(CheckpointError, match=r"my\.safetensors") as caught:
         Labeler.load(file)
     assert "\n" not in str(caught.value)
@@ -235,7 +229,7 @@ def test_a_pickle_is_not_executed(tmp_path):
 
 
 def test_the_file_holds_no_pickle(tiny_run):
-    with safe_open(tiny_run / FILE_NAME, "pt") as file:
+    with safe_open(tiny_run / LABELER.file_name, "pt") as file:
         assert json.loads(file.metadata()["bana"])["kind"] == "labeler"
 
 
@@ -245,7 +239,7 @@ def test_a_labeler_of_other_backbone_weights_is_no_start(tiny_settings, tmp_path
     given = tiny_settings.model_copy(update={"backbone_weights": str(tmp_path / "network.pt")})
     torch.save(labeler.backbone.network.state_dict(), tmp_path / "network.pt")
     labeler = build_classifier(given, 3, seed=1)
-    save_labeler(tmp_path / "l.safetensors", labeler, LabelerFacts(CLASSES, given, {}, {}))
+    LABELER.save(tmp_path / "l.safetensors", labeler, NetworkFacts(CLASSES, given))
     network = build_classifier(tiny_settings, 3, seed=1)
     with pytest.raises(SettingsError, match="was trained on other weights of lite0; set backbone_weights alike"):
         start_from_labeler(network, CLASSES, tiny_settings, tmp_path / "l.safetensors")

@@ -9,12 +9,13 @@ from rich.console import Console
 
 from bana import read_dataset
 from bana.classify.samples import UNKNOWN, BoxCrops
-from bana.classify.train import train_classifier
+from bana.classify.task import ClassifyTask
 from bana.data.label_folder import LabelFolder
 from bana.engine.loop import LOG
 from bana.errors import DataError
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
+from bana.nn.train import train as train_network
 from shapes_data import CLASSES
 
 QUIET = Console(quiet=True)
@@ -28,7 +29,7 @@ def labels(shapes_voc, tiny_run, tmp_path_factory):
 
 
 def train(shapes_voc, settings, out, labels):
-    return train_classifier(read_dataset(shapes_voc), settings, {}, out, labels=labels, console=QUIET)
+    return train_network(ClassifyTask(settings, labels=labels), read_dataset(shapes_voc), out)
 
 
 def test_labels_follow_flips_and_crops(shapes_voc, labels, tiny_settings):

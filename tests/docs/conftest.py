@@ -101,11 +101,12 @@ def _write_network_of_objects(root: Path, settings: dict) -> None:
     from bana.data.reading import read_dataset
     from bana.data.truth import instance_truth
     from bana.instance.settings import InstanceSettings
-    from bana.instance.train import train_detector
+    from bana.instance.task import InstanceTask
     from bana.io.files import write_json
+    from bana.nn.train import train
 
     dataset = read_dataset(root / "DATA", "train")
-    train_detector(dataset, root / "labels", InstanceSettings(**settings), root / "detector", console=QUIET)
+    train(InstanceTask(InstanceSettings(**settings), labels=root / "labels"), dataset, root / "detector")
     results = [
         {"image_id": record.image_id, "category_id": int(label), "segmentation": encode_mask(mask), "score": 0.5}
         for record in dataset

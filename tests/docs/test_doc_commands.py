@@ -78,7 +78,7 @@ def test_a_command_runs(block, world, tmp_path, monkeypatch, capsys):
     if words[0] == "bana":
         from bana.cli import main
     else:
-        from densecrf.__main__ import main
+        from bana.cli import main
     with pytest.raises(SystemExit) as left:
         main()
     said = capsys.readouterr()

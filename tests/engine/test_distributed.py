@@ -57,7 +57,7 @@ def preset(tiny_settings, tiny_segment_settings, tmp_path):
 def test_the_parts_of_all_processes_make_the_batch(samples, accumulate, count):
     batch = [(0, index) for index in range(samples)]
     loops = [
-        LoopConfig(1, 20, 0, runtime=RuntimeConfig(accumulate=accumulate), processes=DistContext(rank, count))
+        LoopConfig(1, 20, 0, runtime=RuntimeConfig(accumulate=accumulate), context=DistContext(rank, count))
         for rank in range(count)
     ]
     parts = [loop.parts(batch) for loop in loops]
@@ -72,7 +72,7 @@ def test_the_parts_of_all_processes_make_the_batch(samples, accumulate, count):
 
 
 def test_every_process_has_noise_of_its_own_and_the_first_that_of_one_alone():
-    seeds = {LoopConfig(1, 4, 7, processes=DistContext(rank, 2)).seed_of_step(3) for rank in (0, 1)}
+    seeds = {LoopConfig(1, 4, 7, context=DistContext(rank, 2)).seed_of_step(3) for rank in (0, 1)}
     assert len(seeds) == 2
     assert LoopConfig(1, 4, 7).seed_of_step(3) in seeds
 

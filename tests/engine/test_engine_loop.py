@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from bana.engine import loop as loop_module
 from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.engine.distributed import RuntimeConfig
-from bana.engine.loop import CHECKPOINT, LOG, Validated, train
+from bana.engine.loop import CHECKPOINT, LOG, Validated, training_loop
 from bana.engine.plan import LoopConfig
 from bana.engine.seeds import shuffled
 from bana.errors import CheckpointError, OutputError
@@ -24,6 +24,9 @@ IDENTITY = {"settings": {"rate": 0.1, "epochs": 3}, "data": "abc", "seed": 5}
 
 class Numbers(Dataset):
     """A sample is a vector that depends on epoch and index."""
+
+    def __len__(self):
+        return COUNT
 
     def __getitem__(self, key):
         epoch, index = key
@@ -66,12 +69,18 @@ class Fit:
         loss = (self.model.layers(batch) - 1).square().mean()
         return loss, {"loss": loss.item()}
 
-    def rate(self, progress):
+    def lr_factor(self, progress):
         return 1 - progress / 2
+
+    def collate(self, samples):
+        return torch.stack(samples)
+
+    def after_epoch(self, epoch):
+        return Validated({})
 
 
 def fit(stage, out, loop=LOOP, identity=IDENTITY, console=None):
-    train(stage, Numbers(), COUNT, torch.stack, loop, out, identity, console or Console(file=io.StringIO()))
+    training_loop(stage, Numbers(), loop, out, identity, console or Console(file=io.StringIO()))
     return stage
 
 
@@ -146,7 +155,7 @@ def test_the_schedule_scales_the_first_rates_also_after_a_resume(tmp_path):
 
 def test_a_checkpoint_is_written_at_the_end_and_not_before_its_time(tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(loop_module, "_save", lambda *arguments: saved.append(arguments[-1]["steps"]))
+    monkeypatch.setattr(loop_module, "save_checkpoint", lambda *arguments: saved.append(arguments[-1]["steps"]))
     fit(Fit(), tmp_path, replace(LOOP, runtime=RuntimeConfig(checkpoint_seconds=1e6)))
     assert saved == [9]
 
@@ -162,7 +171,7 @@ def test_a_checkpoint_is_written_at_the_end_and_not_before_its_time(tmp_path, mo
 def test_the_checkpoint_of_another_run_is_refused_and_stays(tmp_path, other, named):
     fit(Fit(), tmp_path)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(CheckpointError, match=rf"{CHECKPOINT}: of a run with other {named};"):
+    with pytest.raises(CheckpointError, match=rf"{CHECKPOINT}: belongs to a run with other {named};"):
         fit(Fit(), tmp_path, identity=other)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
@@ -244,21 +253,13 @@ class Scores:
 
 
 def fit_with_scores(stage, out, scores):
-    watch = Scores(stage, scores)
-    console = Console(file=io.StringIO())
-    train(
-        stage,
-        Numbers(),
-        COUNT,
-        torch.stack,
-        LOOP,
-        out,
-        IDENTITY,
-        console,
-        after_epoch=watch,
-        keep_best=lambda: save_tensors(out / BEST, stage.model.trained_state(), {"epoch": watch.asked[-1]}),
-    )
-    return watch
+    stage.after_epoch = scored = Scores(stage, scores)
+
+    def keep_best():
+        save_tensors(out / BEST, stage.model.trained_state(), {"epoch": scored.asked[-1]})
+
+    training_loop(stage, Numbers(), LOOP, out, IDENTITY, Console(file=io.StringIO()), keep_best)
+    return scored
 
 
 def test_after_every_epoch_the_score_is_logged_and_the_best_weights_are_kept(tmp_path):
@@ -339,5 +340,5 @@ def test_a_checkpoint_whose_identity_is_no_object(tmp_path):
     fit(Fit(), tmp_path)
     tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
     save_tensors(tmp_path / CHECKPOINT, tensors, metadata | {"identity": "x"})
-    with pytest.raises(CheckpointError, match="of a run with other data, seed, settings"):
+    with pytest.raises(CheckpointError, match="belongs to a run with other data, seed, settings"):
         fit(Fit(), tmp_path)

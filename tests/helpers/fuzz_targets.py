@@ -23,9 +23,8 @@ from safetensors.torch import save as save_safetensors
 from torch import nn, optim
 
 from bana import read_dataset
-from bana.classify import labeler_file
-from bana.classify.labeler_file import LabelerFacts, load_classifier, save_labeler
-from bana.classify.model import BoxClassifier
+from bana.classify import model as classify_model
+from bana.classify.model import LABELER, BoxClassifier
 from bana.classify.settings import ClassifySettings
 from bana.data.images import image_size, is_upright, open_image
 from bana.data.label_maps import label_map_png, png, read_label_map
@@ -33,15 +32,14 @@ from bana.data.masks import encode_mask
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import BoxDataset, ClassTable
 from bana.data.truth import instance_truth, read_class_map, semantic_truth
-from bana.engine.checkpoint import load_tensors, optimizer_tensors, restore_optimizer, save_tensors
-from bana.engine.loop import check_same_run
+from bana.engine.checkpoint import check_same_run, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from bana.nn.backbones import Backbone, BackboneInfo
+from bana.nn.network_file import NetworkFacts
 from bana.nn.weights import load_weights, read_state_dict
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset
-from bana.segment import segmenter_file
-from bana.segment.model import SegmentationNetwork
-from bana.segment.segmenter_file import SegmenterFacts, load_segmenter, save_segmenter
+from bana.segment import model as segment_model
+from bana.segment.model import SEGMENTER, SegmentationNetwork
 from bana.segment.settings import SegmentSettings
 from fuzz_mutations import (
     Mutate,
@@ -292,12 +290,12 @@ def _written(save: Callable[[Path], None]) -> list[bytes]:
 
 def _save_tiny_labeler(path: Path) -> None:
     settings = ClassifySettings(crop_size=65, head_width=2)
-    save_labeler(path, BoxClassifier(_tiny_backbone(), 3, 2), LabelerFacts(CLASSES, settings, {"u0": "cam"}, {}))
+    LABELER.save(path, BoxClassifier(_tiny_backbone(), 3, 2), NetworkFacts(CLASSES, settings, label={"u0": "cam"}))
 
 
 def _save_tiny_segmenter(path: Path) -> None:
     settings = SegmentSettings(crop_size=65, head="none")
-    save_segmenter(path, SegmentationNetwork(_tiny_backbone(), None, 2, 3), SegmenterFacts(CLASSES, settings, {}))
+    SEGMENTER.save(path, SegmentationNetwork(_tiny_backbone(), None, 2, 3), NetworkFacts(CLASSES, settings))
 
 
 def _network_reader(module: object, load: Callable[[Path], object], folder: Path) -> Read:
@@ -380,12 +378,12 @@ TARGETS: dict[str, Target] = {
     "checkpoint": Target(_checkpoint_seeds, _checkpoint_reader, changed_safetensors),
     "labeler": Target(
         partial(_written, _save_tiny_labeler),
-        partial(_network_reader, labeler_file, load_classifier),
+        partial(_network_reader, classify_model, LABELER.load),
         changed_safetensors,
     ),
     "segmenter": Target(
         partial(_written, _save_tiny_segmenter),
-        partial(_network_reader, segmenter_file, load_segmenter),
+        partial(_network_reader, segment_model, SEGMENTER.load),
         changed_safetensors,
     ),
     "weights": Target(_torch_seeds, partial(_weights_reader, "weights.pth"), changed_zip),

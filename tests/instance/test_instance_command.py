@@ -18,7 +18,9 @@ from bana.data.reading import read_dataset
 from bana.engine.loop import CHECKPOINT, LOG
 from bana.instance import Detector, DetectSettings
 from bana.instance import task as task_module
-from bana.instance.detector_file import FILE_NAME, load_detector
+from bana.instance.model import DETECTOR
+from bana.instance.settings import InstanceSettings
+from bana.nn.train import train as train_network
 from shapes_data import CLASSES
 
 SETTINGS = {
@@ -56,18 +58,18 @@ def log_of(out):
 def test_a_run_and_what_it_leaves(train, shapes_voc, tmp_path):
     answer = train(shapes_voc, tmp_path / "run")
     assert answer.status == 0, answer.err
-    assert answer.out.splitlines() == [str(tmp_path / "run" / FILE_NAME)]
+    assert answer.out.splitlines() == [str(tmp_path / "run" / DETECTOR.file_name)]
     left = {path.name for path in (tmp_path / "run").iterdir()}
-    assert left == {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
+    assert left == {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, DETECTOR.file_name}
     log = log_of(tmp_path / "run")
     assert len(log) == 4
     parts = ("objectness", "rpn_box_reg", "classifier", "box_reg", "mask")
     for entry in log:
         assert entry["loss"] == pytest.approx(sum(entry[part] for part in parts), rel=1e-4)
         assert all(entry[part] > 0 for part in parts)
-    _, facts = load_detector(tmp_path / "run")
+    _, facts = DETECTOR.load(tmp_path / "run")
     assert facts.classes == CLASSES
-    assert facts.instance.width == 16
+    assert facts.settings.width == 16
 
 
 def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc, tmp_path, monkeypatch):
@@ -84,9 +86,9 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc,
 
     monkeypatch.setattr(task_module.InstanceTask, "loss", cut_loss)
     assert train(shapes_voc, tmp_path / "cut", "--checkpoint-seconds", 0).status == 130
-    refused(train(shapes_voc, tmp_path / "cut"), "holds a run already; go on with --resume")
-    assert train(shapes_voc, tmp_path / "cut", "--resume").status == 0
-    whole, cut, other = ((tmp_path / name / FILE_NAME).read_bytes() for name in ("whole", "cut", "other"))
+    refused(train(shapes_voc, tmp_path / "cut", "--seed", 1), "belongs to a run with other seed;")
+    assert train(shapes_voc, tmp_path / "cut").status == 0
+    whole, cut, other = ((tmp_path / name / DETECTOR.file_name).read_bytes() for name in ("whole", "cut", "other"))
     assert whole == cut
     assert whole != other
 
@@ -115,15 +117,9 @@ def test_images_without_labels(train, shapes_voc, tiny_labels, tmp_path):
 @pytest.fixture(scope="module")
 def run(shapes_voc, tiny_labels, tmp_path_factory):
     """A network that has seen next to nothing: its objects are as good as random, but it has some."""
-    from rich.console import Console
-
-    from bana.instance.settings import InstanceSettings
-    from bana.instance.train import train_detector
-
     out = tmp_path_factory.mktemp("instance") / "run"
-    train_detector(
-        read_dataset(shapes_voc), tiny_labels, InstanceSettings(**SETTINGS), out, console=Console(quiet=True)
-    )
+    task = task_module.InstanceTask(InstanceSettings(**SETTINGS), labels=tiny_labels)
+    train_network(task, read_dataset(shapes_voc), out)
     return out
 
 

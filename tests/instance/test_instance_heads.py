@@ -2,10 +2,9 @@ import pytest
 import torch
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from bana.instance.detector_file import build_detector
 from bana.instance.heads import MaskObjective, box_cells, without_ignored
 from bana.instance.losses import MASK_LOSSES
-from bana.instance.model import InstanceNetwork
+from bana.instance.model import InstanceNetwork, build_detector
 from bana.nn.backbones import create_backbone
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset

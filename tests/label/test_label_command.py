@@ -14,8 +14,8 @@ from rich.console import Console
 
 from bad_data import BAD_DATA, refused, truncated_image
 from bana import Labeler, read_dataset
-from bana.classify.labeler_file import FILE_NAME
-from bana.classify.train import train_classifier
+from bana.classify.model import LABELER
+from bana.classify.task import ClassifyTask
 from bana.data.images import open_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask
@@ -25,6 +25,7 @@ from bana.errors import CheckpointError, OutputError
 from bana.label import labeler as labeler_module
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
+from bana.nn.train import train
 from shapes_data import CLASSES, IMAGES, write_shapes
 
 MAPS = ("y_crf", "y_ret", "agreed", "confidence")
@@ -175,7 +176,7 @@ def test_two_workers_write_the_same_bytes(label, shapes_voc, labeled, tmp_path):
 
 
 def test_labels_of_another_labeler_are_refused_and_stay(label, shapes_voc, done, tiny_run, tmp_path):
-    tensors, metadata = load_tensors(tiny_run / FILE_NAME)
+    tensors, metadata = load_tensors(tiny_run / LABELER.file_name)
     save_tensors(tmp_path / "other.safetensors", tensors, metadata | {"training": {}})
     before = files(done)
     refused(label(shapes_voc, done, "--labeler", tmp_path / "other.safetensors"), done, "another method")
@@ -336,7 +337,7 @@ def test_a_labeler_that_is_none(label, shapes_voc, tmp_path):
     torn.write_bytes(b"\x80\x04\x95 a pickle perhaps")
     refused(label(shapes_voc, tmp_path / "out", "--labeler", torn), torn)
     refused(label(shapes_voc, tmp_path / "out", "--labeler", tmp_path / "none"), tmp_path / "none")
-    refused(label(shapes_voc, tmp_path / "out", "--labeler", tmp_path), FILE_NAME)
+    refused(label(shapes_voc, tmp_path / "out", "--labeler", tmp_path), LABELER.file_name)
     assert not (tmp_path / "out").exists()
 
 
@@ -414,7 +415,7 @@ def test_image_level_labels(run_cli, label, shapes_voc, tiny_run, tiny_settings,
     """`cam` labels with a classifier of its own, named for it alone."""
     run = tmp_path / "image"
     settings = tiny_settings.model_copy(update={"pooling": "image", "epochs": 8})
-    train_classifier(read_dataset(shapes_voc), settings, {"image_side": 129}, run, console=Console(quiet=True))
+    train(ClassifyTask(settings, label_settings={"image_side": 129}), read_dataset(shapes_voc), run)
     out = tmp_path / "out"
     command = ("label", shapes_voc, "--out", out, "--method", "cam", "--workers", 1)
     assert run_cli(*command, "--labeler", tiny_run, "--labeler", f"cam={run}").status == 0

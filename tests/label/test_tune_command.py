@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bad_data import refused
 from bana import Labeler, read_dataset
-from bana.classify.labeler_file import FILE_NAME, load_classifier, save_labeler
+from bana.classify.model import LABELER
 from bana.data.images import open_image
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.truth import required_truth
@@ -33,8 +33,8 @@ def masked(shapes_voc, tmp_path_factory):
 def bad_run(tiny_run, tmp_path_factory):
     """The tiny labeler with A kept as it is, which makes nearly everything background."""
     folder = tmp_path_factory.mktemp("bad")
-    model, facts = load_classifier(tiny_run)
-    save_labeler(folder / FILE_NAME, model, replace(facts, label={**facts.label, "attention_threshold": 0.0}))
+    model, facts = LABELER.load(tiny_run)
+    LABELER.save(folder / LABELER.file_name, model, replace(facts, label={**facts.label, "attention_threshold": 0.0}))
     return folder
 
 
@@ -177,7 +177,7 @@ def test_a_killed_run_goes_on_to_the_same_end(command, tmp_path, monkeypatch, se
         patch.setattr(scoring._Prepared, "__call__", killed)
         assert command(out, *options).status == 130
     assert len(trials_of(out)) == 3
-    assert not (out / FILE_NAME).exists()
+    assert not (out / LABELER.file_name).exists()
     (out / TRIALS).write_text((out / TRIALS).read_text() + '{"step": 3, "sett')  # torn
     passed = []
     monkeypatch.setattr(
@@ -185,7 +185,7 @@ def test_a_killed_run_goes_on_to_the_same_end(command, tmp_path, monkeypatch, se
     )
     assert command(out, *options).status == 0
     assert len(passed) == 3  # those that the search did not see
-    for name in (TRIALS, RESULT, FILE_NAME):
+    for name in (TRIALS, RESULT, LABELER.file_name):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
@@ -208,7 +208,7 @@ def test_two_workers_find_the_same(command, tmp_path):
     for out, workers in ((one, 1), (two, 2)):
         options = ("--search", "random", "--images", 6, "--trials", 4, "--workers", workers)
         assert command(out, *options).status == 0
-    for name in (TRIALS, RESULT, FILE_NAME):
+    for name in (TRIALS, RESULT, LABELER.file_name):
         assert (one / name).read_bytes() == (two / name).read_bytes()
     assert len(trials_of(two)) == 4
 
@@ -223,7 +223,7 @@ def test_what_is_printed(command, searched, tmp_path):
         f"searched on 3 images: {before['searched']:.1f} -> {after['searched']:.1f}; "
         f"on 3 images it did not see: {before['unseen']:.1f} -> {after['unseen']:.1f}"
     ) in answer.out
-    for name in (*before["values"], str(out / FILE_NAME)):
+    for name in (*before["values"], str(out / LABELER.file_name)):
         assert name in answer.out
     assert json.loads(command(out, "--json").out) == result == result_of(out)
 
@@ -254,13 +254,13 @@ def test_a_folder_of_another_search_is_refused_and_stays(command, masked, search
 
 
 def test_the_run_of_a_labeler_is_not_written_over(command, bad_run, tmp_path):
-    before = (bad_run / FILE_NAME).read_bytes()
-    refused(command(bad_run), bad_run / FILE_NAME, "another run")
+    before = (bad_run / LABELER.file_name).read_bytes()
+    refused(command(bad_run), bad_run / LABELER.file_name, "another run")
     whole = tmp_path / "run"
     shutil.copytree(bad_run, whole / "classify")  # as bana run has it
-    refused(command(whole), whole / "classify" / FILE_NAME)
-    assert {file.name for file in bad_run.iterdir()} == {FILE_NAME}
-    assert (bad_run / FILE_NAME).read_bytes() == before
+    refused(command(whole), whole / "classify" / LABELER.file_name)
+    assert {file.name for file in bad_run.iterdir()} == {LABELER.file_name}
+    assert (bad_run / LABELER.file_name).read_bytes() == before
 
 
 def test_bad_options(command, shapes_voc, masked, tmp_path):

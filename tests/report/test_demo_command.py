@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from bana.classify.labeler_file import LabelerFacts, build_classifier, save_labeler
+from bana.classify.model import LABELER, build_classifier
 from bana.classify.settings import ClassifySettings
 from bana.data.sample import sample_dataset
 from bana.label.settings import LabelSettings
+from bana.nn.network_file import NetworkFacts
 
 NAMES = ("000000000092", "000000000471", "000000002153")  # cake and fork; person and bus; persons with a baseball bat
 SETTINGS = ClassifySettings(backbone="lite0", train_backbone="none", head_width=16)
@@ -21,7 +22,7 @@ def labeler(tmp_path_factory):
     file = tmp_path_factory.mktemp("random") / "labeler.safetensors"
     labeling = LabelSettings(image_side=129).model_dump(mode="json")
     model = build_classifier(SETTINGS, classes=2, seed=0)
-    save_labeler(file, model, LabelerFacts(("bus", "person"), SETTINGS, labeling, {}))
+    LABELER.save(file, model, NetworkFacts(("bus", "person"), SETTINGS, label=labeling))
     return file
 
 

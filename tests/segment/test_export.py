@@ -9,16 +9,11 @@ import torch.nn.functional as F
 
 from bana import __version__
 from bana.errors import BanaError, CheckpointError, OutputError, SettingsError
+from bana.nn.network_file import NetworkFacts
 from bana.segment import export
 from bana.segment.export import ExportReport, PixelProbabilities, export_segmenter
+from bana.segment.model import SEGMENTER, build_segmenter
 from bana.segment.segmenter import PredictSettings, Segmenter
-from bana.segment.segmenter_file import (
-    FILE_NAME,
-    SegmenterFacts,
-    build_segmenter,
-    load_segmenter,
-    save_segmenter,
-)
 from bana.segment.settings import SegmentSettings
 
 onnx = pytest.importorskip("onnx")
@@ -34,7 +29,7 @@ def write_run(folder, backbone, head):
     options = {"backbone_weights": "random", "train_backbone": "all", "head_width": 24, "temperature": 15.0}
     settings = SegmentSettings(backbone=backbone, head=head, **options)
     network = build_segmenter(settings, len(CLASSES), seed=1)
-    save_segmenter(folder / FILE_NAME, network, SegmenterFacts(CLASSES, settings, {}))
+    SEGMENTER.save(folder / SEGMENTER.file_name, network, NetworkFacts(CLASSES, settings))
     return folder
 
 
@@ -66,7 +61,7 @@ def run_file(path, to, images):
 
 
 def check_sizes(run, path, to):
-    network, facts = load_segmenter(run)
+    network, facts = SEGMENTER.load(run)
     multiple = network.backbone.info.multiple
     aligned = (1, 2 * multiple + 1, 4 * multiple + 1)
     for number, (images, height, width) in enumerate([aligned, (3, 50, 91), (1, 91, 50), (2, 16, 16), (1, 1, 7)]):
@@ -76,7 +71,7 @@ def check_sizes(run, path, to):
         found = run_file(path, to, given)
         assert found.dtype == torch.float32
         assert found.shape == (images, len(CLASSES) + 1, height, width)
-        torch.testing.assert_close(found, (facts.segment.temperature * cosine).softmax(1), atol=1e-4, rtol=0)
+        torch.testing.assert_close(found, (facts.settings.temperature * cosine).softmax(1), atol=1e-4, rtol=0)
         torch.testing.assert_close(found.sum(1), torch.ones(images, height, width))
 
 
@@ -158,7 +153,7 @@ def test_at_an_aligned_size_it_is_the_segmenter_at_one_scale(run, exported, to):
 
 @every_format
 def test_a_file_serves_as_well_as_a_run_and_the_same_file_comes_again(run, exported, tmp_path, to):
-    export_segmenter(run / FILE_NAME, to, tmp_path / exported[to][0].name)
+    export_segmenter(run / SEGMENTER.file_name, to, tmp_path / exported[to][0].name)
     given = pixels(1, 40, 33)
     assert torch.equal(run_file(tmp_path / exported[to][0].name, to, given), run_file(exported[to][0], to, given))
 
@@ -277,7 +272,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(run, tmp_path, m
     with pytest.raises(OutputError, match="cannot be written"):
         export_segmenter(run, to, tmp_path / "file" / "s")
     with pytest.raises(OutputError, match="is the segmenter itself"):
-        export_segmenter(run, to, run / FILE_NAME)
+        export_segmenter(run, to, run / SEGMENTER.file_name)
 
 
 @every_format
@@ -293,7 +288,7 @@ def test_what_is_no_segmenter(tmp_path, to):
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     refused(tmp_path / "in", to, tmp_path / "out", CheckpointError)
-    torch.save({}, tmp_path / "in" / FILE_NAME)
+    torch.save({}, tmp_path / "in" / SEGMENTER.file_name)
     refused(tmp_path / "in", to, tmp_path / "out", CheckpointError)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bana.errors import SettingsError
 from bana.segment import losses
+from bana.segment.filling_rate import filling_rate_loss
 from reference import losses_naive
 
 ON_TWO_MAPS = {
@@ -89,7 +90,7 @@ def test_derivatives_of_the_losses_on_one_map():
     cosine, labels, boxes = batch(4, size=(3, 4), images=2, dtype=torch.float64)
     rates = torch.tensor([0.0, 0.3, 0.5, 1.0], dtype=torch.float64)
     assert torch.autograd.gradcheck(losses.partial_cross_entropy, (cosine.requires_grad_(), labels))
-    assert torch.autograd.gradcheck(losses.filling_rate_loss, (cosine, labels, boxes, rates))
+    assert torch.autograd.gradcheck(filling_rate_loss, (cosine, labels, boxes, rates))
     assert torch.autograd.gradcheck(losses.confidence_map, (cosine, labels))
 
 
@@ -260,7 +261,7 @@ def test_filling_rate_keeps_exactly_the_best_pixels():
     cosine = torch.stack([torch.zeros(6), score]).view(1, 2, 1, 6)
     labels = torch.tensor([[[1, 1, 1, 1, 0, 255]]])
     boxes = torch.tensor([[[1, 1, 1, 1, 1, 0]]])
-    _, gradient = value_and_gradient(losses.filling_rate_loss, cosine, labels, boxes, torch.tensor([0.0, 0.4]))
+    _, gradient = value_and_gradient(filling_rate_loss, cosine, labels, boxes, torch.tensor([0.0, 0.4]))
     assert (gradient[0, 0, 0] != 0).tolist() == [False, True, False, True, True, False]
 
 
@@ -272,7 +273,7 @@ def test_filling_rate_loss_is_that_of_the_loops(classes, seed):
     case = (cosine, labels, boxes, rates)
     kept = losses_naive.filling_rate_labels(*case)
     assert classes == 1 or not torch.equal(kept, labels)
-    found = value_and_gradient(losses.filling_rate_loss, *case)
+    found = value_and_gradient(filling_rate_loss, *case)
     assert_same(found, value_and_gradient(losses_naive.filling_rate_loss, *case))
     assert torch.equal(found[1].abs().sum(1) > 0, kept != 255) or classes == 1
 
@@ -286,17 +287,17 @@ def test_filling_rate_bounds():
         (labels, torch.zeros(5), background),
         (outside, torch.ones(5), background),
     ):
-        found = value_and_gradient(losses.filling_rate_loss, cosine, labels, boxes, rates)
+        found = value_and_gradient(filling_rate_loss, cosine, labels, boxes, rates)
         assert_same(found, value_and_gradient(losses.partial_cross_entropy, cosine, kept))
 
 
 def test_filling_rate_ignores_what_all_maps_ignore():
     cosine, labels, boxes = batch(ignore_index=65535)
     rates = torch.full((5,), 0.4)
-    found = losses.filling_rate_loss(cosine, labels, boxes, rates, ignore_index=65535)
-    torch.testing.assert_close(found, losses.filling_rate_loss(*batch(), rates))
+    found = filling_rate_loss(cosine, labels, boxes, rates, ignore_index=65535)
+    torch.testing.assert_close(found, filling_rate_loss(*batch(), rates))
     nothing = torch.full_like(labels, 255)
-    value, gradient = value_and_gradient(losses.filling_rate_loss, cosine, nothing, nothing, rates)
+    value, gradient = value_and_gradient(filling_rate_loss, cosine, nothing, nothing, rates)
     assert value == 0
     assert not gradient.any()
 
@@ -321,7 +322,7 @@ def test_what_does_not_fit_is_refused_in_one_line(broken):
         with pytest.raises(SettingsError, match=r"^[^\n]+$"):
             OURS[name](cosine, y_crf, y_ret)
     with pytest.raises(SettingsError):
-        losses.filling_rate_loss(cosine, y_crf, y_ret, rates)
+        filling_rate_loss(cosine, y_crf, y_ret, rates)
 
 
 def test_numbers_and_shapes_that_are_not_allowed():
@@ -336,7 +337,7 @@ def test_numbers_and_shapes_that_are_not_allowed():
     with pytest.raises(SettingsError, match="upsample"):
         losses.partial_cross_entropy(cosine, y_crf[:, 1:])
     with pytest.raises(SettingsError, match="filling rates"):
-        losses.filling_rate_loss(cosine, y_crf, y_ret, torch.ones(4))
+        filling_rate_loss(cosine, y_crf, y_ret, torch.ones(4))
     for regions in (losses.agreed_labels, losses.differing):
         with pytest.raises(SettingsError, match="one shape"):
             regions(y_crf, y_ret[:1])

@@ -10,23 +10,24 @@ import yaml
 from PIL import Image
 
 from bad_data import refused
-from bana.classify.labeler_file import load_classifier, start_from_labeler
+from bana.classify.model import LABELER
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.reading import read_dataset
 from bana.engine.checkpoint import load_tensors
 from bana.engine.loop import CHECKPOINT, LOG
+from bana.nn.initialization import start_from_labeler
+from bana.nn.train import BEST
 from bana.presets import parse_settings
 from bana.segment import task as task_module
+from bana.segment.model import SEGMENTER, build_segmenter
 from bana.segment.segmenter import mean_cosine
-from bana.segment.segmenter_file import FILE_NAME, build_segmenter, load_segmenter
 from bana.segment.settings import SegmentSettings
-from bana.segment.train import BEST
 from bana.segment.validation import network_miou
 from shapes_data import CLASSES, IMAGES
 
-RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, FILE_NAME}
+RUN = {"settings.json", "rejected.jsonl", LOG, CHECKPOINT, SEGMENTER.file_name}
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +75,7 @@ def without_speed(entries):
 def test_a_run_and_what_it_leaves(segment, shapes_voc, tmp_path):
     answer = segment(shapes_voc, tmp_path / "run", "--pictures", 2)
     assert answer.status == 0, answer.err
-    assert answer.out.splitlines() == [str(tmp_path / "run" / FILE_NAME), str(tmp_path / "run" / "sigma.png")]
+    assert answer.out.splitlines() == [str(tmp_path / "run" / SEGMENTER.file_name), str(tmp_path / "run" / "sigma.png")]
     maps = {name for name in files(tmp_path / "run") if name.startswith("sigma/")}
     assert len(maps) == 2 * 3
     assert {name.split("/")[2] for name in maps} == {f"epoch-{epoch:03}.png" for epoch in (0, 1, 2)}
@@ -84,14 +85,14 @@ def test_a_run_and_what_it_leaves(segment, shapes_voc, tmp_path):
     log = log_of(tmp_path / "run")
     assert [entry["step"] for entry in log] == [0, 1, 2, 3]
     assert all(0 <= entry["differ"] < 0.5 and 0 < entry["sigma"] <= 1 and entry["loss"] > 0 for entry in log)
-    _, facts = load_segmenter(tmp_path / "run")
+    _, facts = SEGMENTER.load(tmp_path / "run")
     assert facts.classes == CLASSES
-    assert facts.segment.epochs == 2
+    assert facts.settings.epochs == 2
     assert facts.training["images"] == len(IMAGES)
 
 
 def test_confidence_is_one_where_the_label_is_the_best_class(tiny_segment_run, tiny_labels, shapes_voc):
-    network, _ = load_segmenter(tiny_segment_run)
+    network, _ = SEGMENTER.load(tiny_segment_run)
     records = {record.image_id: record for record in read_dataset(shapes_voc)}
     drawn = sorted((tiny_segment_run / "sigma").iterdir())
     assert len(drawn) == 2
@@ -119,21 +120,21 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(segment, shapes_vo
 
     monkeypatch.setattr(task_module.SegmentTask, "loss", cut_loss)
     assert segment(shapes_voc, tmp_path / "cut", "--checkpoint-seconds", 0).status == 130
-    again = segment(shapes_voc, tmp_path / "cut")
-    refused(again, f"{tmp_path / 'cut'}: holds a run already; go on with --resume, or choose another --out")
-    assert segment(shapes_voc, tmp_path / "cut", "--resume").status == 0
-    whole, cut, other = ((tmp_path / name / FILE_NAME).read_bytes() for name in ("whole", "cut", "other"))
+    assert segment(shapes_voc, tmp_path / "cut").status == 0
+    whole, cut, other = ((tmp_path / name / SEGMENTER.file_name).read_bytes() for name in ("whole", "cut", "other"))
     assert whole == cut
     assert whole != other
     assert without_speed(log_of(tmp_path / "cut")) == without_speed(log_of(tmp_path / "whole"))
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
 
 
-def test_resuming_with_other_settings_is_refused(segment, shapes_voc, tmp_path):
+def test_a_folder_of_another_run_is_refused(segment, shapes_voc, masked, tmp_path):
     assert segment(shapes_voc, tmp_path / "run").status == 0
     before = (tmp_path / "run" / CHECKPOINT).read_bytes()
-    answer = segment(shapes_voc, tmp_path / "run", "--resume", "--loss", "agreed")
-    refused(answer, "of a run with other settings.loss; resume with the same, or choose another --out")
+    answer = segment(shapes_voc, tmp_path / "run", "--loss", "agreed")
+    refused(answer, "belongs to a run with other settings.loss; repeat that run's options to continue it, or choose")
+    answer = segment(shapes_voc, tmp_path / "run", "--masks", masked / "SegmentationClass")
+    refused(answer, "belongs to a run with other masked_images, masks;")
     assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
 
 
@@ -161,7 +162,7 @@ def test_a_validation_split_is_scored_on_every_epoch_and_the_best_is_kept(segmen
     assert answer.status == 0, answer.err
     scored = [(entry["epoch"], entry["miou"]) for entry in log_of(tmp_path / "run") if "miou" in entry]
     assert [epoch for epoch, _ in scored] == [1, 2, 3]
-    best, _ = load_segmenter(tmp_path / "run" / BEST)
+    best, _ = SEGMENTER.load(tmp_path / "run" / BEST)
     assert network_miou(best, read_dataset(masked)) == pytest.approx(max(miou for _, miou in scored), abs=0.5)
 
 
@@ -268,7 +269,7 @@ def test_starting_from_a_labeler(segment, preset, tiny_run, shapes_voc, tmp_path
     facts = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert facts["labeler"] is not None
     settings = parse_settings(content["segment"], SegmentSettings, "preset")
-    network, (labeler, _) = build_segmenter(settings, 3, seed=0), load_classifier(tiny_run)
+    network, (labeler, _) = build_segmenter(settings, 3, seed=0), LABELER.load(tiny_run)
     start_from_labeler(network, ("square", "star", "disk"), settings, tiny_run)
     own, theirs = network.state_dict(), labeler.state_dict()
     assert all(torch.equal(own[name], theirs[name]) for name in theirs if name != "classifier.weight")

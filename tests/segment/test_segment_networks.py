@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from bana.data.records import ClassTable
 from bana.nn.heads import ASPP, FusingHead
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset
-from bana.segment.samples import Batch
-from bana.segment.segmenter_file import build_segmenter
+from bana.segment.model import build_segmenter
+from bana.segment.samples import Batch, Targets
 from bana.segment.settings import SegmentSettings
 from bana.segment.task import SegmentTask
 
@@ -29,6 +30,13 @@ STRIDES = {"deeplab-v1": 8, "deeplab-v2": 8, "lite0": 8, "lite0-aspp": 32, "timm
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request):
     return request.param, build_segmenter(NETWORKS[request.param], classes=3, seed=1)
+
+
+def make_task(model, settings):
+    task = SegmentTask(settings)
+    task.targets = Targets(ClassTable(("a",)), None, {})
+    task.begin(model)
+    return task
 
 
 def images(side, count=2):
@@ -58,7 +66,7 @@ def test_cosines_do_not_depend_on_the_lengths_of_class_weights(network):
 def test_a_step_reaches_every_trained_tensor(network):
     name, model = network
     settings = NETWORKS[name].model_copy(update={"loss": "y_crf"})
-    stage = SegmentTask(model.train(), settings, 255)
+    stage = make_task(model.train(), settings)
     labels = torch.randint(0, 4, (2, 65, 65), generator=torch.Generator().manual_seed(0))
     loss, metrics = stage.loss(Batch(images(65), labels, labels, labels))
     loss.backward()
@@ -111,7 +119,7 @@ def test_the_papers_recipes(preset, head, epochs, batch, rate):
     assert (settings.optimizer, settings.schedule, settings.train_backbone) == ("sgd", "poly", "all")
     assert settings.scale_range == (0.5, 1.5)
     assert [round(settings.lr_factor(share), 4) for share in (0, 0.5, 0.9)] == [1, round(0.5**0.9, 4), 0.1259]
-    stage = SegmentTask(build_segmenter(settings.model_copy(update=RANDOM), 20, 0), settings, 255)
+    stage = make_task(build_segmenter(settings.model_copy(update=RANDOM), 20, 0), settings)
     assert isinstance(stage.model.head, head)
     groups = rates(stage)
     pretrained, new = rate
@@ -150,7 +158,7 @@ def measure_statistics(model, pixels):
 @pytest.mark.parametrize(("preset", "batch"), [("vgg16", 20), ("resnet101", 10)])
 def test_three_real_steps_at_full_batch_and_crop(preset, batch, tmp_path):
     settings = load_preset(preset, Recipe).segment.model_copy(update=RANDOM)
-    stage = SegmentTask(build_segmenter(settings, 20, 0), settings, 255)
+    stage = make_task(build_segmenter(settings, 20, 0), settings)
     generator = torch.Generator().manual_seed(0)
     y_crf = torch.randint(0, 21, (batch, 5, 5), generator=generator).repeat_interleave(65, 1).repeat_interleave(65, 2)
     y_crf = y_crf[:, :321, :321].contiguous()

@@ -13,8 +13,8 @@ from bana.errors import CheckpointError, SettingsError
 from bana.label.settings import CRFSettings
 from bana.nn.images import network_input
 from bana.presets import parse_settings
+from bana.segment.model import build_segmenter
 from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine
-from bana.segment.segmenter_file import build_segmenter
 from bana.segment.tiles import blended, windows, zeros
 
 SCALE = 1.75

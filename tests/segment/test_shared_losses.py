@@ -6,10 +6,10 @@ import torch.distributed as dist
 from torch import multiprocessing
 
 from bana.engine.distributed import DistContext
+from bana.segment.filling_rate import filling_rate_loss
 from bana.segment.losses import (
     bootstrapping_loss,
     entropy_regularized_loss,
-    filling_rate_loss,
     noise_aware_loss,
     partial_cross_entropy,
 )
@@ -45,7 +45,7 @@ def share_of(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     cosine, y_crf, y_ret = batch()
     mine = slice(0, 1) if rank == 0 else slice(1, 3)
-    found = losses(cosine[mine], y_crf[mine], y_ret[mine], total=DistContext(rank, 2).total)
+    found = losses(cosine[mine], y_crf[mine], y_ret[mine], all_reduce=DistContext(rank, 2).all_reduce)
     gradients = {name: torch.autograd.grad(loss, cosine, retain_graph=True)[0] for name, loss in found.items()}
     torch.save(({name: loss.detach() for name, loss in found.items()}, gradients), f"{folder}/{rank}.pt")
     dist.destroy_process_group()

@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision import tv_tensors
-from torchvision.ops import box_area
 
 from bana.classify.pooling import feature_boxes
 from bana.classify.settings import ClassifySettings
-from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.records import ImageRecord, boxes_to_mask
-from bana.data.transforms import random_crop, randomly_scaled
-from bana.engine.plan import SampleKey
-from bana.engine.seeds import seed_of
+from bana.nn.crops import RandomCrops
 
 MIN_VISIBLE = 0.1
 """A box of which a crop shows a smaller share of its area is not background, but is not classified either."""
@@ -71,52 +64,36 @@ class Batch:
     labels: Tensor
 
 
-class BoxCrops(Dataset[Sample]):
-    """Random crops of images with boxes, for every (epoch, index) the same ones.
+class BoxCrops(RandomCrops[Sample]):
+    """Random crops of images with boxes; the same one for the same (epoch, index).
 
     Args:
         records: The images.
-        settings: Crop, scale and jitter.
-        seed: Of the run.
+        settings: Crop size, scale range and color jitter.
+        seed: Random seed of the run.
         labels: Labels of these images, of which the agreed pixels are learned too; None: boxes alone.
     """
 
     def __init__(
-        self,
-        records: Sequence[ImageRecord],
-        settings: ClassifySettings,
-        seed: int,
-        labels: LabelFolder | None = None,
+        self, records: Sequence[ImageRecord], settings: ClassifySettings, seed: int, labels: LabelFolder | None = None
     ) -> None:
-        self._records = records
+        super().__init__(records, settings, seed, image_fill=0, mask_fill=0)
         self._labels = labels
-        self._settings = settings
-        self._seed = seed
-        self._transform = random_crop(settings.crop_size, settings.color_jitter, image_fill=0, mask_fill=0)
 
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, key: SampleKey) -> Sample:
-        epoch, index = key
-        record = self._records[index]
-        torch.manual_seed(seed_of(self._seed, "sample", epoch, index))
-        image = tv_tensors.Image(torch.from_numpy(open_record_image(record)).permute(2, 0, 1))
-        background_mask = torch.from_numpy(~boxes_to_mask(record.boxes, record.height, record.width))
-        masks = tv_tensors.Mask(torch.stack([background_mask.int(), self._known_labels(record) + 1]))
-        objects = torch.from_numpy(record.boxes[~record.crowd])
-        boxes = tv_tensors.BoundingBoxes(objects, format="XYXY", canvas_size=(record.height, record.width))
-        scaled = randomly_scaled(self._settings.scale_of(record.height, record.width), image, masks, boxes)
-        crop, (background, labels), shown = self._transform(*scaled)
-        class_ids = torch.from_numpy(record.class_ids[~record.crowd])
-        kept = box_area(shown) >= MIN_VISIBLE * box_area(scaled[2])
+    def sample(self, record: ImageRecord) -> Sample:
+        """A crop of an image, with the boxes of which enough is visible."""
+        background = torch.from_numpy(~boxes_to_mask(record.boxes, record.height, record.width))
+        crop = self.crop(record, torch.stack([background.int(), self._known_labels(record) + 1]))
+        is_object = torch.from_numpy(~record.crowd)
+        kept = is_object & (crop.visible >= MIN_VISIBLE)
+        class_ids = torch.from_numpy(record.class_ids)
         return Sample(
-            crop.as_subclass(Tensor),
-            background.as_subclass(Tensor)[None].float(),
-            shown.as_subclass(Tensor)[kept].float(),
+            crop.image,
+            crop.masks[:1].float(),
+            crop.boxes[kept],
             class_ids[kept],
-            torch.from_numpy(np.unique(record.class_ids[~record.crowd])),
-            labels.as_subclass(Tensor).long() - 1,
+            torch.unique(class_ids[is_object]),
+            crop.masks[1].long() - 1,
         )
 
     def _known_labels(self, record: ImageRecord) -> Tensor:
@@ -141,7 +118,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def on_features(batch: Batch, feature_size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+def resize_to_features(batch: Batch, feature_size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """A batch's background, boxes and labels on a feature map whose corner cells sit on the crop's corner pixels.
 
     Args:

@@ -6,18 +6,18 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from bana.nn.training import Count, SizedTrainingSettings, Width
+from bana.nn.settings import Count, SizedTrainingSettings, Width
 
 
 class ClassifySettings(SizedTrainingSettings):
     """How a box classifier is built and trained: SizedTrainingSettings, and these.
 
     Attributes:
-        head_width: Channels of a head that fuses the backbone's depths; None: features are the backbone's last map.
+        head_width: Channels of a head that fuses the backbone's maps; None: features are the backbone's last map.
         pooling: ``bap`` (Eq. 4), ``gap`` (Table 1's ablation: A = 0), or ``image``: whole images are classified, boxes
-            only say which classes there are (for the source ``cam``).
+            only say which classes there are (for the method ``cam``).
         grid_size: N, background queries in each direction (Eq. 1).
-        roi_bins: R, bins a box in each direction; each is classified.
+        roi_bins: R, bins of a box in each direction; each is classified.
     """
 
     head_width: Width | None = None

@@ -1,40 +1,56 @@
-"""Stage 1's training step."""
+"""Stage 1: learning to classify boxes (paper 3.1)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bana.classify.model import BoxClassifier
+from bana.classify.model import LABELER, BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries
-from bana.classify.samples import UNKNOWN, Batch, on_features
+from bana.classify.samples import UNKNOWN, Batch, BoxCrops, collate, resize_to_features
 from bana.classify.settings import ClassifySettings
-from bana.data.records import MIN_BACKGROUND
-from bana.engine.distributed import SINGLE_PROCESS, DistContext
-from bana.nn.training import build_optimizer
+from bana.data.records import MIN_BACKGROUND, ImageRecord
+from bana.nn.task import Task
 
 
-class ClassifyTask:
-    """Model, optimizer, loss and schedule of stage 1.
+class ClassifyTask(Task[BoxClassifier, ClassifySettings]):
+    """Learn to classify boxes.
 
     Args:
-        model: The network.
-        settings: Of its training.
-        processes: Those that train together.
+        settings: How the classifier is built and trained.
+        label_settings: Settings of labeling to keep in the labeler file, as plain values.
+        labels: A label folder of the images: pixels on which its labels agree are learned as well (a second round).
+        labeler: A labeler file or run to start from, where the settings ask for one (default: bana's own).
     """
 
-    def __init__(
-        self, model: BoxClassifier, settings: ClassifySettings, processes: DistContext = SINGLE_PROCESS
-    ) -> None:
-        self.model = model
-        self.settings = settings
-        self.optimizer = build_optimizer(model, settings)
-        self._processes = processes
+    network_file = LABELER
+    collate = staticmethod(collate)
+    needs = "boxes"
 
-    def rate(self, progress: float) -> float:
-        """The factor on the learning rates after a share ``progress`` of the run."""
-        return self.settings.lr_factor(progress)
+    def __init__(
+        self,
+        settings: ClassifySettings,
+        *,
+        label_settings: Mapping[str, Any] = MappingProxyType({}),
+        labels: Path | None = None,
+        labeler: Path | None = None,
+    ) -> None:
+        super().__init__(settings, labels, labeler)
+        self.label_settings = dict(label_settings)
+
+    def is_usable(self, record: ImageRecord) -> bool:
+        """Whether an image shows an object that is no crowd."""
+        return bool((~record.crowd).any())
+
+    def samples(self) -> BoxCrops:
+        """Random crops with boxes."""
+        return BoxCrops(self.records, self.settings, self.seed, self.label_folder)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The loss of boxes or, where ``pooling`` is ``image``, of whole images; and what the log says.
@@ -42,7 +58,7 @@ class ClassifyTask:
         Where labels of pixels are known, their cross-entropy is added.
         """
         features = self.model(batch.images)
-        background, boxes, labels = on_features(batch, (features.shape[2], features.shape[3]))
+        background, boxes, labels = resize_to_features(batch, (features.shape[2], features.shape[3]))
         if self.settings.pooling == "image":
             loss, metrics = self._image_loss(features, batch)
         else:
@@ -88,8 +104,8 @@ class ClassifyTask:
         return loss, {"loss": loss.item(), "accuracy": right / count}
 
     def _count(self, number: Tensor | int) -> int:
-        """A count of all processes' shares together."""
-        return int(self._processes.total(torch.as_tensor(number, device=self._processes.device)))
+        """A count, summed over all processes."""
+        return int(self.context.all_reduce(torch.as_tensor(number, device=self.context.device)))
 
     def _cell_scores(self, features: Tensor) -> Tensor:
         """Scores of every cell: (N, L + 1, h, w)."""

@@ -46,7 +46,7 @@ def main() -> None:
         raise SystemExit(2) from None
     except SystemExit as left:
         if left.code in (_INTERRUPTED, _TOLD_TO_END):  # typer turns KeyboardInterrupt into the first
-            hint = "to go on, run the same command again (classify, segment: with --resume)"
+            hint = "to go on, run the same command again"
             print(f"bana: interrupted; {hint}", file=sys.stderr)
         raise
 

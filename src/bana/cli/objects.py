@@ -25,15 +25,15 @@ def train_objects(
     semantic: dict[str, Any],
     labeler: Path | None,
     seed: int,
-    resume: bool,
     runtime: RuntimeConfig,
     on_error: OnError,
 ) -> None:
     """Train a Mask R-CNN; ``semantic`` are options that mean nothing to it, None where they were not given."""
-    from bana.classify.labeler_file import pretrained_path
     from bana.data.reading import read_dataset
+    from bana.engine.options import RunOptions
     from bana.engine.run_folder import REJECTED
-    from bana.instance.train import train_detector
+    from bana.instance.task import InstanceTask
+    from bana.nn.train import train
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
 
@@ -43,16 +43,6 @@ def train_objects(
         console.print(f"no --labels: the true masks of {data} are learned", highlight=False, soft_wrap=True)
     settings = load_preset(preset, Recipe).instance
     settings = parse_settings(settings.model_dump() | options, type(settings), "options")
-    file = train_detector(
-        read_dataset(data, split, format, on_error),
-        labels,
-        settings,
-        out,
-        labeler=labeler or pretrained_path(),
-        seed=seed,
-        resume=resume,
-        runtime=runtime,
-        on_error=on_error,
-        console=console,
-    )
+    task = InstanceTask(settings, labels=labels, labeler=labeler)
+    file = train(task, read_dataset(data, split, format, on_error), out, RunOptions(seed, on_error, console, runtime))
     end_training(file, out / REJECTED)

@@ -81,22 +81,22 @@ def predict(
 def _predictor(run: Path, semantic: dict[str, Any], score: float | None, device: str) -> tuple[PredictorJob, bool]:
     """What works on pictures, and whether it finds objects; ``semantic`` are the options that are not for those."""
     from bana.instance.detector import DetectSettings
-    from bana.instance.detector_file import detector_path, is_detector
+    from bana.instance.model import DETECTOR
     from bana.instance.predict import Detecting
     from bana.presets import parse_settings
     from bana.report.object_overlay import objects_jpeg
     from bana.report.overlay import overlay_jpeg
+    from bana.segment.model import SEGMENTER
     from bana.segment.predict import Outputs, Segmenting
     from bana.segment.segmenter import PredictSettings
-    from bana.segment.segmenter_file import segmenter_path
 
-    if is_detector(run):
+    if DETECTOR.matches(run):
         draw = objects_jpeg if semantic.pop("overlays", False) else None
         if semantic:
             raise SettingsError(f"--{next(iter(semantic))}: is not for a Mask R-CNN, as {run} is; leave it out")
         chosen = {} if score is None else {"min_score": score}
         settings = parse_settings(chosen, DetectSettings, "options")
-        return Detecting(detector_path(run), settings, draw, device), True
+        return Detecting(DETECTOR.path(run), settings, draw, device), True
     if score is not None:
         raise SettingsError(f"--score: is for a Mask R-CNN, which {run} is not; leave it out")
     outputs = Outputs(overlay_jpeg if semantic.pop("overlays", False) else None, semantic.pop("probabilities", False))
@@ -104,7 +104,7 @@ def _predictor(run: Path, semantic: dict[str, Any], score: float | None, device:
         semantic["scales"] = semantic["scales"].split(",")
     if not semantic.pop("crf", True):
         semantic["crf"] = None
-    return Segmenting(segmenter_path(run), parse_settings(semantic, PredictSettings, "options"), outputs, device), False
+    return Segmenting(SEGMENTER.path(run), parse_settings(semantic, PredictSettings, "options"), outputs, device), False
 
 
 def export(
@@ -114,13 +114,13 @@ def export(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of text."),
 ) -> None:
     """Write a trained network for other programs, and check that it computes the same there."""
-    from bana.instance.detector_file import is_detector
+    from bana.instance.model import DETECTOR
     from bana.segment.export import export_segmenter
-    from bana.segment.segmenter_file import segmenter_path
+    from bana.segment.model import SEGMENTER
 
-    if is_detector(run):
+    if DETECTOR.matches(run):
         raise SettingsError(f"{run}: is a Mask R-CNN; only segmentation networks are exported")
-    file = out or segmenter_path(run).with_suffix(".onnx" if to == "onnx" else ".pt")
+    file = out or SEGMENTER.path(run).with_suffix(".onnx" if to == "onnx" else ".pt")
     report = export_segmenter(run, cast("Format", to), file)
     if as_json:
         print_json(report.as_dict())

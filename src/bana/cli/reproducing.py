@@ -37,9 +37,9 @@ def reproduce(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
     """Train and score what a table of the paper compares, and show the paper's figures beside ours."""
-    from bana.classify.labeler_file import pretrained_path
     from bana.data.reading import read_dataset
     from bana.engine.distributed import RuntimeConfig
+    from bana.nn.initialization import pretrained_path
     from bana.pipeline.object_rows import OBJECT_TABLES
     from bana.pipeline.recipe import Recipe
     from bana.pipeline.reproduce import Study, reproduce, reproduction_table

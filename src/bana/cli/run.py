@@ -32,7 +32,7 @@ def demo(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of tables."),
 ) -> None:
     """Label the photographs that come with bana, score the masks, and draw a picture of them."""
-    from bana.classify.labeler_file import pretrained_path
+    from bana.nn.initialization import pretrained_path
     from bana.report.demo import run_demo
     from bana.report.demo_tables import demo_tables
 

@@ -34,7 +34,6 @@ def classify(
     ] = None,
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     seed: int = typer.Option(0, help="Of everything random."),
-    resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is any."),
     precision: str | None = typer.Option(None, help="float32, bfloat16 or float16; the preset's if left out."),
     accumulate: int = typer.Option(1, min=1, help=ACCUMULATE_HELP),
@@ -43,11 +42,12 @@ def classify(
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
 ) -> None:
     """Train a box classifier (stage 1). The run folder then serves as --labeler."""
-    from bana.classify.labeler_file import pretrained_path
-    from bana.classify.train import train_classifier
+    from bana.classify.task import ClassifyTask
     from bana.data.reading import read_dataset
     from bana.engine.distributed import RuntimeConfig
+    from bana.engine.options import RunOptions
     from bana.engine.run_folder import REJECTED
+    from bana.nn.train import train
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
 
@@ -55,19 +55,11 @@ def classify(
     options = {"pooling": pooling, "epochs": epochs, "precision": precision}
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = parse_settings(recipe.classify.model_dump() | chosen, type(recipe.classify), "options")
-    file = train_classifier(
-        read_dataset(data, split, format, cast("OnError", on_error)),
-        settings,
-        recipe.label.model_dump(mode="json"),
-        out,
-        labels=labels,
-        labeler=labeler or pretrained_path(),
-        seed=seed,
-        resume=resume,
-        runtime=RuntimeConfig(chosen_device(device), workers, checkpoint_seconds, accumulate=accumulate),
-        on_error=cast("OnError", on_error),
-        console=console,
-    )
+    runtime = RuntimeConfig(chosen_device(device), workers, checkpoint_seconds, accumulate=accumulate)
+    run = RunOptions(seed, cast("OnError", on_error), console, runtime)
+    label_settings = recipe.label.model_dump(mode="json")
+    task = ClassifyTask(settings, label_settings=label_settings, labels=labels, labeler=labeler)
+    file = train(task, read_dataset(data, split, format, run.on_error), out, run)
     end_training(file, out / REJECTED)
 
 
@@ -179,7 +171,6 @@ def segment(
     pictures: int = typer.Option(4, min=0, help="Images whose confidence maps are drawn at every quarter of the run."),
     format: str | None = typer.Option(None, help="voc, coco, yolo or labelme; found from what is there if left out."),
     seed: int = typer.Option(0, help="Of everything random."),
-    resume: bool = typer.Option(False, "--resume", help="Go on with the run in --out."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is any."),
     precision: str | None = typer.Option(None, help="float32, bfloat16 or float16; the preset's if left out."),
     workers: int = typer.Option(0, min=0, help="DistContext that prepare samples; 0: none beside the training."),
@@ -189,15 +180,16 @@ def segment(
     on_error: str = typer.Option("stop", help="stop at an image that cannot be used, or skip it."),
 ) -> None:
     """Train a segmentation network on labels (stage 3). It then needs no boxes: bana predict."""
-    from bana.classify.labeler_file import pretrained_path
     from bana.data.reading import read_dataset
     from bana.data.truth import mask_files
     from bana.engine.distributed import RuntimeConfig
+    from bana.engine.options import RunOptions
     from bana.engine.run_folder import REJECTED
+    from bana.nn.train import train
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
     from bana.report.confidence import draw_confidence
-    from bana.segment.train import Training, train_segmenter
+    from bana.segment.task import SegmentTask
 
     runtime = RuntimeConfig(chosen_device(device), workers, checkpoint_seconds, tensorboard, accumulate)
     options = {"epochs": epochs, "precision": precision}
@@ -213,7 +205,6 @@ def segment(
             semantic={"loss": loss, "masks": masks, "val-split": val_split, "tensorboard": tensorboard or None},
             labeler=labeler,
             seed=seed,
-            resume=resume,
             runtime=runtime,
             on_error=cast("OnError", on_error),
         )
@@ -223,22 +214,15 @@ def segment(
     chosen |= {} if loss is None else {"loss": loss}
     settings = load_preset(preset, Recipe).segment
     settings = parse_settings(settings.model_dump() | chosen, type(settings), "options")
-    training = Training(
-        read_dataset(data, split, format, cast("OnError", on_error)),
-        labels,
-        {} if masks is None else mask_files(masks),
-        labeler or pretrained_path(),
-        None if val_split is None else read_dataset(data, val_split, format, cast("OnError", on_error)),
-        pictures,
-        seed,
-    )
-    file = train_segmenter(
-        training,
+    run = RunOptions(seed, cast("OnError", on_error), console, runtime)
+    dataset = read_dataset(data, split, format, run.on_error)
+    segment_task = SegmentTask(
         settings,
-        out,
-        runtime=runtime,
-        resume=resume,
-        on_error=cast("OnError", on_error),
-        console=console,
+        labels=labels,
+        masks={} if masks is None else mask_files(masks),
+        labeler=labeler,
+        validation=None if val_split is None else read_dataset(data, val_split, format, run.on_error),
+        pictures=pictures,
     )
-    end_training(file, out / REJECTED, lambda: draw_confidence(training, out))
+    file = train(segment_task, dataset, out, run)
+    end_training(file, out / REJECTED, lambda: draw_confidence(segment_task.targets_of(dataset), dataset, out))

@@ -29,10 +29,10 @@ def tune(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object instead of a table."),
 ) -> None:
     """Choose the CRF's and the threshold's parameters on images with true masks; run it again to go on."""
-    from bana.classify.labeler_file import pretrained_path
     from bana.data.reading import read_dataset
     from bana.label.tables import tune_lines, tune_table
     from bana.label.tune import tune_labeler
+    from bana.nn.initialization import pretrained_path
 
     run = tune_labeler(
         read_dataset(data, split, format),

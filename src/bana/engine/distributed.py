@@ -1,7 +1,7 @@
 """The processes that train one network together, as ``torchrun`` starts them; mostly there is one.
 
-Each works on its share of every batch. What it computes are shares too: a loss is divided by what is counted in the
-whole batch, so that the shares of all processes add up to the loss of one process that has the whole batch.
+Each process works on its share of every batch and computes its share of the loss: sums are divided by what the whole
+batch counts, so the shares of all processes add up to the loss that one process would compute.
 """
 
 from __future__ import annotations
@@ -26,20 +26,18 @@ from bana.io.shards import Shard
 
 Item = TypeVar("Item")
 
-_RESTARTS = "TORCHELASTIC_RESTART_COUNT"
-
 
 @dataclass(frozen=True)
 class RuntimeConfig:
-    """On what a run computes; nothing here changes what it is a run of.
+    """What a run computes on. Nothing here changes the result.
 
     Attributes:
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
-        workers: DistContext that prepare samples; 0 prepares them in the training process.
+        workers: Processes that prepare samples; with 0 the training process prepares them itself.
         checkpoint_seconds: Least time between checkpoints; 0 saves after every step.
         tensorboard: Log for TensorBoard too.
-        accumulate: In how many parts, one after the other, a step's batch is worked on where memory is short; gradients
-            accumulate. The losses of the parts are averaged by their images.
+        accumulate: Number of parts into which each batch is split to save memory. The parts are worked on one after the
+            other and their losses are averaged by the number of images.
     """
 
     device: str = "cpu"
@@ -62,74 +60,72 @@ class DistContext:
 
     Attributes:
         rank: Its number, from 0 on.
-        count: How many there are.
+        world_size: How many processes there are.
         device: Where it computes.
-        restarted: Whether a launcher has started it again after a failure.
     """
 
     rank: int = 0
-    count: int = 1
+    world_size: int = 1
     device: str = "cpu"
-    restarted: bool = False
 
     @property
-    def first(self) -> bool:
-        """Whether it is the one that writes files and tells of progress."""
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files and shows progress."""
         return self.rank == 0
 
     def console(self, console: Console) -> Console:
-        """The console for the first process, a silent one for the others."""
-        return console if self.first else Console(quiet=True)
+        """The console for the main process, a silent one for the others."""
+        return console if self.is_main else Console(quiet=True)
 
-    def share(self, items: Sequence[Item]) -> list[Item]:
-        """Its share of items, which all processes together have once each."""
-        return list(items[self.rank :: self.count])
+    def split(self, items: Sequence[Item]) -> list[Item]:
+        """This process's share of the items; every item is in the share of exactly one process."""
+        return list(items[self.rank :: self.world_size])
 
-    def total(self, number: Tensor) -> Tensor:
+    def all_reduce(self, number: Tensor) -> Tensor:
         """The sum of all processes' tensors; gradients flow to each of them."""
-        return number if self.count == 1 else _Total.apply(number)
+        return number if self.world_size == 1 else _AllReduce.apply(number)
 
-    def totals(self, numbers: Mapping[str, float]) -> dict[str, float]:
+    def all_reduce_dict(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """The sums of numbers that all processes have under the same names."""
-        if self.count == 1:
+        if self.world_size == 1:
             return dict(numbers)
-        kind = torch.float32 if self.device.startswith("mps") else torch.float64
-        whole = self.total(torch.tensor(list(numbers.values()), dtype=kind, device=self.device))
-        return dict(zip(numbers, whole.tolist(), strict=True))
+        dtype = torch.float32 if self.device.startswith("mps") else torch.float64
+        sums = self.all_reduce(torch.tensor(list(numbers.values()), dtype=dtype, device=self.device))
+        return dict(zip(numbers, sums.tolist(), strict=True))
 
-    def wrap(self, step: nn.Module) -> nn.Module:
+    def wrap(self, module: nn.Module) -> nn.Module:
         """A module whose gradients, after a backward pass on every process, are the means of all processes'."""
-        return step if self.count == 1 else DistributedDataParallel(step)
+        return module if self.world_size == 1 else DistributedDataParallel(module)
 
 
 SINGLE_PROCESS = DistContext()
 
 
-class _Total(torch.autograd.Function):
-    """A sum over processes, each of which goes on with it to a share of the loss."""
+class _AllReduce(torch.autograd.Function):
+    """A sum over processes, each of which computes its share of the loss from it."""
 
     @staticmethod
     def forward(ctx: Any, number: Tensor) -> Tensor:
         """The sum."""
-        whole = number.detach().clone()
-        dist.all_reduce(whole)
-        return whole
+        total = number.detach().clone()
+        dist.all_reduce(total)
+        return total
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """Every process's share of the loss depends on this process's number."""
-        whole = gradient.clone().contiguous()
-        dist.all_reduce(whole)
-        return whole
+        total = gradient.clone().contiguous()
+        dist.all_reduce(total)
+        return total
 
 
 @contextmanager
-def joined(out: Path, device: str) -> Iterator[DistContext]:
-    """Find the other processes if a launcher has started several, and have the folder of the run for them alone.
+def dist_context(out: Path, device: str) -> Iterator[DistContext]:
+    """Connect to the other processes if a launcher has started several, and lock the run's folder.
 
     Args:
-        out: The run's folder, which the first process holds (see lock_folder).
-        device: Where to compute; of ``cuda`` each process on a machine takes another one.
+        out: The run's folder, which the main process locks (see lock_folder).
+        device: Where to compute; for ``cuda`` each process on a machine takes another GPU.
 
     Raises:
         OutputError: If another run writes to the folder.
@@ -143,24 +139,24 @@ def joined(out: Path, device: str) -> Iterator[DistContext]:
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    restarted = os.environ.get(_RESTARTS, "0") != "0"
-    processes = DistContext(place.number - 1, place.count, device, restarted)
-    with lock_folder(out) if processes.first else nullcontext():
-        _connect(processes)
+    context = DistContext(place.number - 1, place.count, device)
+    with lock_folder(out) if context.is_main else nullcontext():
+        _connect(context)
         try:
-            yield processes
-            dist.barrier()  # none is done before the first has written all files
+            yield context
+            dist.barrier()  # all wait until the main process has written its files
         finally:
             dist.destroy_process_group()
 
 
-def _connect(processes: DistContext) -> None:
-    backend = "nccl" if processes.device.startswith("cuda") else "gloo"
+def _connect(context: DistContext) -> None:
+    backend = "nccl" if context.device.startswith("cuda") else "gloo"
     try:
         store, rank, count = next(rendezvous("env://"))
         # A launcher may keep its store over restarts, with the addresses of the processes that were before.
-        store = dist.PrefixStore(f"attempt-{os.environ.get(_RESTARTS, '0')}", store)  # type: ignore[attr-defined]
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = dist.PrefixStore(f"attempt-{attempt}", store)  # type: ignore[attr-defined]
         dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise SettingsError(f"process {processes.rank} of {processes.count}: no connection ({reason})") from error
+        raise SettingsError(f"process {context.rank} of {context.world_size}: no connection ({reason})") from error

@@ -15,8 +15,7 @@ from pydantic import Field
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from bana.data.records import BoolArray, ClassTable, FloatArray
-from bana.instance.detector_file import load_detector
-from bana.instance.model import InstanceNetwork
+from bana.instance.model import DETECTOR, InstanceNetwork
 from bana.nn.images import network_input
 from bana.nn.network import on_device
 from bana.presets import Settings
@@ -94,10 +93,10 @@ class Detector:
         Raises:
             CheckpointError: If there is none, or it is damaged or of another kind.
         """
-        network, facts = load_detector(Path(file_or_run))
+        network, facts = DETECTOR.load(Path(file_or_run))
         settings = settings or DetectSettings()
         if settings.image_side is None:
-            settings = settings.model_copy(update={"image_side": facts.instance.image_side})
+            settings = settings.model_copy(update={"image_side": facts.settings.image_side})
         return cls(on_device(network, device), facts.classes, settings)
 
     @torch.inference_mode()

@@ -17,8 +17,10 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from bana.instance.heads import KnownProposals, MaskObjective, PseudoMaskRoIHeads, Target
 from bana.instance.losses import lab
+from bana.instance.settings import InstanceSettings
 from bana.nn.backbones import Backbone
-from bana.nn.network import Network
+from bana.nn.network import Network, build_backbone, seeded
+from bana.nn.network_file import NetworkFile
 
 _ANCHORS = (4.0, 6.0)
 """Sides of anchors in cells of their level."""
@@ -105,3 +107,27 @@ class InstanceNetwork(Network):
         proposals, first = self.rpn(ImageList(images, [size] * len(images)), pyramid, targets)
         found, second = self.roi_heads(pyramid, proposals, [size] * len(images), targets)
         return found, {**first, **second}
+
+
+def build_detector(settings: InstanceSettings, classes: int, seed: int, weights: str | None = None) -> InstanceNetwork:
+    """A new network, the same one for the same seed.
+
+    Args:
+        settings: Network, and what it learns.
+        classes: L.
+        seed: Random seed of the new layers.
+        weights: Backbone weights to use instead of those that the settings name.
+
+    Raises:
+        SettingsError: If the backbone or its weights cannot be had.
+    """
+    with seeded(seed):
+        backbone = build_backbone(settings, weights)
+        objective = MaskObjective(settings.mask_loss, settings.gamma, settings.lam)
+        return InstanceNetwork(backbone, settings.width, classes, settings.box_samples, objective)
+
+
+DETECTOR = NetworkFile(
+    "detector", "segment", "bana segment --task instance", "instance", InstanceSettings, build_detector
+)
+"""The detector file: what training a Mask R-CNN leaves, and all that prediction needs."""

@@ -8,23 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision import tv_tensors
-from torchvision.ops import box_area
 
-from bana.data.images import open_record_image
 from bana.data.records import ImageRecord
-from bana.data.transforms import random_crop, randomly_scaled
-from bana.engine.plan import SampleKey
-from bana.engine.seeds import seed_of
 from bana.instance.heads import Target
 from bana.instance.settings import InstanceSettings
 from bana.instance.targets import ObjectTargets
+from bana.nn.crops import GRAY, RandomCrops
 
 MIN_VISIBLE = 0.3
 """A box of which a crop shows a smaller share is not learned, and is not background either."""
-
-_GRAY = 127
 
 
 @dataclass(frozen=True)
@@ -35,47 +27,31 @@ class Batch:
     targets: list[Target]
 
 
-class InstanceCrops(Dataset[Batch]):
-    """Random crops of images with one mask a box, for every (epoch, index) the same ones.
+class InstanceCrops(RandomCrops[Batch]):
+    """Random crops of images with one mask per box; the same one for the same (epoch, index).
 
     Args:
         records: The images.
         targets: What is known of their objects.
-        settings: Crop, scale and jitter.
-        seed: Of the run.
+        settings: Crop size, scale range and color jitter.
+        seed: Random seed of the run.
     """
 
     def __init__(
         self, records: Sequence[ImageRecord], targets: ObjectTargets, settings: InstanceSettings, seed: int
     ) -> None:
-        self._records = records
+        super().__init__(records, settings, seed, image_fill=GRAY, mask_fill=0)
         self._targets = targets
-        self._settings = settings
-        self._seed = seed
-        self._transform = random_crop(settings.crop_size, settings.color_jitter, image_fill=_GRAY, mask_fill=0)
 
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, key: SampleKey) -> Batch:
+    def sample(self, record: ImageRecord) -> Batch:
         """A batch of one crop."""
-        epoch, index = key
-        record = self._records[index]
-        torch.manual_seed(seed_of(self._seed, "sample", epoch, index))
-        image = tv_tensors.Image(torch.from_numpy(open_record_image(record)).permute(2, 0, 1))
         known = self._targets.of(record)
         planes = np.concatenate([known.masks, [known.reliable, known.uncertain]])
-        maps = tv_tensors.Mask(torch.from_numpy(planes.astype(np.uint8)))
-        boxes = tv_tensors.BoundingBoxes(
-            torch.from_numpy(record.boxes), format="XYXY", canvas_size=(record.height, record.width)
-        )
-        scaled = randomly_scaled(self._settings.scale_of(record.height, record.width), image, maps, boxes)
-        crop, cut, shown = self._transform(*scaled)
-        shares = box_area(shown.as_subclass(Tensor)) / box_area(scaled[2].as_subclass(Tensor)).clamp(min=1e-9)
-        learned = torch.from_numpy(known.learned) & (shares >= MIN_VISIBLE)
-        target = _target(cut.as_subclass(Tensor).bool(), shown.as_subclass(Tensor).float(), learned, shares > 0)
+        crop = self.crop(record, torch.from_numpy(planes.astype(np.uint8)))
+        learned = torch.from_numpy(known.learned) & (crop.visible >= MIN_VISIBLE)
+        target = _target(crop.masks.bool(), crop.boxes, learned, crop.visible > 0)
         target["labels"] = torch.from_numpy(record.class_ids)[learned]
-        return Batch(crop.as_subclass(Tensor)[None].float(), [target])
+        return Batch(crop.image[None].float(), [target])
 
 
 def collate(samples: Sequence[Batch]) -> Batch:

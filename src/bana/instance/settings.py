@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bana.instance.losses import MaskLoss
-from bana.nn.training import Count, NotNegative, SizedTrainingSettings
+from bana.nn.settings import Count, NotNegative, SizedTrainingSettings
 
 
 class InstanceSettings(SizedTrainingSettings):

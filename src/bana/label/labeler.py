@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bana.classify.labeler_file import load_classifier, pretrained_path
-from bana.classify.model import BoxClassifier
+from bana.classify.model import LABELER, BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
 from bana.data.records import ClassTable
 from bana.label.assembly import assemble
@@ -29,6 +28,7 @@ from bana.label.tightness import ROUNDS, raised_unaries
 from bana.label.unaries import background_unary, label_probabilities, object_unary
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.images import network_input
+from bana.nn.initialization import pretrained_path
 from bana.nn.network import on_device
 from bana.presets import parse_settings
 
@@ -93,10 +93,10 @@ class Labeler(LabelingMethod):
             CheckpointError: If there is none, or it is damaged or of another kind.
             SettingsError: If the device cannot be had.
         """
-        model, facts = load_classifier(Path(file_or_run))
+        model, facts = LABELER.load(Path(file_or_run))
         if settings is None:
             settings = parse_settings(facts.label, LabelSettings, str(file_or_run))
-        return cls(model, facts.classes, settings, facts.classify.roi_bins, threads, device)
+        return cls(model, facts.classes, settings, facts.settings.roi_bins, threads, device)
 
     @classmethod
     def pretrained(

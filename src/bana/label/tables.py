@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bana.classify.labeler_file import FILE_NAME
+from bana.classify.model import LABELER
 from bana.data.writing import lost_sentence
 from bana.evaluate.tables import shown
 from bana.io.remote import AnyPath
@@ -47,7 +47,7 @@ def tune_lines(run: TuneRun, out: Path) -> Iterator[str]:
     before, after = run.before, run.after
     searched = f"searched on {len(run.facts['searched_images'])} images: {shown(before.searched)}"
     yield f"mIoU of Y_crf, {searched} -> {shown(after.searched)}; {_gain(run)}"
-    yield f"Labeler: {out / FILE_NAME}"
+    yield f"Labeler: {out / LABELER.file_name}"
 
 
 def _gain(run: TuneRun) -> str:

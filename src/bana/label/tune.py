@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from rich.console import Console
 
-from bana.classify.labeler_file import FILE_NAME, labeler_path, load_classifier, save_labeler
+from bana.classify.model import LABELER
 from bana.data.images import open_record_image
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.truth import required_truth
@@ -126,7 +126,7 @@ def tune_labeler(
     _check_arguments(images, trials, method)
     source = MethodChoice.of_labeler(labeler).facts()
     searched, unseen = chosen_records(dataset, images, seed)
-    bench = Bench(labeler_path(labeler), dataset.classes, json.dumps(source, sort_keys=True), out / "cache", workers)
+    bench = Bench(LABELER.path(labeler), dataset.classes, json.dumps(source, sort_keys=True), out / "cache", workers)
     search = Search(method, bench.settings, seed)
     facts = {
         "labeler": source["labeler"],
@@ -142,8 +142,8 @@ def tune_labeler(
     _claim(out, facts)
     finished = _run_trials(search, trials, bench, searched, out / TRIALS, console)
     before, after = _confirm(search, finished[0], best_trial(finished), bench, unseen, console)
-    model, saved = load_classifier(labeler)
-    save_labeler(out / FILE_NAME, model, replace(saved, label=after.settings.model_dump(mode="json")))
+    model, saved = LABELER.load(labeler)
+    LABELER.save(out / LABELER.file_name, model, replace(saved, label=after.settings.model_dump(mode="json")))
     run = TuneRun(search, facts, len(finished), before, after)
     write_json(out / RESULT, run.as_dict(), indent=2)
     return run
@@ -195,8 +195,8 @@ def _claim(out: Path, facts: dict[str, Any]) -> None:
         if wrong:
             raise OutputError(f"{file}: of a search with other {', '.join(wrong)}; choose another --out")
         return
-    if out.is_dir() and labeler_path(out).exists():
-        raise OutputError(f"{labeler_path(out)}: is the labeler of another run; choose another --out")
+    if out.is_dir() and LABELER.path(out).exists():
+        raise OutputError(f"{LABELER.path(out)}: is the labeler of another run; choose another --out")
     write_json(file, facts, indent=2)
 
 

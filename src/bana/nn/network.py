@@ -1,29 +1,32 @@
-"""A backbone with what a stage puts on it: which tensors are its own, and how it is trained."""
+"""A backbone with what a stage puts on it: which of its tensors are trained, and which are frozen."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from bana.errors import SettingsError
-from bana.nn.backbones import Backbone
+from bana.nn.backbones import Backbone, create_backbone
 from bana.nn.heads import FusingHead
+from bana.nn.settings import TrainingSettings
 from bana.nn.weights import load_weights
 
 
 class Network(nn.Module):
-    """Base of the networks of stages 1 and 3.
+    """Base of all stages' networks.
 
     Args:
         backbone: Its parameters are trained where they have ``requires_grad``; batch statistics stay frozen.
-        head: From the backbone's depths to one map of features; None: features are the backbone's last map.
+        head: Makes one map of features of the backbone's maps; None: features are the backbone's last map.
 
     Attributes:
-        backbone: As given.
-        head: As given.
-        class_weights: (L + 1, C), the background's first; a subclass has it.
+        backbone: The backbone.
+        head: The head.
+        class_weights: (L + 1, C), the background's first; only networks with one weight vector a class have it.
     """
 
     class_weights: Tensor
@@ -56,12 +59,12 @@ class Network(nn.Module):
                 norm.get_buffer("running_var").copy_(maps.var((0, 2, 3)))
 
     def trained_state(self) -> dict[str, Tensor]:
-        """The tensors that make this network; what is not trained of the backbone is not among them."""
-        given = self.frozen_state()
-        return {name: value for name, value in self.state_dict().items() if name not in given}
+        """All tensors but the frozen ones: those that a file must hold."""
+        frozen = self.frozen_state()
+        return {name: value for name, value in self.state_dict().items() if name not in frozen}
 
     def frozen_state(self) -> dict[str, Tensor]:
-        """The backbone's tensors that its weights give and training leaves alone; none if all of it is trained."""
+        """The backbone's pretrained tensors that training leaves alone; none if all of it is trained."""
         if all(parameter.requires_grad for parameter in self.backbone.parameters()):
             return {}
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
@@ -92,3 +95,30 @@ def on_device(network: AnyNetwork, device: str) -> AnyNetwork:
         return network.to(device)
     except (RuntimeError, AssertionError) as error:
         raise SettingsError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose cpu") from error
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Random numbers from this seed within the block; the caller's generator stays as it is.
+
+    Within the block the caller's inference mode is off, so that a network built in it can be trained.
+    """
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        torch.manual_seed(seed)
+        yield
+
+
+def build_backbone(settings: TrainingSettings, weights: str | None = None) -> Backbone:
+    """The backbone that the settings name, with gradients for the layers that they train.
+
+    Args:
+        settings: Backbone, its weights, and the crop.
+        weights: Backbone weights to use instead of those that the settings name.
+
+    Raises:
+        SettingsError: If the backbone or its weights cannot be had, or the crop does not fit it.
+    """
+    backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
+    backbone.check_crop(settings.crop_size, settings.backbone)
+    backbone.train_only(settings.train_backbone)
+    return backbone

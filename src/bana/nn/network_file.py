@@ -1,11 +1,12 @@
-"""Files of trained networks: their own tensors, and what must be known to build them."""
+"""Files of trained networks: the trained tensors, and what must be known to build the network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
@@ -13,101 +14,161 @@ from bana._version import __version__
 from bana.engine.checkpoint import load_metadata, load_tensors, save_tensors
 from bana.errors import CheckpointError, SettingsError
 from bana.io.strict_json import is_text
-from bana.nn.network import AnyNetwork, Network
-from bana.nn.training import TrainingSettings
+from bana.nn.network import AnyNetwork
+from bana.nn.settings import TrainingSettings
 from bana.nn.weights import digest
+from bana.presets import parse_settings
+
+NetworkSettings = TypeVar("NetworkSettings", bound=TrainingSettings)
 
 
-def save_network(path: Path, network: Network, kind: str, facts: dict[str, Any]) -> None:
-    """Write a network's own tensors, matrices and kernels in half precision, and its facts.
+@dataclass(frozen=True)
+class NetworkKind:
+    """What files of one kind are called and where they lie.
 
-    What was not trained of the backbone is not in it, but recognized by its digest.
-
-    Raises:
-        OutputError: If the file cannot be written.
+    Attributes:
+        name: The kind, such as ``segmenter``.
+        folder: The folder of its stage in a run of ``bana run``.
+        command: The command that writes such files.
     """
-    tensors = {name: value.half() if value.ndim > 1 else value for name, value in network.trained_state().items()}
-    own = {"kind": kind, "version": __version__, "backbone_digest": digest(network.frozen_state())}
-    save_tensors(path, tensors, facts | own)
+
+    name: str
+    folder: str
+    command: str
+
+    @property
+    def file_name(self) -> str:
+        """The file's name in a run folder."""
+        return f"{self.name}.safetensors"
+
+    def path(self, file_or_run: Path) -> Path:
+        """The file itself, or the one in the run folder of its stage or of ``bana run``."""
+        if not file_or_run.is_dir():
+            return file_or_run
+        whole = file_or_run / self.folder / self.file_name
+        return whole if whole.is_file() else file_or_run / self.file_name
+
+    def matches(self, file_or_run: Path) -> bool:
+        """Whether a file, or what a run folder holds, is of this kind rather than of another."""
+        file = self.path(file_or_run)
+        return file.is_file() and (file_or_run.is_dir() or load_metadata(file).get("kind") == self.name)
+
+    def read(self, file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """A file's tensors and metadata. Raises CheckpointError if it is missing, damaged or of another kind."""
+        tensors, metadata = load_tensors(file)
+        self._check(file, metadata)
+        return tensors, metadata
+
+    def read_metadata(self, file: Path) -> dict[str, Any]:
+        """The metadata alone. Raises CheckpointError as ``read`` does."""
+        metadata = load_metadata(file)
+        self._check(file, metadata)
+        return metadata
+
+    def _check(self, file: Path, metadata: dict[str, Any]) -> None:
+        if metadata.get("kind") != self.name:
+            raise CheckpointError(f"{file}: not a {self.name}; choose a {self.file_name} that `{self.command}` wrote")
 
 
-def read_network(path: Path, kind: str, command: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and facts of a file that save_network wrote.
+@dataclass(frozen=True)
+class NetworkFacts(Generic[NetworkSettings]):
+    """What a network's file says of it.
 
-    Args:
-        path: The file.
-        kind: That it must be of.
-        command: That writes such files, for the message.
-
-    Raises:
-        CheckpointError: If it is missing, damaged or of another kind.
+    Attributes:
+        classes: The L names of its classes.
+        settings: How it was built and trained.
+        training: Facts of the training run, as plain values.
+        label: A labeler's settings of labeling, as plain values; empty for other networks.
     """
-    tensors, facts = load_tensors(path)
-    _check_kind(path, facts, kind, command)
-    return tensors, facts
+
+    classes: tuple[str, ...]
+    settings: NetworkSettings
+    training: dict[str, Any] = field(default_factory=dict)
+    label: dict[str, Any] = field(default_factory=dict)
 
 
-def read_network_facts(path: Path, kind: str, command: str) -> dict[str, Any]:
-    """The facts alone. Raises CheckpointError as read_network does."""
-    facts = load_metadata(path)
-    _check_kind(path, facts, kind, command)
-    return facts
+@dataclass(frozen=True)
+class NetworkFile(NetworkKind, Generic[AnyNetwork, NetworkSettings]):
+    """How networks of one kind are built, saved and loaded; a stage declares one.
+
+    Attributes:
+        section: The name under which the settings are saved.
+        settings: The type of the settings.
+        build: Makes a network of settings, number of classes L, the seed of its new layers, and backbone weights to use
+            instead of those that the settings name.
+    """
+
+    section: str
+    settings: type[NetworkSettings]
+    build: Callable[[NetworkSettings, int, int, str | None], AnyNetwork]
+
+    def save(self, file: Path, network: AnyNetwork, facts: NetworkFacts[NetworkSettings]) -> None:
+        """Write the trained tensors, matrices and kernels in half precision, and the facts.
+
+        Frozen tensors of the backbone are not written, but recognized by their digest.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        metadata = {
+            "kind": self.name,
+            "version": __version__,
+            "backbone_digest": digest(network.frozen_state()),
+            "classes": list(facts.classes),
+            self.section: facts.settings.model_dump(mode="json"),
+            "training": facts.training,
+        }
+        tensors = {name: value.half() if value.ndim > 1 else value for name, value in network.trained_state().items()}
+        save_tensors(file, tensors, metadata | ({"label": facts.label} if facts.label else {}))
+
+    def load(self, file_or_run: Path) -> tuple[AnyNetwork, NetworkFacts[NetworkSettings]]:
+        """Read a file, or the one in a run folder; the network is switched to inference.
+
+        Raises:
+            CheckpointError: If it is missing, damaged, of another kind, or was trained on other backbone weights.
+            SettingsError: If its backbone's weights cannot be had.
+        """
+        file = self.path(file_or_run)
+        tensors, metadata = self.read(file)
+        facts = self._facts(file, metadata)
+        weights = "random" if facts.settings.train_backbone == "all" else None
+        network = self.build(facts.settings, len(facts.classes), 0, weights)
+        check_backbone(file, metadata, network.frozen_state(), facts.settings)
+        network.load_trained_state(tensors, str(file))
+        return network.eval(), facts
+
+    def load_facts(self, file_or_run: Path) -> NetworkFacts[NetworkSettings]:
+        """The facts alone. Raises CheckpointError if the file is missing, damaged or of another kind."""
+        file = self.path(file_or_run)
+        return self._facts(file, self.read_metadata(file))
+
+    def _facts(self, file: Path, metadata: dict[str, Any]) -> NetworkFacts[NetworkSettings]:
+        with readable_facts(file):
+            settings = parse_settings(metadata[self.section], self.settings, str(file))
+            training, label = dict(metadata["training"]), dict(metadata.get("label", {}))
+            return NetworkFacts(class_names(metadata), settings, training, label)
 
 
 @contextmanager
-def of_this_version(path: Path) -> Iterator[None]:
-    """Within this block a file's facts are read; what is missing or not allowed there is a CheckpointError."""
+def readable_facts(file: Path) -> Iterator[None]:
+    """Within this block a file's metadata is read; what is missing or not allowed there is a CheckpointError."""
     try:
         yield
     except (KeyError, TypeError, ValueError, SettingsError) as error:
         raise CheckpointError(
-            f"{path}: of another version of bana ({error}); train again, or install that one"
+            f"{file}: of another version of bana ({error}); train again, or install that one"
         ) from error
 
 
-def class_names(facts: dict[str, Any]) -> tuple[str, ...]:
+def class_names(metadata: dict[str, Any]) -> tuple[str, ...]:
     """The L names of a file's classes. Raises KeyError or TypeError if it has none, or something else."""
-    names = facts["classes"]
+    names = metadata["classes"]
     if not isinstance(names, list) or not all(isinstance(name, str) and is_text(name) for name in names):
         raise TypeError("its classes are not a list of names")
     return tuple(names)
 
 
-def rebuilt(
-    build: Callable[[str | None], AnyNetwork],
-    settings: TrainingSettings,
-    tensors: dict[str, Tensor],
-    facts: dict[str, Any],
-    path: Path,
-) -> AnyNetwork:
-    """The network of a file, switched to inference.
-
-    Args:
-        build: Makes it, given backbone weights instead of those that the settings name; None: those.
-        settings: That it was trained with.
-        tensors: Of the file.
-        facts: Of the file.
-        path: The file.
-
-    Raises:
-        CheckpointError: If the tensors are of another network, or were trained on other backbone weights.
-        SettingsError: If its backbone's weights cannot be had.
-    """
-    network = build("random" if settings.train_backbone == "all" else None)
-    if digest(network.frozen_state()) != facts.get("backbone_digest"):
-        raise CheckpointError(f"{path}: trained on other weights of {settings.backbone}; install those, or train again")
-    network.load_trained_state(tensors, str(path))
-    return network.eval()
-
-
-def network_path(file_or_run: Path, stage: str, name: str) -> Path:
-    """A network's file itself, or the one of that name in the run folder of its stage or of ``bana run``."""
-    if not file_or_run.is_dir():
-        return file_or_run
-    whole = file_or_run / stage / name
-    return whole if whole.is_file() else file_or_run / name
-
-
-def _check_kind(path: Path, facts: dict[str, Any], kind: str, command: str) -> None:
-    if facts.get("kind") != kind:
-        raise CheckpointError(f"{path}: not a {kind}; choose a {kind}.safetensors that `{command}` wrote")
+def check_backbone(file: Path, metadata: dict[str, Any], frozen: dict[str, Tensor], settings: TrainingSettings) -> None:
+    """Raise CheckpointError if the frozen tensors at hand are not those that a file's network was trained on."""
+    if digest(frozen) != metadata.get("backbone_digest"):
+        raise CheckpointError(f"{file}: trained on other weights of {settings.backbone}; install those, or train again")

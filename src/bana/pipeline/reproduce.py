@@ -23,7 +23,7 @@ from bana.pipeline.stages import PipelineContext
 from bana.pipeline.steps import Steps
 from bana.pipeline.study import check_rows, open_study, spread
 from bana.segment.scoring import STEPS
-from bana.segment.train import check_truth
+from bana.segment.validation import check_truth
 
 
 @dataclass(frozen=True)

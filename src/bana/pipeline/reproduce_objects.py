@@ -21,7 +21,7 @@ from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import PipelineContext
 from bana.pipeline.steps import Steps
 from bana.pipeline.study import check_rows, open_study, spread
-from bana.segment.train import check_truth
+from bana.segment.validation import check_truth
 
 LABEL_TABLE = "table2"
 """The table whose rows are labels; those of the other are networks."""

@@ -20,8 +20,8 @@ from bana.pipeline.picture import run_picture
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import PipelineContext, has_truth
 from bana.pipeline.steps import Steps, content_digest
-from bana.segment.segmenter_file import FILE_NAME
-from bana.segment.train import check_truth
+from bana.segment.model import SEGMENTER
+from bana.segment.validation import check_truth
 
 PICTURE = "run.png"
 
@@ -60,7 +60,7 @@ class PipelineRun:
             "labels": self.labels,
             "network": self.network,
             "scored_on": self.scored,
-            "network_file": str(self.out / "segment" / FILE_NAME),
+            "network_file": str(self.out / "segment" / SEGMENTER.file_name),
             "picture": str(self.out / PICTURE),
         }
 
@@ -125,7 +125,7 @@ def run_pipeline(
     steps.note(metrics={"labels": label_scores, "network": network_scores})
     steps.do(
         "picture",
-        [file_digest(network / FILE_NAME), facts["data"], recipe.predict.model_dump(mode="json")],
+        [file_digest(network / SEGMENTER.file_name), facts["data"], recipe.predict.model_dump(mode="json")],
         lambda _: write_bytes(out / PICTURE, png(run_picture(labeled, labels, network, recipe.predict))),
         lambda _: (out / PICTURE).is_file(),
     )

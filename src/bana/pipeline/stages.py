@@ -9,33 +9,35 @@ from typing import Any
 
 from rich.console import Console
 
-from bana.classify.labeler_file import FILE_NAME as LABELER
-from bana.classify.labeler_file import pretrained_path
-from bana.classify.train import digest_of_start, train_classifier
+from bana.classify.model import LABELER
+from bana.classify.task import ClassifyTask
 from bana.data.inputs import inputs_from_records
 from bana.data.label_folder import LabelFolder, is_complete
 from bana.data.prediction_folder import RESULTS
 from bana.data.records import BoxDataset, ImageRecord
 from bana.engine.distributed import RuntimeConfig
+from bana.engine.options import RunOptions
 from bana.engine.prediction import predict_pictures
 from bana.evaluate import evaluate_detections, evaluate_labels
 from bana.evaluate.scores import LabelingScores
 from bana.instance import DetectSettings
-from bana.instance.detector_file import FILE_NAME as DETECTOR
+from bana.instance.model import DETECTOR
 from bana.instance.predict import Detecting, write_results
 from bana.instance.settings import InstanceSettings
-from bana.instance.train import train_detector
+from bana.instance.task import InstanceTask
 from bana.io.faults import OnError
 from bana.io.files import file_digest
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
+from bana.nn.initialization import initialization_digest
+from bana.nn.train import train
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.steps import Steps, content_digest
 from bana.report.confidence import draw_confidence
+from bana.segment.model import SEGMENTER
 from bana.segment.scoring import score_segmenter
-from bana.segment.segmenter_file import FILE_NAME as SEGMENTER
 from bana.segment.settings import SegmentSettings
-from bana.segment.train import Training, train_segmenter
+from bana.segment.task import SegmentTask
 
 
 @dataclass(frozen=True)
@@ -60,27 +62,22 @@ class PipelineContext:
     on_error: OnError
     console: Console
 
+    def run_options(self, seed: int | None = None) -> RunOptions:
+        """How trainings run; the seed is the context's unless another is given."""
+        return RunOptions(self.seed if seed is None else seed, self.on_error, self.console, self.runtime)
+
     def classify(self, dataset: BoxDataset) -> Path:
         """Train the box classifier, from bana's own labeler if the recipe starts from one; returns its folder."""
 
         def work(folder: Path) -> None:
-            train_classifier(
-                dataset,
-                self.recipe.classify,
-                self.recipe.label.model_dump(mode="json"),
-                folder,
-                labeler=pretrained_path(),
-                seed=self.seed,
-                resume=True,
-                runtime=self.runtime,
-                on_error=self.on_error,
-                console=self.console,
-            )
+            label_settings = self.recipe.label.model_dump(mode="json")
+            task = ClassifyTask(self.recipe.classify, label_settings=label_settings)
+            train(task, dataset, folder, self.run_options())
 
-        start = digest_of_start(self.recipe.classify, pretrained_path())
+        start = initialization_digest(self.recipe.classify, None)
         recipe = self.recipe.model_dump(mode="json")
         depends = [content_digest(dataset), recipe["classify"], recipe["label"], start, self.seed]
-        self.steps.do("classify", depends, work, lambda folder: (folder / LABELER).is_file())
+        self.steps.do("classify", depends, work, lambda folder: (folder / LABELER.file_name).is_file())
         return self.steps.out / "classify"
 
     def recipe_labels(self, labeler: Path) -> MethodChoice:
@@ -118,30 +115,22 @@ class PipelineContext:
         """Train a segmentation network in the folder ``name``; returns that folder."""
         masks = masks or {}
         seed = self.seed if seed is None else seed
-        training = Training(dataset, labels, masks, labeler, validation, seed=seed)
+        task = SegmentTask(settings, labels=labels, masks=masks, labeler=labeler, validation=validation)
 
         def work(folder: Path) -> None:
-            train_segmenter(
-                training,
-                settings,
-                folder,
-                runtime=self.runtime,
-                resume=True,
-                on_error=self.on_error,
-                console=self.console,
-            )
-            draw_confidence(training, folder)
+            train(task, dataset, folder, self.run_options(seed))
+            draw_confidence(task.targets_of(dataset), dataset, folder)
 
         depends = [
             content_digest(dataset),
             settings.model_dump(mode="json"),
             None if labels is None else LabelFolder(labels).labeling,
             {image_id: file_digest(path) for image_id, path in masks.items()},
-            file_digest(labeler / LABELER),
+            file_digest(labeler / LABELER.file_name),
             None if validation is None else content_digest(validation),
             seed,
         ]
-        self.steps.do(name, depends, work, lambda folder: (folder / SEGMENTER).is_file())
+        self.steps.do(name, depends, work, lambda folder: (folder / SEGMENTER.file_name).is_file())
         return self.steps.out / name
 
     def score_labels(self, name: str, labels: Path, dataset: BoxDataset) -> dict[str, Any]:
@@ -170,7 +159,7 @@ class PipelineContext:
 
         depends = [
             content_digest(dataset),
-            file_digest(segmenter / SEGMENTER),
+            file_digest(segmenter / SEGMENTER.file_name),
             self.recipe.predict.model_dump(mode="json"),
         ]
         return self.steps.do(name, depends, work, lambda _: True)
@@ -188,40 +177,30 @@ class PipelineContext:
         """Train a Mask R-CNN in the folder ``name``, on true masks where there are no labels; returns that folder."""
 
         def work(folder: Path) -> None:
-            train_detector(
-                dataset,
-                labels,
-                settings,
-                folder,
-                labeler=labeler,
-                seed=seed,
-                resume=True,
-                runtime=self.runtime,
-                on_error=self.on_error,
-                console=self.console,
-            )
+            task = InstanceTask(settings, labels=labels, labeler=labeler)
+            train(task, dataset, folder, self.run_options(seed))
 
         depends = [
             content_digest(dataset),
             settings.model_dump(mode="json"),
             None if labels is None else LabelFolder(labels).labeling,
-            digest_of_start(settings, labeler),
+            initialization_digest(settings, labeler),
             seed,
         ]
-        self.steps.do(name, depends, work, lambda folder: (folder / DETECTOR).is_file())
+        self.steps.do(name, depends, work, lambda folder: (folder / DETECTOR.file_name).is_file())
         return self.steps.out / name
 
     def score_objects(self, name: str, detector: Path, dataset: BoxDataset) -> dict[str, Any]:
         """Find the objects of images that have true masks, in the folder ``name``; returns their scores."""
 
         def work(folder: Path) -> dict[str, Any]:
-            job = Detecting(detector / DETECTOR, DetectSettings(), device=self.runtime.device)
+            job = Detecting(detector / DETECTOR.file_name, DetectSettings(), device=self.runtime.device)
             pictures = inputs_from_records(dataset)
             predict_pictures(job, pictures, folder, workers=self.workers, on_error="stop", console=self.console)
             write_results(folder, (picture.name for picture in pictures), dataset)
             return evaluate_detections(folder / RESULTS, dataset).as_dict()
 
-        depends = [content_digest(dataset), file_digest(detector / DETECTOR)]
+        depends = [content_digest(dataset), file_digest(detector / DETECTOR.file_name)]
         return self.steps.do(name, depends, work, lambda folder: (folder / RESULTS).is_file())
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bana.evaluate.tables import shown
 from bana.pipeline.run import PICTURE, PipelineRun
-from bana.segment.segmenter_file import FILE_NAME
+from bana.segment.model import SEGMENTER
 
 _STEPS = {
     "classify": "box classifier trained",
@@ -35,7 +35,7 @@ def run_tables(run: PipelineRun) -> Iterator[RenderableType]:
         yield _scores(run, run.network)
     else:
         yield "No scores: not every image has a true mask; name a split that has them with --val-split"
-    yield f"Network: {run.out / 'segment' / FILE_NAME}"
+    yield f"Network: {run.out / 'segment' / SEGMENTER.file_name}"
     yield f"Picture: {run.out / PICTURE}"
     yield f"A page of all images and scores: bana report {run.out}"
 

@@ -10,21 +10,21 @@ import numpy as np
 
 from bana.data.images import open_record_image
 from bana.data.label_maps import png, read_gray
-from bana.data.records import FloatArray, ImageRecord
+from bana.data.records import BoxDataset, FloatArray, ImageRecord
 from bana.io.files import write_bytes
 from bana.report.confidence_sheet import ConfidenceRow, confidence_sheet
 from bana.segment.samples import Targets
-from bana.segment.train import Training, targets_of
 from bana.segment.validation import CONFIDENCE
 
 PICTURE = "sigma.png"
 
 
-def draw_confidence(training: Training, run: Path) -> Path | None:
+def draw_confidence(targets: Targets, dataset: BoxDataset, run: Path) -> Path | None:
     """Draw ``sigma.png`` in a run folder of stage 3.
 
     Args:
-        training: What the run learned from.
+        targets: Where the run's labels came from.
+        dataset: Its images.
         run: The folder, with confidence maps in ``sigma``.
 
     Returns:
@@ -35,15 +35,14 @@ def draw_confidence(training: Training, run: Path) -> Path | None:
         OutputError: If the picture cannot be written.
     """
     folder = run / CONFIDENCE
-    targets = targets_of(training)
-    drawn = [record for record in training.dataset if (folder / record.image_id).is_dir()]
+    drawn = [record for record in dataset if (folder / record.image_id).is_dir()]
     rows = [_row(record, targets, folder / record.image_id) for record in drawn]
     common = set.intersection(*(set(row.sigma) for row in rows)) if rows else set()  # a map may have been lost
     if not common:
         return None
     sheet = confidence_sheet(
         [replace(row, sigma={epoch: row.sigma[epoch] for epoch in sorted(common)}) for row in rows],
-        training.dataset.classes,
+        dataset.classes,
         title="What the network trusts",
         subtitle="Labels, where the two labelings differ, and the confidence in them (Eq. 12) after so many epochs",
     )
@@ -65,6 +64,6 @@ def _row(record: ImageRecord, targets: Targets, maps: Path) -> ConfidenceRow:
 
 
 def _sigma(record: ImageRecord, path: Path) -> tuple[int, FloatArray]:
-    """The number of epochs and the confidence (H, W) of a file that Watch wrote."""
+    """The number of epochs and the confidence (H, W) of a file that the run wrote."""
     epoch = int(re.sub(r"\D", "", path.stem))
     return epoch, read_gray(path, record.width, record.height)

@@ -20,8 +20,9 @@ from bana._version import __version__
 from bana.errors import BanaError, OutputError, SettingsError
 from bana.extras import needed
 from bana.io.files import atomic_file
-from bana.segment.model import SegmentationNetwork, upsampled
-from bana.segment.segmenter_file import SegmenterFacts, load_segmenter, segmenter_path
+from bana.nn.network_file import NetworkFacts
+from bana.segment.model import SEGMENTER, SegmentationNetwork, upsampled
+from bana.segment.settings import SegmentSettings
 
 Format = Literal["onnx", "torchscript"]
 """What a segmenter can be exported to."""
@@ -128,10 +129,10 @@ def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
     way = _METHODS[to]
     for package in way.packages:
         needed(package, "onnx", f"to: {to}")
-    if out.resolve() == segmenter_path(file_or_run).resolve():
+    if out.resolve() == SEGMENTER.path(file_or_run).resolve():
         raise OutputError(f"{out}: is the segmenter itself; choose another --out")
-    network, facts = load_segmenter(file_or_run)
-    module = PixelProbabilities(network, facts.segment.temperature)
+    network, facts = SEGMENTER.load(file_or_run)
+    module = PixelProbabilities(network, facts.settings.temperature)
     multiple = network.backbone.info.multiple
     # No side of the check's is the example's: one that the exporter took for a constant would go unseen.
     example = torch.zeros(2, 3, 3 * multiple + 1, 4 * multiple + 1)
@@ -151,11 +152,11 @@ def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
     return ExportReport(out, to, len(content), difference, sizes, way.opset)
 
 
-def _metadata(facts: SegmenterFacts, multiple: int) -> dict[str, str]:
+def _metadata(facts: NetworkFacts[SegmentSettings], multiple: int) -> dict[str, str]:
     """What whoever runs the file must know, by name."""
     return {
         "classes": json.dumps(facts.classes),
-        "temperature": json.dumps(facts.segment.temperature),
+        "temperature": json.dumps(facts.settings.temperature),
         "multiple": str(multiple),
         "input": f"{INPUT_NAME}: float32 (N, 3, H, W) of RGB in 0..255, normalized inside; any size, best where H - 1 "
         f"and W - 1 are multiples of {multiple}",

@@ -1,10 +1,56 @@
-"""Which pixels of a class are kept when its filling rate says how many there should be."""
+"""The filling-rate loss: a class keeps as many pixels as its filling rate promises."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from bana.errors import SettingsError
+from bana.segment.arguments import check_labels, check_numbers
+from bana.segment.losses import AllReduce, log_softmax_of, partial_cross_entropy, single_process
+
+
+def filling_rate_loss(
+    cosine: Tensor,
+    labels: Tensor,
+    box_labels: Tensor,
+    filling_rates: Tensor,
+    *,
+    temperature: float = 20.0,
+    ignore_index: int = 255,
+    all_reduce: AllReduce = single_process,
+) -> Tensor:
+    """Eq. 10 on the background and on the best pixels of every class, as many as its filling rate promises.
+
+    In each image, of the pixels labeled c >= 1 those with the highest H_c are kept, at most
+    round(filling_rates[c] * pixels in boxes of c); the others are ignored. The choice itself has no gradient. After
+    Song et al., "Box-driven class-wise region masking and filling rate guided loss", CVPR 2019, fed with our labels.
+
+    Args:
+        cosine: (N, C, H, W) in [-1, 1].
+        labels: (N, H, W) int64.
+        box_labels: (N, H, W) int64, class of the front box that covers each pixel, 0 outside all boxes.
+        filling_rates: (C,) in 0..1, mean over a class's boxes of the share that is the object; entry 0 is not used.
+        temperature: factor on the cosines before the softmax.
+        ignore_index: label of the pixels that do not count, in both maps.
+        all_reduce: sums a number over the processes that share the batch.
+
+    Raises:
+        SettingsError: shapes or types do not fit, or the temperature is not positive.
+    """
+    check_labels(cosine, labels=labels, box_labels=box_labels)
+    check_numbers(temperature)
+    classes = cosine.shape[1]
+    if filling_rates.shape != (classes,):
+        raise SettingsError(f"the filling rates are {tuple(filling_rates.shape)}: one for each class is ({classes},)")
+    with torch.no_grad():
+        score = log_softmax_of(cosine, labels, temperature, ignore_index)
+    kept = best_pixels(score, labels, box_labels, filling_rates.to(cosine.device), ignore_index)
+    chosen = labels.where(kept, ignore_index)
+    return partial_cross_entropy(
+        cosine, chosen, temperature=temperature, ignore_index=ignore_index, all_reduce=all_reduce
+    )
 
 
 def best_pixels(score: Tensor, labels: Tensor, box_labels: Tensor, filling_rates: Tensor, ignore_index: int) -> Tensor:

@@ -8,8 +8,9 @@ labels (upsample them first), and labels (N, H, W) int64 in 0..C-1 or ``ignore_i
 float64 if the cosines are, and return a scalar of that type; the gradient has the type of the cosines. Without a
 pixel to count a term is 0, and so is its gradient.
 
-Where processes share a batch, ``total`` sums what a mean is divided by over all of them. The loss is then this
-process's share: those of all processes add up to the loss of the whole batch.
+``temperature`` is the factor on the cosines, ``lam`` the weight of ~S, ``ignore_index`` the label of pixels that do not
+count. Where processes share a batch, ``all_reduce`` sums over all of them what a mean is divided by. The loss is then
+this process's share: those of all processes add up to the loss of the whole batch.
 
 On a GPU a loss with ~S waits for the device once, to learn how many pixels that has.
 """
@@ -24,18 +25,17 @@ from torch import Tensor
 
 from bana.errors import SettingsError
 from bana.segment.arguments import check_labels, check_numbers, check_pair
-from bana.segment.filling_rate import best_pixels
 from bana.segment.noise_aware import label_terms, working_type
 
-Total = Callable[[Tensor], Tensor]
+AllReduce = Callable[[Tensor], Tensor]
 """Sums a number over the processes that share a batch."""
 
 _MIN_TOTAL = 1e-30
 """Stands for a sum of confidences that is 0; a surprise divided by it still fits in float32."""
 
 
-def _alone(number: Tensor) -> Tensor:
-    """The total where one process has the whole batch."""
+def single_process(number: Tensor) -> Tensor:
+    """The sum where one process has the whole batch."""
     return number
 
 
@@ -62,15 +62,7 @@ def confidence_map(cosine: Tensor, labels: Tensor, *, gamma: float = 7.0, ignore
 
 
 def agreed_labels(y_crf: Tensor, y_ret: Tensor, ignore_index: int = 255) -> Tensor:
-    """The labels of S: where two maps agree their label, elsewhere ``ignore_index``.
-
-    Args:
-        y_crf: (N, H, W), any integer type.
-        y_ret: (N, H, W).
-        ignore_index: label of the pixels that do not count.
-
-    Returns:
-        (N, H, W), the type of y_crf.
+    """The labels of S: where two maps (N, H, W) agree their label, elsewhere ``ignore_index``.
 
     Raises:
         SettingsError: the maps differ in shape.
@@ -80,15 +72,7 @@ def agreed_labels(y_crf: Tensor, y_ret: Tensor, ignore_index: int = 255) -> Tens
 
 
 def differing(y_crf: Tensor, y_ret: Tensor, ignore_index: int = 255) -> Tensor:
-    """Where ~S is: two maps differ and neither ignores the pixel.
-
-    Args:
-        y_crf: (N, H, W), any integer type.
-        y_ret: (N, H, W).
-        ignore_index: label of the pixels that do not count.
-
-    Returns:
-        (N, H, W) bool.
+    """Where ~S is, bool (N, H, W): two maps differ and neither ignores the pixel.
 
     Raises:
         SettingsError: the maps differ in shape.
@@ -98,25 +82,23 @@ def differing(y_crf: Tensor, y_ret: Tensor, ignore_index: int = 255) -> Tensor:
 
 
 def partial_cross_entropy(
-    cosine: Tensor, labels: Tensor, *, temperature: float = 20.0, ignore_index: int = 255, total: Total = _alone
+    cosine: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float = 20.0,
+    ignore_index: int = 255,
+    all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """Mean of -log H_label over the labeled pixels (Eq. 10).
 
     With ``agreed_labels`` this is the baseline of Table 3, which ignores ~S.
-
-    Args:
-        cosine: (N, C, H, W) in [-1, 1].
-        labels: (N, H, W) int64.
-        temperature: factor on the cosines before the softmax.
-        ignore_index: label of the pixels that do not count.
-        total: sums a number over the processes that share the batch.
 
     Raises:
         SettingsError: shapes or types do not fit, or the temperature is not positive.
     """
     check_labels(cosine, labels=labels)
     check_numbers(temperature)
-    return _mean_surprise(_log_h(cosine, labels, temperature, ignore_index), labels != ignore_index, total)
+    return _mean_surprise(log_softmax_of(cosine, labels, temperature, ignore_index), labels != ignore_index, all_reduce)
 
 
 def noise_aware_loss(
@@ -129,7 +111,7 @@ def noise_aware_loss(
     lam: float = 0.1,
     ignore_index: int = 255,
     detach_confidence: bool = False,
-    total: Total = _alone,
+    all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """NAL (Eq. 14): Eq. 10 on S, plus lam times the mean of -log H_c* on ~S, weighted by confidence (Eq. 11 to 13).
 
@@ -142,7 +124,7 @@ def noise_aware_loss(
         lam: weight of ~S.
         ignore_index: label of the pixels that do not count.
         detach_confidence: take the confidence as a constant; else it has a gradient of its own.
-        total: sums a number over the processes that share the batch.
+        all_reduce: sums a number over the processes that share the batch.
 
     Raises:
         SettingsError: shapes or types do not fit, or a number is out of range.
@@ -156,9 +138,9 @@ def noise_aware_loss(
     if detach_confidence:
         confidence = confidence.detach()
     surprise = -log_h[places.unbind(1)]
-    on_differing = (confidence * surprise).sum() / total(confidence.sum()).clamp(min=_MIN_TOTAL)
+    on_differing = (confidence * surprise).sum() / all_reduce(confidence.sum()).clamp(min=_MIN_TOTAL)
     agreed = agreed_labels(y_crf, y_ret, ignore_index) != ignore_index
-    return _mean_surprise(log_h, agreed, total) + lam * on_differing
+    return _mean_surprise(log_h, agreed, all_reduce) + lam * on_differing
 
 
 def entropy_regularized_loss(
@@ -169,26 +151,17 @@ def entropy_regularized_loss(
     temperature: float = 20.0,
     lam: float = 0.1,
     ignore_index: int = 255,
-    total: Total = _alone,
+    all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """Eq. 10 on S, plus lam times the mean entropy of the prediction, -sum_c H_c log H_c, on ~S.
 
     Grandvalet and Bengio, "Semi-supervised learning by entropy minimization", 2005; a row of Table 3.
 
-    Args:
-        cosine: (N, C, H, W) in [-1, 1].
-        y_crf: (N, H, W) int64.
-        y_ret: (N, H, W) int64.
-        temperature: factor on the cosines before the softmax.
-        lam: weight of ~S.
-        ignore_index: label of the pixels that do not count.
-        total: sums a number over the processes that share the batch.
-
     Raises:
         SettingsError: shapes or types do not fit, or a number is out of range.
     """
-    on_agreed, log_h, _ = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index, total)
-    return on_agreed + lam * _mean(_entropy(log_h), total)
+    on_agreed, log_h, _ = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index, all_reduce)
+    return on_agreed + lam * _mean(_entropy(log_h), all_reduce)
 
 
 def bootstrapping_loss(
@@ -201,23 +174,14 @@ def bootstrapping_loss(
     temperature: float = 20.0,
     lam: float = 0.1,
     ignore_index: int = 255,
-    total: Total = _alone,
+    all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """Eq. 10 on S, plus lam times the mean cross-entropy to beta * Y_crf + (1 - beta) * prediction on ~S.
 
     The prediction is H itself, through which gradients flow (soft), or one-hot at its best class (hard). Reed et al.,
     "Training deep neural networks on noisy labels with bootstrapping", 2015, Eq. 6 and 7; a row of Table 3.
 
-    Args:
-        cosine: (N, C, H, W) in [-1, 1].
-        y_crf: (N, H, W) int64, also the noisy label on ~S.
-        y_ret: (N, H, W) int64.
-        hard: which of the two.
-        beta: trust in the label, 0 to 1; if None, Reed's 0.8 (hard) or 0.95 (soft).
-        temperature: factor on the cosines before the softmax.
-        lam: weight of ~S.
-        ignore_index: label of the pixels that do not count.
-        total: sums a number over the processes that share the batch.
+    ``beta`` is the trust in the label, 0 to 1 (default: Reed's 0.8 for hard, 0.95 for soft).
 
     Raises:
         SettingsError: shapes or types do not fit, or a number is out of range.
@@ -225,54 +189,20 @@ def bootstrapping_loss(
     beta = (0.8 if hard else 0.95) if beta is None else beta
     if not 0 <= beta <= 1:
         raise SettingsError(f"beta is {beta:g}: it must be from 0 to 1")
-    on_agreed, log_h, target = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index, total)
+    on_agreed, log_h, target = _split(cosine, y_crf, y_ret, temperature, lam, ignore_index, all_reduce)
     from_label = F.nll_loss(log_h, target, reduction="none")
     from_prediction = -log_h.max(1).values if hard else _entropy(log_h)
-    return on_agreed + lam * _mean(beta * from_label + (1 - beta) * from_prediction, total)
-
-
-def filling_rate_loss(
-    cosine: Tensor,
-    labels: Tensor,
-    box_labels: Tensor,
-    filling_rates: Tensor,
-    *,
-    temperature: float = 20.0,
-    ignore_index: int = 255,
-    total: Total = _alone,
-) -> Tensor:
-    """Eq. 10 on the background and on the best pixels of every class, as many as its filling rate promises.
-
-    In each image, of the pixels labeled c >= 1 those with the highest H_c are kept, at most
-    round(filling_rates[c] * pixels in boxes of c); the others are ignored. The choice itself has no gradient. After
-    Song et al., "Box-driven class-wise region masking and filling rate guided loss", CVPR 2019, fed with our labels.
-
-    Args:
-        cosine: (N, C, H, W) in [-1, 1].
-        labels: (N, H, W) int64.
-        box_labels: (N, H, W) int64, class of the front box that covers each pixel, 0 outside all boxes.
-        filling_rates: (C,) in 0..1, mean over a class's boxes of the share that is the object; entry 0 is not used.
-        temperature: factor on the cosines before the softmax.
-        ignore_index: label of the pixels that do not count, in both maps.
-        total: sums a number over the processes that share the batch.
-
-    Raises:
-        SettingsError: shapes or types do not fit, or the temperature is not positive.
-    """
-    check_labels(cosine, labels=labels, box_labels=box_labels)
-    check_numbers(temperature)
-    classes = cosine.shape[1]
-    if filling_rates.shape != (classes,):
-        raise SettingsError(f"the filling rates are {tuple(filling_rates.shape)}: one for each class is ({classes},)")
-    with torch.no_grad():
-        score = _log_h(cosine, labels, temperature, ignore_index)
-    kept = best_pixels(score, labels, box_labels, filling_rates.to(cosine.device), ignore_index)
-    chosen = labels.where(kept, ignore_index)
-    return partial_cross_entropy(cosine, chosen, temperature=temperature, ignore_index=ignore_index, total=total)
+    return on_agreed + lam * _mean(beta * from_label + (1 - beta) * from_prediction, all_reduce)
 
 
 def _split(
-    cosine: Tensor, y_crf: Tensor, y_ret: Tensor, temperature: float, lam: float, ignore_index: int, total: Total
+    cosine: Tensor,
+    y_crf: Tensor,
+    y_ret: Tensor,
+    temperature: float,
+    lam: float,
+    ignore_index: int,
+    all_reduce: AllReduce,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Eq. 10 on S, and of the pixels of ~S log H (M, C) and Y_crf (M,)."""
     check_labels(cosine, y_crf=y_crf, y_ret=y_ret)
@@ -280,19 +210,21 @@ def _split(
     image, row, column = places = differing(y_crf, y_ret, ignore_index).nonzero(as_tuple=True)
     rows = cosine[image, :, row, column].to(working_type(cosine))
     agreed = agreed_labels(y_crf, y_ret, ignore_index)
-    on_agreed = partial_cross_entropy(cosine, agreed, temperature=temperature, ignore_index=ignore_index, total=total)
+    on_agreed = partial_cross_entropy(
+        cosine, agreed, temperature=temperature, ignore_index=ignore_index, all_reduce=all_reduce
+    )
     return on_agreed, F.log_softmax(temperature * rows, 1), y_crf[places]
 
 
-def _log_h(cosine: Tensor, labels: Tensor, temperature: float, ignore_index: int) -> Tensor:
+def log_softmax_of(cosine: Tensor, labels: Tensor, temperature: float, ignore_index: int) -> Tensor:
     """Log H of every pixel's label (N, H, W), of any class where it is ignored."""
     nowhere = labels.new_empty(0, labels.dim())
     return label_terms(cosine, labels.where(labels != ignore_index, 0), nowhere, temperature=temperature).log_h
 
 
-def _mean_surprise(log_h: Tensor, counted: Tensor, total: Total) -> Tensor:
+def _mean_surprise(log_h: Tensor, counted: Tensor, all_reduce: AllReduce) -> Tensor:
     """Mean of -log H (N, H, W) over the pixels that count, 0 if there is none."""
-    return -log_h.where(counted, 0).sum() / total(counted.sum()).clamp(min=1)
+    return -log_h.where(counted, 0).sum() / all_reduce(counted.sum()).clamp(min=1)
 
 
 def _confidence(of_label: Tensor, of_best: Tensor, gamma: float) -> Tensor:
@@ -308,6 +240,6 @@ def _entropy(log_h: Tensor) -> Tensor:
     return -(log_h.exp() * log_h).sum(1)
 
 
-def _mean(values: Tensor, total: Total) -> Tensor:
+def _mean(values: Tensor, all_reduce: AllReduce) -> Tensor:
     """Mean of (M,), 0 if M is 0."""
-    return values.sum() / total(values.new_tensor(len(values))).clamp(min=1)
+    return values.sum() / all_reduce(values.new_tensor(len(values))).clamp(min=1)

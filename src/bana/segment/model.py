@@ -7,7 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bana.nn.backbones import Backbone
-from bana.nn.network import Network
+from bana.nn.heads import ASPP, FusingHead
+from bana.nn.network import Network, build_backbone, seeded
+from bana.nn.network_file import NetworkFile
+from bana.segment.settings import SegmentSettings
 
 
 class SegmentationNetwork(Network):
@@ -17,7 +20,7 @@ class SegmentationNetwork(Network):
 
     Args:
         backbone: Its parameters are trained where they have ``requires_grad``; batch statistics stay frozen.
-        head: From the backbone's depths to the features phi; None: phi is the backbone's last map.
+        head: Makes the features phi of the backbone's maps; None: phi is the backbone's last map.
         width: Channels of phi.
         classes: L.
 
@@ -42,3 +45,35 @@ class SegmentationNetwork(Network):
 def upsampled(cosine: Tensor, size: tuple[int, int]) -> Tensor:
     """Cosines (N, C, h, w) at label size (H, W), corners on corners."""
     return F.interpolate(cosine, size, mode="bilinear", align_corners=True)
+
+
+def build_segmenter(
+    settings: SegmentSettings, classes: int, seed: int, weights: str | None = None
+) -> SegmentationNetwork:
+    """A new network, the same one for the same seed.
+
+    Args:
+        settings: Backbone and head.
+        classes: L.
+        seed: Random seed of the new layers.
+        weights: Backbone weights to use instead of those that the settings name.
+
+    Raises:
+        SettingsError: If the backbone or its weights cannot be had.
+    """
+    with seeded(seed):
+        backbone = build_backbone(settings, weights)
+        head = _head(settings, backbone)
+        width = backbone.info.channels[-1] if head is None else settings.head_width
+        return SegmentationNetwork(backbone, head, width, classes)
+
+
+def _head(settings: SegmentSettings, backbone: Backbone) -> nn.Module | None:
+    if settings.head == "none":
+        return None
+    kind = ASPP if settings.head == "aspp" else FusingHead
+    return kind(backbone.info.channels, settings.head_width)
+
+
+SEGMENTER = NetworkFile("segmenter", "segment", "bana segment", "segment", SegmentSettings, build_segmenter)
+"""The segmenter file: what stage 3 leaves, and all that prediction needs."""

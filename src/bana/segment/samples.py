@@ -8,22 +8,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision import tv_tensors
 
-from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import LabelMap
 from bana.data.records import ClassTable, ImageRecord
-from bana.data.transforms import random_crop, randomly_scaled
 from bana.data.truth import read_class_map
-from bana.engine.plan import SampleKey
-from bana.engine.seeds import seed_of
 from bana.evaluate.boxes import box_labels
+from bana.nn.crops import GRAY, RandomCrops
 from bana.segment.settings import SegmentSettings
-
-_GRAY = 127
-"""Padding of images: about the mean of photographs, as DeepLab pads."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,7 @@ class Targets:
     """Where the labels of images come from.
 
     Attributes:
-        class_table: Of the data set.
+        class_table: The data set's classes.
         labels: A folder that ``bana label`` wrote; None: every image has a true mask.
         masks: True masks by image id; they stand in the place of labels.
     """
@@ -70,38 +62,26 @@ class Targets:
         return self.labels.label_map("y_crf", record), self.labels.label_map("y_ret", record)
 
 
-class LabeledCrops(Dataset[Batch]):
-    """Random crops of images with labels, for every (epoch, index) the same ones.
+class LabeledCrops(RandomCrops[Batch]):
+    """Random crops of images with labels; the same one for the same (epoch, index).
 
     Args:
         records: The images.
         targets: Their labels.
-        settings: Crop, scale and jitter.
-        seed: Of the run.
+        settings: Crop size, scale range and color jitter.
+        seed: Random seed of the run.
     """
 
     def __init__(self, records: Sequence[ImageRecord], targets: Targets, settings: SegmentSettings, seed: int) -> None:
-        self._records = records
+        super().__init__(records, settings, seed, image_fill=GRAY, mask_fill=targets.class_table.ignore_index)
         self._targets = targets
-        self._scale = settings.scale_range
-        self._seed = seed
-        ignore = targets.class_table.ignore_index
-        self._transform = random_crop(settings.crop_size, settings.color_jitter, image_fill=_GRAY, mask_fill=ignore)
 
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, key: SampleKey) -> Batch:
+    def sample(self, record: ImageRecord) -> Batch:
         """A batch of one crop."""
-        epoch, index = key
-        record = self._records[index]
-        torch.manual_seed(seed_of(self._seed, "sample", epoch, index))
-        image = tv_tensors.Image(torch.from_numpy(open_record_image(record)).permute(2, 0, 1))
         maps = (*self._targets.of(record), box_labels(record, self._targets.class_table))
-        masks = tv_tensors.Mask(torch.stack([torch.from_numpy(each.astype("int32")) for each in maps]))
-        crop, cut = self._transform(*randomly_scaled(self._scale, image, masks))
-        y_crf, y_ret, boxes = cut.as_subclass(Tensor).long()
-        return Batch(crop.as_subclass(Tensor)[None].float(), y_crf[None], y_ret[None], boxes[None])
+        crop = self.crop(record, torch.stack([torch.from_numpy(each.astype("int32")) for each in maps]))
+        y_crf, y_ret, boxes = crop.masks.long()
+        return Batch(crop.image[None].float(), y_crf[None], y_ret[None], boxes[None])
 
 
 def collate(samples: Sequence[Batch]) -> Batch:

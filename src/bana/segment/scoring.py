@@ -16,8 +16,8 @@ from bana.engine.pool import each_in_order
 from bana.engine.progress import StepProgress
 from bana.evaluate.folder import LabelingEvaluation
 from bana.evaluate.scores import LabelingScores
+from bana.segment.model import SEGMENTER
 from bana.segment.segmenter import PredictSettings, Segmenter
-from bana.segment.segmenter_file import segmenter_path
 
 STEPS = ("plain", "crf")
 """The predictions that are scored: before and after the CRF."""
@@ -49,7 +49,7 @@ def score_segmenter(
         DataError: If classes differ, or an image or its mask is missing or damaged.
         CheckpointError: If the segmenter is missing or damaged.
     """
-    job = _Job(segmenter_path(segmenter), settings or PredictSettings(), device)
+    job = _Job(SEGMENTER.path(segmenter), settings or PredictSettings(), device)
     here = job.prepare()
     dataset.require_classes(here.segmenter.class_table.names, segmenter, "score with data of these classes")
     table: ClassTable = dataset.class_table

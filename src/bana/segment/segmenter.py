@@ -19,10 +19,9 @@ from bana.data.records import ClassTable, FloatArray
 from bana.label.settings import CRFSettings, crf_errors
 from bana.nn.images import network_input
 from bana.nn.network import on_device
-from bana.nn.training import Positive
+from bana.nn.settings import Positive
 from bana.presets import Settings
-from bana.segment.model import SegmentationNetwork, upsampled
-from bana.segment.segmenter_file import load_segmenter
+from bana.segment.model import SEGMENTER, SegmentationNetwork, upsampled
 from bana.segment.tiles import blended, zeros
 
 _MIN_PROBABILITY = 0.01
@@ -119,8 +118,8 @@ class Segmenter:
         Raises:
             CheckpointError: If there is none, or it is damaged or of another kind.
         """
-        network, facts = load_segmenter(Path(file_or_run))
-        return cls(on_device(network, device), facts.classes, facts.segment.temperature, settings, threads)
+        network, facts = SEGMENTER.load(Path(file_or_run))
+        return cls(on_device(network, device), facts.classes, facts.settings.temperature, settings, threads)
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> Prediction:
         """Segment an image, uint8 (H, W, 3)."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from bana.nn.training import Count, NotNegative, Positive, Schedule, TrainingSettings, Width
+from bana.nn.settings import Count, NotNegative, Positive, Schedule, TrainingSettings, Width
 
 Loss = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
 """What is learned from the labels: the noise-aware loss; cross-entropy on S, on all of Y_crf or of Y_ret; on S with
@@ -20,7 +20,7 @@ class SegmentSettings(TrainingSettings):
 
     Attributes:
         head: On the backbone: ``none`` (VGG-16 has fc6 and fc7), ``aspp`` (DeepLab-V2's dilated branches on the last
-            map) or ``fuse`` (all depths of the backbone, cell by cell).
+            map) or ``fuse`` (all maps of the backbone, cell by cell).
         head_width: Channels of the head's result; for ``none`` it has no meaning.
         loss: See Loss.
         temperature: Factor on the cosines before the softmax.

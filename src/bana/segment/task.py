@@ -1,83 +1,170 @@
-"""Stage 3's training step."""
+"""Stage 3: learning segmentation from labels that may be wrong (paper 3.3)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from bana.engine.distributed import SINGLE_PROCESS, DistContext
-from bana.nn.training import build_optimizer
+from bana.data.label_folder import LabelFolder, labels_of
+from bana.data.records import BoxDataset, ImageRecord
+from bana.engine.loop import Validated
+from bana.engine.seeds import shuffled
+from bana.errors import DataError, SettingsError
+from bana.io.files import file_digest
+from bana.nn.task import Task, lines_digest
+from bana.segment.filling_rate import filling_rate_loss
 from bana.segment.losses import (
     agreed_labels,
     bootstrapping_loss,
     confidence_map,
     differing,
     entropy_regularized_loss,
-    filling_rate_loss,
     noise_aware_loss,
     partial_cross_entropy,
 )
-from bana.segment.model import SegmentationNetwork, upsampled
-from bana.segment.samples import Batch
+from bana.segment.model import SEGMENTER, SegmentationNetwork, upsampled
+from bana.segment.samples import Batch, LabeledCrops, Targets, collate
 from bana.segment.settings import SegmentSettings
+from bana.segment.validation import check_truth, draw_confidence_maps, forget_confidence_maps, network_miou
 
 
-class SegmentTask:
-    """Model, optimizer, loss and schedule of stage 3.
+class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
+    """Learn a class for every pixel.
 
     Args:
-        model: The network.
-        settings: Of its training.
-        ignore_index: The label of pixels that count for nothing.
-        filling_rates: (L + 1,) share of a class's box that its object fills, 0..1; for the loss that needs it.
-        processes: Those that train together.
+        settings: How the network is built and trained.
+        labels: A folder that ``bana label`` wrote; None: only images with a true mask are learned.
+        masks: True masks by image id; an image that has one is learned from it alone.
+        labeler: A labeler file or run to start from, where the settings ask for one (default: bana's own).
+        validation: Images with true masks to score after every epoch; None: none.
+        pictures: How many images get confidence maps, before the first epoch and at every quarter of the run (Fig. 5).
     """
+
+    network_file = SEGMENTER
+    collate = staticmethod(collate)
+    needs = "labels"
 
     def __init__(
         self,
-        model: SegmentationNetwork,
         settings: SegmentSettings,
-        ignore_index: int,
-        filling_rates: Tensor | None = None,
-        processes: DistContext = SINGLE_PROCESS,
+        *,
+        labels: Path | None = None,
+        masks: Mapping[str, Path] = MappingProxyType({}),
+        labeler: Path | None = None,
+        validation: BoxDataset | None = None,
+        pictures: int = 4,
     ) -> None:
-        self.model = model
-        self.settings = settings
-        self.optimizer = build_optimizer(model, settings)
-        self._ignore_index = ignore_index
-        self._filling_rates = filling_rates
-        self._processes = processes
+        super().__init__(settings, labels, labeler)
+        self.masks = masks
+        self.validation = validation
+        self.pictures = pictures
 
-    def rate(self, progress: float) -> float:
-        """The factor on the learning rates after a share ``progress`` of the run."""
-        return self.settings.lr_factor(progress)
+    def targets_of(self, data: BoxDataset) -> Targets:
+        """Where images' labels come from. Raises DataError if classes differ, or no mask is of an image."""
+        if self.masks and not any(record.image_id in self.masks for record in data):
+            first = next(iter(self.masks.values()))
+            raise DataError(f"{first}: is the mask of no image of {data.root}, nor is any other; name it <image>.png")
+        return Targets(data.class_table, labels_of(data, self.labels), self.masks)
+
+    def open(self, data: BoxDataset) -> None:
+        """As in Task; raises SettingsError if the loss needs labels and there are none."""
+        super().open(data)
+        self.targets = self.targets_of(data)
+        if self.settings.loss == "filling_rate" and self.labels is None:
+            raise SettingsError("loss: filling_rate needs the filling rates of labels; give --labels")
+        if self.validation is not None:
+            check_truth(self.validation, data)
+
+    def is_usable(self, record: ImageRecord) -> bool:
+        """True; raises DataError if the image has no labels or they are damaged."""
+        if record.image_id not in self.masks:
+            if self.label_folder is None:
+                raise DataError(
+                    f"{record.path}: image {record.image_id} has no true mask; give --labels for it, or skip"
+                )
+            self.label_folder.require(record)
+        self.targets.of(record)
+        return True
+
+    def identity(self) -> dict[str, Any]:
+        """True masks, validation images, and images whose confidence maps are drawn."""
+        masks = {
+            record.image_id: self.masks[record.image_id] for record in self.records if record.image_id in self.masks
+        }
+        return {
+            "masks": lines_digest(f"{image_id} {file_digest(path)}" for image_id, path in masks.items()),
+            "masked_images": len(masks),
+            "validation": None if self.validation is None else self.validation.fingerprint(),
+            "pictures": [record.image_id for record in self._drawn_records()],
+        }
+
+    def samples(self) -> LabeledCrops:
+        """Random crops with the labels of every pixel."""
+        return LabeledCrops(self.records, self.targets, self.settings, self.seed)
+
+    def after_epoch(self, epoch: int) -> Validated:
+        """Draw confidence maps, and score the validation images."""
+        self.model.eval()
+        if self.context.is_main:
+            if epoch == 0:
+                forget_confidence_maps(self.out)
+            if epoch in {round(self.settings.epochs * quarter / 4) for quarter in range(5)}:
+                draw_confidence_maps(
+                    self.model, self._drawn_records(), self.targets, self.settings.gamma, epoch, self.out
+                )
+        if self.validation is None or epoch == 0:
+            return Validated({})
+        miou = network_miou(self.model, self.validation, self.context)
+        return Validated({"miou": miou}, miou)
+
+    def _drawn_records(self) -> list[ImageRecord]:
+        """The images whose confidence maps are drawn."""
+        chosen = shuffled(len(self.records), self.seed, "pictures")[: self.pictures]
+        return [self.records[index] for index in sorted(chosen)]
+
+    @property
+    def ignore_index(self) -> int:
+        """The label of pixels that count for nothing."""
+        return self.targets.class_table.ignore_index
+
+    @cached_property
+    def filling_rates(self) -> Tensor:
+        """(L + 1,): the mean filling rate, 0..1, of every class's boxes in the labels; 1 for classes without boxes."""
+        assert self.label_folder is not None
+        return mean_filling_rates(self.label_folder, self.records, len(self.targets.class_table) + 1)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The loss that the settings name, the share of ~S among labeled pixels, and the mean sigma there."""
         size = (batch.y_crf.shape[1], batch.y_crf.shape[2])
         cosine = upsampled(self.model(batch.images), size)
         loss = self._loss(cosine, batch)
-        total = self._processes.total
-        differ = differing(batch.y_crf, batch.y_ret, self._ignore_index)
-        labeled = total((batch.y_crf != self._ignore_index).sum()).clamp(min=1)
+        all_reduce = self.context.all_reduce
+        differ = differing(batch.y_crf, batch.y_ret, self.ignore_index)
+        labeled = all_reduce((batch.y_crf != self.ignore_index).sum()).clamp(min=1)
         metrics = {"loss": loss.item(), "differ": (differ.sum() / labeled).item()}
-        if count := total(differ.sum()).item():
+        if count := all_reduce(differ.sum()).item():
             rows = cosine.detach().permute(0, 2, 3, 1)[differ].T[None, :, :, None]  # (1, C, M, 1): those pixels alone
             labels = batch.y_crf[differ][None, :, None]
             sigma = rows.new_zeros(())
             if labels.numel():
-                sigma = confidence_map(rows, labels, gamma=self.settings.gamma, ignore_index=self._ignore_index).sum()
+                sigma = confidence_map(rows, labels, gamma=self.settings.gamma, ignore_index=self.ignore_index).sum()
             metrics["sigma"] = sigma.item() / count
         return loss, metrics
 
     def _loss(self, cosine: Tensor, batch: Batch) -> Tensor:
-        settings, ignore = self.settings, self._ignore_index
+        settings, ignore = self.settings, self.ignore_index
         y_crf, y_ret = batch.y_crf, batch.y_ret
         common: Any = {
             "temperature": settings.temperature,
             "ignore_index": ignore,
-            "total": self._processes.total,
+            "all_reduce": self.context.all_reduce,
         }
         match settings.loss:
             case "nal":
@@ -97,5 +184,16 @@ class SegmentTask:
                 hard = settings.loss == "bootstrap_hard"
                 return bootstrapping_loss(cosine, y_crf, y_ret, hard=hard, lam=settings.lam, **common)
             case "filling_rate":
-                assert self._filling_rates is not None
-                return filling_rate_loss(cosine, y_crf, batch.boxes, self._filling_rates.to(cosine.device), **common)
+                rates = self.filling_rates.to(cosine.device)
+                return filling_rate_loss(cosine, y_crf, batch.boxes, rates, **common)
+
+
+def mean_filling_rates(labels: LabelFolder, records: Sequence[ImageRecord], classes: int) -> Tensor:
+    """The mean filling rate, 0..1, of the boxes of every class, (classes,); 1 for classes without boxes."""
+    total, count = np.zeros(classes), np.zeros(classes)
+    for record in records:
+        for box in labels.boxes(record) if labels.has(record.image_id) else ():
+            if box.status != "rejected":
+                total[box.class_id] += box.filling_rate
+                count[box.class_id] += 1
+    return torch.from_numpy(np.where(count > 0, total / np.maximum(count, 1), 1.0)).float()

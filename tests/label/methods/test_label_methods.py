@@ -1,4 +1,5 @@
-"""Every way to label against a fact that does not come from bana."""
+"""Every way to label against a fact that does not come from bana.nn.initialization import pretrained_path
+from bana."""
 
 import json
 import sys
@@ -8,7 +9,7 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from bana.classify.labeler_file import pretrained_path
+from bana.classify.model import LABELER
 from bana.data.images import open_record_image
 from bana.data.records import boxes_to_mask
 from bana.data.sample import sample_dataset
@@ -16,6 +17,7 @@ from bana.errors import CheckpointError, DataError, SettingsError
 from bana.label.labeler import Labeler
 from bana.label.methods.cam import image_level_scores
 from bana.label.methods.choose import NAMES, MethodChoice
+from bana.nn.initialization import pretrained_path
 from densecrf import DenseCRF
 
 CLASSES = ("cat", "dog")
@@ -170,10 +172,9 @@ def test_labels_of_the_paper_recipe(photo):
 
 
 def settings_of(changes):
-    from bana.classify.labeler_file import load_facts
     from bana.label.settings import LabelSettings
 
-    return LabelSettings.model_validate(load_facts(pretrained_path()).label | changes)
+    return LabelSettings.model_validate(LABELER.load_facts(pretrained_path()).label | changes)
 
 
 def test_fusion(photo):

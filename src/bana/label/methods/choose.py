@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bana.classify.labeler_file import labeler_path, load_classifier, load_facts, pretrained_path
+from bana.classify.model import LABELER
 from bana.errors import SettingsError
 from bana.io.files import file_digest
 from bana.label.labeler import Labeler
@@ -21,6 +21,7 @@ from bana.label.methods.mcg import BestSegment
 from bana.label.methods.sam import PromptableSegmenter
 from bana.label.methods.wssl import BoxSegmentation
 from bana.label.settings import CRFSettings, LabelSettings
+from bana.nn.initialization import pretrained_path
 from bana.presets import parse_settings
 
 DEFAULT = "labeler"
@@ -149,7 +150,7 @@ class MethodChoice:
             first, *second = (part.open(classes, threads) for part in parts)
             return Fusion(first, *second) if second else Partial(first, _PARTS[self.name][1])
         if self.name == "cam":
-            model, facts = load_classifier(self._labeler())
+            model, facts = LABELER.load(self._labeler())
             return ImageLevel(model, facts.classes, classes, self._label_settings(), threads)
         if self.name in _CLASSIFIERS:
             labeler = Labeler.load(self._labeler(), self._label_settings(), threads, self.device)
@@ -162,11 +163,11 @@ class MethodChoice:
 
     def _labeler(self) -> Path:
         """The labeler file of this method; bana's own where none is named."""
-        return labeler_path(self.labelers.get(self.name, self.labelers.get("", pretrained_path())))
+        return LABELER.path(self.labelers.get(self.name, self.labelers.get("", pretrained_path())))
 
     def _label_settings(self) -> LabelSettings:
-        wanted, facts = _CLASSIFIERS[self.name], load_facts(self._labeler())
-        if facts.classify.pooling not in wanted.poolings:
+        wanted, facts = _CLASSIFIERS[self.name], LABELER.load_facts(self._labeler())
+        if facts.settings.pooling not in wanted.poolings:
             raise SettingsError(
                 f"method {self.name}: needs a classifier that was trained with --pooling {wanted.poolings[0]}; train "
                 f"it with bana classify, and name its run: --labeler {self.name}=RUN"

@@ -24,8 +24,8 @@ from bana.label.output import CONFIDENCE
 from bana.report.page.layers import class_layer, confidence_layer, photo_layer, shown_size, unreliable_layer
 from bana.report.panels import Color, Picture
 from bana.segment.losses import confidence_map
+from bana.segment.model import SEGMENTER
 from bana.segment.segmenter import mean_cosine
-from bana.segment.segmenter_file import load_segmenter
 
 
 @dataclass(eq=False)
@@ -113,8 +113,8 @@ class _Looker:
         self._folder = LabelFolder(job.labels)
         self._network, self._gamma = None, 1.0
         if job.network is not None:
-            self._network, facts = load_segmenter(job.network)
-            self._gamma = facts.segment.gamma
+            self._network, facts = SEGMENTER.load(job.network)
+            self._gamma = facts.settings.gamma
             self._network.eval()
 
     def __call__(self, record: ImageRecord) -> tuple[ImageLook, Totals]:
