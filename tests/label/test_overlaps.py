@@ -4,7 +4,7 @@ import torch
 
 from bana.crf import DenseCRF
 from bana.data.records import overlapping_groups
-from bana.label.overlaps import _MIN_OWN, LIKENESS, NEARNESS, divided_masks
+from bana.label.instances import _MIN_OWN, LIKENESS, NEARNESS, divided_masks
 from bana.label.upsampled import UpsampledFeatures
 from reference import overlaps_loops
 

@@ -17,17 +17,13 @@ from bana.classify.labeler_file import load_classifier, pretrained_path
 from bana.classify.model import BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
 from bana.data.records import ClassTable
-from bana.label.assembly import assemble
-from bana.label.boxed_image import BoxedImage
 from bana.label.class_transfer import matching_classes
-from bana.label.low_level import concat_low_level
-from bana.label.method import Image, LabelingMethod
-from bana.label.overlaps import instance_masks
+from bana.label.instances import assemble, instance_masks
+from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.settings import LabelSettings
-from bana.label.tightness import ROUNDS, raised_unaries
-from bana.label.unaries import background_unary, label_probabilities, object_unary
-from bana.label.upsampled import UpsampledFeatures
+from bana.label.unaries import ROUNDS, background_unary, label_probabilities, object_unary, raised_unaries
+from bana.label.upsampled import UpsampledFeatures, concat_low_level
 from bana.nn.images import network_input
 from bana.nn.network import on_device
 from bana.presets import parse_settings

@@ -4,34 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from bana.crf import DenseCRF
-from bana.errors import BanaError
+from bana.nn.crf_settings import CRFSettings
 from bana.presets import Settings
-
-
-class CRFSettings(Settings):
-    """Arguments of DenseCRF; kernel widths in pixels and gray values."""
-
-    gaussian_weight: float = 3
-    gaussian_sxy: float = 3
-    bilateral_weight: float = 4
-    bilateral_sxy: float = 55
-    bilateral_srgb: float = 3
-    iterations: int = 10
-
-    @model_validator(mode="after")
-    def _check(self) -> CRFSettings:
-        try:
-            self.build(threads=1)
-        except BanaError as error:
-            raise ValueError(str(error)) from error
-        return self
-
-    def build(self, threads: int | None) -> DenseCRF:
-        """The CRF, on so many threads (None: all cores)."""
-        return DenseCRF(**self.model_dump(), threads=threads)
 
 
 class LabelSettings(Settings):

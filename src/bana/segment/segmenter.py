@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bana.data.label_maps import LabelMap
 from bana.data.records import ClassTable, FloatArray
-from bana.label.settings import CRFSettings
+from bana.nn.crf_settings import CRFSettings
 from bana.nn.images import network_input
 from bana.nn.network import on_device
 from bana.nn.training import Positive
