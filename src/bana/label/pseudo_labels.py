@@ -116,7 +116,7 @@ class PseudoLabels:
         Raises:
             DataError: If the photograph cannot be read or has another size.
         """
-        colors = voc_palette()[self.mask % 256]
+        colors = voc_palette()[self.mask & 255]
         if image is None:
             return Image.fromarray(colors)
         photograph = as_rgb(image)
