@@ -25,7 +25,7 @@ from bana.app.workbench import Shown, Workbench
 from bana.data.reading import read_dataset
 from bana.label.labeler import Labeler
 from bana.label.methods.choose import MethodChoice
-from bana.label.run import manifest_of
+from bana.label.output import manifest_of
 
 _CHANGES = 3
 

@@ -10,7 +10,7 @@ from bana.app.queue import Queue
 from bana.app.server import create_app
 from bana.app.workbench import Workbench
 from bana.label.methods.choose import MethodChoice
-from bana.label.run import manifest_of
+from bana.label.output import manifest_of
 
 PORT = 8008
 

@@ -1,33 +1,55 @@
 import os
+import pickle
+from dataclasses import dataclass
+from functools import cached_property
 
 import pytest
 import torch
 
-from bana.engine.pool import each_in_order
+from bana.engine.pool import Worker, map_in_order
 from bana.errors import DataError, OutputError
 
 
-class Ends:
-    """A job whose process ends without a word."""
+class Ends(Worker):
+    """A worker whose process ends without a word."""
 
-    def prepare(self):
-        return os._exit
+    def __call__(self, item):
+        os._exit(1)
 
 
-def half(number):
-    if number % 2:
-        raise DataError(f"{number} is odd")
-    return number // 2
+@dataclass(frozen=True)
+class Half(Worker):
+    """Halves even numbers, with a divisor that is loaded in each process."""
+
+    sent: tuple = ()
+
+    @cached_property
+    def divisor(self):
+        return 2
+
+    def __call__(self, number):
+        if number % self.divisor:
+            raise DataError(f"{number} is odd")
+        return number // self.divisor
+
+
+def answers(workers):
+    found = []
+    for item, result in map_in_order(Half(), [4, 3, 2], workers):
+        try:
+            found.append((item, result()))
+        except DataError as error:
+            found.append((item, str(error)))
+    return found
 
 
 def test_results_and_errors_come_in_order():
-    answers = []
-    for item, result in each_in_order(None, [4, 3, 2], 1, half):
-        try:
-            answers.append((item, result()))
-        except DataError as error:
-            answers.append((item, str(error)))
-    assert answers == [(4, 2), (3, "3 is odd"), (2, 1)]
+    assert answers(1) == [(4, 2), (3, "3 is odd"), (2, 1)]
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_results_and_errors():
+    assert answers(2) == answers(1)
 
 
 def test_items_are_taken_one_by_one():
@@ -38,16 +60,25 @@ def test_items_are_taken_one_by_one():
             taken.append(number)
             yield number
 
-    results = each_in_order(None, items(), 1, half)
+    results = map_in_order(Half(), items(), 1)
     next(results)
     assert taken == [2]
+
+
+def test_what_a_worker_has_loaded_is_not_sent():
+    worker = Half(sent=(1,))
+    assert worker(4) == 2
+    assert vars(worker) == {"sent": (1,), "divisor": 2}
+    received = pickle.loads(pickle.dumps(worker))
+    assert vars(received) == {"sent": (1,)}
+    assert received(4) == 2
 
 
 def test_one_thread_in_this_process_and_as_many_as_before_afterwards():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        for _, result in each_in_order(None, [2], 1, lambda _: torch.get_num_threads()):
+        for _, result in map_in_order(lambda _: torch.get_num_threads(), [2], 1):
             assert result() == 1
         assert torch.get_num_threads() == 2
     finally:
@@ -57,4 +88,4 @@ def test_one_thread_in_this_process_and_as_many_as_before_afterwards():
 @pytest.mark.slow
 def test_a_killed_process_is_an_error_and_not_a_hang():
     with pytest.raises(OutputError, match="a worker process was killed"):
-        list(each_in_order(Ends(), range(2), 2, half))
+        list(map_in_order(Ends(), range(2), 2))

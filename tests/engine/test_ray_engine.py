@@ -160,13 +160,13 @@ def test_from_s3_to_s3(label, cluster, s3, shapes_voc, tmp_path):
 @pytest.mark.slow
 def test_an_image_that_kills_every_actor_ends_the_run(cluster, monkeypatch):
     monkeypatch.setattr("bana.engine.ray_engine._STARTS", 1)
-    _, result = next(ray_engine()(Ends(), [0], 1, None))
+    _, result = next(ray_engine()(Ends(), [0], 1))
     with pytest.raises(OutputError, match="a worker process was killed, perhaps for want of memory"):
         result()
 
 
 def test_nothing_to_do():
-    assert list(ray_engine()(Ends(), [], 2, None)) == []
+    assert list(ray_engine()(Ends(), [], 2)) == []
 
 
 def test_without_ray(label, shapes_voc, tmp_path, monkeypatch):

@@ -3,13 +3,13 @@ import pytest
 
 from bana.data.records import pixel_slices
 from bana.errors import DataError
-from bana.label.boxed_image import BoxedImage
+from bana.label.method import BoxedImage
 
 IMAGE = np.zeros((20, 30, 3), np.uint8)
 
 
-def boxed(boxes=((2, 3, 10, 8),), class_ids=(1,), crowd=None, ignored=None, image=IMAGE, classes=2):
-    return BoxedImage(image, boxes, class_ids, crowd, ignored, classes)
+def boxed(boxes=((2, 3, 10, 8),), class_ids=(1,), crowd=None, ignored=None, classes=2):
+    return BoxedImage(IMAGE, boxes, class_ids, crowd, ignored, classes)
 
 
 def test_regions_and_what_lies_outside_all():
@@ -55,10 +55,6 @@ def test_crowd_boxes_are_not_usable_and_ignored_pixels_not_outside():
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"image": IMAGE[:, :, 0]}, "image"),
-        ({"image": IMAGE.astype(np.float32)}, "image"),
-        ({"image": IMAGE[:0]}, "image"),
-        ({"image": np.zeros((4, 4, 4), np.uint8)}, "image"),
         ({"boxes": [(1, 2, 3)]}, "boxes"),
         ({"boxes": [(1, 2, 3, "x")]}, "boxes"),
         ({"boxes": [(10, 3, 2, 8)]}, "box 0"),

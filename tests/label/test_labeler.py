@@ -7,8 +7,8 @@ from bana import Labeler
 from bana.data.images import open_image
 from bana.data.records import pixel_slices
 from bana.errors import DataError
-from bana.label.low_level import concat_low_level
-from bana.label.tightness import reached_share
+from bana.label.unaries import reached_share
+from bana.label.upsampled import concat_low_level
 from bana.nn.images import network_input
 from densecrf import DenseCRF, PreparedCRF
 from reference import bap_loops, retrieval_naive, unaries_naive, upsampled_naive

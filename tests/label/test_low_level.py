@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bana.label.low_level import concat_low_level
+from bana.label.upsampled import concat_low_level
 
 
 @pytest.fixture

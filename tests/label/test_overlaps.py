@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from bana.data.records import overlapping_groups
-from bana.label.overlaps import _MIN_OWN, LIKENESS, NEARNESS, divided_masks
+from bana.label.instances import _MIN_OWN, LIKENESS, NEARNESS, divided_masks
 from bana.label.upsampled import UpsampledFeatures
 from densecrf import DenseCRF
 from reference import overlaps_loops

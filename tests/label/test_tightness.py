@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bana.label.tightness import STEP, raised_unaries, reached_share
+from bana.label.unaries import STEP, raised_unaries, reached_share
 from reference import tightness_loops
 
 BOX = np.array([[2, 1, 6, 5]], np.float32)

@@ -139,7 +139,7 @@ def test_the_search_does_not_look_at_them_and_the_network_sees_every_image_once(
     command, masked, searched, tmp_path, monkeypatch
 ):
     passed, labeled = [], []
-    features, answer = Labeler.features, scoring._Prepared.__call__
+    features, answer = Labeler.features, scoring.Bench.__call__
 
     def counted_features(self, image):
         passed.append(image.shape)
@@ -150,7 +150,7 @@ def test_the_search_does_not_look_at_them_and_the_network_sees_every_image_once(
         return answer(self, item)
 
     monkeypatch.setattr(Labeler, "features", counted_features)
-    monkeypatch.setattr(scoring._Prepared, "__call__", counted_answer)
+    monkeypatch.setattr(scoring.Bench, "__call__", counted_answer)
     assert command(tmp_path / "out", "--trials", 6).status == 0
     result = result_of(tmp_path / "out")
     assert labeled == result["searched_images"] * 6 + result["unseen_images"] * 2
@@ -165,7 +165,7 @@ def test_a_killed_run_goes_on_to_the_same_end(command, tmp_path, monkeypatch, se
     whole, out = tmp_path / "whole", tmp_path / "out"
     options = ("--search", search, "--trials", 6)
     assert command(whole, *options).status == 0
-    answer, labeled = scoring._Prepared.__call__, []
+    answer, labeled = scoring.Bench.__call__, []
 
     def killed(self, item):
         labeled.append(item)
@@ -174,7 +174,7 @@ def test_a_killed_run_goes_on_to_the_same_end(command, tmp_path, monkeypatch, se
         return answer(self, item)
 
     with monkeypatch.context() as patch:
-        patch.setattr(scoring._Prepared, "__call__", killed)
+        patch.setattr(scoring.Bench, "__call__", killed)
         assert command(out, *options).status == 130
     assert len(trials_of(out)) == 3
     assert not (out / LABELER.file_name).exists()

@@ -10,7 +10,7 @@ from bana.data.images import open_record_image
 from bana.data.reading import read_dataset
 from bana.data.records import ClassTable
 from bana.errors import CheckpointError, SettingsError
-from bana.label.settings import CRFSettings
+from bana.nn.crf_settings import CRFSettings
 from bana.nn.images import network_input
 from bana.presets import parse_settings
 from bana.segment.model import build_segmenter

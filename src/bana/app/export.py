@@ -17,10 +17,9 @@ from bana.data.masks import decode_mask
 from bana.data.records import BoolArray, FloatArray, ImageRecord, pixel_slices
 from bana.data.writing import WriteReport, whole_folder
 from bana.errors import DataError
-from bana.label.assembly import assemble
-from bana.label.boxed_image import BoxedImage
-from bana.label.output import input_digest, write_labels, write_manifest
-from bana.label.run import crowd_pixels, manifest_of
+from bana.label.instances import assemble
+from bana.label.method import BoxedImage
+from bana.label.output import input_digest, manifest_of, write_labels, write_manifest
 
 Which = Literal["accepted", "not_rejected"]
 Format = Literal["coco", "yolo", "labelme", "voc", "training"]
@@ -130,11 +129,9 @@ def _write_labels(bench: Workbench, chosen: list[str], out: Path) -> None:
         confidence = np.ones(y_crf.shape, dtype=np.float32)
         if draft.state != "accepted":
             confidence = _box_confidence(record, [each.confidence for each in draft.objects])
-        image = open_record_image(record)
-        ignored = crowd_pixels(record)
-        boxed = BoxedImage(image, record.boxes, record.class_ids, record.crowd, ignored, len(table))
+        boxed = BoxedImage.of_record(open_record_image(record), record, len(table))
         labels = assemble(boxed, table, y_crf, y_ret, confidence, masks=masks)
-        write_labels(out, record, labels, input_digest(record, manifest["labeling"]))
+        write_labels(out, record.image_id, labels, input_digest(record, manifest["labeling"]))
 
 
 def _box_confidence(record: ImageRecord, confidences: list[float]) -> FloatArray:

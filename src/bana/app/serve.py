@@ -20,7 +20,7 @@ from bana.errors import SettingsError
 from bana.io.locking import lock_folder
 from bana.label.labeler import Labeler
 from bana.label.methods.choose import MethodChoice
-from bana.label.run import manifest_of
+from bana.label.output import manifest_of
 
 HOST = "127.0.0.1"
 

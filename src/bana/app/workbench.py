@@ -25,12 +25,10 @@ from bana.data.masks import decode_mask, encode_mask
 from bana.data.records import BoolArray, BoxDataset, FloatArray, ImageRecord, IntArray
 from bana.errors import BanaError, DataError
 from bana.io.strict_json import read_json_object
-from bana.label.boxed_image import BoxedImage
 from bana.label.labeler import Labeler
-from bana.label.method import Image
+from bana.label.method import BoxedImage, Image, crowd_pixels
 from bana.label.output import input_digest, is_done, write_labels, write_manifest
 from bana.label.pseudo_labels import PseudoLabels
-from bana.label.run import crowd_pixels
 
 _KEPT_OPEN = 8
 """Images whose pixels and features are kept."""
@@ -246,12 +244,9 @@ class Workbench:
         return first_draft(record, [box.mask for box in boxes], [box.confidence for box in boxes], y_ret, classes)
 
     def _label_if_missing(self, record: ImageRecord) -> None:
-        try:
-            digest = input_digest(record, self.labeling)
-        except OSError as error:
-            raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
+        digest = input_digest(record, self.labeling)
         if not is_done(self.folder, record.image_id, digest):
-            write_labels(self.folder, record, self._labels_of(record), digest)
+            write_labels(self.folder, record.image_id, self._labels_of(record), digest)
 
     def _labels_of(self, record: ImageRecord) -> PseudoLabels:
         return self._from_boxes(record, record.boxes, record.class_ids, record.crowd, crowd_pixels(record))

@@ -11,7 +11,7 @@ from bana.cli.common import chosen_device, console, exit_if_rejected, print_json
 from bana.errors import OutputError, SettingsError
 
 if TYPE_CHECKING:
-    from bana.engine.prediction import PredictorJob
+    from bana.engine.prediction import Predictor
     from bana.io.faults import OnError
     from bana.segment.export import Format
 
@@ -78,7 +78,7 @@ def predict(
     exit_if_rejected(len(done.rejected) + len(faults.rejected()), out / "rejected.jsonl")
 
 
-def _predictor(run: Path, semantic: dict[str, Any], score: float | None, device: str) -> tuple[PredictorJob, bool]:
+def _predictor(run: Path, semantic: dict[str, Any], score: float | None, device: str) -> tuple[Predictor, bool]:
     """What works on pictures, and whether it finds objects; ``semantic`` are the options that are not for those."""
     from bana.instance.detector import DetectSettings
     from bana.instance.model import DETECTOR

@@ -10,7 +10,7 @@ import typer
 from bana.cli.common import console, print_json, print_tables, processes
 
 if TYPE_CHECKING:
-    from bana.label.tuning import SearchMethod
+    from bana.label.search import SearchMethod
 
 
 def tune(

@@ -7,7 +7,9 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,12 +79,7 @@ def open_image(path: Path) -> npt.NDArray[np.uint8]:
         DataError: If the file is missing, truncated, too large (a decompression bomb) or not an image.
     """
     with opened_image(path) as image:
-        orientation = _orientation(image)
-        image.load()
-        if image.format == "TIFF":  # Pillow may have turned it
-            orientation = _orientation(image)
-        pixels = _rgb(image)
-    return _upright(pixels, orientation)
+        return _upright_rgb(image)
 
 
 def open_record_image(record: ImageRecord) -> npt.NDArray[np.uint8]:
@@ -116,12 +113,8 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
     Raises:
         DataError: If the file is missing, damaged, too large (a decompression bomb) or not an image.
     """
-    with _opened(path) as image:
-        try:
-            yield image
-        except DAMAGED as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise DataError(f"{path}: image is damaged or truncated ({reason}); replace the file") from error
+    with _opened(path) as image, _damage_of(path):
+        yield image
 
 
 def _opened(path: Path) -> Image.Image:
@@ -196,3 +189,59 @@ def _to_rgb(image: Image.Image, scale: float) -> Image.Image:
 
 def _gray(values: npt.NDArray[np.float64]) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+
+
+AnyImage = npt.NDArray[Any] | Image.Image | str | PathLike[str]
+"""An image in any form that ``as_rgb`` takes."""
+
+
+def as_rgb(image: AnyImage) -> npt.NDArray[np.uint8]:
+    """Convert an image in any common form to RGB, by the rules of ``open_image``.
+
+    Args:
+        image: A path; a PIL image, whose EXIF orientation is applied; or an array of uint8 or uint16 (the 16-bit
+            range), which is gray (H, W) or (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4). Colors are in RGB order. OpenCV
+            reads BGR, which no program can tell from RGB: give it as ``image[..., ::-1]``.
+
+    Returns:
+        uint8 (H, W, 3) that may be written to; the array itself where it is one already.
+
+    Raises:
+        DataError: If it is none of these, or a file that open_image refuses.
+    """
+    if isinstance(image, str | PathLike):
+        return open_image(Path(image))
+    if isinstance(image, Image.Image):
+        with _damage_of(getattr(image, "filename", "") or "image"):
+            return _upright_rgb(image)
+    pixels = np.asarray(image)
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if pixels.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in pixels.shape:
+        raise DataError(f"image: has shape {pixels.shape}; give (height, width, 3) RGB, (height, width) or a path")
+    if pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
+        raise DataError(f"image: is {pixels.dtype}; give uint8 in 0..255, or uint16")
+    if pixels.dtype.itemsize == 2:
+        pixels = np.rint(pixels / 257).astype(np.uint8)
+    if channels == 4:
+        pixels = np.asarray(_to_rgb(Image.fromarray(pixels), 1.0))
+    elif channels == 1:
+        pixels = np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
+    return np.require(pixels, requirements=["C", "W"])
+
+
+@contextmanager
+def _damage_of(source: Path | str) -> Iterator[None]:
+    """Turn what Pillow raises within the block for a damaged file to a DataError."""
+    try:
+        yield
+    except DAMAGED as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{source}: image is damaged or truncated ({reason}); replace the file") from error
+
+
+def _upright_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
+    orientation = _orientation(image)
+    image.load()
+    if image.format == "TIFF":  # Pillow may have turned it
+        orientation = _orientation(image)
+    return _upright(_rgb(image), orientation)

@@ -1,16 +1,18 @@
-"""Doing one thing with every record on several processes, in order, with little in flight."""
+"""Do one thing with every item on several processes: results come in order, and few items are in flight."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import cached_property
 from multiprocessing.connection import wait
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
@@ -20,63 +22,65 @@ from bana.errors import OutputError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Results = Generator[tuple[Item, Callable[[], Result]], None, None]
-"""Every item with a function that gives its result or raises its error; closed, it ends the processes."""
-
-Taken = TypeVar("Taken", contravariant=True)
-Given = TypeVar("Given", covariant=True)
-
-_IN_FLIGHT = 4
-"""Records a process that wait or are worked on."""
+"""Every item with a function that returns its result or raises its error. Closing it ends the processes."""
 
 KILLED = "a worker process was killed, perhaps for want of memory; run again with fewer --workers"
-"""What to say of a process that ended without a word."""
+"""The message for a process that ended without a word."""
 
-_work: Callable[[Any], Any]
-"""What this process does with a record; set once when the process starts."""
+_IN_FLIGHT = 4
+"""Items per process that are waiting or in progress."""
+
+_worker: Worker[Any, Any]
+"""The worker of this process; set once when the process starts."""
 
 
-class Job(Protocol[Taken, Given]):
-    """What a process needs to prepare itself; sent to it once."""
+class Worker(ABC, Generic[Item, Result]):
+    """What is done with each item: a picklable object that is sent to every process once.
 
-    def prepare(self) -> Callable[[Taken], Given]:
-        """The function to call with every item."""
+    A subclass makes what takes long to load, such as a network, a ``cached_property``. Each process then loads its own
+    when it first needs it; a loaded one is never sent.
+    """
+
+    @abstractmethod
+    def __call__(self, item: Item) -> Result:
+        """Work on one item."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        kind = type(self)
+        loaded = {name for name in vars(self) if isinstance(getattr(kind, name, None), cached_property)}
+        return {name: value for name, value in vars(self).items() if name not in loaded}
 
 
 class Engine(Protocol):
-    """A way to do a job with every item; see each_in_order."""
+    """Runs a worker on every item, as ``map_in_order`` does."""
 
-    def __call__(
-        self, job: Job[Item, Result], items: Iterable[Item], workers: int, here: Callable[[Item], Result]
-    ) -> Results[Item, Result]:
-        """Every item with a function that gives its result or raises its error."""
+    def __call__(self, worker: Worker[Item, Result], items: Iterable[Item], workers: int) -> Results[Item, Result]:
+        """Yield every item with a function that returns its result or raises its error."""
 
 
-def each_in_order(
-    job: Job[Item, Result], items: Iterable[Item], workers: int, here: Callable[[Item], Result]
-) -> Results[Item, Result]:
-    """Every item with a function that gives its result or raises its error.
+def map_in_order(worker: Worker[Item, Result], items: Iterable[Item], workers: int) -> Results[Item, Result]:
+    """Yield every item, in order, with a function that returns its result or raises its error.
 
     Args:
-        job: Prepared in every process.
-        items: In order; no more than a few are taken ahead.
-        workers: DistContext; 1 works in this one.
-        here: What ``job`` prepares, for this process.
+        worker: Sent to every process; with one process it is called here.
+        items: Taken as they are needed, a few ahead.
+        workers: Number of processes; 1 works in this one.
 
     Raises:
-        OutputError: If a process ends without a word (killed, or out of memory).
+        OutputError: If a process is killed or runs out of memory.
     """
     if workers == 1:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # as in the other processes: the same bits for any number of them
         try:
             for item in items:
-                yield item, lambda item=item: here(item)  # type: ignore[misc]
+                yield item, lambda item=item: worker(item)  # type: ignore[misc]
         finally:
             torch.set_num_threads(threads)
         return
     context = multiprocessing.get_context("spawn")
     pending: deque[tuple[Item, Future[Result]]] = deque()
-    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(job,)) as executor:
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(worker,)) as executor:
         try:
             for item in items:
                 pending.append((item, executor.submit(_do, item)))
@@ -88,31 +92,31 @@ def each_in_order(
             executor.shutdown(wait=True, cancel_futures=True)
 
 
+def prepare_process() -> None:
+    """Set up a process that does nothing but run a worker: one thread, and freed memory kept for the next item."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+
+
 def _finished(item: Item, future: Future[Result]) -> tuple[Item, Callable[[], Result]]:
     if isinstance(future.exception(), BrokenProcessPool):
         raise OutputError(KILLED)
     return item, future.result
 
 
-def _start(job: Job[Any, Any]) -> None:
-    global _work
+def _start(worker: Worker[Any, Any]) -> None:
+    global _worker
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _work = start_work(job)
-
-
-def start_work(job: Job[Item, Result]) -> Callable[[Item], Result]:
-    """What the job prepares, in a process that is for it alone."""
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    return job.prepare()
+    prepare_process()
+    _worker = worker
 
 
 def _do(item: Any) -> Any:
-    return _work(item)
+    return _worker(item)
 
 
 def _end_with_parent() -> None:
-    """A killed parent cannot tell its workers to stop; each watches for its end."""
+    """A killed parent cannot stop its workers, so each watches for the parent's end."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

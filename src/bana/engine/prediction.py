@@ -1,23 +1,26 @@
-"""Doing a network's work on pictures without boxes: on all cores, one by one, going on where an earlier run stopped."""
+"""Run a network on pictures without boxes, on all cores; an interrupted run goes on where it stopped."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import time
-from collections.abc import Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
 from bana.data.images import open_image
-from bana.data.inputs import InputImage, InputImages
+from bana.data.inputs import InputImages
 from bana.data.prediction_folder import ENTRIES, MANIFEST
-from bana.engine.pool import each_in_order
-from bana.engine.progress import StepProgress
+from bana.engine.pool import Worker, map_in_order
+from bana.engine.progress import SILENT, StepProgress
 from bana.errors import OutputError
 from bana.io.faults import FaultLog, OnError, Rejected
 from bana.io.files import write_json, write_text
@@ -25,41 +28,45 @@ from bana.io.locking import exclusive
 from bana.io.outputs import are_written, write_outputs
 from bana.io.strict_json import json_lines, read_json_object
 
+NamedImage = tuple[str, npt.NDArray[np.uint8]]
+"""A picture's name and its pixels, uint8 (H, W, 3)."""
 
-class Predictor(Protocol):
-    """A network ready to work.
+Files = tuple[dict[str, bytes], dict[str, Any]]
+"""The files made of a picture, by their path in the output folder, and what the picture's entry says."""
 
-    Attributes:
-        facts: What the folder's ``predictions.json`` says: ``classes``, and under ``prediction`` the digest of all that
-            a picture's files depend on but the picture.
-    """
+
+class Predictor(Worker[NamedImage, Files]):
+    """A worker that makes the files of a picture with a network."""
 
     @property
+    @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """As above."""
+        """The content of ``predictions.json``: ``classes``, and more.
 
+        ``prediction`` is the digest of everything that the files depend on except the picture.
+
+        Raises:
+            CheckpointError: If the network is missing or damaged.
+        """
+
+    @abstractmethod
     def files(self, name: str) -> set[str]:
         """The paths, in the output folder, of a picture's files."""
 
-    def __call__(self, name: str, image: npt.NDArray[np.uint8]) -> tuple[dict[str, bytes], dict[str, Any]]:
-        """The contents of these files, and what the picture's entry says of it."""
 
-
-class PredictorJob(Protocol):
-    """What a process needs to make a Predictor; sent to it once."""
-
-    def prepare(self) -> Predictor:
-        """Load the network."""
+def prediction_digest(network: Path, settings: dict[str, Any]) -> str:
+    """The digest of a network's file and of the settings it is used with."""
+    return hashlib.sha256(network.read_bytes() + json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class PredictRun:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
-        images: With labels in the folder now.
-        predicted: By this run; the others were there already.
-        rejected: Pictures left out.
+        images: InputImages with predictions in the folder.
+        predicted: Those predicted by this run; the others were there already.
+        rejected: InputImages left out.
         seconds: Wall time.
     """
 
@@ -69,56 +76,50 @@ class PredictRun:
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The run for JSON."""
+        """The run as plain values for JSON."""
         return asdict(self)
 
 
 @exclusive
 def predict_pictures(
-    job: PredictorJob,
+    predictor: Predictor,
     pictures: InputImages,
     out: Path,
     *,
     workers: int,
     on_error: OnError = "stop",
-    console: Console,
+    console: Console = SILENT,
 ) -> PredictRun:
-    """Let a network work on pictures.
+    """Run a network on pictures.
 
     Args:
-        job: The network and what is written.
+        predictor: The network, and what is written.
         pictures: The pictures.
-        out: Gets ``predictions.json`` and the files of every picture. Pictures whose files are there and intact are
+        out: Gets ``predictions.json`` and the files of every picture. InputImages whose files are there and intact are
             skipped.
-        workers: DistContext.
-        on_error: ``skip`` leaves out pictures that cannot be used, and notes them in ``rejected.jsonl``.
-        console: For progress.
+        workers: Number of processes.
+        on_error: ``skip`` leaves out pictures that cannot be used and lists them in ``rejected.jsonl``.
+        console: Where progress is shown.
 
     Raises:
         DataError: If a picture cannot be used (``stop``).
         CheckpointError: If the network is missing or damaged.
         OutputError: If ``out`` holds predictions of another network or settings, or cannot be written.
     """
-    worker = _Job(job, out)
-    prepared = worker.prepare()  # a faulty network is found before any process starts
-    _write_manifest(out, prepared.predictor.facts)
+    _write_manifest(out, predictor.facts)  # a faulty network is found before any process starts
     faults = FaultLog(on_error)
     began = time.monotonic()
-    progress = StepProgress("predicting", len(pictures), console)
-    done = _Count()
+    missing = _Missing(predictor, pictures, out, faults)
     predicted = 0
-    try:
-        items = prepared.missing(pictures, faults, done)
-        for item, result in each_in_order(worker, items, workers, prepared):
+    with closing(StepProgress("predicting", len(pictures), console)) as progress:
+        for item, result in map_in_order(_PictureWorker(predictor, out), missing, workers):
             with faults.catch(item.name):
                 result()
                 predicted += 1
-            progress.update(done.there + predicted - 1, 1, {})
-    finally:
-        progress.close()
+            progress.update(missing.kept + predicted - 1, 1, {})
     write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in faults.rejected()))
     seconds = round(time.monotonic() - began, 3)
-    return PredictRun(done.there + predicted, predicted, faults.rejected(), seconds)
+    return PredictRun(missing.kept + predicted, predicted, faults.rejected(), seconds)
 
 
 def entry_path(name: str) -> str:
@@ -126,14 +127,9 @@ def entry_path(name: str) -> str:
     return f"{ENTRIES}/{name}.json"
 
 
-@dataclass
-class _Count:
-    there: int = 0
-
-
 @dataclass(frozen=True)
 class _Item:
-    """A picture to work on: its file, or the pixels where it is a frame of a video."""
+    """A picture to work on: its file, or its pixels if it is a frame of a video."""
 
     name: str
     digest: str
@@ -141,27 +137,24 @@ class _Item:
     pixels: npt.NDArray[np.uint8] | None = field(repr=False)
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """A network ready to work, and where its files go."""
+@dataclass
+class _Missing:
+    """The pictures whose files are not there; ``kept`` counts the others."""
 
     predictor: Predictor
+    pictures: InputImages
     out: Path
+    faults: FaultLog
+    kept: int = 0
 
-    def __call__(self, item: _Item) -> None:
-        """Work on the picture and write its files."""
-        image = open_image(item.path) if item.pixels is None else item.pixels
-        contents, facts = self.predictor(item.name, image)
-        write_outputs(self.out, entry_path(item.name), contents, item.digest, {"picture": item.name, **facts})
-
-    def missing(self, pictures: Iterable[InputImage], faults: FaultLog, done: _Count) -> Iterator[_Item]:
-        """The pictures whose files are not there; counts the others in ``done``."""
-        for picture in pictures:
+    def __iter__(self) -> Iterator[_Item]:
+        prediction = self.predictor.facts["prediction"]
+        for picture in self.pictures:
             item = None
-            with faults.catch(picture.name):
-                digest = hashlib.sha256((self.predictor.facts["prediction"] + picture.digest()).encode()).hexdigest()
+            with self.faults.catch(picture.name):
+                digest = hashlib.sha256((prediction + picture.digest()).encode()).hexdigest()
                 if are_written(self.out, entry_path(picture.name), digest, self.predictor.files(picture.name)):
-                    done.there += 1
+                    self.kept += 1
                 else:
                     pixels = None if picture.frame is None else picture.pixels()
                     item = _Item(picture.name, digest, picture.path, pixels)
@@ -170,14 +163,16 @@ class _Prepared:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What a worker process needs to prepare itself."""
+class _PictureWorker(Worker[_Item, None]):
+    """Writes a picture's files."""
 
-    job: PredictorJob
+    predictor: Predictor
     out: Path
 
-    def prepare(self) -> _Prepared:
-        return _Prepared(self.job.prepare(), self.out)
+    def __call__(self, item: _Item) -> None:
+        image = open_image(item.path) if item.pixels is None else item.pixels
+        contents, facts = self.predictor((item.name, image))
+        write_outputs(self.out, entry_path(item.name), contents, item.digest, {"picture": item.name, **facts})
 
 
 def _write_manifest(out: Path, facts: dict[str, Any]) -> None:

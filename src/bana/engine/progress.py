@@ -18,6 +18,9 @@ from bana.errors import OutputError
 from bana.extras import needed
 from bana.io.files import write_text
 
+SILENT = Console(quiet=True)
+"""Shows nothing: the console of functions that are called without one."""
+
 _LINE_SECONDS = 15.0
 
 

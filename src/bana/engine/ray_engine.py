@@ -1,4 +1,4 @@
-"""Doing one thing with every record on the actors of a Ray cluster, as ``bana.engine.pool`` does it on processes."""
+"""Run a worker on the actors of a Ray cluster, as ``bana.engine.pool`` runs it on processes."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import os
 import pickle
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, partial
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bana.engine.pool import KILLED, Engine, Item, Job, Result, Results, start_work
+from bana.engine.pool import KILLED, Engine, Item, Result, Results, Worker, prepare_process
 from bana.errors import BanaError, OutputError, SettingsError
 from bana.extras import needed
 
 _ADDRESS = "RAY_ADDRESS"
 
 _ITEMS = 8
-"""Items of one task at most: what is handed out, and what is done again after the loss of an actor, at a time."""
+"""Most items per task. A task is handed out as a whole, and done again if its actor is lost."""
 
 _TASKS = 4
-"""Tasks an actor at least, where there are enough items: so that none is idle long before the others are."""
+"""Fewest tasks per actor, where there are enough items, so that actors finish at about the same time."""
 
 _STARTS = 4
-"""How often an item is begun at most. Ray itself would try for ever, and one item could kill actor after actor."""
+"""Most attempts per item. Ray itself would try forever, and one item could kill actor after actor."""
 
 
 def ray_engine() -> Engine:
-    """What does as ``each_in_order`` on actors of Ray: of the cluster that RAY_ADDRESS names, else of this machine.
+    """``map_in_order`` on the actors of Ray: in the cluster that RAY_ADDRESS names, or on this machine.
 
     Raises:
         SettingsError: If Ray is not installed, or nothing listens at RAY_ADDRESS.
@@ -45,27 +45,24 @@ def ray_engine() -> Engine:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     ray = needed("ray", "ray", "--engine ray")
     needed("ray.data", "ray", "--engine ray")
-    return partial(_each_on_ray, ray)
+    return partial(_map_on_ray, ray)
 
 
-def _each_on_ray(
-    ray: Any, job: Job[Item, Result], items: Iterable[Item], workers: int, here: Callable[[Item], Result]
-) -> Results[Item, Result]:
-    """As ``each_in_order``; ``here`` is not called, since Ray works in processes of its own."""
+def _map_on_ray(ray: Any, worker: Worker[Item, Result], items: Iterable[Item], workers: int) -> Results[Item, Result]:
     items = list(items)
     if not items:
         return
     with _connected(ray, workers):
         try:
-            for item, row in zip(items, _rows(ray, job, items, workers), strict=True):
+            for item, row in zip(items, _rows(ray, worker, items, workers), strict=True):
                 yield item, partial(_result, row["answer"])
         except ray.exceptions.RayActorError as error:
             reason = " ".join(str(error).split())
             raise OutputError(f"Ray cannot start workers ({reason}); give all machines the same bana") from error
 
 
-def _rows(ray: Any, job: Job[Item, Result], items: list[Item], workers: int) -> Iterator[dict[str, bytes]]:
-    """The answers in the order of the items, made as they are asked for with a few tasks ahead."""
+def _rows(ray: Any, worker: Worker[Item, Result], items: list[Item], workers: int) -> Iterator[dict[str, bytes]]:
+    """Yield the answers in the order of the items; Ray works a few tasks ahead."""
     context = ray.data.DataContext.get_current().copy()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = context.print_on_execution_start = False
@@ -75,8 +72,8 @@ def _rows(ray: Any, job: Job[Item, Result], items: list[Item], workers: int) -> 
     rows = [{"number": number, "item": pickle.dumps(item)} for number, item in enumerate(items)]
     with ray.data.DataContext.current(context):
         dataset = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size)).map(
-            _Worker,
-            fn_constructor_args=(job, Path.cwd(), starts),
+            _Actor,
+            fn_constructor_args=(worker, Path.cwd(), starts),
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=1,
         )
@@ -84,7 +81,7 @@ def _rows(ray: Any, job: Job[Item, Result], items: list[Item], workers: int) -> 
 
 
 class _Starts:
-    """An actor that counts how often each item was begun, since those that begin them may be lost."""
+    """Counts the attempts per item, in an actor of its own since the actors that make them may be lost."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -95,26 +92,22 @@ class _Starts:
         return self._counts[number] <= self._most
 
 
-class _Worker:
-    """What an actor does with a row: its errors are answers too, or Ray would take them for its own."""
+class _Actor:
+    """Runs the worker on a row. Errors are answers too, or Ray would take them for its own."""
 
-    def __init__(self, job: Job[Any, Any], folder: Path, starts: Any) -> None:
-        self._job = job
-        self._starts = starts
+    def __init__(self, worker: Worker[Any, Any], folder: Path, starts: Any) -> None:
+        self._worker, self._starts = worker, starts
         self._ray = needed("ray", "ray", "--engine ray")
+        prepare_process()
         with contextlib.suppress(OSError):  # relative paths mean the same there, if there is such a folder
             os.chdir(folder)
-
-    @cached_property
-    def _work(self) -> Callable[[Any], Any]:
-        return start_work(self._job)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:
         answer: tuple[Any, BanaError | None]
         try:
             if not self._ray.get(self._starts.may_begin.remote(row["number"])):
                 raise OutputError(KILLED)
-            answer = self._work(pickle.loads(row["item"])), None
+            answer = self._worker(pickle.loads(row["item"])), None
         except BanaError as error:
             answer = None, error
         return {"answer": pickle.dumps(answer)}
@@ -129,7 +122,7 @@ def _result(answer: bytes) -> Any:
 
 @contextlib.contextmanager
 def _connected(ray: Any, workers: int) -> Iterator[None]:
-    """Within the block there is a cluster: the one in use, that of RAY_ADDRESS, or one of this machine for the time."""
+    """Connect to a cluster for the length of a block: the one in use, that of RAY_ADDRESS, or one of this machine."""
     if ray.is_initialized():
         yield
         return
@@ -149,7 +142,7 @@ def _connected(ray: Any, workers: int) -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """Raise SettingsError if nothing listens at a host and port; Ray would try for many minutes."""
+    """Raise SettingsError if nothing listens at the address. Ray itself would try for many minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
         try:
@@ -166,7 +159,7 @@ def _no_ray(address: str, error: Exception) -> SettingsError:
 
 @contextlib.contextmanager
 def _mute() -> Iterator[None]:
-    """Within the block nothing reaches standard error, where Ray would say that it has set the level of its logs."""
+    """Silence standard error for the length of a block: Ray reports there that it has set the level of its logs."""
     kept = os.dup(2)
     try:
         with Path(os.devnull).open("wb") as nowhere:

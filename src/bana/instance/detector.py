@@ -1,4 +1,4 @@
-"""From an image, without boxes, to its objects."""
+"""From an image without boxes to its objects."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from pydantic import Field
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
+from bana.data.images import AnyImage, as_rgb
 from bana.data.records import BoolArray, ClassTable, FloatArray
 from bana.instance.model import DETECTOR, InstanceNetwork
 from bana.nn.images import network_input
@@ -27,9 +28,9 @@ class DetectSettings(Settings):
     """How objects are found.
 
     Attributes:
-        image_side: Longer side, in pixels, to which images are scaled for the network; None: as in training.
+        image_side: Longer side, in pixels, to which images are scaled for the network (default: as in training).
         min_score: Objects with a smaller score are left out.
-        most: Objects an image, the surest ones.
+        most: Most objects per image; those with the greatest scores are kept.
     """
 
     image_side: Annotated[int, Field(ge=33, le=8192)] | None = None
@@ -57,12 +58,12 @@ class Detections:
 class Detector:
     """Finds objects in images.
 
-    ``Detector.load(run)`` makes one; calling it with an image gives Detections.
+    ``Detector.load(run)`` makes one. Call it with an image to get Detections.
 
     Args:
         network: The trained network; it is switched to inference.
         classes: The L names of its classes.
-        settings: Of prediction.
+        settings: How objects are found.
 
     Attributes:
         network: As given.
@@ -87,7 +88,7 @@ class Detector:
 
         Args:
             file_or_run: A ``detector.safetensors``, or the folder that holds it.
-            settings: Of prediction.
+            settings: How objects are found.
             device: Where the network runs.
 
         Raises:
@@ -100,10 +101,19 @@ class Detector:
         return cls(on_device(network, device), facts.classes, settings)
 
     @torch.inference_mode()
-    def __call__(self, image: npt.NDArray[np.uint8]) -> Detections:
-        """Find the objects of an image, uint8 (H, W, 3)."""
-        height, width = image.shape[:2]
-        pixels = network_input(image, self.settings.image_side, self.network.backbone.info.multiple)
+    def __call__(self, image: AnyImage) -> Detections:
+        """Find the objects of an image.
+
+        Args:
+            image: A path, a PIL image, or an array: uint8 (H, W, 3) in RGB order, also gray (H, W), RGBA (H, W, 4) or
+                16-bit. See ``bana.data.images.as_rgb``.
+
+        Raises:
+            DataError: If the image cannot be read.
+        """
+        photograph = as_rgb(image)
+        height, width = photograph.shape[:2]
+        pixels = network_input(photograph, self.settings.image_side, self.network.backbone.info.multiple)
         (found,) = self.network(pixels.to(next(self.network.parameters()).device))
         factor = torch.tensor([width / pixels.shape[3], height / pixels.shape[2]] * 2)
         boxes = found["boxes"].cpu() * factor

@@ -1,11 +1,11 @@
-"""Finding objects in pictures, and their list as COCO's results format has it."""
+"""Find objects in pictures, and list them in COCO's results format."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bana.data.masks import encode_mask
 from bana.data.prediction_folder import OVERLAYS, RESULTS
 from bana.data.records import BoxDataset, ClassTable
-from bana.engine.prediction import entry_path
+from bana.engine.prediction import Files, NamedImage, Predictor, entry_path, prediction_digest
 from bana.instance.detector import Detections, Detector, DetectSettings
 from bana.io.files import write_text
 from bana.io.strict_json import read_json_object
@@ -25,48 +25,45 @@ Draw = Callable[[npt.NDArray[np.uint8], Detections, ClassTable], bytes]
 
 
 @dataclass(frozen=True)
-class Detecting:
-    """What a process needs to find objects in pictures; their entries in the output folder hold them.
+class Detecting(Predictor):
+    """Finds the objects in pictures; a picture's entry in the output folder holds them.
 
     Attributes:
-        detector: The detector file.
-        settings: Of prediction.
-        draw: Draws a JPEG for ``overlays``; a function of a module, for other processes must find it. None: no
-            overlays.
+        network: The detector file.
+        settings: How objects are found.
+        draw: Draws a JPEG for ``overlays`` (default: no overlays); a module's function, since other processes must find
+            it.
         device: Where the network runs; with a GPU one process is enough.
     """
 
-    detector: Path
+    network: Path
     settings: DetectSettings
     draw: Draw | None = None
     device: str = "cpu"
 
-    def prepare(self) -> _Prepared:
-        """Load the detector. Raises CheckpointError if it is missing or damaged."""
-        detector = Detector.load(self.detector, self.settings, self.device)
-        settings = self.settings.model_dump(mode="json")
-        digest = hashlib.sha256(self.detector.read_bytes())
-        digest.update(json.dumps(settings, sort_keys=True).encode())
-        facts = {"classes": list(detector.class_table.names), "settings": settings, "prediction": digest.hexdigest()}
-        return _Prepared(detector, self.draw, facts)
+    @cached_property
+    def detector(self) -> Detector:
+        """The loaded network. Raises CheckpointError if it is missing or damaged."""
+        return Detector.load(self.network, self.settings, self.device)
 
-
-@dataclass(frozen=True)
-class _Prepared:
-    detector: Detector
-    draw: Draw | None
-    facts: dict[str, Any]
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The content of ``predictions.json``; see Predictor."""
+        names, settings = list(self.detector.class_table.names), self.settings.model_dump(mode="json")
+        return {"classes": names, "settings": settings, "prediction": prediction_digest(self.network, settings)}
 
     def files(self, name: str) -> set[str]:
+        """The paths, in the output folder, of a picture's files."""
         return set() if self.draw is None else {_overlay_path(name)}
 
-    def __call__(self, name: str, image: npt.NDArray[np.uint8]) -> tuple[dict[str, bytes], dict[str, Any]]:
-        height, width = image.shape[:2]
+    def __call__(self, item: NamedImage) -> Files:
+        """Find the objects of a picture."""
+        name, image = item
         found = self.detector(image)
-        contents = (
-            {} if self.draw is None else {_overlay_path(name): self.draw(image, found, self.detector.class_table)}
-        )
-        return contents, {"height": height, "width": width, "objects": _entries(found)}
+        contents = {}
+        if self.draw is not None:
+            contents[_overlay_path(name)] = self.draw(image, found, self.detector.class_table)
+        return contents, {"height": image.shape[0], "width": image.shape[1], "objects": _entries(found)}
 
 
 def _overlay_path(name: str) -> str:
@@ -74,13 +71,16 @@ def _overlay_path(name: str) -> str:
 
 
 def write_results(out: Path, names: Iterable[str], dataset: BoxDataset | None) -> int:
-    """Write ``results.json`` from the pictures' entries; the number of objects.
+    """Write ``results.json`` from the pictures' entries.
 
     Args:
         out: The output folder.
-        names: Of the pictures, those without an entry are left out.
-        dataset: That the pictures are of. In a COCO one, pictures and classes have its numbers; else pictures have
-            their names and classes are numbered from 1.
+        names: The pictures; those without an entry are left out.
+        dataset: The data set of the pictures. If it is in COCO format, pictures and classes get its ids; otherwise
+            pictures go by their names and classes are numbered from 1.
+
+    Returns:
+        The number of objects.
 
     Raises:
         DataError: If an entry is damaged.
@@ -111,7 +111,7 @@ def write_results(out: Path, names: Iterable[str], dataset: BoxDataset | None) -
 
 
 def _entries(found: Detections) -> list[dict[str, Any]]:
-    """Objects as COCO's results format has them, but for the image."""
+    """Objects in COCO's results format, without the image."""
     return [
         {
             "category_id": int(class_id),

@@ -1,4 +1,4 @@
-"""From an image and its boxes to pixel labels: the whole of stage 2 for one image."""
+"""Stage 2 for one image: from its boxes to pixel labels."""
 
 from __future__ import annotations
 
@@ -16,17 +16,14 @@ from torch import Tensor
 from bana.classify.model import LABELER, BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
 from bana.data.records import ClassTable
-from bana.label.assembly import assemble
-from bana.label.boxed_image import BoxedImage
 from bana.label.class_transfer import matching_classes
-from bana.label.low_level import concat_low_level
-from bana.label.method import Image, LabelingMethod
-from bana.label.overlaps import instance_masks
+from bana.label.instances import assemble, instance_masks
+from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
-from bana.label.settings import LabelSettings, crf_errors
-from bana.label.tightness import ROUNDS, raised_unaries
-from bana.label.unaries import background_unary, label_probabilities, object_unary
-from bana.label.upsampled import UpsampledFeatures
+from bana.label.settings import LabelSettings
+from bana.label.unaries import ROUNDS, background_unary, label_probabilities, object_unary, raised_unaries
+from bana.label.upsampled import UpsampledFeatures, concat_low_level
+from bana.nn.crf_settings import crf_errors
 from bana.nn.images import network_input
 from bana.nn.initialization import pretrained_path
 from bana.nn.network import on_device
@@ -36,16 +33,17 @@ from bana.presets import parse_settings
 class Labeler(LabelingMethod):
     """Labels images from their boxes.
 
-    ``Labeler.load(file)`` or ``Labeler.pretrained()`` makes one; calling it with an image, boxes and class ids gives
-    PseudoLabels.
+    ``Labeler.load(file)`` or ``Labeler.pretrained()`` makes one. Call it with an image, boxes and class ids or names:
+
+        labels = Labeler.pretrained()("photo.jpg", [(48, 240, 195, 371)], ["dog"])
 
     Args:
         model: The trained box classifier.
         classes: The L names of its classes.
-        settings: Of labeling.
+        settings: How images are labeled.
         roi_bins: R, as the classifier was trained.
-        threads: Of the CRF; None: all cores.
-        device: Where the network computes; all else is done on the CPU.
+        threads: CRF threads (default: all cores).
+        device: Where the network computes; everything else runs on the CPU.
 
     Attributes:
         model: As given.
@@ -85,8 +83,8 @@ class Labeler(LabelingMethod):
 
         Args:
             file_or_run: A ``labeler.safetensors``, or the folder that holds it.
-            settings: Of labeling; None: those it was saved with.
-            threads: Of the CRF; None: all cores.
+            settings: How images are labeled (default: as the file says).
+            threads: CRF threads (default: all cores).
             device: Where the network computes: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...
 
         Raises:
@@ -110,15 +108,18 @@ class Labeler(LabelingMethod):
         """The names that ``class_ids`` refer to: ``classes[i]`` is class id i + 1."""
         return self.class_table.names
 
-    def for_classes(self, names: Sequence[str]) -> Labeler:
-        """The same labeler for another list of classes.
+    def for_classes(self, names: str | Sequence[str]) -> Labeler:
+        """The same labeler for other classes.
 
         Classes whose name the classifier knows (or a synonym of it) are labeled with its weights, all others through
         1 - A (paper 4.2, VOC-to-COCO).
+
+        Args:
+            names: The names of the new classes 1..L; a text is the name of a single class.
         """
         other = self.with_settings(self.settings)
-        other.class_table = ClassTable(tuple(names))
-        other._trained_ids = matching_classes(names, self._trained_classes)
+        other.class_table = ClassTable((names,) if isinstance(names, str) else tuple(names))
+        other._trained_ids = matching_classes(other.classes, self._trained_classes)
         return other
 
     def with_settings(self, settings: LabelSettings) -> Labeler:
@@ -137,9 +138,9 @@ class Labeler(LabelingMethod):
 
     @torch.inference_mode()
     def features(self, image: npt.NDArray[np.uint8]) -> Tensor:
-        """What the network makes of an image, uint8 (H, W, 3): float32 (1, C, h, w), on the CPU.
+        """The network's features of an image, uint8 (H, W, 3): float32 (1, C, h, w), on the CPU.
 
-        Of the settings it depends on ``image_side`` and ``low_level`` alone.
+        They depend on the settings ``image_side`` and ``low_level`` alone.
         """
         pixels = network_input(image, self.settings.image_side, self.model.backbone.info.multiple)
         feature_maps = self.model.feature_maps(pixels.to(self._device))
@@ -169,7 +170,6 @@ class Labeler(LabelingMethod):
         )
 
     def _view(self, boxed: BoxedImage, features: UpsampledFeatures) -> _View:
-        """What both labels are made from."""
         cosine = features.upsampled_cosine if self.settings.similarity_at == "feature" else features.cosine
         labels = [0, *sorted({int(label) for label in boxed.class_ids[boxed.usable]})]
         everywhere = torch.ones_like(boxed.background_mask)
@@ -207,7 +207,7 @@ class Labeler(LabelingMethod):
         return view.features.dot(view.weights[trained][None])[0].relu()
 
     def _marginals(self, image: npt.NDArray[np.uint8], view: _View) -> Tensor:
-        """What the CRF makes of the unaries: the probability of every label at every pixel, (V, H, W)."""
+        """The probability of every label at every pixel, from the CRF: (V, H, W)."""
         background_mask = view.boxed.background_mask
         unaries = self._unaries(view)
         with self._crf.prepare(image, fixed=background_mask.numpy()) as crf:
@@ -225,7 +225,7 @@ class Labeler(LabelingMethod):
         return marginals
 
     def _raised(self, view: _View, labels: Tensor) -> Tensor | None:
-        """What the unaries are raised by where objects do not reach into their boxes (V, H, W); None if all do."""
+        """How much to raise the unaries where objects do not reach into their boxes (V, H, W); None if all do."""
         boxed = view.boxed
         boxes, ids = boxed.inside[boxed.usable], boxed.class_ids[boxed.usable]
         classes = np.searchsorted(view.labels, ids)
@@ -273,10 +273,11 @@ class Labeler(LabelingMethod):
 
 @dataclass(frozen=True)
 class _View:
-    """One image as both kinds of label see it.
+    """What both kinds of label are made from.
 
-    ``labels`` are those in the image, background first; ``weights`` those of all trained classes, with as many channels
-    as the features: 0 for what the classifier does not see.
+    ``labels`` are the labels in the image, background first. ``weights`` are those of all trained classes, with as many
+    channels as the features: 0 for channels that the classifier does not see. ``allowed``, bool (V, H, W), is where
+    each label may be.
     """
 
     boxed: BoxedImage

@@ -1,14 +1,21 @@
-"""What all ways to label have in common: called with an image and its boxes, they give PseudoLabels."""
+"""The interface of every labeling method: an image with its boxes, checked, becomes PseudoLabels."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from difflib import get_close_matches
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from bana.data.records import BoolArray, ClassTable
-from bana.label.boxed_image import BoxedImage
+from bana.data.images import AnyImage, as_rgb
+from bana.data.masks import decode_mask
+from bana.data.paths import join_names
+from bana.data.records import BoolArray, ClassTable, FloatArray, ImageRecord, IntArray, paint_order, pixel_slices
+from bana.errors import DataError
 from bana.label.pseudo_labels import PseudoLabels
 
 Image = npt.NDArray[np.uint8]
@@ -16,7 +23,7 @@ Image = npt.NDArray[np.uint8]
 
 
 class LabelingMethod(ABC):
-    """A way to label images from their boxes; a Labeler is one.
+    """Labels images from their boxes. A Labeler is one.
 
     Attributes:
         class_table: The classes that ``class_ids`` refer to.
@@ -26,9 +33,9 @@ class LabelingMethod(ABC):
 
     def __call__(
         self,
-        image: Image,
+        image: AnyImage,
         boxes: npt.ArrayLike,
-        class_ids: npt.ArrayLike,
+        class_ids: npt.ArrayLike | Sequence[str],
         *,
         crowd: npt.ArrayLike | None = None,
         ignored: BoolArray | None = None,
@@ -36,18 +43,134 @@ class LabelingMethod(ABC):
         """Label one image.
 
         Args:
-            image: uint8 (H, W, 3), RGB.
+            image: A path, a PIL image, or an array: uint8 (H, W, 3) in RGB order (OpenCV reads BGR: give
+                ``image[..., ::-1]``), also gray (H, W), RGBA (H, W, 4) or 16-bit. See ``bana.data.images.as_rgb``.
             boxes: (K, 4) xyxy in pixel-edge coordinates of the image; K may be 0.
-            class_ids: (K,), each in 1..L of ``class_table``.
+            class_ids: (K,), each 1..L or a name of ``class_table``.
             crowd: bool (K,): boxes of crowd regions, which are not labeled.
-            ignored: bool (H, W): pixels that are neither known object nor known background. Where no object is found
-                on them they get the ignore label.
+            ignored: bool (H, W): pixels that are neither known object nor known background. They get the ignore label
+                where no object is found on them.
 
         Raises:
-            DataError: If an argument has another shape, type or range.
+            DataError: If an argument has another shape, type or range, or a class is not known.
         """
-        return self.label_boxed(image, BoxedImage(image, boxes, class_ids, crowd, ignored, len(self.class_table)))
+        pixels = as_rgb(image)
+        ids = _numbered(class_ids, self.class_table.names)
+        return self.label_boxed(pixels, BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table)))
 
     @abstractmethod
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image, uint8 (H, W, 3), whose boxes are checked."""
+
+
+class BoxedImage:
+    """An image's boxes, checked, and the pixel regions that follow from them.
+
+    Args:
+        image: uint8 (H, W, 3).
+        boxes: (K, 4) xyxy in pixel-edge coordinates.
+        class_ids: (K,), each in 1..L.
+        crowd: bool (K,): boxes that are not labeled (default: none).
+        ignored: bool (H, W): pixels that are neither known object nor known background (default: none).
+        classes: L.
+
+    Attributes:
+        size: (H, W).
+        boxes: float32 (K, 4).
+        inside: float32 (K, 4), the boxes cut at the image's edges.
+        class_ids: int64 (K,).
+        usable: bool (K,): not crowd, and with some area inside the image.
+        regions: bool (K, H, W): the pixels of every usable box, nothing for the others.
+        ignored: bool (H, W).
+        background_mask: bool (H, W): definite background.
+
+    Raises:
+        DataError: If an argument has another shape, type or range.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        boxes: npt.ArrayLike,
+        class_ids: npt.ArrayLike,
+        crowd: npt.ArrayLike | None,
+        ignored: BoolArray | None,
+        classes: int,
+    ) -> None:
+        self.size: tuple[int, int] = (image.shape[0], image.shape[1])
+        self.boxes, self.class_ids = _checked_boxes(boxes, class_ids, classes)
+        is_crowd = np.zeros(len(self.class_ids), bool) if crowd is None else np.asarray(crowd, dtype=bool)
+        self.ignored = np.zeros(self.size, bool) if ignored is None else np.asarray(ignored, dtype=bool)
+        if is_crowd.shape != self.class_ids.shape or self.ignored.shape != self.size:
+            raise DataError(
+                f"crowd: has shape {is_crowd.shape} and ignored {self.ignored.shape}; "
+                f"give {self.class_ids.shape} and {self.size}"
+            )
+        height, width = self.size
+        self.inside = inside = np.clip(self.boxes, 0, np.array([width, height, width, height], dtype=np.float32))
+        self.usable = ~is_crowd & (inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])
+        self.regions = torch.zeros(len(inside), *self.size, dtype=torch.bool)
+        for number in np.flatnonzero(self.usable):
+            self.regions[(int(number), *pixel_slices(inside[number]))] = True
+        self.background_mask: Tensor = ~(self.regions.any(0) | torch.from_numpy(self.ignored))
+
+    @classmethod
+    def of_record(cls, image: Image, record: ImageRecord, classes: int) -> BoxedImage:
+        """A record's boxes, on its photograph."""
+        return cls(image, record.boxes, record.class_ids, record.crowd, crowd_pixels(record), classes)
+
+    def of_class(self, class_id: int) -> Tensor:
+        """The regions of one class: bool (K_c, H, W)."""
+        return self.regions[torch.from_numpy(self.usable & (self.class_ids == class_id))]
+
+    def paint_order(self) -> list[int]:
+        """The usable boxes in painting order."""
+        return [number for number in paint_order(self.boxes) if self.usable[number]]
+
+
+def crowd_pixels(record: ImageRecord) -> BoolArray:
+    """The pixels of a record's crowd regions, bool (H, W): their masks, or their boxes where there are none."""
+    pixels = np.zeros((record.height, record.width), dtype=bool)
+    for number in np.flatnonzero(record.crowd):
+        segmentation = record.segmentations[number]
+        if segmentation is None:
+            pixels[pixel_slices(record.boxes[number])] = True
+        else:
+            pixels |= decode_mask(segmentation, record.height, record.width)
+    return pixels
+
+
+def _numbered(class_ids: npt.ArrayLike | Sequence[str], names: tuple[str, ...]) -> npt.ArrayLike:
+    """Class ids as they are, class names as their ids. Raises DataError for a name that is not among ``names``."""
+    try:
+        given = np.asarray(class_ids).reshape(-1)
+    except ValueError as error:
+        raise DataError(f"class_ids: not one class id or name per box ({error}); correct them") from error
+    return [_class_id(str(name), names) for name in given] if given.dtype.kind == "U" else given
+
+
+def _class_id(name: str, names: tuple[str, ...]) -> int:
+    if name in names:
+        return names.index(name) + 1
+    folded = {known.casefold(): known for known in names}
+    close = [folded[each] for each in get_close_matches(name.casefold(), folded)]
+    remedy = f"did you mean {' or '.join(map(repr, close))}?" if close else f"choose one of {join_names(names)}"
+    raise DataError(f"class_ids: there is no class {name!r:.200}; {remedy}")
+
+
+def _checked_boxes(boxes: npt.ArrayLike, class_ids: npt.ArrayLike, classes: int) -> tuple[FloatArray, IntArray]:
+    try:
+        numbers = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
+        ids = np.asarray(class_ids, dtype=np.int64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"boxes: not numbers of shape (K, 4) with class ids of shape (K,) ({error}); correct them"
+        ) from error
+    if len(numbers) != len(ids):
+        raise DataError(f"boxes: {len(numbers)} boxes but {len(ids)} class ids; give one class id per box")
+    for number, (box, class_id) in enumerate(zip(numbers, ids, strict=True)):
+        if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
+            raise DataError(f"boxes: box {number} is {box.tolist()}; give finite x0 < x1 and y0 < y1 in pixels")
+        if not 1 <= class_id <= classes:
+            raise DataError(f"class_ids: box {number} has class {class_id}; give 1 to {classes}")
+    return numbers, ids

@@ -1,33 +1,57 @@
-"""The files of one labeled image, and whether they are there, intact and up to date."""
+"""The folder of labels: its manifest, and the files of each image."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bana.data.label_folder import INSTANCES, LABELINGS, MANIFEST
 from bana.data.label_maps import gray_png, label_map_png
 from bana.data.masks import encode_mask
-from bana.data.records import ImageRecord
-from bana.errors import OutputError
+from bana.data.records import ClassTable, ImageRecord
+from bana.errors import DataError, OutputError
 from bana.io.files import write_json
 from bana.io.outputs import are_written, write_outputs
 from bana.io.remote import AnyPath
 from bana.io.strict_json import read_json_object
-from bana.label.pseudo_labels import Instance, PseudoLabels
+
+if TYPE_CHECKING:
+    from bana.label.pseudo_labels import Instance, PseudoLabels
 
 CONFIDENCE = "confidence"
+"""The folder of confidence maps."""
+
+
+def labeling_digest(facts: Mapping[str, Any], classes: tuple[str, ...]) -> str:
+    """A hex digest of everything that labels depend on except the images: the method's facts and the classes."""
+    return hashlib.sha256(json.dumps([facts, classes], sort_keys=True).encode()).hexdigest()
+
+
+def manifest_of(facts: Mapping[str, Any], table: ClassTable) -> dict[str, Any]:
+    """The content of ``labels.json``: classes, method, and as ``labeling`` the digest of both.
+
+    Args:
+        facts: The method's, as MethodChoice.facts returns them.
+        table: The classes.
+    """
+    return {
+        "classes": list(table.names),
+        "ignore_index": table.ignore_index,
+        "method": facts,
+        "labeling": labeling_digest(facts, table.names),
+    }
 
 
 def write_manifest(out: AnyPath, content: dict[str, Any]) -> None:
-    """Say what a folder's labels are of: ``labeling``, the digest of method, settings and classes, and more.
+    """Write ``labels.json``, the content that ``manifest_of`` returns.
 
     Raises:
         DataError: If the folder's manifest is damaged.
-        OutputError: If it holds labels of another labeling, or cannot be written.
+        OutputError: If the folder holds labels of another labeling, or cannot be written.
     """
     manifest = out / MANIFEST
     try:
@@ -41,14 +65,20 @@ def write_manifest(out: AnyPath, content: dict[str, Any]) -> None:
 
 
 def input_digest(record: ImageRecord, labeling: str) -> str:
-    """A hex digest of all that an image's labels depend on.
+    """A hex digest of everything that an image's labels depend on.
 
     Args:
         record: The image, whose file is read.
-        labeling: The digest of labeler, settings and classes.
+        labeling: The digest of method, settings and classes.
+
+    Raises:
+        DataError: If the image cannot be read.
     """
     digest = hashlib.sha256(labeling.encode())
-    digest.update(record.path.read_bytes())
+    try:
+        digest.update(record.path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
     for array in (record.boxes, record.class_ids, record.crowd):
         digest.update(np.ascontiguousarray(array).tobytes())
     digest.update(json.dumps([record.segmentations[int(number)] for number in np.flatnonzero(record.crowd)]).encode())
@@ -57,29 +87,23 @@ def input_digest(record: ImageRecord, labeling: str) -> str:
 
 def is_done(out: AnyPath, image_id: str, digest: str) -> bool:
     """Whether the image's files are all there with the content that was written, and made from this input."""
-    return are_written(
-        out, _entry_path(image_id), digest, {f"{each}/{image_id}.png" for each in (*LABELINGS, CONFIDENCE)}
-    )
+    maps = {f"{folder}/{image_id}.png" for folder in (*LABELINGS, CONFIDENCE)}
+    return are_written(out, _entry_path(image_id), digest, maps)
 
 
-def write_labels(out: AnyPath, record: ImageRecord, labels: PseudoLabels, digest: str) -> None:
-    """Write an image's label maps, confidence and instances; the instances last, for they say that all is there.
+def write_labels(out: AnyPath, image_id: str, labels: PseudoLabels, digest: str) -> None:
+    """Write an image's label maps, its confidence, and last its instances, which say that all is there.
 
     Raises:
         OutputError: If a file cannot be written.
     """
-    maps = (labels.y_crf, labels.y_ret, labels.agreed)
-    contents = {
-        f"{folder}/{record.image_id}.png": label_map_png(each) for folder, each in zip(LABELINGS, maps, strict=True)
-    }
-    contents[f"{CONFIDENCE}/{record.image_id}.png"] = gray_png(labels.confidence)
-    facts = {
-        "image_id": record.image_id,
-        "width": record.width,
-        "height": record.height,
-        "instances": [_instance_entry(instance) for instance in labels.instances],
-    }
-    write_outputs(out, _entry_path(record.image_id), contents, digest, facts)
+    maps = zip(LABELINGS, (labels.y_crf, labels.y_ret, labels.agreed), strict=True)
+    contents = {f"{folder}/{image_id}.png": label_map_png(each) for folder, each in maps}
+    contents[f"{CONFIDENCE}/{image_id}.png"] = gray_png(labels.confidence)
+    height, width = labels.y_crf.shape
+    instances = [_instance_entry(instance) for instance in labels.instances]
+    facts = {"image_id": image_id, "width": width, "height": height, "instances": instances}
+    write_outputs(out, _entry_path(image_id), contents, digest, facts)
 
 
 def _entry_path(image_id: str) -> str:

@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from bana.errors import SettingsError
+from bana.nn.crf_settings import CRFSettings
 from bana.presets import Settings
-from densecrf import DenseCRF, DenseCRFError
-
-
-@contextmanager
-def crf_errors() -> Iterator[None]:
-    """What the CRF refuses, as an error of bana."""
-    try:
-        yield
-    except DenseCRFError as error:
-        raise SettingsError(str(error)) from error
-
-
-class CRFSettings(Settings):
-    """Arguments of DenseCRF; kernel widths in pixels and gray values."""
-
-    gaussian_weight: float = 3
-    gaussian_sxy: float = 3
-    bilateral_weight: float = 4
-    bilateral_sxy: float = 55
-    bilateral_srgb: float = 3
-    iterations: int = 10
-
-    @model_validator(mode="after")
-    def _check(self) -> CRFSettings:
-        self.build(threads=1)  # its ValueError is pydantic's
-        return self
-
-    def build(self, threads: int | None) -> DenseCRF:
-        """The CRF, on so many threads (None: all cores)."""
-        return DenseCRF(**self.model_dump(), threads=threads)
 
 
 class LabelSettings(Settings):

@@ -1,10 +1,11 @@
-"""Choosing the parameters of labeling on images with true masks, as the paper does, and saying what it gained."""
+"""Choose the settings of labeling on images with true masks, as the paper does, and measure the gain."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -16,7 +17,7 @@ from bana.classify.model import LABELER
 from bana.data.images import open_record_image
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.truth import required_truth
-from bana.engine.progress import JsonLog, StepProgress
+from bana.engine.progress import SILENT, JsonLog, StepProgress
 from bana.engine.seeds import shuffled
 from bana.errors import DataError, OutputError, SettingsError
 from bana.io.files import write_json
@@ -25,14 +26,14 @@ from bana.io.strict_json import read_json_object
 from bana.label.methods.choose import MethodChoice
 from bana.label.output import input_digest
 from bana.label.scoring import Bench
+from bana.label.search import Search, SearchMethod, Trial, Values, best_trial
 from bana.label.settings import LabelSettings
-from bana.label.tuning import Search, SearchMethod, Trial, Values, best_trial
 
 RESULT = "tune.json"
-"""What is searched and on which images, from the start on; at the end also what was found."""
+"""States from the start what is searched and on which images, and at the end what was found."""
 
 TRIALS = "trials.jsonl"
-"""One JSON object a finished trial: its number as ``step``, the values tried as ``settings``, and ``miou``."""
+"""One JSON object per finished trial: its number as ``step``, the values tried as ``settings``, and ``miou``."""
 
 _MIN_IMAGES = 2
 
@@ -42,10 +43,10 @@ class Outcome:
     """Settings and how well they label.
 
     Attributes:
-        settings: All of them.
-        values: The searched ones among them.
+        settings: All settings.
+        values: The values of the searched ones.
         searched: mIoU of Y_crf, 0..100, over the images searched on.
-        unseen: The same over those that the search did not see; None if there are none.
+        unseen: The same over images that the search did not see; None if there are none.
     """
 
     settings: LabelSettings
@@ -56,14 +57,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TuneRun:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        search: What was searched.
-        facts: All that it depends on, as plain values: labeler, images, method, seed and ranges.
-        trials: How many were finished.
+        search: The search.
+        facts: Everything that it depends on, as plain values: labeler, images, method, seed and ranges.
+        trials: Number of finished trials.
         before: The labeler's own settings.
-        after: The best ones.
+        after: The best settings.
     """
 
     search: Search
@@ -96,26 +97,26 @@ def tune_labeler(
     method: SearchMethod = "grid",
     seed: int = 0,
     workers: int,
-    console: Console,
+    console: Console = SILENT,
 ) -> TuneRun:
     """Search the settings with which a labeler labels best, and write the labeler that has them.
 
-    The network sees every image once, whatever the trials: its features are kept in ``out``/cache, C x h x w numbers of
-    4 bytes an image (7 MB at 4 : 3 for bana's own labeler). A trial costs what labeling costs without the network;
-    its mIoU is that of one confusion matrix over all images. A run that was interrupted goes on where it was. Once all
-    is done the cache can be deleted; with it, a call with more ``trials`` goes on from here.
+    The network sees every image once, whatever the number of trials. Its features are kept in ``out``/cache: C x h x w
+    numbers of 4 bytes per image, which is 7 MB at 4 : 3 for bana's own labeler. A trial then costs as much as labeling
+    without the network. An interrupted run goes on where it stopped. A finished one can be called with more ``trials``,
+    and its cache can be deleted.
 
     Args:
         dataset: Images with boxes and true masks.
         labeler: A labeler file or run folder.
         out: Gets ``labeler.safetensors`` with the best settings, ``tune.json``, ``trials.jsonl`` and ``cache``.
-        images: So many, drawn by the seed, are searched on; at most as many again of the others, opened before the
-            search to see that they can be used and not looked at during it, tell at the end what it gained.
-        trials: At most so many settings are tried; the labeler's own are the first.
+        images: Number of images to search on, drawn by the seed. As many of the others, if there are, tell at the end
+            what the search gained.
+        trials: Most settings to try. The labeler's own are the first.
         method: ``random`` or ``grid``.
-        seed: Of the images and of random settings.
-        workers: DistContext; the result does not depend on them.
-        console: For progress.
+        seed: Seed of the images and of random settings.
+        workers: Number of processes; the result does not depend on it.
+        console: Where progress is shown.
 
     Raises:
         DataError: If there are fewer than 2 images, or one of them or its true mask is missing or damaged.
@@ -127,7 +128,7 @@ def tune_labeler(
     source = MethodChoice.of_labeler(labeler).facts()
     searched, unseen = chosen_records(dataset, images, seed)
     bench = Bench(LABELER.path(labeler), dataset.classes, json.dumps(source, sort_keys=True), out / "cache", workers)
-    search = Search(method, bench.settings, seed)
+    search = Search(method, bench.labeler.settings, seed)
     facts = {
         "labeler": source["labeler"],
         "settings": source["settings"],
@@ -141,7 +142,7 @@ def tune_labeler(
     }
     _claim(out, facts)
     finished = _run_trials(search, trials, bench, searched, out / TRIALS, console)
-    before, after = _confirm(search, finished[0], best_trial(finished), bench, unseen, console)
+    before, after = _confirm(search, finished, bench, unseen, console)
     model, saved = LABELER.load(labeler)
     LABELER.save(out / LABELER.file_name, model, replace(saved, label=after.settings.model_dump(mode="json")))
     run = TuneRun(search, facts, len(finished), before, after)
@@ -152,7 +153,7 @@ def tune_labeler(
 def chosen_records(
     dataset: BoxDataset, images: int, seed: int
 ) -> tuple[tuple[ImageRecord, ...], tuple[ImageRecord, ...]]:
-    """So many images to search on, and at most as many others, drawn at random; both in the data set's order.
+    """Draw ``images`` to search on, and at most as many others; both are in the data set's order.
 
     Raises:
         DataError: If the data set has fewer than 2.
@@ -177,7 +178,7 @@ def _check_arguments(images: int, trials: int, method: SearchMethod) -> None:
 
 
 def _checked_inputs(dataset: BoxDataset, records: Sequence[ImageRecord]) -> str:
-    """A digest of images, boxes and true masks. Raises DataError if one cannot be used: better now than in an hour."""
+    """A digest of images, boxes and true masks; opens all of them, so that a DataError comes now and not in an hour."""
     digest = hashlib.sha256()
     for record in records:
         open_record_image(record)
@@ -187,7 +188,7 @@ def _checked_inputs(dataset: BoxDataset, records: Sequence[ImageRecord]) -> str:
 
 
 def _claim(out: Path, facts: dict[str, Any]) -> None:
-    """Write what is searched, or see that the folder is of the same search."""
+    """Write what is searched, or check that the folder holds the same search."""
     file = out / RESULT
     if file.exists():
         before = read_json_object(file)
@@ -203,24 +204,22 @@ def _claim(out: Path, facts: dict[str, Any]) -> None:
 def _run_trials(
     search: Search, most: int, bench: Bench, records: Sequence[ImageRecord], file: Path, console: Console
 ) -> list[Trial]:
-    """All trials, those of an earlier run among them; each is written as soon as it is finished."""
+    """All trials, with those of an earlier run; each is written as soon as it is finished."""
     trials = _finished_trials(file, search)
-    log = JsonLog(file, len(trials))
-    progress = StepProgress("tuning", most * len(records), console)
     steps = count(len(trials) * len(records))
+    with (
+        closing(JsonLog(file, len(trials))) as log,
+        closing(StepProgress("tuning", most * len(records), console)) as progress,
+    ):
 
-    def labeled() -> None:
-        progress.update(next(steps), 1, {"best mIoU": best_trial(trials).miou} if trials else {})
+        def labeled() -> None:
+            progress.update(next(steps), 1, {"best mIoU": best_trial(trials).miou} if trials else {})
 
-    try:
         while proposals := search.proposals(trials, most):
             scores = bench.miou([search.settings(values) for values in proposals], records, labeled)
             for values, miou in zip(proposals, scores, strict=True):
                 log.write({"step": len(trials), "settings": values, "miou": miou})
                 trials.append(Trial(values, miou))
-    finally:
-        progress.close()
-        log.close()
     return trials
 
 
@@ -244,22 +243,14 @@ def _finished_trials(file: Path, search: Search) -> list[Trial]:
 
 
 def _confirm(
-    search: Search, own: Trial, best: Trial, bench: Bench, unseen: Sequence[ImageRecord], console: Console
+    search: Search, trials: Sequence[Trial], bench: Bench, unseen: Sequence[ImageRecord], console: Console
 ) -> tuple[Outcome, Outcome]:
-    """Both trials with their mIoU on images that the search did not see, scored once if they are the same."""
-    different = [own] if best is own else [own, best]
-    scores: list[float | None] = [None] * len(different)
-    if unseen:
-        progress = StepProgress("confirming", len(different) * len(unseen), console)
-        steps = count()
-        try:
-            for number, trial in enumerate(different):
-                settings = search.settings(trial.values)
-                (scores[number],) = bench.miou([settings], unseen, lambda: progress.update(next(steps), 1, {}))
-        finally:
-            progress.close()
-    outcomes = [
-        Outcome(search.settings(trial.values), trial.values, trial.miou, score)
-        for trial, score in zip(different, scores, strict=True)
-    ]
+    """The first and the best trial with their mIoU on unseen images, which is computed once if they are the same."""
+    own, best = trials[0], best_trial(trials)
+    steps, outcomes = count(), []
+    with closing(StepProgress("confirming", (1 + (best is not own)) * len(unseen), console)) as progress:
+        for trial in [own] if best is own else [own, best]:
+            settings = search.settings(trial.values)
+            scores = [*bench.miou([settings], unseen, lambda: progress.update(next(steps), 1, {}))]
+            outcomes.append(Outcome(settings, trial.values, trial.miou, scores[0] if scores else None))
     return outcomes[0], outcomes[-1]

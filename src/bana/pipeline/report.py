@@ -13,7 +13,7 @@ from rich.console import Console
 from bana.data.label_folder import INSTANCES, LABELINGS, LabelFolder, labeled_part
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ImageRecord
-from bana.engine.pool import each_in_order
+from bana.engine.pool import map_in_order
 from bana.engine.progress import StepProgress
 from bana.errors import DataError
 from bana.evaluate import evaluate_labels
@@ -169,7 +169,7 @@ def _looks(job: LookJob, workers: int, console: Console) -> tuple[list[ImageLook
     totals, looks = Totals.of(job.dataset), []
     progress = StepProgress("looking", len(job.dataset), console)
     try:
-        for number, (_, result) in enumerate(each_in_order(job, job.dataset, workers, job.prepare())):
+        for number, (_, result) in enumerate(map_in_order(job, job.dataset, workers)):
             look, counted = result()
             totals.add(counted)
             if look.layers:

@@ -1,11 +1,10 @@
-"""Segmenting pictures without boxes, one label map each."""
+"""Segment pictures without boxes, one label map each."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from bana.data.label_maps import LabelMap, label_map_png
 from bana.data.prediction_folder import LABELS, OVERLAYS, PROBABILITIES
 from bana.data.records import ClassTable
+from bana.engine.prediction import Files, NamedImage, Predictor, prediction_digest
 from bana.segment.segmenter import PredictSettings, Segmenter
 
 Draw = Callable[[npt.NDArray[np.uint8], LabelMap, ClassTable], bytes]
@@ -24,10 +24,10 @@ Draw = Callable[[npt.NDArray[np.uint8], LabelMap, ClassTable], bytes]
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is written of every picture beside its label map.
+    """The files that are written for a picture in addition to its label map.
 
     Attributes:
-        draw: Draws an overlay; a function of a module, for other processes must find it. None: no overlays.
+        draw: Draws an overlay (default: no overlays); a module's function, since other processes must find it.
         probabilities: Whether the classes' probabilities are written.
     """
 
@@ -45,49 +45,47 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Segmenting:
-    """What a process needs to segment pictures.
+class Segmenting(Predictor):
+    """Segments pictures.
 
-    The output folder gets one indexed PNG a picture in ``labels``; where asked for, one JPEG in ``overlays`` and one
+    The output folder gets one indexed PNG per picture in ``labels``; if asked for, one JPEG in ``overlays`` and one
     compressed numpy file with float16 ``probabilities`` (L + 1, H, W) in ``probabilities``.
 
     Attributes:
-        segmenter: The segmenter file.
-        settings: Of prediction.
-        outputs: What is written beside the labels.
+        network: The segmenter file.
+        settings: How pictures are segmented.
+        outputs: What is written in addition to the labels.
         device: Where the network runs; with a GPU one process is enough.
     """
 
-    segmenter: Path
+    network: Path
     settings: PredictSettings
     outputs: Outputs
     device: str = "cpu"
 
-    def prepare(self) -> _Prepared:
-        """Load the segmenter. Raises CheckpointError if it is missing or damaged."""
-        segmenter = Segmenter.load(self.segmenter, self.settings, threads=1, device=self.device)
-        settings = self.settings.model_dump(mode="json")
-        digest = hashlib.sha256(self.segmenter.read_bytes())
-        digest.update(json.dumps(settings, sort_keys=True).encode())
-        facts = {
-            "classes": list(segmenter.class_table.names),
-            "ignore_index": segmenter.class_table.ignore_index,
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """The loaded network. Raises CheckpointError if it is missing or damaged."""
+        return Segmenter.load(self.network, self.settings, threads=1, device=self.device)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The content of ``predictions.json``; see Predictor."""
+        table, settings = self.segmenter.class_table, self.settings.model_dump(mode="json")
+        return {
+            "classes": list(table.names),
+            "ignore_index": table.ignore_index,
             "settings": settings,
-            "prediction": digest.hexdigest(),
+            "prediction": prediction_digest(self.network, settings),
         }
-        return _Prepared(segmenter, self.outputs, facts)
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    segmenter: Segmenter
-    outputs: Outputs
-    facts: dict[str, Any]
 
     def files(self, name: str) -> set[str]:
+        """The paths, in the output folder, of a picture's files."""
         return self.outputs.files(name)
 
-    def __call__(self, name: str, image: npt.NDArray[np.uint8]) -> tuple[dict[str, bytes], dict[str, Any]]:
+    def __call__(self, item: NamedImage) -> Files:
+        """Segment a picture."""
+        name, image = item
         prediction = self.segmenter(image)
         contents = {f"{LABELS}/{name}.png": label_map_png(prediction.labels)}
         if self.outputs.draw is not None:

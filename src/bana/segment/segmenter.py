@@ -1,4 +1,4 @@
-"""From an image, without boxes, to the class of every pixel."""
+"""From an image without boxes to the class of every pixel."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from bana.data.images import AnyImage, as_rgb
 from bana.data.label_maps import LabelMap
 from bana.data.records import ClassTable, FloatArray
-from bana.label.settings import CRFSettings, crf_errors
+from bana.nn.crf_settings import CRFSettings, crf_errors
 from bana.nn.images import network_input
 from bana.nn.network import on_device
 from bana.nn.settings import Positive
@@ -25,18 +26,18 @@ from bana.segment.model import SEGMENTER, SegmentationNetwork, upsampled
 from bana.segment.tiles import blended, zeros
 
 _MIN_PROBABILITY = 0.01
-"""A class that nowhere in the image reaches it is left out of the CRF, whose time grows with the classes."""
+"""A class that never reaches it in the image is left out of the CRF, whose time grows with the number of classes."""
 
 
 class PredictSettings(Settings):
     """How an image is segmented; the defaults are DeepLab's.
 
     Attributes:
-        scales: Factors on the image's size; the cosines at all of them are averaged.
-        flip: Whether the mirrored image takes part too.
-        crf: The fully connected CRF on the image, or None.
-        tile: Longest side, in pixels, of what the network sees at once; larger images go through it in tiles.
-        overlap: Pixels that neighboring tiles share, over which one fades into the other; at most half a tile.
+        scales: Factors on the image's size; the cosines at all scales are averaged.
+        flip: Whether the mirrored image is averaged in too.
+        crf: The fully connected CRF, or None.
+        tile: Longest side, in pixels, that the network sees at once; larger images are cut into tiles.
+        overlap: Pixels that neighboring tiles share and blend over; at most half a tile.
     """
 
     scales: Annotated[tuple[Positive, ...], Field(min_length=1)] = (0.5, 0.75, 1.0, 1.5)
@@ -70,14 +71,14 @@ class Prediction:
 class Segmenter:
     """Segments images.
 
-    ``Segmenter.load(run)`` makes one; calling it with an image gives a Prediction.
+    ``Segmenter.load(run)`` makes one. Call it with an image to get a Prediction.
 
     Args:
         network: The trained network; it is switched to inference.
         classes: The L names of its classes.
         temperature: Factor on its cosines.
-        settings: Of prediction.
-        threads: Of the CRF; None: all cores.
+        settings: How images are segmented (default: as DeepLab does).
+        threads: CRF threads (default: all cores).
 
     Attributes:
         network: As given.
@@ -111,8 +112,8 @@ class Segmenter:
 
         Args:
             file_or_run: A ``segmenter.safetensors``, or the folder that holds it.
-            settings: Of prediction; None: DeepLab's.
-            threads: Of the CRF; None: all cores.
+            settings: How images are segmented (default: as DeepLab does).
+            threads: CRF threads (default: all cores).
             device: Where the network runs.
 
         Raises:
@@ -121,16 +122,25 @@ class Segmenter:
         network, facts = SEGMENTER.load(Path(file_or_run))
         return cls(on_device(network, device), facts.classes, facts.settings.temperature, settings, threads)
 
-    def __call__(self, image: npt.NDArray[np.uint8]) -> Prediction:
-        """Segment an image, uint8 (H, W, 3)."""
-        plain = self.probabilities(image)
-        refined = plain if self._crf is None else self._refined(image, plain)
+    def __call__(self, image: AnyImage) -> Prediction:
+        """Segment an image.
+
+        Args:
+            image: A path, a PIL image, or an array: uint8 (H, W, 3) in RGB order, also gray (H, W), RGBA (H, W, 4) or
+                16-bit. See ``bana.data.images.as_rgb``.
+
+        Raises:
+            DataError: If the image cannot be read.
+        """
+        pixels = as_rgb(image)
+        plain = self.probabilities(pixels)
+        refined = plain if self._crf is None else self._refined(pixels, plain)
         return Prediction(refined.argmax(0).astype(self.class_table.label_dtype), refined, plain)
 
     def probabilities(self, image: npt.NDArray[np.uint8]) -> FloatArray:
-        """float32 (L + 1, H, W): the network's probabilities, without the CRF, of an image uint8 (H, W, 3).
+        """The network's probabilities without the CRF, float32 (L + 1, H, W), of an image uint8 (H, W, 3).
 
-        Those of an image beyond the memory are in a temporary file, as np.memmap.
+        If they are too large for memory they are in a temporary file, as np.memmap.
         """
         settings = self.settings
         if max(image.shape[:2]) <= settings.tile:

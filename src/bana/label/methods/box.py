@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bana.data.records import BoolArray
-from bana.label.boxed_image import BoxedImage
-from bana.label.method import Image
+from bana.label.method import BoxedImage, Image
 
 
 def box_masks(image: Image, boxed: BoxedImage) -> tuple[BoolArray, None]:

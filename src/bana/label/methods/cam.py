@@ -13,13 +13,13 @@ from torch import Tensor
 from bana.classify.model import BoxClassifier
 from bana.data.records import ClassTable
 from bana.errors import SettingsError
-from bana.label.assembly import assemble
-from bana.label.boxed_image import BoxedImage
 from bana.label.class_transfer import matching_classes
-from bana.label.method import Image, LabelingMethod
+from bana.label.instances import assemble
+from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
-from bana.label.settings import LabelSettings, crf_errors
+from bana.label.settings import LabelSettings
 from bana.label.upsampled import UpsampledFeatures
+from bana.nn.crf_settings import crf_errors
 from bana.nn.images import network_input
 
 BACKGROUND_POWER = 4.0

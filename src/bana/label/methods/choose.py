@@ -20,7 +20,8 @@ from bana.label.methods.masks import MaskMethod
 from bana.label.methods.mcg import BestSegment
 from bana.label.methods.sam import PromptableSegmenter
 from bana.label.methods.wssl import BoxSegmentation
-from bana.label.settings import CRFSettings, LabelSettings
+from bana.label.settings import LabelSettings
+from bana.nn.crf_settings import CRFSettings
 from bana.nn.initialization import pretrained_path
 from bana.presets import parse_settings
 

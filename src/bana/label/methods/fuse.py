@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 
 from bana.data.records import BoolArray
-from bana.label.assembly import assemble
-from bana.label.boxed_image import BoxedImage
-from bana.label.method import Image, LabelingMethod
+from bana.label.instances import assemble
+from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
 
 Part = Literal["y_ret", "agreed"]

@@ -6,8 +6,7 @@ import numpy as np
 
 from bana.data.records import BoolArray
 from bana.extras import needed
-from bana.label.boxed_image import BoxedImage
-from bana.label.method import Image
+from bana.label.method import BoxedImage, Image
 
 ITERATIONS = 5
 """Rounds of color models and graph cut."""

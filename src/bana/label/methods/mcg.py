@@ -11,8 +11,7 @@ from PIL import ImageFilter
 
 from bana.data.records import BoolArray
 from bana.extras import needed
-from bana.label.boxed_image import BoxedImage
-from bana.label.method import Image
+from bana.label.method import BoxedImage, Image
 
 BLURS = (1.0, 2.0)
 """Standard deviations, in pixels, of the Gaussians that images are smoothed with before colors are compared."""

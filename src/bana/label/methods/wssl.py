@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bana.data.records import BoolArray, ClassTable, FloatArray, pixel_slices
-from bana.label.assembly import assemble
-from bana.label.boxed_image import BoxedImage
-from bana.label.method import Image, LabelingMethod
+from bana.label.instances import assemble
+from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
-from bana.label.settings import CRFSettings, crf_errors
+from bana.nn.crf_settings import CRFSettings, crf_errors
 
 CENTER_SHARE = 0.2
 """Share of a box's area, around its center, that is held to be the object."""

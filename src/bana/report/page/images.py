@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,22 @@ import torch
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabeledBox, LabelFolder
 from bana.data.label_maps import LabelMap, read_gray
-from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
+from bana.data.records import BoxDataset, ClassTable, ImageRecord, boxes_to_mask
 from bana.data.truth import semantic_truth
+from bana.engine.pool import Worker
 from bana.errors import DataError
 from bana.evaluate import ConfusionMatrix, binary_miou
 from bana.evaluate.calibration import Calibration
 from bana.evaluate.filling_rates import FillingRates
 from bana.evaluate.scores import json_number
 from bana.label.output import CONFIDENCE
+from bana.nn.network_file import NetworkFacts
 from bana.report.page.layers import class_layer, confidence_layer, photo_layer, shown_size, unreliable_layer
 from bana.report.panels import Color, Picture
 from bana.segment.losses import confidence_map
-from bana.segment.model import SEGMENTER
+from bana.segment.model import SEGMENTER, SegmentationNetwork
 from bana.segment.segmenter import mean_cosine
+from bana.segment.settings import SegmentSettings
 
 
 @dataclass(eq=False)
@@ -82,8 +86,8 @@ class ImageLook:
 
 
 @dataclass(frozen=True)
-class LookJob:
-    """How to look at images; prepared once in every process.
+class LookJob(Worker[ImageRecord, tuple[ImageLook, Totals]]):
+    """Looks at one image, and counts in it.
 
     Attributes:
         dataset: The data set, for its classes.
@@ -101,34 +105,31 @@ class LookJob:
     colors: Mapping[int, Color]
     side: int
 
-    def prepare(self) -> Callable[[ImageRecord], tuple[ImageLook, Totals]]:
-        """What looks at one image and counts in it; raises DataError if its files are missing or damaged."""
-        return _Looker(self)
+    @property
+    def _table(self) -> ClassTable:
+        return self.dataset.class_table
 
+    @cached_property
+    def _folder(self) -> LabelFolder:
+        return LabelFolder(self.labels)
 
-class _Looker:
-    def __init__(self, job: LookJob) -> None:
-        self._job = job
-        self._table = job.dataset.class_table
-        self._folder = LabelFolder(job.labels)
-        self._network, self._gamma = None, 1.0
-        if job.network is not None:
-            self._network, facts = SEGMENTER.load(job.network)
-            self._gamma = facts.settings.gamma
-            self._network.eval()
+    @cached_property
+    def _segmenter(self) -> tuple[SegmentationNetwork, NetworkFacts[SegmentSettings]] | None:
+        return None if self.network is None else SEGMENTER.load(self.network)
 
     def __call__(self, record: ImageRecord) -> tuple[ImageLook, Totals]:
+        """Look at an image. Raises DataError if one of its files is missing or damaged."""
         maps: dict[str, LabelMap] = {name: self._folder.label_map(name, record) for name in ("y_crf", "y_ret")}
-        confidence = _confidence(self._job.labels, record)
+        confidence = _confidence(self.labels, record)
         truth = semantic_truth(record, self._table)
         boxes = self._folder.boxes(record)
         totals = self._totals(record, boxes, maps, confidence, truth)
         score = None if truth is None else json_number(binary_miou(totals.labels))
-        if record.image_id not in self._job.shown:
+        if record.image_id not in self.shown:
             return ImageLook(record, boxes, score, {}), totals
         image = open_record_image(record)
         scales = {"confidence": confidence}
-        if self._network is not None:
+        if self._segmenter is not None:
             maps["network"], scales["sigma"] = self._look_of_network(image, maps["y_crf"])
             if truth is not None:
                 totals.network.update(maps["network"], truth)
@@ -144,7 +145,7 @@ class _Looker:
         confidence: npt.NDArray[np.float32],
         truth: LabelMap | None,
     ) -> Totals:
-        totals = Totals.of(self._job.dataset)
+        totals = Totals.of(self.dataset)
         y_crf = maps["y_crf"]
         inside = boxes_to_mask(record.boxes[~record.crowd], record.height, record.width)
         totals.agreed = int(((y_crf == maps["y_ret"]) & inside).sum()), int(inside.sum())
@@ -162,18 +163,19 @@ class _Looker:
         self, image: Picture, maps: Mapping[str, LabelMap], scales: Mapping[str, npt.NDArray[np.floating]]
     ) -> dict[str, bytes]:
         """The picture files of an image, from its label maps and its confidence maps."""
-        size = shown_size(image.shape[1], image.shape[0], self._job.side)
+        size = shown_size(image.shape[1], image.shape[0], self.side)
         layers = {"photo": photo_layer(image, size)}
-        layers |= {name: class_layer(labels, self._job.colors, size) for name, labels in maps.items()}
+        layers |= {name: class_layer(labels, self.colors, size) for name, labels in maps.items()}
         layers["unreliable"] = unreliable_layer(np.asarray(maps["y_crf"] != maps["y_ret"]), size)
         return layers | {name: confidence_layer(values, size) for name, values in scales.items()}
 
     def _look_of_network(self, image: Picture, y_crf: LabelMap) -> tuple[LabelMap, npt.NDArray[np.floating]]:
         """What the network sees at one scale and without CRF, and its confidence sigma in Y_crf (Eq. 12)."""
-        assert self._network is not None
-        cosine = mean_cosine(self._network, image)
+        assert self._segmenter is not None
+        network, facts = self._segmenter
+        cosine = mean_cosine(network, image)
         labels = torch.from_numpy(y_crf.astype(np.int64))[None]
-        sigma = confidence_map(cosine, labels, gamma=self._gamma, ignore_index=self._table.ignore_index)
+        sigma = confidence_map(cosine, labels, gamma=facts.settings.gamma, ignore_index=self._table.ignore_index)
         return cosine.argmax(1)[0].numpy().astype(self._table.label_dtype), sigma[0].numpy()
 
 

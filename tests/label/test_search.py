@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from bana.label.search import PARAMETERS, Search, Trial, best_trial
 from bana.label.settings import LabelSettings
-from bana.label.tuning import PARAMETERS, Search, Trial, best_trial
 
 PRESENT = LabelSettings()
 REFINING = LabelSettings(refinements=1)

@@ -1,4 +1,4 @@
-"""What a search for the parameters of labeling tries next, as pure functions of its seed and of what it found.
+"""The search for the best settings of labeling: what it tries next follows from its seed and from what it found.
 
 The paper chooses the CRF's parameters on 100 images with true masks, and the threshold of A by a grid search.
 """
@@ -23,14 +23,14 @@ Values = dict[str, float]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number among the settings of labeling, and where it is searched.
+    """A numeric setting of labeling, and where it is searched.
 
     Attributes:
-        name: Of the setting; ``crf.bilateral_sxy`` is ``bilateral_sxy`` of ``crf``.
-        low: The least value that a random search tries.
-        high: The greatest.
-        logarithmic: Whether it draws the value's logarithm uniformly, or else the value itself.
-        grid: The values that a grid search tries, beside the present one.
+        name: The setting; ``crf.bilateral_sxy`` is ``bilateral_sxy`` of ``crf``.
+        low: Least value of a random search.
+        high: Greatest value of a random search.
+        logarithmic: Whether a random search draws the value's logarithm uniformly, instead of the value itself.
+        grid: The values that a grid search tries besides the present one.
     """
 
     name: str
@@ -63,7 +63,7 @@ PARAMETERS = (
     Parameter("crf.gaussian_weight", 0.75, 12.0, True, (1.0, 3.0, 6.0)),
     Parameter("crf.gaussian_sxy", 0.75, 12.0, True, (1.0, 3.0, 6.0)),
 )
-"""All that can be searched."""
+"""Everything that can be searched."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Trial:
     """Values that were tried.
 
     Attributes:
-        values: As proposed.
-        miou: Of Y_crf over the images searched on, 0..100.
+        values: The values.
+        miou: mIoU of Y_crf over the images searched on, 0..100.
     """
 
     values: Values
@@ -81,14 +81,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """A search from some settings on.
+    """A search that starts from some settings.
 
     Attributes:
-        method: ``random`` tries all parameters at once, each trial independent of the others. ``grid`` changes one
+        method: ``random`` draws all parameters at once, each trial independent of the others. ``grid`` changes one
             parameter after the other and keeps the best value of each, round and round, until a whole round finds
             nothing better.
-        present: The settings to start from; they are the first trial.
-        seed: Of the random search.
+        present: The settings to start from. They are the first trial.
+        seed: Seed of the random search.
     """
 
     method: SearchMethod
@@ -106,14 +106,15 @@ class Search:
         return tuple(parameter for parameter in PARAMETERS if parameter.name not in idle)
 
     def proposals(self, trials: Sequence[Trial], most: int) -> list[Values]:
-        """What to try next, in order, as far as it can be said before there are results of it.
+        """The values to try next, in order, as far as they are known before their results are.
 
         Args:
-            trials: All that were finished, in order.
-            most: At most so many trials are wanted in all.
+            trials: All finished trials, in order.
+            most: Most trials in all.
 
         Returns:
-            Empty if there are so many, or the grid search has ended. One by one or all at once, the order is the same.
+            The values, the same whether they are tried one by one or all at once. Empty if there are ``most`` trials,
+            or the grid search has ended.
         """
         left = max(most - len(trials), 0)
         if not trials:
@@ -141,7 +142,7 @@ class Search:
         return {parameter.name: parameter.at(share) for parameter, share in zip(parameters, shares, strict=True)}
 
     def _descent(self, trials: Sequence[Trial]) -> list[Values]:
-        """What is not known yet of the parameter whose turn it is; the turns before are gone through again."""
+        """The untried values of the parameter whose turn it is; the turns before it are replayed from the trials."""
         known = {tuple(trial.values.values()): trial.miou for trial in trials}
         turns, unchanged, best = cycle(self.parameters), 0, trials[0].values
         while unchanged < len(self.parameters):
@@ -157,5 +158,5 @@ class Search:
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:
-    """The trial with the greatest mIoU; the first of equals, so that the present settings give way to better ones."""
+    """The trial with the greatest mIoU; of equal ones the first, so that only better settings replace the present."""
     return max(trials, key=lambda trial: trial.miou)

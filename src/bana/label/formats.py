@@ -1,0 +1,53 @@
+"""Labels in the formats that other tools read: COCO, YOLO, LabelMe and VOC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bana.data.convert import writer
+from bana.data.label_folder import LabelFolder
+from bana.data.masks import encode_mask
+from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
+from bana.data.writing import WriteReport
+
+
+def format_writers(formats: Sequence[str], out: Path) -> dict[str, Callable[[BoxDataset], WriteReport]]:
+    """For each format a function that writes the labels of a data set's images to a folder of that name in ``out``.
+
+    Args:
+        formats: ``coco``, ``yolo``, ``labelme`` or ``voc``.
+        out: The label folder.
+
+    Raises:
+        SettingsError: If a format is not known.
+    """
+    return {name: partial(_write, writer(name, images="none"), out, out / name) for name in formats}
+
+
+def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
+    """Yield the records with the masks and confidences of a label folder.
+
+    Raises:
+        DataError: If labels of an image are missing or damaged.
+    """
+    folder = LabelFolder(out)
+    for record in dataset:
+        boxes = folder.boxes(record)
+        agreed = folder.label_map("agreed", record) <= len(folder.classes)
+        yield replace(
+            record,
+            segmentations=tuple(box.mask for box in boxes),
+            reliable=tuple(encode_mask(agreed & boxes_to_mask(box, *agreed.shape)) for box in record.boxes),
+            scores=np.array([box.confidence for box in boxes], dtype=np.float32),
+            semantic_path=out / "y_crf" / f"{record.image_id}.png",
+            instance_path=None,
+        )
+
+
+def _write(write: Callable[..., WriteReport], labels: Path, folder: Path, dataset: BoxDataset) -> WriteReport:
+    return write(labeled_records(dataset, labels), dataset.class_table, folder, dataset.split or "train")
