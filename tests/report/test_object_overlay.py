@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bana.data.colors import PALETTE
 from bana.data.records import ClassTable
 from bana.instance import Detections
 from bana.report.object_overlay import objects_jpeg
-from bana.report.panels import PALETTE
 
 CLASSES = ClassTable(("cat", "dog"))
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bana.data.colors import PALETTE
 from bana.data.records import ClassTable
 from bana.report import overlay
 from bana.report.overlay import overlay_jpeg
-from bana.report.panels import PALETTE
 
 CLASSES = ClassTable(("cat", "dog", "potted plant"))
 MANY = ClassTable(tuple(f"class {number}" for number in range(1, 401)))

@@ -5,8 +5,9 @@ import io
 import numpy as np
 from PIL import Image
 
+from bana.data.colors import ALARM
 from bana.report.page.layers import class_layer, confidence_layer, photo_layer, shown_size, unreliable_layer
-from bana.report.panels import ALARM, confidence_panel
+from bana.report.panels import confidence_panel
 
 
 def opened(content):

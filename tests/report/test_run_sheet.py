@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from bana.data.colors import PALETTE
 from bana.errors import SettingsError
-from bana.report.panels import PALETTE
-from bana.report.run_sheet import HEADINGS, WIDTH, RunRow, run_sheet
+from bana.report.frame import SheetRow
+from bana.report.pictures import SHEET_WIDTH, run_sheet
 
 CLASSES = ("cat", "dog", "potted plant")
 TOP, HIGH = 196, 119  # of the first row; of a panel of 120 x 40
@@ -16,13 +17,12 @@ def run_row(width=120, height=40, *, boxes=((20, 5, 90, 35),), class_ids=(2,), u
     labels, prediction = np.zeros((2, height, width), words.pop("dtype", np.uint8))
     labels[height // 4 : height // 2, width // 4 : width // 2] = class_ids[0] if class_ids else 0
     prediction[height // 2 :, width // 2 :] = predicted
-    return RunRow(
+    return SheetRow(
         image=np.full((height, width, 3), (90, 120, 60), np.uint8),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         class_ids=np.array(class_ids, np.int64),
-        labels=labels,
+        labels={"labels": labels, "prediction": prediction},
         unreliable=np.full((height, width), unreliable),
-        prediction=prediction,
         **words,
     )
 
@@ -44,8 +44,7 @@ def squares(sheet, color, top=TOP + HIGH):
 
 def test_four_columns_show_photo_boxes_labels_and_prediction():
     sheet = pixels(run_row())
-    assert len(HEADINGS) == 4
-    assert sheet.shape[1] == WIDTH == 1600
+    assert sheet.shape[1] == SHEET_WIDTH == 1600
     photo, boxes, labels, prediction = (sheet[TOP : TOP + HIGH, column] for column in COLUMNS)
     assert (abs(photo[10:-10, 10:-10] - (90, 120, 60)) <= 2).all()
     assert 0.01 < (abs(boxes - (90, 120, 60)) > 40).any(-1).mean() < 0.15

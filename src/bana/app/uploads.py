@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+from bana.data.encoding import jpeg
 from bana.data.images import SUFFIXES, image_size, open_image
 from bana.data.objects import make_record
 from bana.data.records import ImageRecord
 from bana.errors import DataError
 from bana.io.files import write_bytes
-from bana.report.overlay import jpeg
 
 UPLOADS = "uploads"
 

@@ -9,12 +9,12 @@ from PIL import Image as Picture
 
 from bana.app.painting import uncertain
 from bana.app.workbench import Shown, Workbench
+from bana.data.colors import colors_of, hex_of
+from bana.data.encoding import jpeg
 from bana.data.masks import encode_mask
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError
 from bana.label.method import Image
-from bana.report.overlay import jpeg
-from bana.report.panels import colors_of, hex_of
 
 _THUMBNAIL = 192
 """Pixels of its longest side."""

@@ -197,7 +197,7 @@ def segment(
     from bana.pipeline.recipe import Recipe
     from bana.presets import load_preset, parse_settings
     from bana.report.confidence import draw_confidence
-    from bana.segment.train import Training, train_segmenter
+    from bana.segment.train import Training, targets_of, train_segmenter
 
     runtime = RuntimeConfig(chosen_device(device), workers, checkpoint_seconds, tensorboard, accumulate)
     options = {"epochs": epochs, "precision": precision}
@@ -241,4 +241,4 @@ def segment(
         on_error=cast("OnError", on_error),
         console=console,
     )
-    end_training(file, out / REJECTED, lambda: draw_confidence(training, out))
+    end_training(file, out / REJECTED, lambda: draw_confidence(targets_of(training).of, training.dataset, out))

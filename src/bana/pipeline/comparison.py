@@ -16,8 +16,9 @@ from bana.errors import SettingsError
 from bana.evaluate.tables import shown
 from bana.io.files import write_bytes
 from bana.pipeline.compare import Comparison, folders_of, labels_of
-from bana.report.comparison_sheet import ComparisonRow, comparison_sheet
 from bana.report.demo_rows import candidates, choose
+from bana.report.frame import SheetRow
+from bana.report.pictures import comparison_sheet
 from bana.report.violins import filling_rate_violins
 
 PICTURE = "compare.png"
@@ -75,15 +76,18 @@ def _sheet(result: Comparison, out: Path) -> Image.Image:
         truth = required_truth(record, dataset.class_table)
         labels = {"truth": truth * (truth != dataset.class_table.ignore_index)}
         labels |= {name: labels_of(method, folders[name], record) for name, method in result.methods.items()}
-        shown_boxes = ~record.crowd
         rows.append(
-            ComparisonRow(
-                open_record_image(record), record.boxes[shown_boxes], record.class_ids[shown_boxes], labels, image_id
+            SheetRow(
+                image=open_record_image(record),
+                class_ids=record.class_ids[~record.crowd],
+                labels=labels,
+                boxes=record.boxes[~record.crowd],
+                caption=image_id,
             )
         )
     return comparison_sheet(
         rows,
         dataset.classes,
-        title="Ways to label",
+        title="Labeling methods",
         subtitle=f"{len(rows)} of {len(dataset)} images; hatched pixels get no label",
     )

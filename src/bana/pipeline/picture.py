@@ -14,7 +14,8 @@ from bana.data.masks import semantic_truth
 from bana.data.records import BoxDataset, ImageRecord
 from bana.evaluate import ConfusionMatrix, binary_miou
 from bana.report.demo_rows import candidates, choose, unreliable_pixels
-from bana.report.run_sheet import RunRow, run_sheet
+from bana.report.frame import SheetRow
+from bana.report.pictures import run_sheet
 from bana.segment.segmenter import PredictSettings, Segmenter
 
 _ROWS = 8
@@ -47,17 +48,16 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
     )
 
 
-def _row(record: ImageRecord, labels: LabelFolder, segmenter: Segmenter) -> RunRow:
+def _row(record: ImageRecord, labels: LabelFolder, segmenter: Segmenter) -> SheetRow:
     image = open_record_image(record)
     prediction = segmenter(image).labels
     objects = ~record.crowd
-    return RunRow(
+    return SheetRow(
         image=image,
         boxes=record.boxes[objects],
         class_ids=record.class_ids[objects],
-        labels=labels.label_map("y_crf", record),
+        labels={"labels": labels.label_map("y_crf", record), "prediction": prediction},
         unreliable=unreliable_pixels(labels, record),
-        prediction=prediction,
         caption=record.image_id,
         note=_note(record, prediction, segmenter),
     )

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from rich.console import Console
 
+from bana.data.colors import colors_of, hex_of
 from bana.data.label_folder import INSTANCES, LABELINGS, LabelFolder, labeled_part
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ImageRecord
@@ -31,7 +32,6 @@ from bana.pipeline.stages import has_truth
 from bana.pipeline.steps import MANIFEST, read_manifest
 from bana.report.page.images import ImageLook, LookJob, Totals, uncertainty
 from bana.report.page.page import GalleryImage, Page
-from bana.report.panels import colors_of, hex_of
 
 FILE = "report.html"
 

@@ -34,7 +34,7 @@ from bana.report.confidence import draw_confidence
 from bana.segment.scoring import score_segmenter
 from bana.segment.segmenter_file import FILE_NAME as SEGMENTER
 from bana.segment.settings import SegmentSettings
-from bana.segment.train import Training, train_segmenter
+from bana.segment.train import Training, targets_of, train_segmenter
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class PipelineContext:
                 on_error=self.on_error,
                 console=self.console,
             )
-            draw_confidence(training, folder)
+            draw_confidence(targets_of(training).of, dataset, folder)
 
         depends = [
             content_digest(dataset),

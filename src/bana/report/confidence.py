@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from bana.data.images import open_record_image
-from bana.data.label_maps import png, read_gray
-from bana.data.records import FloatArray, ImageRecord
+from bana.data.label_maps import LabelMap, png, read_gray
+from bana.data.records import BoxDataset, FloatArray, ImageRecord
 from bana.io.files import write_bytes
-from bana.report.confidence_sheet import ConfidenceRow, confidence_sheet
-from bana.segment.samples import Targets
-from bana.segment.train import Training, targets_of
+from bana.report.frame import SheetRow
+from bana.report.pictures import confidence_sheet
 from bana.segment.validation import CONFIDENCE
 
 PICTURE = "sigma.png"
 
+Labels = Callable[[ImageRecord], tuple[LabelMap, LabelMap]]
 
-def draw_confidence(training: Training, run: Path) -> Path | None:
+
+def draw_confidence(labels: Labels, dataset: BoxDataset, run: Path) -> Path | None:
     """Draw ``sigma.png`` in a run folder of stage 3.
 
     Args:
-        training: What the run learned from.
+        labels: Gives Y_crf and Y_ret of an image, as the run learned them.
+        dataset: The images that the run learned from.
         run: The folder, with confidence maps in ``sigma``.
 
     Returns:
-        The picture, of the epochs of which all maps are there; None where there are none.
+        The picture, of the epochs for which every image has its map; None if there are none.
 
     Raises:
         DataError: If an image, its labels or a confidence map is damaged.
         OutputError: If the picture cannot be written.
     """
     folder = run / CONFIDENCE
-    targets = targets_of(training)
-    drawn = [record for record in training.dataset if (folder / record.image_id).is_dir()]
-    rows = [_row(record, targets, folder / record.image_id) for record in drawn]
-    common = set.intersection(*(set(row.sigma) for row in rows)) if rows else set()  # a map may have been lost
+    drawn = [record for record in dataset if (folder / record.image_id).is_dir()]
+    ignore = dataset.class_table.ignore_index
+    rows = [_row(record, *labels(record), ignore, folder / record.image_id) for record in drawn]
+    common = set.intersection(*(set(row.confidence) for row in rows)) if rows else set()  # a map may have been lost
     if not common:
         return None
     sheet = confidence_sheet(
-        [replace(row, sigma={epoch: row.sigma[epoch] for epoch in sorted(common)}) for row in rows],
-        training.dataset.classes,
+        [replace(row, confidence={epoch: row.confidence[epoch] for epoch in sorted(common)}) for row in rows],
+        dataset.classes,
         title="What the network trusts",
         subtitle="Labels, where the two labelings differ, and the confidence in them (Eq. 12) after so many epochs",
     )
@@ -51,20 +54,19 @@ def draw_confidence(training: Training, run: Path) -> Path | None:
     return run / PICTURE
 
 
-def _row(record: ImageRecord, targets: Targets, maps: Path) -> ConfidenceRow:
-    y_crf, y_ret = targets.of(record)
+def _row(record: ImageRecord, y_crf: LabelMap, y_ret: LabelMap, ignore: int, maps: Path) -> SheetRow:
     present = np.unique(y_crf)
-    return ConfidenceRow(
+    return SheetRow(
         image=open_record_image(record),
-        class_ids=present[(present > 0) & (present != targets.class_table.ignore_index)].astype(np.int64),
-        labels=y_crf,
+        class_ids=present[(present > 0) & (present != ignore)].astype(np.int64),
+        labels={"labels": y_crf},
         unreliable=y_crf != y_ret,
-        sigma=dict(sorted(_sigma(record, path) for path in maps.glob("epoch-*.png"))),
+        confidence=dict(sorted(_confidence(record, path) for path in maps.glob("epoch-*.png"))),
         caption=record.image_id,
     )
 
 
-def _sigma(record: ImageRecord, path: Path) -> tuple[int, FloatArray]:
-    """The number of epochs and the confidence (H, W) of a file that Watch wrote."""
+def _confidence(record: ImageRecord, path: Path) -> tuple[int, FloatArray]:
+    """The number of epochs and the confidence (H, W) of a file that training wrote."""
     epoch = int(re.sub(r"\D", "", path.stem))
     return epoch, read_gray(path, record.width, record.height)

@@ -17,8 +17,8 @@ from bana.evaluate import LabelScores, evaluate_labels
 from bana.io.files import write_bytes
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import LabelRun, label_dataset
-from bana.report.contact_sheet import contact_sheet
 from bana.report.demo_rows import candidates, choose, sheet_rows
+from bana.report.pictures import contact_sheet
 
 PICTURE = "demo.png"
 LABELS = "labels"

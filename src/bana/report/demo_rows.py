@@ -9,7 +9,7 @@ from itertools import pairwise
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.records import BoolArray, BoxDataset, ImageRecord, boxes_to_mask
-from bana.report.contact_sheet import SheetRow
+from bana.report.frame import SheetRow
 
 _MIN_SHARE = 0.02
 _MAX_BOXES = 12
@@ -101,7 +101,7 @@ def _sheet_row(record: ImageRecord, labels: LabelFolder) -> SheetRow:
         image=open_record_image(record),
         boxes=boxes,
         class_ids=record.class_ids[~record.crowd],
-        labels=labels.label_map("y_crf", record),
+        labels={"labels": labels.label_map("y_crf", record)},
         unreliable=unreliable,
         caption=f"{record.image_id} · {len(boxes)} {'box' if len(boxes) == 1 else 'boxes'}",
         note=f"{unreliable[inside].mean():.0%} of the pixels in boxes" if inside.any() else "",

@@ -9,12 +9,14 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from bana.data.colors import INK as INK_COLOR
+from bana.data.colors import hex_of
 from bana.errors import SettingsError
 
 MIN_BOXES = 5
 """A distribution of fewer boxes is not drawn."""
 
-INK = "#16181d"
+INK = hex_of(INK_COLOR)
 """Color of text, and of the truth."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bana.data.colors import Color
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabeledBox, LabelFolder
 from bana.data.label_maps import LabelMap, read_gray
@@ -22,7 +23,7 @@ from bana.evaluate.filling_rates import FillingRates
 from bana.evaluate.scores import json_number
 from bana.label.output import CONFIDENCE
 from bana.report.page.layers import class_layer, confidence_layer, photo_layer, shown_size, unreliable_layer
-from bana.report.panels import Color, Picture
+from bana.report.panels import Picture
 from bana.segment.losses import confidence_map
 from bana.segment.segmenter import mean_cosine
 from bana.segment.segmenter_file import load_segmenter
