@@ -10,13 +10,13 @@ from bana.segment.train import Training, targets_of
 def test_a_map_that_was_lost_takes_its_epoch_out_of_the_picture(tiny_segment_run, tiny_labels, shapes_voc, tmp_path):
     run = shutil.copytree(tiny_segment_run, tmp_path / "run")
     dataset = read_dataset(shapes_voc)
-    labels = targets_of(Training(dataset, tiny_labels, {}, pictures=2)).of
+    targets = targets_of(Training(dataset, tiny_labels, {}, pictures=2))
     maps = sorted((run / "sigma").rglob("*.png"))
-    assert draw_confidence(labels, dataset, run) == run / "sigma.png"
+    assert draw_confidence(targets, dataset, run) == run / "sigma.png"
     whole = (run / "sigma.png").read_bytes()
     maps[1].unlink()
-    assert draw_confidence(labels, dataset, run) == run / "sigma.png"
+    assert draw_confidence(targets, dataset, run) == run / "sigma.png"
     assert (run / "sigma.png").read_bytes() != whole
     for path in maps[: len(maps) // 2]:  # of one of the two images none is left
         path.unlink(missing_ok=True)
-    assert draw_confidence(labels, dataset, run) is None
+    assert draw_confidence(targets, dataset, run) is None

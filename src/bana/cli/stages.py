@@ -241,4 +241,4 @@ def segment(
         on_error=cast("OnError", on_error),
         console=console,
     )
-    end_training(file, out / REJECTED, lambda: draw_confidence(targets_of(training).of, training.dataset, out))
+    end_training(file, out / REJECTED, lambda: draw_confidence(targets_of(training), training.dataset, out))

@@ -20,6 +20,7 @@ from bana.errors import DataError
 from bana.evaluate import evaluate_labels
 from bana.io.files import write_text
 from bana.io.strict_json import value_of
+from bana.pipeline.context import has_truth
 from bana.pipeline.report_parts import (
     cards_of,
     charts_of,
@@ -28,7 +29,6 @@ from bana.pipeline.report_parts import (
     details_of,
     paper_tables,
 )
-from bana.pipeline.stages import has_truth
 from bana.pipeline.steps import MANIFEST, read_manifest
 from bana.report.page.images import ImageLook, LookJob, Totals, uncertainty
 from bana.report.page.page import GalleryImage, Page

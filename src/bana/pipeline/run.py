@@ -17,9 +17,9 @@ from bana.engine.run_folder import versions
 from bana.io.faults import OnError
 from bana.io.files import write_bytes
 from bana.io.locking import alone
+from bana.pipeline.context import PipelineContext, has_truth
 from bana.pipeline.picture import run_picture
 from bana.pipeline.recipe import Recipe
-from bana.pipeline.stages import PipelineContext, has_truth
 from bana.pipeline.steps import Steps, content_digest
 from bana.segment.segmenter_file import FILE_NAME
 from bana.segment.train import check_truth

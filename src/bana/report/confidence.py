@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,19 +14,18 @@ from bana.data.records import BoxDataset, FloatArray, ImageRecord
 from bana.io.files import write_bytes
 from bana.report.frame import SheetRow
 from bana.report.pictures import confidence_sheet
+from bana.segment.samples import Targets
 from bana.segment.validation import CONFIDENCE
 
 PICTURE = "sigma.png"
 
-Labels = Callable[[ImageRecord], tuple[LabelMap, LabelMap]]
 
-
-def draw_confidence(labels: Labels, dataset: BoxDataset, run: Path) -> Path | None:
+def draw_confidence(targets: Targets, dataset: BoxDataset, run: Path) -> Path | None:
     """Draw ``sigma.png`` in a run folder of stage 3.
 
     Args:
-        labels: Gives Y_crf and Y_ret of an image, as the run learned them.
-        dataset: The images that the run learned from.
+        targets: Where the run's labels came from.
+        dataset: Its images.
         run: The folder, with confidence maps in ``sigma``.
 
     Returns:
@@ -40,7 +38,7 @@ def draw_confidence(labels: Labels, dataset: BoxDataset, run: Path) -> Path | No
     folder = run / CONFIDENCE
     drawn = [record for record in dataset if (folder / record.image_id).is_dir()]
     ignore = dataset.class_table.ignore_index
-    rows = [_row(record, *labels(record), ignore, folder / record.image_id) for record in drawn]
+    rows = [_row(record, *targets.of(record), ignore, folder / record.image_id) for record in drawn]
     common = set.intersection(*(set(row.confidence) for row in rows)) if rows else set()  # a map may have been lost
     if not common:
         return None

@@ -129,7 +129,7 @@ class PipelineContext:
                 on_error=self.on_error,
                 console=self.console,
             )
-            draw_confidence(targets_of(training).of, dataset, folder)
+            draw_confidence(targets_of(training), dataset, folder)
 
         depends = [
             content_digest(dataset),
