@@ -231,7 +231,7 @@ def test_labels_of_other_classes_are_refused(bench, tiny_method):
         Workbench(other, *tiny_method, bench.folder)
 
 
-def test_the_queue_is_sorted_by_doubt_and_labels_ahead(shapes_voc, tiny_method, tmp_path):
+def test_the_queue_is_sorted_by_uncertainty_and_labels_ahead(shapes_voc, tiny_method, tmp_path):
     bench = Workbench(read_dataset(shapes_voc), *tiny_method, tmp_path / "labels")
     queue = Queue(bench)
     assert [row.labeled for row in queue.rows()] == [False] * 6

@@ -81,13 +81,13 @@ def test_fewer_images_are_chosen_evenly(run_cli, evil_run, page):
 
     def gallery(file):
         data = re.search(r'id="data">(.*?)</script>', file.read_text(), re.DOTALL)[1]
-        return {image["id"]: image["doubt"] for image in json.loads(data)["images"]}
+        return {image["id"]: image["uncertainty"] for image in json.loads(data)["images"]}
 
     ranked = sorted(gallery(page).items(), key=lambda item: (-item[1], item[0]))
     assert sorted(gallery(evil_run / "few.html").items()) == sorted([ranked[0], ranked[3]])
 
 
-def test_crowds_and_images_without_boxes_are_not_doubtful(evil_data):
+def test_crowds_and_images_without_boxes_are_not_uncertain(evil_data):
     record = read_dataset(evil_data, "train")[1]
     boxes = tuple(LabeledBox(1, "ok", confidence, 0.5, None, {}) for confidence in (0.9, 0.2))
     assert uncertainty(record, boxes) == pytest.approx(1 - 0.55)

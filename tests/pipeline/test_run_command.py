@@ -145,7 +145,7 @@ def test_folders_of_others_are_left_alone(run, data, tmp_path):
 
 
 def test_small_objects_have_a_picture_too(run, shapes_voc, tmp_path, monkeypatch):
-    monkeypatch.setattr("bana.report.demo_rows._MIN_SHARE", 2.0)
+    monkeypatch.setattr("bana.report.examples._MIN_SHARE", 2.0)
     assert run(shapes_voc, tmp_path / "run").status == 0
     assert (tmp_path / "run" / "run.png").is_file()
 

@@ -130,7 +130,7 @@ def compare_methods(
         choice: Files and options of the methods; its name does not count.
         out: Gets a label folder a method, ``run.json`` and ``timings.json``.
         unavailable: Methods that cannot be had, and why, for the result.
-        workers: DistContext that label.
+        workers: Number of processes that label.
         console: For progress.
 
     Raises:

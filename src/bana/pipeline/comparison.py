@@ -9,22 +9,18 @@ from PIL import Image
 from rich.console import RenderableType
 from rich.table import Table
 
-from bana.data.images import open_record_image
 from bana.data.label_maps import png
 from bana.data.masks import required_truth
 from bana.errors import SettingsError
 from bana.evaluate.tables import shown
 from bana.io.files import write_bytes
 from bana.pipeline.compare import Comparison, folders_of, labels_of
-from bana.report.demo_rows import candidates, choose
-from bana.report.frame import SheetRow
+from bana.report.examples import examples, sheet_row
 from bana.report.pictures import comparison_sheet
 from bana.report.violins import filling_rate_violins
 
 PICTURE = "compare.png"
 VIOLINS = "filling_rates.png"
-
-_ROWS = 8
 
 
 def comparison_tables(result: Comparison) -> Iterator[RenderableType]:
@@ -68,23 +64,12 @@ def draw_comparison(result: Comparison, out: Path) -> list[Path]:
 
 def _sheet(result: Comparison, out: Path) -> Image.Image:
     dataset, folders = result.dataset, {name: folders_of(method, out) for name, method in result.methods.items()}
-    first = next(iter(folders.values()))[0]
-    records = {record.image_id: record for record in dataset}
     rows = []
-    for image_id in choose(candidates(dataset, first), _ROWS):
-        record = records[image_id]
+    for record in examples(dataset, next(iter(folders.values()))[0]):
         truth = required_truth(record, dataset.class_table)
         labels = {"truth": truth * (truth != dataset.class_table.ignore_index)}
         labels |= {name: labels_of(method, folders[name], record) for name, method in result.methods.items()}
-        rows.append(
-            SheetRow(
-                image=open_record_image(record),
-                class_ids=record.class_ids[~record.crowd],
-                labels=labels,
-                boxes=record.boxes[~record.crowd],
-                caption=image_id,
-            )
-        )
+        rows.append(sheet_row(record, labels, caption=record.image_id))
     return comparison_sheet(
         rows,
         dataset.classes,

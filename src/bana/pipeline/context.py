@@ -46,7 +46,7 @@ class PipelineContext:
         recipe: Settings of the stages.
         seed: Of everything random.
         runtime: On what training computes.
-        workers: DistContext that label and score.
+        workers: Number of processes that label and score.
         on_error: What to do about images that cannot be used.
         console: For progress.
     """

@@ -13,12 +13,10 @@ from bana.data.label_maps import LabelMap
 from bana.data.masks import semantic_truth
 from bana.data.records import BoxDataset, ImageRecord
 from bana.evaluate import ConfusionMatrix, binary_miou
-from bana.report.demo_rows import candidates, choose, unreliable_pixels
+from bana.report.examples import EXAMPLES, examples, sheet_row, unreliable_pixels
 from bana.report.frame import SheetRow
 from bana.report.pictures import run_sheet
 from bana.segment.segmenter import PredictSettings, Segmenter
-
-_ROWS = 8
 
 
 def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: PredictSettings) -> Image.Image:
@@ -35,12 +33,11 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
         CheckpointError: If the network's file is missing or damaged.
     """
     folder = LabelFolder(labels)
-    there = {record.image_id: record for record in dataset}
     segmenter = Segmenter.load(network, settings)
     # Where all boxes are small, no photograph is better to look at than another.
-    chosen = choose(candidates(dataset, folder), _ROWS) or tuple(there)[:_ROWS]
+    chosen = examples(dataset, folder) or list(dataset)[:EXAMPLES]
     return run_sheet(
-        [_row(there[image_id], folder, segmenter) for image_id in chosen],
+        [_row(record, folder, segmenter) for record in chosen],
         dataset.classes,
         title="Boxes in, a network out",
         subtitle=f"{len(chosen)} of {len(dataset)} photographs that it learned from, the surest labels first",
@@ -49,14 +46,10 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
 
 
 def _row(record: ImageRecord, labels: LabelFolder, segmenter: Segmenter) -> SheetRow:
-    image = open_record_image(record)
-    prediction = segmenter(image).labels
-    objects = ~record.crowd
-    return SheetRow(
-        image=image,
-        boxes=record.boxes[objects],
-        class_ids=record.class_ids[objects],
-        labels={"labels": labels.label_map("y_crf", record), "prediction": prediction},
+    prediction = segmenter(open_record_image(record)).labels
+    return sheet_row(
+        record,
+        {"labels": labels.label_map("y_crf", record), "prediction": prediction},
         unreliable=unreliable_pixels(labels, record),
         caption=record.image_id,
         note=_note(record, prediction, segmenter),

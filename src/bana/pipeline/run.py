@@ -89,7 +89,7 @@ def run_pipeline(
             a folder for every stage.
         seed: Of everything random.
         runtime: On what training computes.
-        workers: DistContext that label and score.
+        workers: Number of processes that label and score.
         on_error: ``skip`` leaves out images that cannot be used.
         console: For progress.
 

@@ -11,19 +11,19 @@ from rich.console import Console
 
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import png
-from bana.data.records import BoxDataset
+from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
 from bana.data.sample import FOLDER, sample_dataset
 from bana.evaluate import LabelScores, evaluate_labels
 from bana.io.files import write_bytes
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import LabelRun, label_dataset
-from bana.report.demo_rows import candidates, choose, sheet_rows
+from bana.report.examples import examples, sheet_row, unreliable_pixels
+from bana.report.frame import SheetRow
 from bana.report.pictures import contact_sheet
 
 PICTURE = "demo.png"
 LABELS = "labels"
 
-_ROWS = 8
 _FOOTER = (
     "Photographs from Flickr by way of MS-COCO, under CC BY 2.0, CC BY-SA 2.0 or without known restrictions; "
     "the license and source of each are in ATTRIBUTION.md beside this picture."
@@ -90,7 +90,7 @@ def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Dem
     Args:
         out: The folder.
         labeler: A labeler file or run folder.
-        workers: DistContext that label.
+        workers: Number of processes that label.
         console: For progress.
 
     Raises:
@@ -101,9 +101,9 @@ def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Dem
     run = label_dataset(dataset, MethodChoice.of_labeler(labeler), out / LABELS, workers=workers, console=console)
     demo = Demo(dataset, run, evaluate_labels(out / LABELS, dataset, boundary=False), out)
     labels = LabelFolder(out / LABELS)
-    chosen = choose(candidates(dataset, labels), _ROWS)
+    chosen = examples(dataset, labels)
     picture = contact_sheet(
-        sheet_rows(dataset, labels, chosen),
+        [_row(record, labels) for record in chosen],
         dataset.classes,
         title="Boxes in, masks out",
         subtitle=f"{len(chosen)} of {len(dataset)} photographs, from the surest labels to the least sure",
@@ -112,3 +112,16 @@ def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Dem
     write_bytes(out / PICTURE, png(picture))
     write_bytes(out / "ATTRIBUTION.md", (FOLDER / "ATTRIBUTION.md").read_bytes())
     return demo
+
+
+def _row(record: ImageRecord, labels: LabelFolder) -> SheetRow:
+    boxes = record.boxes[~record.crowd]
+    unreliable = unreliable_pixels(labels, record)
+    inside = boxes_to_mask(boxes, record.height, record.width)
+    return sheet_row(
+        record,
+        {"labels": labels.label_map("y_crf", record)},
+        unreliable=unreliable,
+        caption=f"{record.image_id} · {len(boxes)} {'box' if len(boxes) == 1 else 'boxes'}",
+        note=f"{unreliable[inside].mean():.0%} of the pixels in boxes" if inside.any() else "",
+    )

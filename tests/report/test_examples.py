@@ -2,7 +2,7 @@
 
 import pytest
 
-from bana.report.demo_rows import Candidate, choose
+from bana.report.examples import Candidate, choose
 
 
 def candidate(name, reliable, visible, boxes=2):
