@@ -62,9 +62,9 @@ def test_four_columns_show_photo_boxes_masks_and_unreliable_pixels():
 def test_one_class_has_one_color_in_all_rows():
     dog = sheet_row()
     cat_and_dog = sheet_row(boxes=((0, 0, 40, 40), (20, 10, 90, 70)), class_ids=(1, 2))
-    alone, wrap = pixels(dog, dog), pixels(dog, cat_and_dog)
+    alone, together = pixels(dog, dog), pixels(dog, cat_and_dog)
     top, bottom = 196, 196 + 238
-    assert (alone[top:bottom] == wrap[top:bottom]).all()
+    assert (alone[top:bottom] == together[top:bottom]).all()
 
 
 def test_a_legend_that_has_no_room_counts_the_rest():

@@ -91,8 +91,8 @@ def test_a_class_that_only_the_network_sees_has_a_color_and_a_name():
 def test_one_class_has_one_color_in_all_rows():
     first = run_row()
     other = run_row(boxes=((0, 0, 40, 20), (20, 5, 90, 35)), class_ids=(1, 2), predicted=1)
-    alone, wrap = pixels(first, first), pixels(first, other)
-    assert (alone[TOP : TOP + HIGH] == wrap[TOP : TOP + HIGH]).all()
+    alone, together = pixels(first, first), pixels(first, other)
+    assert (alone[TOP : TOP + HIGH] == together[TOP : TOP + HIGH]).all()
 
 
 @pytest.mark.parametrize("rows", [1, 8])

@@ -63,7 +63,7 @@ def create_app(bench: Workbench, queue: Queue, port: int) -> FastAPI:
         port: That it is served on.
     """
     app = FastAPI(title="bana", openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(Guard, port=port, most_bytes=MAX_BYTES)
+    app.add_middleware(Guard, port=port, max_bytes=MAX_BYTES)
     app.add_exception_handler(BanaError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     _serve_files(app)

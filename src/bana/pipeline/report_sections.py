@@ -20,7 +20,7 @@ from bana.pipeline.methods import method_of
 from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES
 from bana.pipeline.rows import ROWS, TABLES
 from bana.pipeline.steps import TIMINGS
-from bana.report.page.charts import calibration_svg, curves_svg, violins_svg
+from bana.report.page.charts import calibration_svg, curve_svg, violins_svg
 from bana.report.page.images import Totals
 from bana.report.page.page import Card, Chart, Confusion, Table
 
@@ -181,7 +181,7 @@ def _training(folder: Path) -> list[Chart]:
             points = [(entry["step"], entry[key]) for entry in entries if isinstance(entry.get(key), int | float)]
             if len(points) > 1:
                 name = f"{title}: {what}"
-                charts.append(Chart(name, curves_svg(f"{stage}-{key}", {what: points}, x="step", y=what, title=name)))
+                charts.append(Chart(name, curve_svg(f"{stage}-{key}", points, x="step", y=what, title=name)))
     return charts
 
 
