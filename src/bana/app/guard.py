@@ -1,4 +1,4 @@
-"""What every request has to be, and what every answer says to the browser.
+"""Checks every request, and sets the security headers of every answer.
 
 The server listens on this machine only, but any page that is open in a browser there can send requests to it. So the
 Host has to be this server's (else a name that is made to lead here could read answers), what changes anything has to
@@ -46,7 +46,7 @@ class Guard:
 
     Args:
         app: The other.
-        port: That the server listens on.
+        port: The port that the server listens on.
         max_bytes: The most bytes of a body.
     """
 

@@ -1,4 +1,4 @@
-"""What the page is told and shown: plain values for JSON, and pictures."""
+"""What the server sends to the page: plain values for JSON, and pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _THUMBNAIL = 192
 """Pixels of its longest side."""
 
 _MAX_PIXELS = 65_500
-"""Of a side of a JPEG file."""
+"""The longest side of a JPEG file."""
 
 
 def class_list(dataset: BoxDataset) -> list[dict[str, Any]]:

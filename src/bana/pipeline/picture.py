@@ -26,7 +26,7 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
         dataset: The labeled images.
         labels: Their label folder.
         network: A segmenter file or run folder.
-        settings: Of prediction.
+        settings: Settings of prediction.
 
     Raises:
         DataError: If an image or its labels are damaged.

@@ -31,7 +31,7 @@ FILE = "report.html"
 
 @dataclass(frozen=True)
 class Subject:
-    """What a page is about.
+    """What a page shows.
 
     Attributes:
         folder: The run folder, or the label folder.
@@ -54,9 +54,9 @@ class ReportRun:
 
     Attributes:
         file: The page.
-        images: Of the data set.
-        shown: In the gallery.
-        megabytes: Of the file.
+        images: Number of images in the data set.
+        shown: Number of images in the gallery.
+        megabytes: Size of the file.
     """
 
     file: Path
@@ -73,10 +73,10 @@ def subject_of(folder: Path, data: Path | None, split: str | None, format: str |
     """Find what a folder holds, and read its data set.
 
     Args:
-        folder: Of ``bana run`` or ``bana label``.
-        data: The data set; None: the one that ``run.json`` names.
-        split: Likewise.
-        format: Likewise.
+        folder: A folder of ``bana run`` or ``bana label``.
+        data: The data set (default: the one that ``run.json`` names).
+        split: Its split (default: the one that ``run.json`` names).
+        format: Its format (default: the one that ``run.json`` names).
 
     Raises:
         DataError: If the folder is neither, is damaged or not finished, or the data set cannot be read or has other
@@ -111,12 +111,12 @@ def write_report(
     """Write the page.
 
     Args:
-        subject: What it is about.
+        subject: What the page shows.
         out: The HTML file.
         images: The most images in the gallery, evenly from the most to the least uncertain. All images are counted.
         side: Longest side, in pixels, of pictures in the gallery.
         workers: Number of processes that look at images.
-        console: For progress.
+        console: Shows progress.
 
     Raises:
         DataError: If an image, its labels or its mask is damaged.

@@ -34,10 +34,10 @@ def reproduce(
     Args:
         study: What is made.
         out: Gets the box classifier, the labels, and folders for every row and seed; interrupted runs go on.
-        seed: Of the box classifier.
-        runtime: On what training computes.
+        seed: Random seed of the box classifier.
+        runtime: Device and options of training.
         workers: Number of processes that label and score.
-        console: For progress.
+        console: Shows progress.
 
     Raises:
         DataError: If an image has no true mask where it needs one, or cannot be used.

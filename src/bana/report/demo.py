@@ -1,4 +1,4 @@
-"""The demonstration: label the sample set that comes with bana, score the labels, and draw a contact sheet."""
+"""The demonstration: label bana's sample data set, score the labels, and draw a contact sheet."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _FOOTER = (
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demonstration gave.
+    """Result of the demonstration.
 
     Attributes:
         dataset: The photographs.
-        run: Of the labeling.
-        scores: Of the labels against the true masks.
+        run: The labeling run.
+        scores: Scores of the labels against the true masks.
         out: The folder with ``demo.png`` and ``labels``.
     """
 
@@ -48,7 +48,7 @@ class Demo:
 
     @property
     def images_per_second(self) -> float | None:
-        """Speed of the labeling, the start of its processes included; None where all labels were there already."""
+        """Speed of labeling, including the start of its processes; None if all labels were there already."""
         return self.run.labeled / self.run.seconds if self.run.labeled and self.run.seconds else None
 
     @property
@@ -61,7 +61,7 @@ class Demo:
         return {int(class_id): int(count[class_id]) for class_id in np.argsort(-area, kind="stable") if count[class_id]}
 
     def has_weights(self, class_id: int) -> bool:
-        """Whether the classifier knows the class; if not it was labeled through 1 - A."""
+        """Whether the classifier knows the class. If not, the class-agnostic map labels it."""
         return self.dataset.classes[class_id - 1] not in self.run.without_weights
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,13 +85,13 @@ class Demo:
 def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Demo:
     """Label the sample set and write ``demo.png``, ``ATTRIBUTION.md`` and ``labels`` into a folder.
 
-    Labels of an earlier run that are intact are kept; all else is done anew.
+    Intact labels of an earlier run are kept. All else is done again.
 
     Args:
         out: The folder.
         labeler: A labeler file or run folder.
         workers: Number of processes that label.
-        console: For progress.
+        console: Shows progress.
 
     Raises:
         CheckpointError: If the labeler is missing or damaged.

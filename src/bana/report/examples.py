@@ -25,7 +25,7 @@ class Candidate:
     """What the choice of photographs depends on.
 
     Attributes:
-        image_id: Of the photograph.
+        image_id: The photograph.
         reliable: Share of the pixels inside boxes on which Y_crf and Y_ret agree, 0..1.
         boxes: How many there are.
         visible: Classes with a box that covers a fiftieth of the photograph or more.

@@ -52,12 +52,12 @@ class Frame:
 
     Args:
         row: What is drawn.
-        layout: Of the sheet.
+        layout: The sheet's layout.
         classes: L names; ``classes[i]`` is class id ``i + 1``.
-        colors: Of the class ids; labels without a color are left as they are.
+        colors: Colors by class id; labels without a color are not drawn.
 
     Attributes:
-        row: As given.
+        row: The row.
     """
 
     def __init__(self, row: SheetRow, layout: Layout, classes: Sequence[str], colors: Mapping[int, Color]) -> None:

@@ -1,4 +1,4 @@
-"""A photograph with its objects over it, as a JPEG file: what is looked at after a Mask R-CNN's prediction."""
+"""A photograph with its objects over it, as a JPEG file: the picture of a Mask R-CNN's prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A photograph with its labels over it, as a JPEG file: what is looked at after a prediction."""
+"""A photograph with its labels over it, as a JPEG file: the picture of a prediction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bana.report.panels import Picture, grown
 from bana.report.text import fitted, font_for
 
 _SHARE = 0.6
-"""Of a class's color on its pixels; the rest is the photograph."""
+"""How much of a class's color its pixels have; the rest is the photograph."""
 
 _RIM_SHARE = 0.95
 _STRIP = 1 << 18

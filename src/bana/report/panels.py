@@ -66,7 +66,7 @@ def masks_panel(
     Args:
         image: uint8 (H, W, 3).
         labels: (H, W) class ids; those without a color (background, ignored) are left as they are.
-        colors: Of the class ids.
+        colors: Colors by class id.
         scale: Pixels to a unit of line width.
         unreliable: bool (H, W), where dark stripes go over all but the rims; None: nowhere.
     """

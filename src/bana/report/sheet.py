@@ -1,6 +1,6 @@
-"""A sheet of pictures: a title, headings, and rows of panels with words under them.
+"""The layout of a sheet of pictures: a title, headings, and rows of panels with words under them.
 
-What a sheet shows is the business of who gives the rows; this is where things stand, and how they are lettered.
+What the panels show is drawn elsewhere.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Layout:
     """Where things stand on a sheet.
 
     Attributes:
-        width: Of the sheet, pixels.
-        columns: How many panels a row has, three or more.
+        width: Width of the sheet, pixels.
+        columns: Panels in a row, three or more.
         scale: Pixels to a unit, in which all below are given: a wide sheet that will be shown smaller has larger ones.
         margin: Left and right.
         gutter: Between columns.
@@ -89,7 +89,7 @@ class PanelRow:
     """A row of a sheet.
 
     Attributes:
-        panels: As many as the sheet has columns, of one size, as Layout.panel_size gives it.
+        panels: One for each column, all of the size that Layout.panel_size gives.
         legend: The classes, under the second and third panel.
         caption: Words under the first panel.
         note: Words under the last panel.
@@ -146,9 +146,9 @@ def legend_of(
     """The legend of a row: a class for each box, those of most boxes first, then what else is in a label map.
 
     Args:
-        class_ids: Of the boxes, each in 1..L.
+        class_ids: The classes of the boxes, each in 1..L.
         classes: L names; ``classes[i]`` is class id ``i + 1``.
-        colors: Of these classes and those in ``labels``.
+        colors: Colors of these classes and of those in ``labels``.
         labels: (H, W), such as a prediction, whose classes need not be those of the boxes; None: no more.
     """
     boxes = Counter(class_ids)

@@ -36,8 +36,8 @@ def filling_rate_figure(rates: Mapping[str, Mapping[str, Sequence[float]]], *, c
     """Draw a panel for each class, and in it a violin for each method.
 
     Args:
-        rates: By method and class name, numbers 0..1; the first method is the truth, whose median is drawn across.
-        colors: Of the methods after the first, in turns (default: matplotlib's ten).
+        rates: Filling rates (0..1) by method and class name. The first method is the truth; a line marks its median.
+        colors: Colors of the other methods, in turns (default: matplotlib's ten).
 
     Raises:
         SettingsError: If no class has MIN_BOXES boxes in every method.

@@ -41,11 +41,11 @@ def curve_svg(name: str, points: Sequence[tuple[float, float]], *, x: str, y: st
     """A line through points, as a running mean where there are many.
 
     Args:
-        name: Of the chart, unlike that of any other on the page; letters and hyphens.
+        name: The chart's name, unique on the page; letters and hyphens.
         points: The points (x, y).
-        x: What is on the horizontal axis.
-        y: What is on the vertical axis.
-        title: Read aloud in place of the chart.
+        x: Label of the horizontal axis.
+        y: Label of the vertical axis.
+        title: What a screen reader says in place of the chart.
     """
     with mpl.rc_context(_LOOK):
         figure, axes = _figure(x, y)
@@ -87,7 +87,7 @@ def _figure(x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _svg(name: str, figure: Figure, title: str) -> str:
-    """A figure as an element of a page, named for who cannot see it; its ids begin with the chart's name."""
+    """A figure as an element of a page, titled for screen readers; its ids begin with the chart's name."""
     drawn = saved(figure, "svg", transparent=True, metadata={"Date": None}).decode()
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
