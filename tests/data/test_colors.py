@@ -15,7 +15,7 @@ def test_classes_of_a_picture_differ_in_color():
     assert colors_of(pictures) == colors
 
 
-def test_more_classes_than_colors():
+def test_more_classes_than_colors_share_the_palette():
     colors = colors_of([range(30)])
     assert len(colors) == 30
     assert set(colors.values()) == set(PALETTE)

@@ -31,7 +31,7 @@ def columns(sheet, count):
     return [pixels[TOP + 5 : TOP + 120, left + 5 : left + COLUMN_WIDTH - 5] for left in lefts]
 
 
-def test_a_column_a_way():
+def test_each_method_has_a_column():
     sheet = comparison_sheet([row(truth=2, box=0, half=255)], CLASSES, title="Ways")
     assert sheet.width == 80 + 4 * COLUMN_WIDTH + 3 * 12
     _, truth, box, half = columns(sheet, 4)
@@ -40,13 +40,13 @@ def test_a_column_a_way():
     assert box.std() < 5 < half.std()  # what is left open is hatched
 
 
-def test_rows_of_other_ways_are_refused():
+def test_rows_of_different_methods_are_refused():
     for rows in ([], [row(truth=1, box=1), row(truth=1, sam=1)]):
         with pytest.raises(SettingsError, match="at least one image, and labels of the same methods"):
             comparison_sheet(rows, CLASSES, title="Ways")
 
 
-def test_violins():
+def test_violins_draw_every_class_with_enough_boxes():
     rng = np.random.default_rng(0)
     rates = {way: {"cat": rng.random(20).tolist(), "dog": rng.random(3).tolist()} for way in ("truth", "box", "sam")}
     picture = Image.open(io.BytesIO(filling_rate_violins(rates, title="Filling rates")))

@@ -114,7 +114,7 @@ def test_pictures_of_every_shape_fit(width, height):
     assert (sheet[:, -80:] == sheet[0, 0]).all()
 
 
-def test_no_objects_one_class_and_ids_of_sixteen_bits():
+def test_rows_without_objects_and_sixteen_bit_ids_are_drawn():
     classes = tuple(f"class {number}" for number in range(1, 401))
     assert not (np.ptp(panels(pixels(confidence_row(class_ids=())), 2)[1], axis=-1) > 40).any()
     assert pixels(confidence_row(class_ids=(1,)), classes=("cat",)).shape[1] == CONFIDENCE_WIDTH
@@ -122,7 +122,7 @@ def test_no_objects_one_class_and_ids_of_sixteen_bits():
     assert (np.ptp(panels(pixels(sixteen, classes=classes), 2)[1], axis=-1) > 40).any()
 
 
-def test_confidence_of_double_precision():
+def test_double_precision_confidence_gives_the_same_picture():
     row = confidence_row(sigma=(0.5,))
     double = SheetRow(**{**vars(row), "confidence": {0: row.confidence[0].astype(np.float64)}})
     assert (pixels(row) == pixels(double)).all()

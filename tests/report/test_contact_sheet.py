@@ -82,11 +82,11 @@ def test_a_long_name_alone_is_cut_and_keeps_its_color():
 
 
 @pytest.mark.parametrize("name", ["", "\n", "名前", "x" * 3000, "<script>", "a\x00b"])
-def test_odd_class_names(name):
+def test_odd_class_names_are_drawn(name):
     assert pixels(sheet_row(), classes=("cat", name, "dog"), footer=name, subtitle=name).shape[1] == SHEET_WIDTH
 
 
-def test_an_image_without_boxes():
+def test_an_image_without_boxes_is_drawn():
     assert pixels(sheet_row(boxes=(), class_ids=())).shape[1] == SHEET_WIDTH
 
 

@@ -48,7 +48,7 @@ def test_confidence_is_within_a_step_of_its_color():
     np.testing.assert_array_equal(layer[..., :3], confidence_panel(steps.astype(np.float32)))
 
 
-def test_photo_is_the_photo():
+def test_the_photo_layer_keeps_the_colors():
     image = np.zeros((100, 200, 3), np.uint8)
     image[:, 100:] = (200, 40, 90)
     layer = opened(photo_layer(image, (100, 50))).astype(int)

@@ -74,7 +74,7 @@ def test_names_do_not_cover_each_other(image):
     assert (panel == tags).all()  # over, in and under the upper line: there is no fourth place
 
 
-def test_no_boxes(image):
+def test_without_boxes_the_photograph_is_unchanged(image):
     assert (boxes_panel(image, np.zeros((0, 4), np.float32), [], []) == image).all()
 
 
@@ -102,7 +102,7 @@ def test_the_rim_is_inside_the_mask_and_as_wide_as_asked(image):
         assert (rim == expected).all()
 
 
-def test_ids_of_sixteen_bits(image):
+def test_sixteen_bit_ids_are_colored(image):
     labels = np.zeros((80, 120), np.uint16)
     labels[20:30, 30:40] = 300
     panel = masks_panel(image, labels, {300: RED})

@@ -112,7 +112,7 @@ def test_no_objects_and_ignored_pixels_have_no_color():
     assert not colored(sheet[TOP : TOP + HIGH, COLUMNS[2].start : COLUMNS[3].stop]).any()
 
 
-def test_twelve_boxes_and_ids_of_sixteen_bits():
+def test_twelve_boxes_and_sixteen_bit_ids_are_drawn():
     classes = tuple(f"class {number}" for number in range(1, 401))
     boxes = [(8 * number, 2 * number, 8 * number + 30, 2 * number + 15) for number in range(12)]
     row = run_row(boxes=boxes, class_ids=tuple(range(300, 312)), predicted=400, dtype=np.uint16)
