@@ -13,6 +13,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from bana import Labeler
+from bana.data.colors import INK, PALETTE
+from bana.data.encoding import jpeg
 from bana.data.images import open_record_image
 from bana.data.records import BoolArray, BoxDataset, ImageRecord
 from bana.data.sample import sample_dataset
@@ -21,8 +23,7 @@ from bana.label.class_transfer import matching_classes
 from bana.label.method import BoxedImage
 from bana.label.unaries import background_unary, object_unary
 from bana.label.upsampled import UpsampledFeatures
-from bana.report.overlay import jpeg
-from bana.report.panels import INK, PALETTE, Picture, boxes_panel, confidence_panel, masks_panel, unreliable_panel
+from bana.report.panels import Picture, boxes_panel, confidence_panel, masks_panel, unreliable_panel
 
 PHOTOGRAPHS = ("000000000471", "000000008690")
 """The labeler knows all their classes."""

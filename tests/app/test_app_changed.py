@@ -16,7 +16,7 @@ from bana.app.workbench import Workbench
 from bana.errors import DataError
 
 
-def test_a_review_is_not_taken_for_that_of_another_annotation(workbench, shapes_voc):
+def test_a_review_of_another_annotation_is_refused(workbench, shapes_voc):
     bench = workbench()
     for image_id in "bd":
         bench.act(image_id, 0, SetState(do="state", state="accepted"))
@@ -50,7 +50,7 @@ def test_a_damaged_review_is_named(workbench):
         workbench().show("b")
 
 
-def test_an_image_whose_annotation_changed_is_labeled_anew(workbench, shapes_voc):
+def test_an_image_whose_annotation_changed_is_relabeled(workbench, shapes_voc):
     dataset = read_dataset(shapes_voc)
     b = dataset.records[1]
     bench = workbench(replace(dataset, records=(replace(b, class_ids=b.class_ids[[1, 0]]),)))
@@ -67,7 +67,7 @@ def test_a_verdict_taken_back_leaves_what_was_changed_marked(bench):
     assert bench.act("a", 4, SetState(do="state", state="todo")).review.draft.state == "edited"
 
 
-def test_an_error_of_any_kind_is_its_image_s_and_the_rest_is_labeled(shapes_voc, tiny_method, tmp_path, monkeypatch):
+def test_an_error_at_one_image_does_not_stop_labeling(shapes_voc, tiny_method, tmp_path, monkeypatch):
     bench = Workbench(read_dataset(shapes_voc), *tiny_method, tmp_path / "labels")
     queue, opened = Queue(bench), bench.open
 
@@ -84,7 +84,7 @@ def test_an_error_of_any_kind_is_its_image_s_and_the_rest_is_labeled(shapes_voc,
     assert rows["b"].labeled
 
 
-def test_what_is_noted_while_an_image_is_labeled_ahead_stays(bench, monkeypatch):
+def test_labeling_ahead_does_not_overwrite_newer_rows(bench, monkeypatch):
     queue = Queue(bench)
     queue._rows["a"] = replace(queue._rows["a"], labeled=False)
     draft = bench.review("a").draft

@@ -45,7 +45,7 @@ def test_every_data_set_has_a_label_folder_of_its_own(run_cli, served, shapes_vo
     assert names[5] == file.with_name(f"{file.stem}-labels")
 
 
-def test_the_demo_s_labels_go_where_one_is(run_cli, served, tmp_path, monkeypatch):
+def test_labels_of_the_demo_go_to_the_working_folder(run_cli, served, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run_cli("app", "demo").status == 0
     dataset, folder = served[0]
@@ -54,14 +54,14 @@ def test_the_demo_s_labels_go_where_one_is(run_cli, served, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
-def test_without_the_extra_it_says_what_to_install(run_cli, shapes_voc, monkeypatch, package):
+def test_a_missing_extra_is_named(run_cli, shapes_voc, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     refused = run_cli("app", shapes_voc)
     assert refused.status == 2
     assert refused.err == f"bana: error: bana app: needs the package {package}; pip install '.[app]' in bana's folder\n"
 
 
-def test_a_port_that_is_taken_is_named_and_no_folder_is_left(run_cli, shapes_voc, tiny_run, tmp_path):
+def test_a_taken_port_is_refused_and_leaves_no_folder(run_cli, shapes_voc, tiny_run, tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -46,20 +46,20 @@ def test_every_format_is_read_back_with_the_corrected_boxes_in_order(reviewed, f
         assert found[mask].all() if filled else (found == mask).all()
 
 
-def test_all_but_the_rejected_are_written_on_wish(reviewed):
+def test_export_can_include_all_but_rejected_images(reviewed):
     assert export(reviewed, "coco", "not_rejected").images == 5
     again = export(reviewed, "coco", "not_rejected")
     assert again.folder.name == "coco-2"
     assert [record.image_id for record in read_dataset(again.folder)] == ["a", "b", "d", "e", "f"]
 
 
-def test_nothing_to_export_is_said(bench):
+def test_an_empty_export_is_refused(bench):
     with pytest.raises(DataError, match="no image is accepted"):
         export(bench, "coco", "accepted")
     assert not list((bench.folder / "exports").glob("*-1"))
 
 
-def test_labels_to_train_on_are_those_that_bana_label_would_write(reviewed, run_cli, tmp_path):
+def test_exported_training_labels_equal_those_of_bana_label(reviewed, run_cli, tmp_path):
     done = export(reviewed, "training", "not_rejected")
     data, labels = done.folder / "data", done.folder / "labels"
     dataset, folder = read_dataset(data), LabelFolder(labels)
@@ -103,6 +103,6 @@ def test_a_crowd_region_is_exported_as_one(workbench, shapes_voc):
     assert (instance_truth(record)[1] == region).all()
 
 
-def test_a_photograph_that_nobody_asked_for_does_not_matter(reviewed, monkeypatch):
+def test_export_labels_no_unlabeled_images(reviewed, monkeypatch):
     monkeypatch.setattr(reviewed, "_labeled", None)  # nothing is read to learn a state
     assert export(reviewed, "coco", "accepted").images == 2

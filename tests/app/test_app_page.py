@@ -115,7 +115,7 @@ def test_boxes_are_moved_resized_renamed_and_deleted(page, server):
     page.until(lambda: page.boxes() == ["1 disk"])
 
 
-def test_a_photograph_of_one_s_own(page, server, tmp_path):
+def test_an_uploaded_photograph_is_labeled(page, server, tmp_path):
     page.open("a")
     file = tmp_path / "my photo.png"
     Image.fromarray(draw(*IMAGES["a"], seed=7)).save(file)
@@ -128,7 +128,7 @@ def test_a_photograph_of_one_s_own(page, server, tmp_path):
     assert open_image(server.labels / "uploads" / "my-photo.jpg").shape == (72, 96, 3)
 
 
-def test_export_says_where_it_is(page, server):
+def test_export_shows_the_folder(page, server):
     page.open("f")
     page.press("x")
     page.until(lambda: server.review("f")["draft"]["state"] == "rejected")
@@ -156,7 +156,7 @@ def test_a_change_in_another_window_is_not_overwritten(page, server, browser):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_page_can_be_used_by_all(page, browser, width, scheme):
+def test_the_page_has_no_accessibility_violations(page, browser, width, scheme):
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}

@@ -132,7 +132,7 @@ def test_the_keyboard_stays_on_the_class_that_was_chosen(page, browser):
     assert browser.execute_script(focused) == "true"
 
 
-def test_numbers_agree_with_the_server_s(page, browser):
+def test_the_page_rounds_boxes_as_the_server_does(page, browser):
     page.open("a")  # 96 by 72
     script = """
         const done = arguments[0];

@@ -84,7 +84,7 @@ def test_without_paint_masks_are_what_was_labeled(draft):
     assert [each is kept.mask for each, kept in zip(masks_of(draft), draft.objects, strict=True)] == [True] * 3
 
 
-def test_crowd_regions_and_strangers_are_not_painted(draft):
+def test_crowd_regions_and_unknown_objects_are_not_painted(draft):
     with pytest.raises(DataError, match="crowd region"):
         painted(draft, 2, STROKE)
     with pytest.raises(DataError, match="not in this image"):

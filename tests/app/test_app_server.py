@@ -61,7 +61,7 @@ def test_other_names_of_this_machine_are_refused(client, host):
     assert "127.0.0.1 and localhost" in answer.json()["detail"]
 
 
-def test_localhost_is_a_name_too(client):
+def test_localhost_is_answered(client):
     headers = {"host": "localhost:8008", "origin": "http://localhost:8008"}
     assert client.get("/api/bench", headers=headers).status_code == 200
     assert client.post("/api/ahead", json={"images": []}, headers=headers).status_code == 200
@@ -125,7 +125,7 @@ def test_bodies_are_checked(client, bench, body):
     "text",
     ['{"do": NaN', "[" * 100_000, '{"image":"a","revision":0,"action":{"do":"add","box":[NaN,0,9,9],"class_id":1}}'],
 )
-def test_what_is_no_json_is_refused(client, text):
+def test_invalid_json_is_refused(client, text):
     answer = client.post("/api/act", content=text, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422)
 

@@ -33,7 +33,7 @@ def photograph(width=60, height=40, format="PNG", **options):
         ("x" * 300 + ".png", "uploaded-" + "x" * 60),
     ],
 )
-def test_names_become_plain(tmp_path, name, image_id):
+def test_upload_names_become_plain(tmp_path, name, image_id):
     record = keep_upload(tmp_path, name, photograph(), str)
     assert record.image_id == image_id
     assert record.path.parent == tmp_path / "uploads"
@@ -53,7 +53,7 @@ def test_an_image_of_the_data_set_is_not_replaced_by_an_upload(workbench, shapes
     assert bench.record("uploaded-a") is named
 
 
-def test_others_are_answered_while_a_photograph_is_read(bench, monkeypatch):
+def test_other_requests_are_answered_while_an_upload_is_read(bench, monkeypatch):
     def reading(path):
         assert bench._shared.acquire(timeout=5)
         bench._shared.release()
@@ -84,14 +84,14 @@ def test_large_photographs_are_scaled_down_and_turned_upright(tmp_path):
         ("a.png", bytes((32 << 20) + 1), "32 is the most"),
     ],
 )
-def test_what_is_no_photograph_is_refused_by_its_own_name(tmp_path, name, content, reason):
+def test_a_file_that_is_no_photograph_is_refused(tmp_path, name, content, reason):
     with pytest.raises(DataError, match=reason) as refused:
         keep_upload(tmp_path, name, content, str)
     assert "/tmp" not in str(refused.value)
     assert not (tmp_path / "uploads").exists()
 
 
-def test_a_bomb_is_refused(tmp_path):
+def test_a_decompression_bomb_is_refused(tmp_path):
     bomb = io.BytesIO()
     Image.new("1", (10_000, 10_000)).save(bomb, format="PNG")
     with pytest.raises(DataError, match="too many pixels"):

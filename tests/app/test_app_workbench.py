@@ -120,7 +120,7 @@ def test_an_action_for_an_earlier_revision_is_refused(bench):
     assert bench.review("a").draft.state == "accepted"
 
 
-def test_of_two_actions_at_once_one_is_done(bench):
+def test_one_of_two_simultaneous_actions_is_refused(bench):
     outcomes, barrier = [], threading.Barrier(4)
 
     def accept():
@@ -150,13 +150,13 @@ def test_of_two_actions_at_once_one_is_done(bench):
         (Paint(do="paint", key=0, runs=[5]), "do not add up"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_nothing_is_written(bench, action, reason):
+def test_an_impossible_action_is_refused_and_writes_nothing(bench, action, reason):
     with pytest.raises(DataError, match=reason):
         bench.act("a", 0, action)
     assert not (bench.folder / "review").exists()
 
 
-def test_a_disk_that_refuses_leaves_the_image_as_it_was(bench, monkeypatch):
+def test_a_failed_write_leaves_the_image_unchanged(bench, monkeypatch):
     bench.act("a", 0, SetState(do="state", state="accepted"))
 
     def full(path, content, **_):
@@ -210,7 +210,7 @@ def test_crowd_regions_stay_ignored_and_are_not_edited(workbench, shapes_voc):
     assert not (bench.act("b", 1, Delete(do="delete", key=1)).y_crf == 255).any()
 
 
-def test_labels_of_another_source_are_shown_and_stay_as_they_are(shapes_voc, tiny_method, tmp_path, run_cli):
+def test_labels_of_another_method_are_shown_and_kept(shapes_voc, tiny_method, tmp_path, run_cli):
     folder = tmp_path / "boxes"
     assert run_cli("label", shapes_voc, "--method", "box", "--out", folder, "--workers", 1).status == 0
     (folder / "instances" / "c.json").unlink()  # this one is not labeled
@@ -231,7 +231,7 @@ def test_labels_of_other_classes_are_refused(bench, tiny_method):
         Workbench(other, *tiny_method, bench.folder)
 
 
-def test_the_queue_is_sorted_by_doubt_and_labels_ahead(shapes_voc, tiny_method, tmp_path):
+def test_the_queue_is_sorted_by_uncertainty_and_labels_ahead(shapes_voc, tiny_method, tmp_path):
     bench = Workbench(read_dataset(shapes_voc), *tiny_method, tmp_path / "labels")
     queue = Queue(bench)
     assert [row.labeled for row in queue.rows()] == [False] * 6

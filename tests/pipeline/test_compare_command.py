@@ -73,7 +73,7 @@ def test_figures_are_those_of_label_and_evaluate(compared, data):
     assert max(union) > 0
 
 
-def test_filling_rates(compared, data):
+def test_filling_rates_are_those_of_the_masks(compared, data):
     _, result = compared
     assert set(np.concatenate(list(result.scores["box"]["filling_rates"].values()))) == {1.0}
     true = result.true_filling_rates
@@ -85,7 +85,7 @@ def test_filling_rates(compared, data):
     assert sum(map(len, true.values())) == sum(len(record) for record in read_dataset(data, "train"))
 
 
-def test_a_comparison_and_again(compare, data, tmp_path):
+def test_a_second_call_skips_what_is_unchanged(compare, data, tmp_path):
     out = tmp_path / "out"
     answer = compare(data, out, "--methods", METHODS)
     assert answer.status == 0, answer.err
@@ -106,7 +106,7 @@ def test_a_comparison_and_again(compare, data, tmp_path):
     assert compare(data, out, "--methods", "box").err.count("begun") == 1
 
 
-def test_a_comparison_that_was_cut_goes_on(compare, compared, data, tmp_path, monkeypatch):
+def test_an_interrupted_comparison_resumes(compare, compared, data, tmp_path, monkeypatch):
     whole, _ = compared
     out = tmp_path / "out"
 
@@ -122,7 +122,7 @@ def test_a_comparison_that_was_cut_goes_on(compare, compared, data, tmp_path, mo
         assert (out / "labels-wssl" / path.relative_to(whole / "labels-wssl")).read_bytes() == path.read_bytes()
 
 
-def test_all_leaves_out_what_cannot_be_had(compare, data, tmp_path, monkeypatch):
+def test_all_leaves_out_unavailable_methods(compare, data, tmp_path, monkeypatch):
     monkeypatch.setattr("bana.pipeline.methods.ALL", ("box", "gap", "sam"))
     answer = compare(data, tmp_path / "out")
     assert answer.status == 0, answer.err
@@ -132,7 +132,7 @@ def test_all_leaves_out_what_cannot_be_had(compare, data, tmp_path, monkeypatch)
     assert set(ALL) >= {"box", "grabcut", "wssl", "mcg", "sdi", "gap", "bap", "ret", "cam", "sam"}
 
 
-def test_other_masks_and_a_sample(compare, data, tmp_path):
+def test_true_masks_of_another_folder_score_a_random_sample(compare, data, tmp_path):
     masks = tmp_path / "masks"
     for name, ((width, height), _) in IMAGES.items():
         write_label_map(masks / f"{name}.png", np.zeros((height, width), np.uint8))
@@ -145,7 +145,7 @@ def test_other_masks_and_a_sample(compare, data, tmp_path):
     refused(compare(data, tmp_path / "other", "--methods", "box", "--truth", masks), message)
 
 
-def test_names():
+def test_methods_are_found_by_name():
     assert names_in("box,fuse:a,b,ret") == ["box", "fuse:a,b", "ret"]
     assert method_of("sdi").needs == ("mcg", "grabcut")
     assert method_of("fuse:sam,wssl").needs == ("sam", "wssl")

@@ -59,7 +59,7 @@ def test_commands_that_met_a_fault_end_with_the_same_bytes(data, preset, tmp_pat
 
 
 @pytest.mark.slow
-def test_disks_that_are_full_or_cannot_be_written(data, preset, tmp_path):
+def test_a_full_or_unwritable_disk_is_named_and_the_command_resumes(data, preset, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "tmpfs", disk]
@@ -72,7 +72,7 @@ def test_disks_that_are_full_or_cannot_be_written(data, preset, tmp_path):
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
-def test_a_real_command_that_was_ended_goes_on(run_cli, shapes_voc, preset, tmp_path, how, status):
+def test_a_killed_command_resumes(run_cli, shapes_voc, preset, tmp_path, how, status):
     command = ["classify", str(shapes_voc), "--preset", str(preset), "--checkpoint-seconds", "0", "--out"]
     process = subprocess.Popen(
         [sys.executable, "-m", "bana", *command, str(tmp_path / "ended"), "--epochs", "1000"],

@@ -55,7 +55,7 @@ def page(evil_run):
     return result.file
 
 
-def test_the_file_needs_nothing_else(page):
+def test_the_file_fetches_nothing(page):
     html = page.read_text()
     fetched = re.findall(r"""(?:src|href)=["'](?!#|data:)([^"']*)""", html.split('<script type="application/json"')[0])
     assert fetched == []
@@ -63,7 +63,7 @@ def test_the_file_needs_nothing_else(page):
     assert EVIL not in html
 
 
-def test_the_same_run_gives_the_same_page_and_processes_do_not_matter(run_cli, evil_run, page, tmp_path):
+def test_the_page_is_the_same_with_any_number_of_processes(run_cli, evil_run, page, tmp_path):
     assert run_cli("report", evil_run, "--workers", 2, "--out", evil_run / "again.html").status == 0
     assert (evil_run / "again.html").read_bytes() == page.read_bytes()
 
@@ -81,13 +81,13 @@ def test_fewer_images_are_chosen_evenly(run_cli, evil_run, page):
 
     def gallery(file):
         data = re.search(r'id="data">(.*?)</script>', file.read_text(), re.DOTALL)[1]
-        return {image["id"]: image["doubt"] for image in json.loads(data)["images"]}
+        return {image["id"]: image["uncertainty"] for image in json.loads(data)["images"]}
 
     ranked = sorted(gallery(page).items(), key=lambda item: (-item[1], item[0]))
     assert sorted(gallery(evil_run / "few.html").items()) == sorted([ranked[0], ranked[3]])
 
 
-def test_crowds_and_images_without_boxes_are_not_doubtful(evil_data):
+def test_crowds_and_images_without_boxes_are_not_uncertain(evil_data):
     record = read_dataset(evil_data, "train")[1]
     boxes = tuple(LabeledBox(1, "ok", confidence, 0.5, None, {}) for confidence in (0.9, 0.2))
     assert uncertainty(record, boxes) == pytest.approx(1 - 0.55)
@@ -96,7 +96,7 @@ def test_crowds_and_images_without_boxes_are_not_doubtful(evil_data):
     assert uncertainty(replace(record, crowd=np.zeros(0, bool)), ()) is None
 
 
-def test_labels_alone_make_a_page(run_cli, evil_run, evil_data, tmp_path):
+def test_a_label_folder_with_its_data_makes_a_page(run_cli, evil_run, evil_data, tmp_path):
     file = tmp_path / "page.html"
     answer = run_cli(
         "report", evil_run / "labels", "--data", evil_data, "--split", "train", "--out", file, "--workers", 1
@@ -107,7 +107,7 @@ def test_labels_alone_make_a_page(run_cli, evil_run, evil_data, tmp_path):
     assert "Table 3" not in html
 
 
-def test_what_is_no_run_is_refused(run_cli, evil_run, data, tmp_path):
+def test_a_folder_that_is_no_finished_run_is_refused(run_cli, evil_run, data, tmp_path):
     refused(run_cli("report", evil_run / "labels"), str(evil_run / "labels"), "--data")
     refused(run_cli("report", tmp_path), "labels.json")
     refused(run_cli("report", evil_run, "--data", data, "--split", "train"), "class 1", "disk")
@@ -118,7 +118,7 @@ def test_what_is_no_run_is_refused(run_cli, evil_run, data, tmp_path):
 
 
 @pytest.mark.slow
-def test_in_a_browser(browser, page):
+def test_gallery_filters_and_viewer_work_in_a_browser(browser, page):
     browser.get(page.as_uri())
     run = browser.execute_script
     assert run("return document.querySelectorAll('#tiles .tile').length") == len(IMAGES)
@@ -150,7 +150,7 @@ def test_in_a_browser(browser, page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everyone_can_use_it(browser, page, scheme):
+def test_the_page_has_no_accessibility_violations(browser, page, scheme):
     feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
     browser.get(page.as_uri())

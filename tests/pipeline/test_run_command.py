@@ -39,7 +39,7 @@ def contents(folder):
     }
 
 
-def test_from_boxes_to_a_network_and_again(run, data, tmp_path):
+def test_a_run_ends_with_a_network_and_a_second_call_skips_all_steps(run, data, tmp_path):
     answer = run(data, tmp_path / "run", "--split", "train", "--json")
     assert answer.status == 0, answer.err
     result = json.loads(answer.out)
@@ -61,7 +61,7 @@ def test_from_boxes_to_a_network_and_again(run, data, tmp_path):
     assert "network, without boxes" in again.out
 
 
-def test_only_what_depends_on_a_change_is_done_anew(run, preset, data, tmp_path):
+def test_only_steps_that_depend_on_a_change_are_repeated(run, preset, data, tmp_path):
     assert run(data, tmp_path / "run", "--split", "train").status == 0
     other = tmp_path / "other.yaml"
     recipe = yaml.safe_load(preset.read_text())
@@ -83,7 +83,7 @@ def whole_run(preset, data, tmp_path_factory):
 
 
 @pytest.mark.parametrize("step", [1, 3])
-def test_a_run_that_was_cut_ends_as_a_whole_one(run, data, whole_run, tmp_path, monkeypatch, step):
+def test_an_interrupted_run_ends_with_the_same_files(run, data, whole_run, tmp_path, monkeypatch, step):
     true_loss, calls = task_module.SegmentTask.loss, []
 
     def cut_loss(self, batch):
@@ -138,19 +138,19 @@ def test_validation_without_masks_is_refused_at_once(run, data, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_folders_of_others_are_left_alone(run, data, tmp_path):
+def test_folders_that_no_run_made_are_refused(run, data, tmp_path):
     (tmp_path / "run" / "labels").mkdir(parents=True)
     refused(run(data, tmp_path / "run", "--split", "train"), "labels: was not made by this run; choose another --out")
     assert (tmp_path / "run" / "labels").is_dir()
 
 
-def test_small_objects_have_a_picture_too(run, shapes_voc, tmp_path, monkeypatch):
-    monkeypatch.setattr("bana.report.demo_rows._MIN_SHARE", 2.0)
+def test_a_run_with_small_objects_only_has_a_picture(run, shapes_voc, tmp_path, monkeypatch):
+    monkeypatch.setattr("bana.report.examples._MIN_SHARE", 2.0)
     assert run(shapes_voc, tmp_path / "run").status == 0
     assert (tmp_path / "run" / "run.png").is_file()
 
 
-def test_what_is_not_there(run, tmp_path):
+def test_a_missing_data_set_is_refused(run, tmp_path):
     refused(run(tmp_path / "nowhere", tmp_path / "run"), "nowhere: no such file or folder; check the path")
 
 
@@ -179,7 +179,7 @@ def test_a_table_is_made_row_by_row(run_cli, preset, data, tmp_path):
     assert "67.5" in text
 
 
-def test_a_folder_holds_one_recipe(run_cli, preset, data, tmp_path):
+def test_a_folder_of_another_recipe_is_refused(run_cli, preset, data, tmp_path):
     reproduced(run_cli, preset, data, tmp_path / "out", "--rows", "agreed", "--workers", 1)
     other = tmp_path / "other.yaml"
     recipe = yaml.safe_load(preset.read_text())
@@ -191,7 +191,7 @@ def test_a_folder_holds_one_recipe(run_cli, preset, data, tmp_path):
     refused(answer, "holds runs with other settings; choose another --out")
 
 
-def test_some_true_masks(run_cli, preset, data, tmp_path):
+def test_the_row_semi_learns_from_a_share_of_the_true_masks(run_cli, preset, data, tmp_path):
     answer = run_cli(
         "reproduce", "table4", data, "--out", tmp_path, "--preset", preset, "--split", "train", "--workers", 1,
         "--rows", "semi", "--mask-share", 0.34, "--json",
@@ -207,7 +207,7 @@ def test_some_true_masks(run_cli, preset, data, tmp_path):
         (["table3", "--rows", "nal,magic"], "rows: 'magic' is not one of masks, y_crf"),
     ],
 )
-def test_tables_and_rows_that_are_not_known(run_cli, preset, data, tmp_path, arguments, message):
+def test_unknown_tables_and_rows_are_refused(run_cli, preset, data, tmp_path, arguments, message):
     table, *more = arguments
     answer = run_cli("reproduce", table, data, "--out", tmp_path, "--preset", preset, "--split", "train", *more)
     refused(answer, message)
@@ -233,7 +233,7 @@ def objects_of(run_cli, table, preset, data, out, *more):
     return json.loads(answer.out)["rows"]
 
 
-def test_the_table_of_labels(run_cli, objects_preset, data, tmp_path):
+def test_table2_scores_labels_of_objects(run_cli, objects_preset, data, tmp_path):
     rows = objects_of(run_cli, "table2", objects_preset, data, tmp_path / "out")
     assert rows["own-bap"]["paper"]["ap50"] == 40.5
     for name, row in rows.items():
@@ -246,7 +246,7 @@ def test_the_table_of_labels(run_cli, objects_preset, data, tmp_path):
     assert scored["instances"]["ap"] == pytest.approx(rows["other-bap"]["ours"]["0"]["ap"])
 
 
-def test_the_table_of_mask_rcnns(run_cli, objects_preset, data, tmp_path):
+def test_table6_trains_and_scores_mask_rcnns(run_cli, objects_preset, data, tmp_path):
     out = tmp_path / "out"
     rows = objects_of(run_cli, "table6", objects_preset, data, out, "--rows", "masks,own,box,boxinst")
     assert {name for name, row in rows.items() if row["ours"]} == {"masks", "own", "box", "boxinst"}
@@ -269,7 +269,7 @@ def test_the_table_of_mask_rcnns(run_cli, objects_preset, data, tmp_path):
     assert "47.1" in text
 
 
-def test_options_of_other_tables(run_cli, objects_preset, data, tmp_path):
+def test_options_of_other_tables_are_refused(run_cli, objects_preset, data, tmp_path):
     def reproduce(table, *more):
         return run_cli("reproduce", table, data, "--out", tmp_path / "out", "--preset", objects_preset, *more)
 

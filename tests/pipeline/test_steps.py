@@ -51,14 +51,14 @@ def test_a_step_is_done_once_and_skipped_after(tmp_path):
     assert list(again.finished()) == [("train", {"calls": 1})]
 
 
-def test_with_other_inputs_it_is_done_anew_in_an_empty_folder(tmp_path):
+def test_a_step_with_other_inputs_is_repeated_in_an_empty_folder(tmp_path):
     work = Work()
     do(tmp_path, work, [1])
     do(tmp_path, work, [2])
     assert (work.calls, work.found) == (2, [])
 
 
-def test_a_killed_step_goes_on_in_its_folder(tmp_path):
+def test_a_killed_step_resumes_in_its_folder(tmp_path):
     work = Work(killed=True)
     with pytest.raises(KeyboardInterrupt):
         do(tmp_path, work, [1])
@@ -66,7 +66,7 @@ def test_a_killed_step_goes_on_in_its_folder(tmp_path):
     assert (work.calls, work.found) == (2, ["part1"])
 
 
-def test_a_step_that_was_killed_with_other_inputs_begins_anew(tmp_path):
+def test_a_step_that_was_killed_with_other_inputs_starts_over(tmp_path):
     work = Work(killed=True)
     with pytest.raises(KeyboardInterrupt):
         do(tmp_path, work, [1])
@@ -74,7 +74,7 @@ def test_a_step_that_was_killed_with_other_inputs_begins_anew(tmp_path):
     assert (work.calls, work.found) == (2, [])
 
 
-def test_a_step_whose_result_is_gone_is_done_again(tmp_path):
+def test_a_step_whose_result_is_missing_is_repeated(tmp_path):
     work = Work()
     do(tmp_path, work, [1])
     (tmp_path / "train" / "result").unlink()
@@ -82,7 +82,7 @@ def test_a_step_whose_result_is_gone_is_done_again(tmp_path):
     assert work.calls == 2
 
 
-def test_what_the_folder_says_of_itself(tmp_path):
+def test_manifest_and_timings_record_the_run(tmp_path):
     do(tmp_path, Work(), [1], seed=3)
     steps(tmp_path, seed=3).note(metrics={"miou": 50.0})
     content = json.loads((tmp_path / MANIFEST).read_text())
@@ -92,20 +92,20 @@ def test_what_the_folder_says_of_itself(tmp_path):
     assert "train" in json.loads((tmp_path / TIMINGS).read_text())
 
 
-def test_a_damaged_manifest(tmp_path):
+def test_a_damaged_manifest_is_refused(tmp_path):
     (tmp_path / MANIFEST).write_text("{")
     with pytest.raises(DataError, match="is not JSON"):
         steps(tmp_path)
 
 
 @pytest.mark.parametrize("states", [[], None, {"train": 3}, {"train": {"done": True, "key": "a"}}])
-def test_a_manifest_of_another_kind(tmp_path, states):
+def test_a_manifest_with_damaged_steps_is_refused(tmp_path, states):
     (tmp_path / MANIFEST).write_text(json.dumps({"steps": states}))
     with pytest.raises(DataError, match=r"steps|damaged"):
         steps(tmp_path)
 
 
-def test_a_folder_that_no_run_has_made_is_left_alone(tmp_path):
+def test_a_folder_that_no_run_made_is_refused(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "mine").write_text("x")
     with pytest.raises(OutputError, match="train: was not made by this run; choose another --out"):
@@ -113,7 +113,7 @@ def test_a_folder_that_no_run_has_made_is_left_alone(tmp_path):
     assert (tmp_path / "train" / "mine").read_text() == "x"
 
 
-def test_metrics_of_other_settings_do_not_stay(tmp_path):
+def test_metrics_of_earlier_settings_are_removed(tmp_path):
     steps(tmp_path, seed=1).note(metrics={"miou": 50.0})
     do(tmp_path, Work(), [1], seed=2)
     assert "metrics" not in json.loads((tmp_path / MANIFEST).read_text())

@@ -8,7 +8,7 @@ from bana.report.confidence import draw_confidence
 from bana.segment.samples import Targets
 
 
-def test_a_map_that_was_lost_takes_its_epoch_out_of_the_picture(tiny_segment_run, tiny_labels, shapes_voc, tmp_path):
+def test_an_epoch_with_a_missing_map_is_left_out_of_the_picture(tiny_segment_run, tiny_labels, shapes_voc, tmp_path):
     run = shutil.copytree(tiny_segment_run, tmp_path / "run")
     dataset = read_dataset(shapes_voc)
     targets = Targets(dataset.class_table, LabelFolder(tiny_labels), {})

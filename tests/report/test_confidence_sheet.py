@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bana.errors import SettingsError
-from bana.report.confidence_sheet import MAX_EPOCHS, WIDTH, ConfidenceRow, confidence_sheet
+from bana.report.frame import SheetRow
 from bana.report.panels import confidence_panel
+from bana.report.pictures import CONFIDENCE_WIDTH, MAX_EPOCHS, confidence_sheet
 
 CLASSES = ("cat", "dog", "potted plant")
 TOP = 294  # of the first row
@@ -15,12 +16,12 @@ def confidence_row(width=120, height=40, *, sigma=(0.0, 1.0), class_ids=(2,), un
     labels = np.zeros((height, width), dtype)
     labels[height // 4 : height // 2, width // 4 : width // 2] = class_ids[0] if class_ids else 0
     values = sigma if isinstance(sigma, dict) else dict(enumerate(sigma))
-    return ConfidenceRow(
+    return SheetRow(
         image=np.full((height, width, 3), (90, 120, 60), np.uint8),
         class_ids=np.array(class_ids, np.int64),
-        labels=labels,
+        labels={"labels": labels},
         unreliable=np.full((height, width), unreliable),
-        sigma={epoch: np.full((height, width), value, np.float32) for epoch, value in values.items()},
+        confidence={epoch: np.full((height, width), value, np.float32) for epoch, value in values.items()},
         **words,
     )
 
@@ -34,7 +35,7 @@ def pixels(*rows, classes=CLASSES, **words):
 def panels(sheet, epochs):
     """The panels of the first row, for an image that is wider than high, without their round corners."""
     columns = 3 + epochs
-    cell = (WIDTH - 2 * 84 - (columns - 1) * 18) // columns
+    cell = (CONFIDENCE_WIDTH - 2 * 84 - (columns - 1) * 18) // columns
     starts = [84 + column * (cell + 18) for column in range(columns)]
     return [sheet[TOP + 12 : TOP + round(cell / 3) - 12, start + 12 : start + cell - 12] for start in starts]
 
@@ -47,7 +48,7 @@ def color_of(value):
 def test_confidence_has_the_colors_of_its_scale(epochs):
     values = np.linspace(0, 1, epochs).tolist()
     sheet = pixels(confidence_row(sigma=values))
-    assert sheet.shape[1] == WIDTH == 2400
+    assert sheet.shape[1] == CONFIDENCE_WIDTH == 2400
     shown = panels(sheet, epochs)
     assert (abs(shown[0] - (90, 120, 60)) <= 2).all()
     for panel, value in zip(shown[3:], values, strict=True):
@@ -65,7 +66,7 @@ def test_labels_once_plain_and_once_with_their_unreliable_pixels():
 
 def test_a_confidence_that_varies_is_drawn_where_it_is():
     row = confidence_row(sigma=(0.5,))
-    row.sigma[0][:, 60:] = 0
+    row.confidence[0][:, 60:] = 0
     panel = panels(pixels(row), 1)[3]
     middle = panel.shape[1] // 2
     assert abs(panel[:, : middle - 8] - color_of(0.5)).max() <= 2
@@ -87,7 +88,7 @@ def test_epochs_are_in_order_and_name_their_columns():
     assert (given[TOP:] == pixels(confidence_row(sigma={0: 0.0, 1: 1.0}))[TOP:]).all()
     assert (given[:TOP] != pixels(confidence_row(sigma={0: 0.0, 1: 1.0}))[:TOP]).any()
     head = (given[225:290] < 100).all(-1)
-    cell, gap = (WIDTH - 2 * 84 - 4 * 18) // 5, 18
+    cell, gap = (CONFIDENCE_WIDTH - 2 * 84 - 4 * 18) // 5, 18
     for column in range(5):
         start = 84 + column * (cell + gap)
         assert head[:, start : start + cell].any()
@@ -113,17 +114,17 @@ def test_pictures_of_every_shape_fit(width, height):
     assert (sheet[:, -80:] == sheet[0, 0]).all()
 
 
-def test_no_objects_one_class_and_ids_of_sixteen_bits():
+def test_rows_without_objects_and_sixteen_bit_ids_are_drawn():
     classes = tuple(f"class {number}" for number in range(1, 401))
     assert not (np.ptp(panels(pixels(confidence_row(class_ids=())), 2)[1], axis=-1) > 40).any()
-    assert pixels(confidence_row(class_ids=(1,)), classes=("cat",)).shape[1] == WIDTH
+    assert pixels(confidence_row(class_ids=(1,)), classes=("cat",)).shape[1] == CONFIDENCE_WIDTH
     sixteen = confidence_row(class_ids=tuple(range(300, 312)), dtype=np.uint16)
     assert (np.ptp(panels(pixels(sixteen, classes=classes), 2)[1], axis=-1) > 40).any()
 
 
-def test_confidence_of_double_precision():
+def test_double_precision_confidence_gives_the_same_picture():
     row = confidence_row(sigma=(0.5,))
-    double = ConfidenceRow(**{**vars(row), "sigma": {0: row.sigma[0].astype(np.float64)}})
+    double = SheetRow(**{**vars(row), "confidence": {0: row.confidence[0].astype(np.float64)}})
     assert (pixels(row) == pixels(double)).all()
 
 

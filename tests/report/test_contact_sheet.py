@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bana.errors import SettingsError
-from bana.report.contact_sheet import HEADINGS, WIDTH, SheetRow, contact_sheet
+from bana.report.frame import SheetRow
+from bana.report.pictures import SHEET_WIDTH, contact_sheet
 
 CLASSES = ("cat", "dog", "potted plant")
 
@@ -16,7 +17,7 @@ def sheet_row(width=120, height=80, *, boxes=((20, 10, 90, 70),), class_ids=(2,)
         image=np.full((height, width, 3), (90, 120, 60), np.uint8),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         class_ids=np.array(class_ids, np.int64),
-        labels=labels,
+        labels={"labels": labels},
         unreliable=np.full((height, width), unreliable),
         caption="a · 1 box",
         note="3% of the pixels in boxes",
@@ -32,7 +33,7 @@ def pixels(*rows, classes=CLASSES, **words):
 def test_width_is_fixed_and_every_row_adds_its_height():
     heights = [len(pixels(*[sheet_row()] * count)) for count in (1, 2, 3)]
     assert heights[2] - heights[1] == heights[1] - heights[0] > 200
-    assert pixels(sheet_row()).shape[1] == WIDTH == 1600
+    assert pixels(sheet_row()).shape[1] == SHEET_WIDTH == 1600
 
 
 @pytest.mark.parametrize(("width", "height"), [(480, 480), (480, 120), (100, 800), (3, 2), (1, 50), (900, 1)])
@@ -44,7 +45,6 @@ def test_pictures_of_every_shape_fit(width, height):
 
 
 def test_four_columns_show_photo_boxes_masks_and_unreliable_pixels():
-    assert len(HEADINGS) == 4
     sheet = pixels(sheet_row())
     top = 196  # of the first row
     rows = sheet[top + 5 : top + 230]
@@ -62,9 +62,9 @@ def test_four_columns_show_photo_boxes_masks_and_unreliable_pixels():
 def test_one_class_has_one_color_in_all_rows():
     dog = sheet_row()
     cat_and_dog = sheet_row(boxes=((0, 0, 40, 40), (20, 10, 90, 70)), class_ids=(1, 2))
-    alone, wrap = pixels(dog, dog), pixels(dog, cat_and_dog)
+    alone, together = pixels(dog, dog), pixels(dog, cat_and_dog)
     top, bottom = 196, 196 + 238
-    assert (alone[top:bottom] == wrap[top:bottom]).all()
+    assert (alone[top:bottom] == together[top:bottom]).all()
 
 
 def test_a_legend_that_has_no_room_counts_the_rest():
@@ -82,12 +82,12 @@ def test_a_long_name_alone_is_cut_and_keeps_its_color():
 
 
 @pytest.mark.parametrize("name", ["", "\n", "名前", "x" * 3000, "<script>", "a\x00b"])
-def test_odd_class_names(name):
-    assert pixels(sheet_row(), classes=("cat", name, "dog"), footer=name, subtitle=name).shape[1] == WIDTH
+def test_odd_class_names_are_drawn(name):
+    assert pixels(sheet_row(), classes=("cat", name, "dog"), footer=name, subtitle=name).shape[1] == SHEET_WIDTH
 
 
-def test_an_image_without_boxes():
-    assert pixels(sheet_row(boxes=(), class_ids=())).shape[1] == WIDTH
+def test_an_image_without_boxes_is_drawn():
+    assert pixels(sheet_row(boxes=(), class_ids=())).shape[1] == SHEET_WIDTH
 
 
 def test_the_same_rows_give_the_same_picture():

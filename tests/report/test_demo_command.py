@@ -75,7 +75,7 @@ def test_attribution_lies_beside_the_picture(run_cli, labeler, tmp_path):
     assert (tmp_path / "labels" / "labels.json").is_file()
 
 
-def test_a_labeler_that_is_not_there(run_cli, tmp_path):
+def test_a_missing_labeler_is_refused(run_cli, tmp_path):
     answer = run_cli("demo", "--out", tmp_path / "demo", "--labeler", tmp_path / "none.safetensors")
     assert answer.status == 2
     assert answer.err.count("\n") == 1
@@ -83,7 +83,7 @@ def test_a_labeler_that_is_not_there(run_cli, tmp_path):
     assert not (tmp_path / "demo").exists()
 
 
-def test_a_folder_that_cannot_be_written(run_cli, labeler, tmp_path):
+def test_an_unwritable_folder_is_refused(run_cli, labeler, tmp_path):
     (tmp_path / "demo").write_text("a file")
     answer = run_cli("demo", "--out", tmp_path / "demo", "--labeler", labeler, "--workers", 1)
     assert answer.status == 2

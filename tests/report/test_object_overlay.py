@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bana.data.colors import PALETTE
 from bana.data.records import ClassTable
 from bana.instance import Detections
 from bana.report.object_overlay import objects_jpeg
-from bana.report.panels import PALETTE
 
 CLASSES = ClassTable(("cat", "dog"))
 
@@ -63,16 +63,16 @@ def test_the_class_and_its_score_stand_in_the_corner():
 
 
 @pytest.mark.parametrize("size", [(8, 8), (1, 1), (1, 700), (900, 3)])
-def test_pictures_of_every_shape(size):
+def test_pictures_of_every_shape_keep_their_size(size):
     objects = found((2, 1.0, (0, 0, size[1], size[0])), size=size)
     assert pixels(photograph(*size[::-1]), objects).shape == (*size, 3)
 
 
 @pytest.mark.parametrize("box", [(480, 360, 500, 375), (0, 0, 2, 2), (499, 0, 500, 375)])
-def test_boxes_at_the_borders(box):
+def test_boxes_at_the_borders_are_drawn(box):
     assert pixels(photograph(), found((1, 0.7, box))).shape == (375, 500, 3)
 
 
-def test_workers_can_draw():
+def test_drawing_can_be_pickled():
     image, objects = photograph(), found((1, 0.9, (20, 20, 300, 300)))
     assert pickle.loads(pickle.dumps(objects_jpeg))(image, objects, CLASSES) == objects_jpeg(image, objects, CLASSES)

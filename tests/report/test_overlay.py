@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bana.data.colors import PALETTE
 from bana.data.records import ClassTable
 from bana.report import overlay
 from bana.report.overlay import overlay_jpeg
-from bana.report.panels import PALETTE
 
 CLASSES = ClassTable(("cat", "dog", "potted plant"))
 MANY = ClassTable(tuple(f"class {number}" for number in range(1, 401)))
@@ -133,7 +133,7 @@ def test_rims_are_as_wide_as_asked(width):
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 1), (1, 700), (900, 3), (40, 3000)])
 @pytest.mark.parametrize("class_id", [0, 1, 255])
-def test_pictures_of_every_shape(shape, class_id):
+def test_pictures_of_every_shape_keep_their_size(shape, class_id):
     image = photograph(*shape[::-1])
     picture = pixels(image, np.full(shape, class_id, np.uint8))
     assert picture.shape == (*shape, 3)
@@ -142,7 +142,7 @@ def test_pictures_of_every_shape(shape, class_id):
 
 
 @pytest.mark.parametrize("name", ["", "\n", "名前", "x" * 3000, "a\x00b"])
-def test_odd_class_names(name):
+def test_odd_class_names_are_drawn(name):
     assert pixels(photograph(), labels_of((1, 0, 100, 0, 100)), ClassTable((name,))).shape == (375, 500, 3)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bana.errors import SettingsError
 from bana.evaluate.calibration import CalibrationBin
-from bana.report.page.charts import calibration_svg, curves_svg, violins_svg
+from bana.report.page.charts import calibration_svg, curve_svg, violins_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -16,9 +16,9 @@ def texts(drawn):
     return ["".join(each.itertext()) for each in ElementTree.fromstring(drawn).iter(f"{SVG}text")]
 
 
-def test_curves_are_named_and_in_the_colors_of_the_page():
+def test_a_curve_is_named_and_in_the_colors_of_the_page():
     points = [(step, 1 / (1 + step)) for step in range(50)]
-    drawn = curves_svg("one", {"loss": points}, x="step", y="loss", title='loss "<of> & one"')
+    drawn = curve_svg("one", points, x="step", y="loss", title='loss "<of> & one"')
     assert ElementTree.fromstring(drawn).attrib["aria-label"] == 'loss "<of> & one"'
     assert {"step", "loss"} <= set(texts(drawn))
     assert "var(--series-1)" in drawn
@@ -33,9 +33,9 @@ def test_charts_of_one_page_share_no_id():
 
 
 @pytest.mark.filterwarnings("error")
-def test_names_of_classes_are_text(recwarn):
+def test_class_names_stay_text(recwarn):
     name = r"$\foo$ 犬 <b>"
-    rates = {way: {name: [0.1 * k for k in range(9)]} for way in ("truth", "labels")}
+    rates = {made_by: {name: [0.1 * k for k in range(9)]} for made_by in ("truth", "labels")}
     assert f"{name} (9)" in texts(violins_svg("rates", rates, title="rates"))
     with pytest.raises(SettingsError, match="no class has"):
         violins_svg("rates", {"truth": {name: [0.5]}, "labels": {name: [0.5]}}, title="rates")

@@ -5,8 +5,9 @@ import io
 import numpy as np
 from PIL import Image
 
+from bana.data.colors import ALARM
 from bana.report.page.layers import class_layer, confidence_layer, photo_layer, shown_size, unreliable_layer
-from bana.report.panels import ALARM, confidence_panel
+from bana.report.panels import confidence_panel
 
 
 def opened(content):
@@ -47,7 +48,7 @@ def test_confidence_is_within_a_step_of_its_color():
     np.testing.assert_array_equal(layer[..., :3], confidence_panel(steps.astype(np.float32)))
 
 
-def test_photo_is_the_photo():
+def test_the_photo_layer_keeps_the_colors():
     image = np.zeros((100, 200, 3), np.uint8)
     image[:, 100:] = (200, 40, 90)
     layer = opened(photo_layer(image, (100, 50))).astype(int)

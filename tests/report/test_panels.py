@@ -3,17 +3,8 @@
 import numpy as np
 import pytest
 
-from bana.report.panels import (
-    ALARM,
-    INK,
-    PALETTE,
-    backdrop,
-    boxes_panel,
-    colors_of,
-    confidence_panel,
-    masks_panel,
-    unreliable_panel,
-)
+from bana.data.colors import ALARM, INK
+from bana.report.panels import backdrop, boxes_panel, confidence_panel, masks_panel, unreliable_panel
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -83,7 +74,7 @@ def test_names_do_not_cover_each_other(image):
     assert (panel == tags).all()  # over, in and under the upper line: there is no fourth place
 
 
-def test_no_boxes(image):
+def test_without_boxes_the_photograph_is_unchanged(image):
     assert (boxes_panel(image, np.zeros((0, 4), np.float32), [], []) == image).all()
 
 
@@ -111,7 +102,7 @@ def test_the_rim_is_inside_the_mask_and_as_wide_as_asked(image):
         assert (rim == expected).all()
 
 
-def test_ids_of_sixteen_bits(image):
+def test_sixteen_bit_ids_are_colored(image):
     labels = np.zeros((80, 120), np.uint16)
     labels[20:30, 30:40] = 300
     panel = masks_panel(image, labels, {300: RED})
@@ -158,27 +149,6 @@ def test_confidence_goes_from_dark_to_bright():
     assert (np.diff(light) > -1e-3).all()
     outside = np.array([[-1.0, 2.0]], np.float32)
     assert (confidence_panel(outside)[0] == panel[0, [0, -1]]).all()
-
-
-def test_classes_of_a_picture_differ_in_color():
-    generator = np.random.default_rng(3)
-    pictures = [generator.choice(40, 4, replace=False).tolist() for _ in range(8)]
-    colors = colors_of(pictures)
-    assert colors.keys() == {class_id for picture in pictures for class_id in picture}
-    for picture in pictures:
-        assert len({colors[class_id] for class_id in picture}) == 4
-    assert colors_of(pictures) == colors
-
-
-def test_more_classes_than_colors():
-    colors = colors_of([range(30)])
-    assert len(colors) == 30
-    assert set(colors.values()) == set(PALETTE)
-
-
-def test_dark_letters_can_be_read_on_every_color():
-    for color in PALETTE:
-        assert (luminance(color) + 0.05) / (luminance(INK) + 0.05) > 6  # WCAG asks for 4.5
 
 
 def luminance(color):

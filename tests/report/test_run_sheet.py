@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from bana.data.colors import PALETTE
 from bana.errors import SettingsError
-from bana.report.panels import PALETTE
-from bana.report.run_sheet import HEADINGS, WIDTH, RunRow, run_sheet
+from bana.report.frame import SheetRow
+from bana.report.pictures import SHEET_WIDTH, run_sheet
 
 CLASSES = ("cat", "dog", "potted plant")
 TOP, HIGH = 196, 119  # of the first row; of a panel of 120 x 40
@@ -16,13 +17,12 @@ def run_row(width=120, height=40, *, boxes=((20, 5, 90, 35),), class_ids=(2,), u
     labels, prediction = np.zeros((2, height, width), words.pop("dtype", np.uint8))
     labels[height // 4 : height // 2, width // 4 : width // 2] = class_ids[0] if class_ids else 0
     prediction[height // 2 :, width // 2 :] = predicted
-    return RunRow(
+    return SheetRow(
         image=np.full((height, width, 3), (90, 120, 60), np.uint8),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         class_ids=np.array(class_ids, np.int64),
-        labels=labels,
+        labels={"labels": labels, "prediction": prediction},
         unreliable=np.full((height, width), unreliable),
-        prediction=prediction,
         **words,
     )
 
@@ -44,8 +44,7 @@ def squares(sheet, color, top=TOP + HIGH):
 
 def test_four_columns_show_photo_boxes_labels_and_prediction():
     sheet = pixels(run_row())
-    assert len(HEADINGS) == 4
-    assert sheet.shape[1] == WIDTH == 1600
+    assert sheet.shape[1] == SHEET_WIDTH == 1600
     photo, boxes, labels, prediction = (sheet[TOP : TOP + HIGH, column] for column in COLUMNS)
     assert (abs(photo[10:-10, 10:-10] - (90, 120, 60)) <= 2).all()
     assert 0.01 < (abs(boxes - (90, 120, 60)) > 40).any(-1).mean() < 0.15
@@ -92,8 +91,8 @@ def test_a_class_that_only_the_network_sees_has_a_color_and_a_name():
 def test_one_class_has_one_color_in_all_rows():
     first = run_row()
     other = run_row(boxes=((0, 0, 40, 20), (20, 5, 90, 35)), class_ids=(1, 2), predicted=1)
-    alone, wrap = pixels(first, first), pixels(first, other)
-    assert (alone[TOP : TOP + HIGH] == wrap[TOP : TOP + HIGH]).all()
+    alone, together = pixels(first, first), pixels(first, other)
+    assert (alone[TOP : TOP + HIGH] == together[TOP : TOP + HIGH]).all()
 
 
 @pytest.mark.parametrize("rows", [1, 8])
@@ -113,7 +112,7 @@ def test_no_objects_and_ignored_pixels_have_no_color():
     assert not colored(sheet[TOP : TOP + HIGH, COLUMNS[2].start : COLUMNS[3].stop]).any()
 
 
-def test_twelve_boxes_and_ids_of_sixteen_bits():
+def test_twelve_boxes_and_sixteen_bit_ids_are_drawn():
     classes = tuple(f"class {number}" for number in range(1, 401))
     boxes = [(8 * number, 2 * number, 8 * number + 30, 2 * number + 15) for number in range(12)]
     row = run_row(boxes=boxes, class_ids=tuple(range(300, 312)), predicted=400, dtype=np.uint16)

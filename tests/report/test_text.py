@@ -9,7 +9,7 @@ from bana.report.text import fitted, font_for, plain
     ("text", "expected"),
     [("traffic  light\n", "traffic light"), ("a\x00b\x1b[0m", "ab[0m"), ("\u200b", ""), ("naïve 名前", "naïve 名前")],
 )
-def test_plain(text, expected):
+def test_plain_text_has_one_line_and_printable_letters(text, expected):
     assert plain(text) == expected
 
 

@@ -1,4 +1,4 @@
-"""What the page may ask to be done with an image, checked, and what becomes of the draft."""
+"""The actions that the page can ask for, and what each does to the draft of an image."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bana.data.records import BoolArray, ImageRecord
 from bana.errors import DataError
 
 MAX_RUNS = 200_000
-"""Run lengths of a stroke: two for each column of an image of 100,000 columns."""
+"""The most run lengths in a stroke: two for each column of an image of 100,000 columns."""
 
 MAX_OBJECTS = 1000
-"""In an image; a labeler holds a mask for each at once."""
+"""The most objects in an image: a labeler holds a mask for each at once."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Corners = tuple[Number, Number, Number, Number]
 
 
 class Body(BaseModel):
-    """Base of all that the page sends: an unknown name is an error."""
+    """Base of all that the page sends. An unknown name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -91,13 +91,13 @@ Relabel = Callable[[Draft], Draft]
 
 
 def applied(draft: Draft, edit: Edit, record: ImageRecord, classes: int, relabel: Relabel) -> Draft:
-    """What becomes of a draft.
+    """Apply an edit to a draft.
 
     Args:
-        draft: As it is.
-        edit: What is asked.
+        draft: The draft before the edit.
+        edit: The edit.
         record: The image.
-        classes: L.
+        classes: Number of classes L.
         relabel: Called where boxes or classes have changed.
 
     Raises:

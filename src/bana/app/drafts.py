@@ -1,4 +1,4 @@
-"""What is known of one image while it is reviewed: its objects in order, their masks, what a person painted."""
+"""The draft of an image under review: its objects in order, their masks, and what a person painted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DraftObject:
         class_id: 1..L.
         box: xyxy in pixel-edge coordinates, inside the image.
         mask: As it was labeled; of a crowd region the pixels that count for nothing.
-        confidence: Of the label, 0..1.
+        confidence: Confidence of the label, 0..1.
         origin: Its number in the annotation file, from 0 on; None for one that was drawn.
         difficult: VOC's flag.
         crowd: COCO's flag.
@@ -55,9 +55,9 @@ class Draft:
     """An image under review.
 
     Attributes:
-        objects: In the annotation file's order; drawn ones follow.
+        objects: Objects in the order of the annotation file; drawn ones follow.
         retrieved: Y_ret, the pixels of each class id that has any.
-        next_key: Of the next object that is drawn.
+        next_key: Key of the next object that is drawn.
         state: How far the review is.
     """
 
@@ -74,7 +74,7 @@ class Draft:
 
     @property
     def class_ids(self) -> tuple[int, ...]:
-        """Of the objects, sorted, each once."""
+        """The classes of the objects, sorted, each once."""
         return tuple(sorted({each.class_id for each in self.objects}))
 
     def record(self, record: ImageRecord, masks: Sequence[Rle]) -> ImageRecord:

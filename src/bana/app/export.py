@@ -1,4 +1,4 @@
-"""Writing what was reviewed: in the formats that other tools read, or for ``bana segment`` to train on."""
+"""Exports reviewed labels: in the formats that other tools read, or for ``bana segment`` to train on."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Export:
     """What was written.
 
     Attributes:
-        folder: That holds it.
-        images: How many.
-        objects: How many.
+        folder: Where the files are.
+        images: Number of images.
+        objects: Number of objects.
         lost: What the format cannot hold, and of how many objects.
         left_out: Why images were left out whose reviews cannot be used, a line each.
     """

@@ -1,4 +1,4 @@
-"""What every request has to be, and what every answer says to the browser.
+"""Checks every request, and sets the security headers of every answer.
 
 The server listens on this machine only, but any page that is open in a browser there can send requests to it. So the
 Host has to be this server's (else a name that is made to lead here could read answers), what changes anything has to
@@ -46,15 +46,15 @@ class Guard:
 
     Args:
         app: The other.
-        port: That the server listens on.
-        most_bytes: Of a body.
+        port: The port that the server listens on.
+        max_bytes: The most bytes of a body.
     """
 
-    def __init__(self, app: ASGIApp, port: int, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, port: int, max_bytes: int) -> None:
         self._app = app
         names = ("127.0.0.1", "localhost")
         self._hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())  # browsers omit :80
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the application answer."""
@@ -93,7 +93,7 @@ class Guard:
             if len(origins) != 1 or origins[0] != f"http://{hosts[0]}":
                 return 403, "changes are made from this server's own page only"
         for length in _values(headers, b"content-length"):
-            if not length.isdecimal() or int(length) > self._most_bytes:
+            if not length.isdecimal() or int(length) > self._max_bytes:
                 return 413, "the request is too large"
         return None
 
@@ -104,7 +104,7 @@ class Guard:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._most_bytes:
+            if received > self._max_bytes:
                 raise _TooLargeError
             return message
 

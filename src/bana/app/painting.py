@@ -19,7 +19,7 @@ from bana.data.truth import semantic_truth
 from bana.errors import DataError
 
 NOBODY = -1
-"""In a map of owners: a pixel that was not painted."""
+"""Marks a pixel that was not painted, in a map of owners."""
 
 
 def painted(draft: Draft, key: int, stroke: BoolArray) -> Draft:
@@ -71,7 +71,7 @@ def label_maps(record: ImageRecord, draft: Draft, masks: Sequence[Rle], table: C
     Args:
         record: The image.
         draft: Its review.
-        masks: As masks_of gives them.
+        masks: The masks that masks_of returns.
         table: The classes.
     """
     y_crf = semantic_truth(draft.record(record, masks), table)

@@ -21,11 +21,11 @@ class Row:
     """An image in the queue.
 
     Attributes:
-        image_id: Of the image.
-        state: Of its review.
+        image_id: The image.
+        state: State of its review.
         confidence: Mean of its objects, 0..1; None where it is not labeled yet, or has no objects.
-        class_ids: Of its objects, sorted, each once.
-        boxes: How many objects there are.
+        class_ids: The classes of its objects, sorted, each once.
+        boxes: Number of objects.
         labeled: Whether it has labels.
         fault: Why it cannot be used; empty if it can.
     """

@@ -1,4 +1,4 @@
-"""Starting and ending the workbench."""
+"""Starts and ends the workbench."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def serve(
     open_browser: bool,
     tell: Callable[[str], None],
 ) -> None:
-    """Serve the workbench on this machine until it is told to end.
+    """Serve the workbench on this machine until it is interrupted.
 
     Args:
         dataset: Images with boxes.
         method: A labeler.
-        folder: Of the labels; gets reviews, uploads and exports.
-        port: To listen on; 0: any that is free.
+        folder: The label folder; gets reviews, uploads and exports.
+        port: The port; 0 takes a free one.
         open_browser: Whether to open the page.
         tell: Called with the page's address once it can be opened.
 

@@ -1,4 +1,4 @@
-"""The page and what it asks for, over HTTP."""
+"""The HTTP server of the page."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def create_app(bench: Workbench, queue: Queue, port: int) -> FastAPI:
 
     Args:
         bench: The images.
-        queue: Of the same images.
-        port: That it is served on.
+        queue: The queue of these images.
+        port: The port that it is served on.
     """
     app = FastAPI(title="bana", openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(Guard, port=port, most_bytes=MAX_BYTES)
+    app.add_middleware(Guard, port=port, max_bytes=MAX_BYTES)
     app.add_exception_handler(BanaError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     _serve_files(app)

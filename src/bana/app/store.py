@@ -1,4 +1,4 @@
-"""Keeping reviews: one file an image with what holds now, and one for each step that led there.
+"""Saved reviews: one file for each image with its draft, and one for each step that led there.
 
 ``review/<image>.json`` is the draft as it is, ``history/<image>/<step>.json`` the draft after each step, 0 being what
 was labeled. A step is written before what points to it, each file at once or not at all: whatever ends the process, an
@@ -36,10 +36,10 @@ class Review:
     """An image's draft and its place among the steps.
 
     Attributes:
-        draft: As it is.
+        draft: The draft.
         revision: Grows with every action, undo and redo among them; 0: nothing was done yet.
-        step: The number of the draft.
-        last: Of the last step that redo can reach.
+        step: The draft's number.
+        last: Number of the last step that redo can reach.
     """
 
     draft: Draft

@@ -1,4 +1,4 @@
-"""Photographs that a person gives the page: kept in the label folder, small enough to answer at once."""
+"""Uploaded photographs: kept in the label folder, small enough to label at once."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+from bana.data.encoding import jpeg
 from bana.data.images import SUFFIXES, image_size, open_image
 from bana.data.objects import make_record
 from bana.data.records import ImageRecord
 from bana.errors import DataError
 from bana.io.files import write_bytes
-from bana.report.overlay import jpeg
 
 UPLOADS = "uploads"
 
 MAX_BYTES = 32 << 20
-"""Of a file."""
+"""The largest file."""
 
 MAX_SIDE = 800
 """Pixels; a larger photograph is scaled down to it."""
@@ -42,7 +42,7 @@ def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str
 
     Args:
         folder: The label folder.
-        name: Of the file as the person has it.
+        name: The file's name.
         content: The file.
         reserved: Gives the stem to keep it under, which nobody else gets; called with the one that is wished for.
 

@@ -1,7 +1,8 @@
-"""What the page is told and shown: plain values for JSON, and pictures."""
+"""What the server sends to the page: plain values for JSON, and pictures."""
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import chain
 from typing import Any
 
@@ -9,36 +10,30 @@ from PIL import Image as Picture
 
 from bana.app.painting import uncertain
 from bana.app.workbench import Shown, Workbench
+from bana.data.colors import colors_of, hex_of
+from bana.data.encoding import jpeg
 from bana.data.masks import encode_mask
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError
 from bana.label.method import Image
-from bana.report.overlay import jpeg
-from bana.report.panels import colors_of, hex_of
 
 _THUMBNAIL = 192
 """Pixels of its longest side."""
 
 _MAX_PIXELS = 65_500
-"""Of a side of a JPEG file."""
+"""The longest side of a JPEG file."""
 
 
 def class_list(dataset: BoxDataset) -> list[dict[str, Any]]:
     """Every class: id, name, color as ``#rrggbb``, and the number of its boxes in the data set."""
-    counts = dict.fromkeys(range(1, len(dataset.classes) + 1), 0)
-    wrap = (record.class_ids.tolist() for record in dataset)
-    colors = colors_of(chain(wrap, ([class_id] for class_id in counts)))  # the unused last
-    for record in dataset:
-        for class_id in record.class_ids.tolist():
-            counts[class_id] += 1
+    counts = Counter(class_id for record in dataset for class_id in record.class_ids.tolist())
+    ids = range(1, len(dataset.classes) + 1)
+    colors = colors_of(
+        chain((record.class_ids.tolist() for record in dataset), ([each] for each in ids))
+    )  # unused last
     return [
-        {
-            "id": class_id,
-            "name": dataset.classes[class_id - 1],
-            "color": hex_of(colors[class_id]),
-            "boxes": count,
-        }
-        for class_id, count in counts.items()
+        {"id": each, "name": dataset.classes[each - 1], "color": hex_of(colors[each]), "boxes": counts[each]}
+        for each in ids
     ]
 
 

@@ -1,4 +1,4 @@
-"""The images under review: opened, labeled, changed and kept. The server asks; all that is computed is here."""
+"""The images under review: opened, labeled, changed and saved."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Shown:
     """A review with the masks that come of it.
 
     Attributes:
-        review: Of the image.
+        review: The image's review.
         masks: One for each object.
         y_crf: (H, W).
         y_ret: (H, W).
@@ -70,19 +70,19 @@ class Shown:
 
 
 class Workbench:
-    """The images of a data set under review, and those that a person has given.
+    """The images of a data set under review, and those that a person has uploaded.
 
-    It may be called from several threads; work on one image is done in turn.
+    Several threads may call it; they take turns at an image.
 
     Args:
         dataset: Images with boxes.
-        labeler: For the data set's classes.
+        labeler: A labeler of the data set's classes.
         manifest: What ``labels.json`` says of that labeler's labels.
-        folder: Of the labels, reviews and uploads.
+        folder: The folder of labels, reviews and uploads.
 
     Attributes:
-        dataset: As given.
-        folder: As given.
+        dataset: The images with boxes.
+        folder: The folder.
 
     Raises:
         DataError: If the folder's labels are of other classes, or something in it is damaged.

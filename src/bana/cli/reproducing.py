@@ -42,9 +42,9 @@ def reproduce(
     from bana.nn.initialization import pretrained_path
     from bana.pipeline.object_rows import OBJECT_TABLES
     from bana.pipeline.recipe import Recipe
-    from bana.pipeline.reproduce import Study, reproduce, reproduction_table
-    from bana.pipeline.reproduce_objects import LABEL_TABLE, ObjectStudy, object_table, reproduce_objects
+    from bana.pipeline.reproduce import reproduce, reproduction_tables
     from bana.pipeline.rows import PRESETS, TABLES
+    from bana.pipeline.study import LABEL_TABLE, Study
     from bana.presets import load_preset
 
     of_objects = table in OBJECT_TABLES
@@ -64,18 +64,16 @@ def reproduce(
     runtime, processors = RuntimeConfig(device), processes(workers, device)
     if of_objects:
         scored = None if table == LABEL_TABLE else read_dataset(data, val_split)
-        wanted = ObjectStudy(table, dataset, scored, recipe, names, range(seeds), labeler or pretrained_path())
-        found = reproduce_objects(wanted, out, runtime=runtime, workers=processors, console=console)
-        answer, lines = found.as_dict(), object_table(found)
+        other = labeler or pretrained_path()
+        study = Study(table, dataset, scored, recipe, names, range(seeds), other=other)
     else:
         masked = _masked(data, dataset, mask_share) if "semi" in names else []
         study = Study(table, dataset, read_dataset(data, val_split or "val"), recipe, names, range(seeds), masked)
-        made = reproduce(study, out, runtime=runtime, workers=processors, console=console)
-        answer, lines = made.as_dict(), reproduction_table(made)
+    made = reproduce(study, out, runtime=runtime, workers=processors, console=console)
     if as_json:
-        print_json(answer)
+        print_json(made.as_dict())
     else:
-        print_tables(lines)
+        print_tables(reproduction_tables(made))
 
 
 def _masked(data: Path, dataset: BoxDataset, share: float | None) -> list[str]:

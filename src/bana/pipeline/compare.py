@@ -31,16 +31,16 @@ from bana.pipeline.steps import Steps, content_digest
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison gave.
+    """Result of a comparison.
 
     Attributes:
         dataset: The images that were compared on.
-        methods: By name, in order.
-        scores: By name, plain values: ``miou``, ``miou_of_all``, ``boundary_iou``, ``ignored_share``, ...,
+        methods: The methods by name, in order.
+        scores: Scores by name, as plain values: ``miou``, ``miou_of_all``, ``boundary_iou``, ``ignored_share``, ...,
             ``instances`` (mask AP or None) and ``filling_rates``.
-        costs: By method: ``seconds_per_image`` and ``peak_memory`` (bytes) of one process, or None where not measured.
-        true_filling_rates: Of the true objects, by class name.
-        unavailable: Methods that were asked for by ``all`` and cannot be had, and why.
+        costs: Costs by method: ``seconds_per_image`` and ``peak_memory`` (bytes) of one process; None if not measured.
+        true_filling_rates: Filling rates of the true objects, by class name.
+        unavailable: Methods of ``all`` that are not available here, and why.
     """
 
     dataset: BoxDataset
@@ -98,7 +98,7 @@ def with_truth(dataset: BoxDataset, masks: Mapping[str, Path]) -> BoxDataset:
 
 
 def available(names: Sequence[str], choice: MethodChoice, classes: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Which of the names can be had, and why the others cannot."""
+    """The names of the available methods, and why the others are not."""
     possible, reasons = [], {}
     for name in names:
         try:
@@ -130,9 +130,9 @@ def compare_methods(
         names: Methods, or ``fuse:A,B``.
         choice: Files and options of the methods; its name does not count.
         out: Gets a label folder a method, ``run.json`` and ``timings.json``.
-        unavailable: Methods that cannot be had, and why, for the result.
-        workers: DistContext that label.
-        console: For progress.
+        unavailable: Methods that are not available, and why, for the result.
+        workers: Number of processes that label.
+        console: Shows progress.
 
     Raises:
         DataError: If an image has no true mask, or cannot be used.
@@ -203,7 +203,7 @@ def _scored(
 def score_method(
     method: Method, folders: Sequence[LabelFolder], dataset: BoxDataset, console: Console
 ) -> dict[str, Any]:
-    """Scores of one way against the true masks, as plain values.
+    """Scores of one method against the true masks, as plain values.
 
     Masks of boxes are those that the method gave; where a method is a part of labels, these, cut by the boxes.
     """

@@ -9,21 +9,18 @@ from PIL import Image
 from rich.console import RenderableType
 from rich.table import Table
 
-from bana.data.images import open_record_image
 from bana.data.label_maps import png
 from bana.data.truth import required_truth
 from bana.errors import SettingsError
 from bana.evaluate.tables import shown
 from bana.io.files import write_bytes
 from bana.pipeline.compare import Comparison, folders_of, labels_of
-from bana.report.comparison_sheet import ComparisonRow, comparison_sheet
-from bana.report.demo_rows import candidates, choose
+from bana.report.examples import examples, sheet_row
+from bana.report.pictures import comparison_sheet
 from bana.report.violins import filling_rate_violins
 
 PICTURE = "compare.png"
 VIOLINS = "filling_rates.png"
-
-_ROWS = 8
 
 
 def comparison_tables(result: Comparison) -> Iterator[RenderableType]:
@@ -67,23 +64,15 @@ def draw_comparison(result: Comparison, out: Path) -> list[Path]:
 
 def _sheet(result: Comparison, out: Path) -> Image.Image:
     dataset, folders = result.dataset, {name: folders_of(method, out) for name, method in result.methods.items()}
-    first = next(iter(folders.values()))[0]
-    records = {record.image_id: record for record in dataset}
     rows = []
-    for image_id in choose(candidates(dataset, first), _ROWS):
-        record = records[image_id]
+    for record in examples(dataset, next(iter(folders.values()))[0]):
         truth = required_truth(record, dataset.class_table)
         labels = {"truth": truth * (truth != dataset.class_table.ignore_index)}
         labels |= {name: labels_of(method, folders[name], record) for name, method in result.methods.items()}
-        shown_boxes = ~record.crowd
-        rows.append(
-            ComparisonRow(
-                open_record_image(record), record.boxes[shown_boxes], record.class_ids[shown_boxes], labels, image_id
-            )
-        )
+        rows.append(sheet_row(record, labels, caption=record.image_id))
     return comparison_sheet(
         rows,
         dataset.classes,
-        title="Ways to label",
+        title="Labeling methods",
         subtitle=f"{len(rows)} of {len(dataset)} images; hatched pixels get no label",
     )

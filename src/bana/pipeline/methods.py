@@ -13,7 +13,7 @@ Part = Literal["y_crf", "y_ret", "agreed"]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to label, as a part of what one method, or two, have labeled.
+    """A method to label, as a part of what one labeling, or two, gave.
 
     Attributes:
         title: What a table calls it.

@@ -23,7 +23,7 @@ class ObjectRow:
 
     Attributes:
         title: What the table calls it.
-        method: Of the labels, as ``bana label --method`` has it; None: true masks.
+        method: The labels' ``bana label --method``; None stands for true masks.
         labeler: Which one the method uses.
         mask_loss: What the network's mask head learns; None: what the recipe says.
         paper: Its figures; None where it has none.

@@ -13,11 +13,10 @@ from bana.data.label_maps import LabelMap
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.truth import semantic_truth
 from bana.evaluate import ConfusionMatrix, binary_miou
-from bana.report.demo_rows import candidates, choose, unreliable_pixels
-from bana.report.run_sheet import RunRow, run_sheet
+from bana.report.examples import EXAMPLES, examples, sheet_row, unreliable_pixels
+from bana.report.frame import SheetRow
+from bana.report.pictures import run_sheet
 from bana.segment.segmenter import PredictSettings, Segmenter
-
-_ROWS = 8
 
 
 def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: PredictSettings) -> Image.Image:
@@ -27,19 +26,18 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
         dataset: The labeled images.
         labels: Their label folder.
         network: A segmenter file or run folder.
-        settings: Of prediction.
+        settings: Settings of prediction.
 
     Raises:
         DataError: If an image or its labels are damaged.
         CheckpointError: If the network's file is missing or damaged.
     """
     folder = LabelFolder(labels)
-    there = {record.image_id: record for record in dataset}
     segmenter = Segmenter.load(network, settings)
     # Where all boxes are small, no photograph is better to look at than another.
-    chosen = choose(candidates(dataset, folder), _ROWS) or tuple(there)[:_ROWS]
+    chosen = examples(dataset, folder) or list(dataset)[:EXAMPLES]
     return run_sheet(
-        [_row(there[image_id], folder, segmenter) for image_id in chosen],
+        [_row(record, folder, segmenter) for record in chosen],
         dataset.classes,
         title="Boxes in, a network out",
         subtitle=f"{len(chosen)} of {len(dataset)} photographs that it learned from, the surest labels first",
@@ -47,17 +45,12 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
     )
 
 
-def _row(record: ImageRecord, labels: LabelFolder, segmenter: Segmenter) -> RunRow:
-    image = open_record_image(record)
-    prediction = segmenter(image).labels
-    objects = ~record.crowd
-    return RunRow(
-        image=image,
-        boxes=record.boxes[objects],
-        class_ids=record.class_ids[objects],
-        labels=labels.label_map("y_crf", record),
+def _row(record: ImageRecord, labels: LabelFolder, segmenter: Segmenter) -> SheetRow:
+    prediction = segmenter(open_record_image(record)).labels
+    return sheet_row(
+        record,
+        {"labels": labels.label_map("y_crf", record), "prediction": prediction},
         unreliable=unreliable_pixels(labels, record),
-        prediction=prediction,
         caption=record.image_id,
         note=_note(record, prediction, segmenter),
     )

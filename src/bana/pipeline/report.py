@@ -1,4 +1,4 @@
-"""`bana report`: a run, or a folder of labels, as a page to look at."""
+"""`bana report`: a page that shows a run, or a folder of labels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from rich.console import Console
 
+from bana.data.colors import colors_of, hex_of
 from bana.data.label_folder import INSTANCES, LABELINGS, LabelFolder, labeled_part
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ImageRecord
@@ -19,26 +20,18 @@ from bana.errors import DataError
 from bana.evaluate import evaluate_labels
 from bana.io.files import write_text
 from bana.io.strict_json import value_of
-from bana.pipeline.report_parts import (
-    cards_of,
-    charts_of,
-    confusions_of,
-    data_tables,
-    details_of,
-    paper_tables,
-)
-from bana.pipeline.stages import has_truth
+from bana.pipeline.context import has_truth
+from bana.pipeline.report_sections import cards_of, charts_of, confusions_of, data_tables, details_of, paper_tables
 from bana.pipeline.steps import MANIFEST, read_manifest
 from bana.report.page.images import ImageLook, LookJob, Totals, uncertainty
 from bana.report.page.page import GalleryImage, Page
-from bana.report.panels import colors_of, hex_of
 
 FILE = "report.html"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a page is about.
+    """What a page shows.
 
     Attributes:
         folder: The run folder, or the label folder.
@@ -61,9 +54,9 @@ class ReportRun:
 
     Attributes:
         file: The page.
-        images: Of the data set.
-        shown: In the gallery.
-        megabytes: Of the file.
+        images: Number of images in the data set.
+        shown: Number of images in the gallery.
+        megabytes: Size of the file.
     """
 
     file: Path
@@ -80,10 +73,10 @@ def subject_of(folder: Path, data: Path | None, split: str | None, format: str |
     """Find what a folder holds, and read its data set.
 
     Args:
-        folder: Of ``bana run`` or ``bana label``.
-        data: The data set; None: the one that ``run.json`` names.
-        split: Likewise.
-        format: Likewise.
+        folder: A folder of ``bana run`` or ``bana label``.
+        data: The data set (default: the one that ``run.json`` names).
+        split: Its split (default: the one that ``run.json`` names).
+        format: Its format (default: the one that ``run.json`` names).
 
     Raises:
         DataError: If the folder is neither, is damaged or not finished, or the data set cannot be read or has other
@@ -118,12 +111,12 @@ def write_report(
     """Write the page.
 
     Args:
-        subject: What it is about.
+        subject: What the page shows.
         out: The HTML file.
-        images: At most so many are in the gallery, evenly from the most to the least uncertain; all are counted.
+        images: The most images in the gallery, evenly from the most to the least uncertain. All images are counted.
         side: Longest side, in pixels, of pictures in the gallery.
-        workers: DistContext that look at images.
-        console: For progress.
+        workers: Number of processes that look at images.
+        console: Shows progress.
 
     Raises:
         DataError: If an image, its labels or its mask is damaged.
@@ -131,9 +124,8 @@ def write_report(
         OutputError: If the file cannot be written.
     """
     dataset, folder = subject.dataset, LabelFolder(subject.labels)
-    found = {record.image_id: uncertainty(record, folder.boxes(record)) for record in dataset}
-    doubts = {image_id: value for image_id, value in found.items() if value is not None}
-    ranked = sorted(found, key=lambda image_id: (-doubts.get(image_id, 0.0), image_id))
+    uncertain = {record.image_id: uncertainty(record, folder.boxes(record)) for record in dataset}
+    ranked = sorted(uncertain, key=lambda image_id: (-(uncertain[image_id] or 0.0), image_id))
     count = min(images, len(ranked))
     shown = [ranked[place * len(ranked) // count] for place in range(count)]
     colors = colors_of(record.class_ids.tolist() for record in dataset)
@@ -144,10 +136,11 @@ def write_report(
     if label_scores is None and has_truth(dataset):
         label_scores = evaluate_labels(subject.labels, dataset, boundary=False).as_dict()
     network_scores = scores.get("network")
+    known = [value for value in uncertain.values() if value is not None]
     page = Page(
         title=f"{subject.folder.resolve().name}: boxes in, masks out",
         subtitle=f"{len(dataset)} images of {dataset.root}" + (f", split {dataset.split}" if dataset.split else ""),
-        cards=cards_of(dataset, totals, doubts, label_scores, network_scores),
+        cards=cards_of(dataset, totals, known, label_scores, network_scores),
         tables={
             "Data set": data_tables(dataset, totals, label_scores, network_scores),
             "Scores": paper_tables(label_scores, network_scores, subject.manifest),
@@ -155,7 +148,7 @@ def write_report(
         charts=charts_of(subject.folder, dataset, totals),
         confusions=confusions_of(totals, dataset),
         details=details_of(subject.folder, subject.manifest),
-        images=[_gallery_image(look, subject, out, doubts) for look in looks],
+        images=[_gallery_image(look, subject, out) for look in looks],
         classes=dict(enumerate(dataset.classes, start=1)),
         colors={class_id: hex_of(color) for class_id, color in colors.items()},
         gallery_note=_gallery_note(len(looks), len(dataset), subject.network is not None),
@@ -180,7 +173,7 @@ def _looks(job: LookJob, workers: int, console: Console) -> tuple[list[ImageLook
     return looks, totals
 
 
-def _gallery_image(look: ImageLook, subject: Subject, out: Path, doubts: dict[str, float]) -> GalleryImage:
+def _gallery_image(look: ImageLook, subject: Subject, out: Path) -> GalleryImage:
     record = look.record
     boxes = [
         [
@@ -197,7 +190,7 @@ def _gallery_image(look: ImageLook, subject: Subject, out: Path, doubts: dict[st
         "id": record.image_id,
         "width": record.width,
         "height": record.height,
-        "doubt": round(doubts.get(record.image_id, 0.0), 4),
+        "uncertainty": round(uncertainty(record, look.boxes) or 0.0, 4),
         "score": None if look.score is None else round(look.score, 1),
         "boxes": boxes,
         "files": {name: _address(path, out) for name, path in _files(record, subject.labels).items()},

@@ -1,11 +1,10 @@
-"""`bana reproduce`: the paper's tables 3 to 5 on a data set with true masks, its figures beside ours."""
+"""`bana reproduce`: the paper's tables 2 to 6 on a data set with true masks, its figures beside ours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,61 +16,13 @@ from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.seeds import shuffled
 from bana.evaluate.tables import shown
 from bana.io.locking import exclusive
-from bana.pipeline.recipe import Recipe
+from bana.label.methods.choose import MethodChoice
+from bana.pipeline.context import PipelineContext
+from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES, ObjectRow
 from bana.pipeline.rows import ROWS, TABLES, Row
-from bana.pipeline.stages import PipelineContext
-from bana.pipeline.steps import Steps
-from bana.pipeline.study import check_rows, open_study, spread
+from bana.pipeline.study import LABEL_TABLE, Reproduction, Study
 from bana.segment.scoring import STEPS
 from bana.segment.validation import check_truth
-
-
-@dataclass(frozen=True)
-class Study:
-    """What a reproduction is made of.
-
-    Attributes:
-        table: ``table3``, ``table4`` or ``table5``.
-        dataset: Images with boxes to learn from, such as VOC's train_aug.
-        validation: Images with true masks to score on; nothing is chosen by them.
-        recipe: Settings of all stages.
-        rows: Names of the rows to make now; those made before are shown too.
-        seeds: Seeds of the segmentation networks.
-        masked: Images whose true masks the row ``semi`` may see.
-    """
-
-    table: str
-    dataset: BoxDataset
-    validation: BoxDataset
-    recipe: Recipe
-    rows: Sequence[str]
-    seeds: Sequence[int]
-    masked: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """The figures of a table.
-
-    Attributes:
-        table: Its name.
-        ours: mIoU by row, step (``plain``, ``crf``) and seed.
-    """
-
-    table: str
-    ours: Mapping[str, Mapping[str, Mapping[int, float]]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The table for JSON."""
-        rows = {}
-        for name, paper in TABLES[self.table].items():
-            seeds = self.ours.get(name, {})
-            rows[name] = {
-                "title": ROWS[name].title,
-                "paper": dict(zip(STEPS, paper, strict=True)),
-                "ours": {step: {str(seed): miou for seed, miou in seeds[step].items()} for step in seeds},
-            }
-        return {"table": self.table, "rows": rows}
 
 
 @exclusive
@@ -82,50 +33,95 @@ def reproduce(
 
     Args:
         study: What is made.
-        out: Gets the box classifier, the labels, and a folder for every row and seed; runs that were killed go on.
-        seed: Of the box classifier.
-        runtime: On what training computes.
-        workers: DistContext that label and score.
-        console: For progress.
+        out: Gets the box classifier, the labels, and folders for every row and seed; interrupted runs go on.
+        seed: Random seed of the box classifier.
+        runtime: Device and options of training.
+        workers: Number of processes that label and score.
+        console: Shows progress.
 
     Raises:
         DataError: If an image has no true mask where it needs one, or cannot be used.
+        CheckpointError: If the labeler of other data is missing or damaged.
         OutputError: If ``out`` holds runs with another recipe or other images, or cannot be written.
         SettingsError: If a row is not of the table, or a backbone, its weights or the device cannot be had.
     """
-    check_truth(study.validation, study.dataset)
-    check_rows(study.rows, TABLES[study.table])
-    folders = ["classify", "labels", *(_folder(name, number) for name in study.rows for number in study.seeds)]
-    context = open_study(
-        study.dataset, study.recipe, out, folders, seed=seed, runtime=runtime, workers=workers, console=console
-    )
-    masks = {name: _masks(ROWS[name], study, out / "truth") for name in study.rows}
+    study.check_rows()
+    check_truth(study.dataset if study.validation is None else study.validation, study.dataset)
+    of_objects = study.table in OBJECT_TABLES
+    folders = ["classify", *(_object_folders(study) if of_objects else ["labels", *_networks(study)])]
+    context = study.open(out, folders, seed, runtime, workers, console)
+    if of_objects:
+        _make_objects(context, study)
+    else:
+        _make_networks(context, study)
+    return Reproduction.collected(study.table, context.steps)
+
+
+def _make_networks(context: PipelineContext, study: Study) -> None:
+    """Train and score segmentation networks: tables 3 to 5."""
+    assert study.validation is not None
+    masks = {name: _masks(ROWS[name], study, context.steps.out / "truth") for name in study.rows}
     labeler = context.classify(study.dataset)
     labels = context.label("labels", study.dataset, context.recipe_labels(labeler))
-    for number in study.seeds:
+    for folder, (name, seed) in _networks(study).items():
+        row = ROWS[name]
+        network = context.segment(
+            folder,
+            study.recipe.segment.model_copy(update={"loss": row.loss}),
+            study.dataset,
+            None if row.source == "masks" else labels,
+            labeler,
+            masks=masks[name],
+            seed=seed,
+        )
+        context.score(f"score {folder}", network, study.validation)
+
+
+def _make_objects(context: PipelineContext, study: Study) -> None:
+    """Score labels of objects (table 2), or train and score Mask R-CNNs on them (table 6)."""
+    table = OBJECT_TABLES[study.table]
+    labels = {name: _labels(context, study, row) for name, row in _labeled(study).items()}
+    if study.validation is None:
         for name in study.rows:
-            _make(context, study, name, number, labels, labeler, masks[name])
-    return Reproduction(study.table, _collected(context.steps, study.table))
+            context.score_labels(f"score {name}", labels[table[name].labels], study.dataset)
+        return
+    labeler = context.classify(study.dataset) if study.recipe.instance.start == "labeler" else None
+    for network, (name, seed) in _networks(study).items():
+        row, settings = table[name], study.recipe.instance
+        if row.mask_loss is not None:
+            settings = settings.model_copy(update={"mask_loss": row.mask_loss})
+        detector = context.detect(
+            f"network-{network}", settings, study.dataset, labels.get(row.labels), labeler, seed=seed
+        )
+        context.score_objects(f"found-network-{network}", detector, study.validation)
 
 
-def _make(
-    context: PipelineContext, study: Study, name: str, seed: int, labels: Path, labeler: Path, masks: dict[str, Path]
-) -> None:
-    row = ROWS[name]
-    network = context.segment(
-        _folder(name, seed),
-        study.recipe.segment.model_copy(update={"loss": row.loss}),
-        study.dataset,
-        None if row.source == "masks" else labels,
-        labeler,
-        masks=masks,
-        seed=seed,
-    )
-    context.score(f"score {_folder(name, seed)}", network, study.validation)
+def _networks(study: Study) -> dict[str, tuple[str, int]]:
+    """The networks to train, each with its row and seed."""
+    return {f"{name}-{seed}": (name, seed) for seed in study.seeds for name in study.rows}
 
 
-def _folder(name: str, seed: int) -> str:
-    return f"{name}-{seed}"
+def _labeled(study: Study) -> dict[str, ObjectRow]:
+    """The folders of objects' labels, each with a row that needs it."""
+    rows = [OBJECT_TABLES[study.table][name] for name in study.rows]
+    return {row.labels: row for row in rows if row.method is not None}
+
+
+def _object_folders(study: Study) -> list[str]:
+    networks = [f"network-{name}" for name in _networks(study)]
+    return [*_labeled(study), *networks, *(f"found-{name}" for name in networks)]
+
+
+def _labels(context: PipelineContext, study: Study, row: ObjectRow) -> Path:
+    """The folder of a row's labels; what is needed for it is trained first."""
+    assert row.method is not None
+    if row.method == "box":
+        return context.label(row.labels, study.dataset, MethodChoice(row.method))
+    labeler = study.other if row.labeler == "other" else context.classify(study.dataset)
+    assert labeler is not None
+    # Methods other than the labeler have the paper's settings.
+    choice = context.recipe_labels(labeler) if row.method == "labeler" else MethodChoice(row.method, {"": labeler})
+    return context.label(row.labels, study.dataset, choice)
 
 
 def _masks(row: Row, study: Study, folder: Path) -> dict[str, Path]:
@@ -149,24 +145,38 @@ def share_of(dataset: BoxDataset, share: float, seed: int) -> list[str]:
     return [dataset[index].image_id for index in sorted(chosen)]
 
 
-def _collected(steps: Steps, table: str) -> dict[str, dict[str, dict[int, float]]]:
-    """What all finished rows of a folder got."""
-    ours: dict[str, dict[str, dict[int, float]]] = {}
-    for step, facts in steps.finished():
-        name, _, seed = step.removeprefix("score ").rpartition("-")
-        if step.startswith("score ") and name in TABLES[table]:
-            for when in STEPS:
-                ours.setdefault(name, {}).setdefault(when, {})[int(seed)] = facts[when]["miou"]
-    return ours
+def spread(values: Sequence[float]) -> str:
+    """Mean, and the standard deviation of three or more."""
+    if len(values) < 3:
+        return shown(statistics.mean(values) if values else None)
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
 
 
-def reproduction_table(result: Reproduction) -> Iterator[Table]:
-    """The table for a terminal: mIoU on the validation images, the paper's beside ours."""
+def reproduction_tables(result: Reproduction) -> Iterator[Table]:
+    """The table for a terminal, the paper's figures beside ours."""
+    yield _object_table(result) if result.table in OBJECT_TABLES else _network_table(result)
+
+
+def _network_table(result: Reproduction) -> Table:
     table = Table("trained on", title=f"{result.table}: mIoU, %", title_justify="left")
     for heading in ("paper", "paper, CRF", "ours", "ours, CRF", "seeds"):
         table.add_column(heading, justify="right")
     for name, paper in TABLES[result.table].items():
         ours = result.ours.get(name, {})
-        figures = [spread(list(ours.get(when, {}).values())) for when in STEPS]
-        table.add_row(ROWS[name].title, *map(shown, paper), *figures, str(len(ours.get("plain", {}))))
-    yield table
+        figures = [spread([value for seed in ours.values() if (value := seed[when]) is not None]) for when in STEPS]
+        table.add_row(ROWS[name].title, *map(shown, paper), *figures, str(len(ours)))
+    return table
+
+
+def _object_table(result: Reproduction) -> Table:
+    what = "labels" if result.table == LABEL_TABLE else "trained on"
+    table = Table(what, "of", title=f"{result.table}: mask AP, %", title_justify="left")
+    for heading in ("AP", "AP50", "AP75", "S", "M", "L"):
+        table.add_column(heading, justify="right")
+    for name, row in OBJECT_TABLES[result.table].items():
+        if row.paper is not None:
+            table.add_row(row.title, "paper", *map(shown, row.paper))
+        if ours := result.ours.get(name):
+            values = ([value for seed in ours.values() if (value := seed[each]) is not None] for each in FIGURES)
+            table.add_row("" if row.paper else row.title, "ours", *map(spread, values))
+    return table

@@ -16,9 +16,9 @@ from bana.engine.run_folder import versions
 from bana.io.faults import OnError
 from bana.io.files import file_digest, write_bytes
 from bana.io.locking import exclusive
+from bana.pipeline.context import PipelineContext, has_truth
 from bana.pipeline.picture import run_picture
 from bana.pipeline.recipe import Recipe
-from bana.pipeline.stages import PipelineContext, has_truth
 from bana.pipeline.steps import Steps, content_digest
 from bana.segment.model import SEGMENTER
 from bana.segment.validation import check_truth
@@ -28,14 +28,14 @@ PICTURE = "run.png"
 
 @dataclass(frozen=True)
 class PipelineRun:
-    """What a run gave.
+    """Result of a run.
 
     Attributes:
         out: The run folder.
-        dataset: The images that were learned.
-        left_out: How many could not be used.
+        dataset: The images that the networks learned from.
+        left_out: Number of images that could not be used.
         skipped: Names of the steps that were unchanged.
-        seconds: Of every step, in the call that finished it.
+        seconds: Seconds of every step, in the call that finished it.
         labels: Scores of the labels as plain values; None where not every image has a true mask.
         network: Scores of the network as plain values, under ``plain`` and ``crf``; None as before.
         scored: The images that the network was scored on: ``validation``, ``training`` or None.
@@ -86,11 +86,11 @@ def run_pipeline(
         recipe: Settings of all stages.
         out: The run folder: ``run.json`` (settings, versions, seed, data, metrics), ``timings.json``, ``run.png``, and
             a folder for every stage.
-        seed: Of everything random.
-        runtime: On what training computes.
-        workers: DistContext that label and score.
+        seed: Random seed.
+        runtime: Device and options of training.
+        workers: Number of processes that label and score.
         on_error: ``skip`` leaves out images that cannot be used.
-        console: For progress.
+        console: Shows progress.
 
     Raises:
         DataError: If an image cannot be used (``stop``), a validation image has no true mask, or the folder's

@@ -1,4 +1,4 @@
-"""Steps of a run folder: done once, skipped while what they depend on is the same, done anew when it is not."""
+"""Steps of a run folder: done once, skipped while nothing they depend on changes, done again when it does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMINGS = "timings.json"
 
 
 class Steps:
-    """The steps of a run folder, which its ``run.json`` and ``timings.json`` tell of.
+    """The steps of a run folder, recorded in its ``run.json`` and ``timings.json``.
 
     A step's key is a digest of all that its outputs depend on. A step whose key is that of the manifest is skipped; one
     that was begun with the same key, and killed, goes on in its folder; of any other the folder is emptied first.
@@ -33,11 +33,11 @@ class Steps:
         out: The run folder.
         facts: What ``run.json`` says of the whole run: settings, versions, seed, data.
         folders: Names of the steps' folders.
-        console: For a line a step.
+        console: Gets one line for each step.
 
     Attributes:
-        out: As given.
-        console: As given.
+        out: The run folder.
+        console: The console.
 
     Raises:
         DataError: If the folder's manifest is damaged.
@@ -68,7 +68,7 @@ class Steps:
         """Do a step, unless it is done.
 
         Args:
-            name: Of the step and of its folder.
+            name: The step and its folder.
             depends: All that its outputs depend on, as plain values.
             work: Does it in the folder that it is given, going on where an earlier call was killed; returns facts to
                 keep, as plain values.

@@ -1,4 +1,4 @@
-"""The demonstration: label the sample set that comes with bana, score the labels, and draw a contact sheet."""
+"""The demonstration: label bana's sample data set, score the labels, and draw a contact sheet."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from rich.console import Console
 
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import png
-from bana.data.records import BoxDataset
+from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
 from bana.data.sample import FOLDER, sample_dataset
 from bana.evaluate import LabelScores, evaluate_labels
 from bana.io.files import write_bytes
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import LabelRun, label_dataset
-from bana.report.contact_sheet import contact_sheet
-from bana.report.demo_rows import candidates, choose, sheet_rows
+from bana.report.examples import examples, sheet_row, unreliable_pixels
+from bana.report.frame import SheetRow
+from bana.report.pictures import contact_sheet
 
 PICTURE = "demo.png"
 LABELS = "labels"
 
-_ROWS = 8
 _FOOTER = (
     "Photographs from Flickr by way of MS-COCO, under CC BY 2.0, CC BY-SA 2.0 or without known restrictions; "
     "the license and source of each are in ATTRIBUTION.md beside this picture."
@@ -32,12 +32,12 @@ _FOOTER = (
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demonstration gave.
+    """Result of the demonstration.
 
     Attributes:
         dataset: The photographs.
-        run: Of the labeling.
-        scores: Of the labels against the true masks.
+        run: The labeling run.
+        scores: Scores of the labels against the true masks.
         out: The folder with ``demo.png`` and ``labels``.
     """
 
@@ -48,7 +48,7 @@ class Demo:
 
     @property
     def images_per_second(self) -> float | None:
-        """Speed of the labeling, the start of its processes included; None where all labels were there already."""
+        """Speed of labeling, including the start of its processes; None if all labels were there already."""
         return self.run.labeled / self.run.seconds if self.run.labeled and self.run.seconds else None
 
     @property
@@ -61,7 +61,7 @@ class Demo:
         return {int(class_id): int(count[class_id]) for class_id in np.argsort(-area, kind="stable") if count[class_id]}
 
     def has_weights(self, class_id: int) -> bool:
-        """Whether the classifier knows the class; if not it was labeled through 1 - A."""
+        """Whether the classifier knows the class. If not, the class-agnostic map labels it."""
         return self.dataset.classes[class_id - 1] not in self.run.without_weights
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,13 +85,13 @@ class Demo:
 def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Demo:
     """Label the sample set and write ``demo.png``, ``ATTRIBUTION.md`` and ``labels`` into a folder.
 
-    Labels of an earlier run that are intact are kept; all else is done anew.
+    Intact labels of an earlier run are kept. All else is done again.
 
     Args:
         out: The folder.
         labeler: A labeler file or run folder.
-        workers: DistContext that label.
-        console: For progress.
+        workers: Number of processes that label.
+        console: Shows progress.
 
     Raises:
         CheckpointError: If the labeler is missing or damaged.
@@ -101,9 +101,9 @@ def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Dem
     run = label_dataset(dataset, MethodChoice.of_labeler(labeler), out / LABELS, workers=workers, console=console)
     demo = Demo(dataset, run, evaluate_labels(out / LABELS, dataset, boundary=False), out)
     labels = LabelFolder(out / LABELS)
-    chosen = choose(candidates(dataset, labels), _ROWS)
+    chosen = examples(dataset, labels)
     picture = contact_sheet(
-        sheet_rows(dataset, labels, chosen),
+        [_row(record, labels) for record in chosen],
         dataset.classes,
         title="Boxes in, masks out",
         subtitle=f"{len(chosen)} of {len(dataset)} photographs, from the surest labels to the least sure",
@@ -112,3 +112,16 @@ def run_demo(out: Path, labeler: Path, *, workers: int, console: Console) -> Dem
     write_bytes(out / PICTURE, png(picture))
     write_bytes(out / "ATTRIBUTION.md", (FOLDER / "ATTRIBUTION.md").read_bytes())
     return demo
+
+
+def _row(record: ImageRecord, labels: LabelFolder) -> SheetRow:
+    boxes = record.boxes[~record.crowd]
+    unreliable = unreliable_pixels(labels, record)
+    inside = boxes_to_mask(boxes, record.height, record.width)
+    return sheet_row(
+        record,
+        {"labels": labels.label_map("y_crf", record)},
+        unreliable=unreliable,
+        caption=f"{record.image_id} · {len(boxes)} {'box' if len(boxes) == 1 else 'boxes'}",
+        note=f"{unreliable[inside].mean():.0%} of the pixels in boxes" if inside.any() else "",
+    )

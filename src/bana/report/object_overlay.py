@@ -1,13 +1,15 @@
-"""A photograph with its objects over it, as a JPEG file: what is looked at after a Mask R-CNN's prediction."""
+"""A photograph with its objects over it, as a JPEG file: the picture of a Mask R-CNN's prediction."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from bana.data.colors import PAPER, color_of
+from bana.data.encoding import jpeg
 from bana.data.records import ClassTable, paint_order
 from bana.instance import Detections
-from bana.report.overlay import MIN_LETTERS, PAPER, blended, color_of, darken, jpeg, letters_for
+from bana.report.overlay import MIN_LETTERS, blended, darken, letters_for
 from bana.report.panels import Picture
 from bana.report.text import fitted, font_for
 

@@ -1,24 +1,24 @@
-"""A photograph with its labels over it, as a JPEG file: what is looked at after a prediction."""
+"""A photograph with its labels over it, as a JPEG file: the picture of a prediction."""
 
 from __future__ import annotations
 
 import math
-from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from bana.data.colors import INK, PAPER, color_of
+from bana.data.encoding import jpeg
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, ClassTable
-from bana.report.panels import INK, PALETTE, Color, Picture, grown
+from bana.report.panels import Picture, grown
 from bana.report.text import fitted, font_for
 
 _SHARE = 0.6
-"""Of a class's color on its pixels; the rest is the photograph."""
+"""How much of a class's color its pixels have; the rest is the photograph."""
 
 _RIM_SHARE = 0.95
-PAPER: Color = (252, 252, 249)
 _STRIP = 1 << 18
 """Pixels that are blended at once, which bounds the memory whatever the image's size."""
 
@@ -81,13 +81,6 @@ def blended(image: Picture, labels: LabelMap, count: int) -> tuple[Picture, npt.
 def letters_for(drawing: Image.Image) -> int:
     """The size, in pixels, of letters on a picture."""
     return round(math.sqrt(drawing.width * drawing.height) * 0.034)
-
-
-def jpeg(drawing: Image.Image) -> bytes:
-    """A picture as a JPEG file."""
-    file = BytesIO()
-    drawing.save(file, format="JPEG", quality=90, subsampling=0)
-    return file.getvalue()
 
 
 def _weights(count: int, labels: int) -> tuple[Weights, Weights]:
@@ -157,8 +150,3 @@ def darken(drawing: Image.Image, box: tuple[int, int, int, int], radius: int) ->
     stencil = Image.new("L", size)
     ImageDraw.Draw(stencil).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), radius, 210)
     drawing.paste(Image.new("RGB", size, INK), box[:2], stencil)
-
-
-def color_of(label: int) -> Color:
-    """The color of a label, from 1 on."""
-    return PALETTE[(label - 1) % len(PALETTE)]

@@ -2,72 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from bana.data.colors import ALARM, INK, Color
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, FloatArray, pixel_slices
 from bana.report.text import font_for, plain
 
 Picture = npt.NDArray[np.uint8]
-Color = tuple[int, int, int]
 Edges = tuple[int, int, int, int]
 
-PALETTE: tuple[Color, ...] = (
-    (255, 122, 102),  # coral
-    (46, 204, 190),  # teal
-    (255, 200, 61),  # gold
-    (176, 148, 255),  # violet
-    (84, 184, 255),  # sky
-    (255, 143, 199),  # pink
-    (166, 217, 62),  # lime
-    (255, 160, 74),  # orange
-    (124, 234, 187),  # mint
-    (143, 168, 255),  # periwinkle
-    (226, 186, 150),  # sand
-    (94, 222, 240),  # cyan
-)
-"""Colors of classes: neighbors are far apart in hue, and dark letters can be read on each."""
-
-INK: Color = (22, 24, 29)
-"""Almost black."""
-
-ALARM: Color = (255, 221, 51)
-"""Unreliable pixels."""
-
 _LETTERS = 13
-
-
-def hex_of(color: Color) -> str:
-    """A color as ``#rrggbb``."""
-    return "#{:02x}{:02x}{:02x}".format(*color)
-
-
-def colors_of(pictures: Iterable[Iterable[int]]) -> dict[int, Color]:
-    """A color for every class, the same in all pictures.
-
-    Classes of one picture differ in color, as long as they and the classes that they meet elsewhere are no more than
-    the palette has.
-
-    Args:
-        pictures: The class ids of each picture.
-    """
-    met: dict[int, set[int]] = {}
-    for class_ids in pictures:
-        wrap = dict.fromkeys(class_ids)
-        for class_id in wrap:
-            met.setdefault(class_id, set()).update(wrap)
-    chosen: dict[int, int] = {}
-    for class_id, others in met.items():
-        used = Counter(chosen.values())
-        near = {chosen[other] for other in others if other in chosen}
-        chosen[class_id] = min(range(len(PALETTE)), key=lambda index: (index in near, used[index], index))
-    return {class_id: PALETTE[index] for class_id, index in chosen.items()}
 
 
 def boxes_panel(
@@ -116,7 +66,7 @@ def masks_panel(
     Args:
         image: uint8 (H, W, 3).
         labels: (H, W) class ids; those without a color (background, ignored) are left as they are.
-        colors: Of the class ids.
+        colors: Colors by class id.
         scale: Pixels to a unit of line width.
         unreliable: bool (H, W), where dark stripes go over all but the rims; None: nowhere.
     """

@@ -1,6 +1,6 @@
-"""A sheet of pictures: a title, headings, and rows of panels with words under them.
+"""The layout of a sheet of pictures: a title, headings, and rows of panels with words under them.
 
-What a sheet shows is the business of who gives the rows; this is where things stand, and how they are lettered.
+What the panels show is drawn elsewhere.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from itertools import chain
 import numpy as np
 from PIL import Image, ImageDraw
 
+from bana.data.colors import INK, PAPER, Color
 from bana.data.label_maps import LabelMap
 from bana.errors import SettingsError
-from bana.report.panels import INK, Color
 from bana.report.text import fitted, font_for
 
-_PAPER: Color = (252, 252, 249)
 _PALE: Color = (112, 115, 122)
 """Words that come second."""
 
@@ -36,8 +35,8 @@ class Layout:
     """Where things stand on a sheet.
 
     Attributes:
-        width: Of the sheet, pixels.
-        columns: How many panels a row has, three or more.
+        width: Width of the sheet, pixels.
+        columns: Panels in a row, three or more.
         scale: Pixels to a unit, in which all below are given: a wide sheet that will be shown smaller has larger ones.
         margin: Left and right.
         gutter: Between columns.
@@ -90,7 +89,7 @@ class PanelRow:
     """A row of a sheet.
 
     Attributes:
-        panels: As many as the sheet has columns, of one size, as Layout.panel_size gives it.
+        panels: One for each column, all of the size that Layout.panel_size gives.
         legend: The classes, under the second and third panel.
         caption: Words under the first panel.
         note: Words under the last panel.
@@ -133,7 +132,7 @@ def draw_sheet(
     if not blocks:
         raise SettingsError("a sheet of pictures needs at least one image; give it some")
     blocks = [_header(layout, headings, title, subtitle, key), *blocks, _footer(layout, footer)]
-    sheet = Image.new("RGB", (layout.width, sum(block.height for block in blocks)), _PAPER)
+    sheet = Image.new("RGB", (layout.width, sum(block.height for block in blocks)), PAPER)
     top = 0
     for block in blocks:
         sheet.paste(block, (0, top))
@@ -147,9 +146,9 @@ def legend_of(
     """The legend of a row: a class for each box, those of most boxes first, then what else is in a label map.
 
     Args:
-        class_ids: Of the boxes, each in 1..L.
+        class_ids: The classes of the boxes, each in 1..L.
         classes: L names; ``classes[i]`` is class id ``i + 1``.
-        colors: Of these classes and those in ``labels``.
+        colors: Colors of these classes and of those in ``labels``.
         labels: (H, W), such as a prediction, whose classes need not be those of the boxes; None: no more.
     """
     boxes = Counter(class_ids)
@@ -169,7 +168,7 @@ def _header(
     layout: Layout, headings: Sequence[str], title: str, subtitle: str, key: Sequence[str | Image.Image]
 ) -> Image.Image:
     unit = layout.pixels
-    block = Image.new("RGB", (layout.width, unit(196)), _PAPER)
+    block = Image.new("RGB", (layout.width, unit(196)), PAPER)
     draw = ImageDraw.Draw(block)
     left, base = unit(layout.margin), unit(122)
     _write(draw, (left, unit(86)), title, unit(54), INK, layout.inner)
@@ -196,7 +195,7 @@ def _key(block: Image.Image, layout: Layout, base: int, key: Sequence[str | Imag
 
 def _row(layout: Layout, row: PanelRow) -> Image.Image:
     size = row.panels[0].size
-    block = Image.new("RGB", (layout.width, size[1] + layout.pixels(62)), _PAPER)
+    block = Image.new("RGB", (layout.width, size[1] + layout.pixels(62)), PAPER)
     stencil = _rounded(size, layout.pixels(_RADIUS))
     for column, panel in enumerate(row.panels):
         block.paste(panel, (layout.left(column), 0), stencil)
@@ -226,7 +225,7 @@ def _legend(draw: ImageDraw.ImageDraw, layout: Layout, base: int, entries: Seque
 
 def _footer(layout: Layout, text: str) -> Image.Image:
     unit = layout.pixels
-    block = Image.new("RGB", (layout.width, unit(64)), _PAPER)
+    block = Image.new("RGB", (layout.width, unit(64)), PAPER)
     if text:
         draw = ImageDraw.Draw(block)
         left = unit(layout.margin)

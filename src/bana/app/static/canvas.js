@@ -10,7 +10,7 @@ const canvas = document.getElementById("canvas");
 const context = canvas.getContext("2d");
 
 let layers = []; // {key, region, canvas} of each mask
-let doubt = null; // a canvas of the image's size
+let uncertain = null; // a canvas of the image's size
 let asked = false;
 
 const rgb = (color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
@@ -27,7 +27,7 @@ function build() {
       return { key: each.key, region, canvas: bitmap(pixels, region, rgb(classOf(each.class_id).color), options.opacity / 100) };
     });
   const whole = { x: 0, y: 0, width, height };
-  doubt = bitmap(decode(review.uncertain, height, whole), whole, [0, 0, 0], 1);
+  uncertain = bitmap(decode(review.uncertain, height, whole), whole, [0, 0, 0], 1);
   canvas.setAttribute("aria-label", describe());
   ask();
 }
@@ -60,7 +60,7 @@ function draw() {
   context.drawImage(state.photograph, ...onStage([0, 0, state.review.width, state.review.height]));
   context.imageSmoothingEnabled = false;
   layers.forEach(drawLayer);
-  if (state.options.doubts && state.options.opacity) drawDoubt(ratio);
+  if (state.options.uncertain && state.options.opacity) drawUncertain(ratio);
   if (state.ghost?.canvas) drawLayer(state.ghost);
   drawBoxes();
   if (["brush", "erase"].includes(state.tool) && state.pointer) drawBrush(...state.pointer);
@@ -82,12 +82,12 @@ function drawLayer({ region, canvas: picture }) {
 }
 
 // Stripes of a width on the screen, whatever the zoom: the uncertain pixels are the stencil.
-function drawDoubt(ratio) {
+function drawUncertain(ratio) {
   const stencil = new OffscreenCanvas(canvas.width, canvas.height);
   const on = stencil.getContext("2d");
   on.imageSmoothingEnabled = false;
   on.setTransform(ratio, 0, 0, ratio, 0, 0);
-  on.drawImage(doubt, ...onStage([0, 0, doubt.width, doubt.height]));
+  on.drawImage(uncertain, ...onStage([0, 0, uncertain.width, uncertain.height]));
   on.globalCompositeOperation = "source-in";
   on.fillStyle = on.createPattern(stripes(), "repeat");
   on.setTransform(1, 0, 0, 1, 0, 0);

@@ -97,7 +97,7 @@ export const SHORTCUTS = [
   ["0", "fit the image", ["0"], fit],
   ["M", "masks on, off", ["m"], toggleMasks],
   ["D", "uncertain pixels on, off", ["d"], () => {
-    state.options.doubts = !state.options.doubts;
+    state.options.uncertain = !state.options.uncertain;
     emit("options");
   }],
   ["U", "add a photograph (or drop it, or paste it)", ["u"], () => place("upload-file").click()],

@@ -60,7 +60,7 @@ function startOptions() {
     place("brush").value = options.brush;
     place("brush-size").textContent = options.brush;
     place("opacity").value = options.opacity;
-    place("doubts").checked = options.doubts;
+    place("uncertain").checked = options.uncertain;
     keep(options);
   };
   place("brush").oninput = (event) => setBrush(Number(event.target.value));
@@ -68,8 +68,8 @@ function startOptions() {
     options.opacity = Number(event.target.value);
     ["options", "opacity"].forEach(emit);
   };
-  place("doubts").onchange = (event) => {
-    options.doubts = event.target.checked;
+  place("uncertain").onchange = (event) => {
+    options.uncertain = event.target.checked;
     emit("options");
   };
   on("options", show);

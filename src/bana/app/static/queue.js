@@ -80,8 +80,8 @@ function summarize(rows) {
   place("progress-text").textContent = `${done} of ${usable.length} done, ${accepted} accepted`;
   const unlabeled = state.rows.filter((row) => !row.labeled && !row.fault).length;
   place("queue-count").textContent = `${rows.length} shown${unlabeled ? `, ${unlabeled} not labeled yet` : ", most uncertain first"}`;
-  const doubts = state.rows.map((row) => row.confidence ?? 2);
-  place("sort").hidden = doubts.every((value, index) => !index || doubts[index - 1] <= value);
+  const confidences = state.rows.map((row) => row.confidence ?? 2);
+  place("sort").hidden = confidences.every((value, index) => !index || confidences[index - 1] <= value);
 }
 
 export const isWaiting = () => state.rows.some((row) => !row.labeled && !row.fault);

@@ -15,7 +15,7 @@ export const state = {
   pointer: null, // the brush's place on the stage
   ghost: null, // a box {key, box, class_id} or stroke as the person left it, until the server has answered
   filter: { state: "open", classId: 0 },
-  options: { brush: 10, opacity: 45, doubts: true },
+  options: { brush: 10, opacity: 45, uncertain: true },
 };
 
 const listeners = new Map();

@@ -7,7 +7,7 @@ import { onStage, pan, placeOf, zoom } from "./view.js";
 export const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 
 const NEAR = 9; // CSS pixels around a handle
-const LEAST = 3; // CSS pixels: less is a click
+const MIN_DRAG = 3; // CSS pixels: less is a click
 const canvas = document.getElementById("canvas");
 
 let held = null; // what the pointer does: {move(place), end(place)}
@@ -90,7 +90,7 @@ const panning = (start) => {
 function drawing(start) {
   const class_id = state.classId;
   const boxTo = ({ image }) => tidy([...start.image, ...image]);
-  const isClick = ({ stage }) => Math.hypot(stage[0] - start.stage[0], stage[1] - start.stage[1]) < LEAST;
+  const isClick = ({ stage }) => Math.hypot(stage[0] - start.stage[0], stage[1] - start.stage[1]) < MIN_DRAG;
   return {
     move: (place) => !isClick(place) && ghost({ key: null, class_id, box: boxTo(place) }),
     end: (place) => {

@@ -5,7 +5,7 @@ import { emit, state } from "./state.js";
 export const view = { scale: 1, x: 0, y: 0 };
 
 const MARGIN = 16;
-const MOST = 40;
+const MAX_SCALE = 40;
 let fitted = true;
 
 const stage = () => document.getElementById("canvas").getBoundingClientRect();
@@ -34,7 +34,7 @@ export function zoom(factor, at = null) {
   if (!state.review) return;
   const { width, height } = stage();
   const [x, y] = at ?? [width / 2, height / 2];
-  const scale = Math.min(MOST, Math.max(fitScale() / 4, view.scale * factor));
+  const scale = Math.min(MAX_SCALE, Math.max(fitScale() / 4, view.scale * factor));
   view.x = x - ((x - view.x) * scale) / view.scale;
   view.y = y - ((y - view.y) * scale) / view.scale;
   view.scale = scale;

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -15,13 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bana.evaluate.calibration import CalibrationBin
-from bana.report.violins import INK, filling_rate_figure
+from bana.report.violins import INK, filling_rate_figure, saved
 
 _MUTED = "#010203"
-_SERIES = ("#010204", "#010205", "#010206")
-_THEME = {INK: "var(--ink)", _MUTED: "var(--muted)"} | {
-    color: f"var(--series-{number})" for number, color in enumerate(_SERIES, start=1)
-}
+_SERIES = "#010204"
+_THEME = {INK: "var(--ink)", _MUTED: "var(--muted)", _SERIES: "var(--series-1)"}
 """Colors that stand for the page's variables; none of them is drawn as such."""
 
 _LOOK: Any = {
@@ -38,32 +34,28 @@ _LOOK: Any = {
     "ytick.color": _MUTED,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "legend.frameon": False,
 }
 
 
-def curves_svg(name: str, curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str, title: str) -> str:
-    """Lines through points, as a running mean where there are many.
+def curve_svg(name: str, points: Sequence[tuple[float, float]], *, x: str, y: str, title: str) -> str:
+    """A line through points, as a running mean where there are many.
 
     Args:
-        name: Of the chart, unlike that of any other on the page; letters and hyphens.
-        curves: Points (x, y) by what a line is called; at most three lines.
-        x: What is on the horizontal axis.
-        y: What is on the vertical axis.
-        title: Read aloud in place of the chart.
+        name: The chart's name, unique on the page; letters and hyphens.
+        points: The points (x, y).
+        x: Label of the horizontal axis.
+        y: Label of the vertical axis.
+        title: What a screen reader says in place of the chart.
     """
     with mpl.rc_context(_LOOK):
         figure, axes = _figure(x, y)
-        for (label, points), color in zip(curves.items(), _SERIES, strict=False):
-            steps, values = np.array(points, dtype=np.float64).T
-            width = max(1, len(values) // 20)
-            if width > 1:
-                axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.3)
-            smooth = np.convolve(values, np.ones(width) / width, mode="valid")
-            axes.plot(steps[width - 1 :], smooth, color=color, linewidth=1.8, label=label)
+        steps, values = np.array(points, dtype=np.float64).T
+        width = max(1, len(values) // 20)
+        if width > 1:
+            axes.plot(steps, values, color=_SERIES, linewidth=0.8, alpha=0.3)
+        smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+        axes.plot(steps[width - 1 :], smooth, color=_SERIES, linewidth=1.8)
         axes.set_ylim(bottom=0)
-        if len(curves) > 1:
-            axes.legend()
         return _svg(name, figure, title)
 
 
@@ -74,8 +66,8 @@ def calibration_svg(name: str, bins: Sequence[CalibrationBin], *, title: str) ->
         axes.plot([0, 1], [0, 1], color=_MUTED, linestyle=":", linewidth=1.2)
         places = [each.confidence for each in bins]
         sizes = [12 + 400 * each.share for each in bins]
-        axes.plot(places, [each.right for each in bins], color=_SERIES[0], linewidth=1.8)
-        axes.scatter(places, [each.right for each in bins], s=sizes, color=_SERIES[0], alpha=0.6, linewidths=0)
+        axes.plot(places, [each.right for each in bins], color=_SERIES, linewidth=1.8)
+        axes.scatter(places, [each.right for each in bins], s=sizes, color=_SERIES, alpha=0.6, linewidths=0)
         axes.set(xlim=(0, 1.04), ylim=(0, 1.04))
         return _svg(name, figure, title)
 
@@ -83,7 +75,7 @@ def calibration_svg(name: str, bins: Sequence[CalibrationBin], *, title: str) ->
 def violins_svg(name: str, rates: Mapping[str, Mapping[str, Sequence[float]]], *, title: str) -> str:
     """Filling rates by class, as filling_rate_figure draws them. Raises SettingsError as it does."""
     with mpl.rc_context(_LOOK):
-        return _svg(name, filling_rate_figure(rates, colors=_SERIES), title)
+        return _svg(name, filling_rate_figure(rates, colors=[_SERIES]), title)
 
 
 def _figure(x: str, y: str) -> tuple[Figure, Axes]:
@@ -95,12 +87,8 @@ def _figure(x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _svg(name: str, figure: Figure, title: str) -> str:
-    """A figure as an element of a page, named for who cannot see it; its ids begin with the chart's name."""
-    buffer = io.StringIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the reader's fonts will have it
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    drawn = buffer.getvalue()
+    """A figure as an element of a page, titled for screen readers; its ids begin with the chart's name."""
+    drawn = saved(figure, "svg", transparent=True, metadata={"Date": None}).decode()
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     for color, variable in _THEME.items():

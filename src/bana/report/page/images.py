@@ -1,4 +1,4 @@
-"""What a page tells of one image, and the numbers that all images add up to."""
+"""What a page shows of one image, and the sums over all images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from bana.data.colors import Color
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabeledBox, LabelFolder
 from bana.data.label_maps import LabelMap, read_gray
@@ -25,7 +26,7 @@ from bana.evaluate.scores import json_number
 from bana.label.output import CONFIDENCE
 from bana.nn.network_file import NetworkFacts
 from bana.report.page.layers import class_layer, confidence_layer, photo_layer, shown_size, unreliable_layer
-from bana.report.panels import Color, Picture
+from bana.report.panels import Picture
 from bana.segment.losses import confidence_map
 from bana.segment.model import SEGMENTER, SegmentationNetwork
 from bana.segment.segmenter import mean_cosine
@@ -34,12 +35,12 @@ from bana.segment.settings import SegmentSettings
 
 @dataclass(eq=False)
 class Totals:
-    """Numbers that images add up to.
+    """Sums over images.
 
     Attributes:
-        labels: Of Y_crf, where there are true masks.
-        network: Of the network, likewise.
-        calibration: Of Y_crf's confidence inside boxes, likewise.
+        labels: Confusion of Y_crf, where there are true masks.
+        network: Confusion of the network, where there are true masks.
+        calibration: Calibration of Y_crf's confidence inside boxes, where there are true masks.
         true_rates: Filling rates of true objects, by class id.
         rates: Filling rates of the labels' masks, by class id.
         agreed: Pixels inside boxes on which Y_crf and Y_ret agree, and all pixels inside boxes.
@@ -54,12 +55,12 @@ class Totals:
 
     @classmethod
     def of(cls, dataset: BoxDataset) -> Totals:
-        """Of no image."""
+        """The sums over no image."""
         classes, ignore_index = len(dataset.classes) + 1, dataset.class_table.ignore_index
         return cls(ConfusionMatrix(classes, ignore_index), ConfusionMatrix(classes, ignore_index))
 
     def add(self, other: Totals) -> None:
-        """Add those of other images."""
+        """Add the sums over other images."""
         self.labels += other.labels
         self.network += other.network
         self.calibration += other.calibration
@@ -70,7 +71,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class ImageLook:
-    """What a page tells of one image.
+    """What a page shows of one image.
 
     Attributes:
         record: The image.
@@ -94,7 +95,7 @@ class LookJob(Worker[ImageRecord, tuple[ImageLook, Totals]]):
         labels: Its label folder.
         network: A segmenter file or run folder; None: no network is shown.
         shown: Ids of the images of the gallery.
-        colors: Of the class ids.
+        colors: Colors by class id.
         side: Longest side, in pixels, of pictures in the gallery.
     """
 

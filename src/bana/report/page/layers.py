@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bana.data.colors import ALARM, Color
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray
-from bana.report.panels import ALARM, Color, Picture, confidence_panel
+from bana.report.panels import Picture, confidence_panel
 
 _QUALITY = 78
 _STEPS = 32

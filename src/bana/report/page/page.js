@@ -4,12 +4,12 @@ const { classes, colors, layers, images } = read("data");
 const OPAQUE = new Set(["confidence", "sigma"]);
 const view = { left: "photo", right: "y_crf", wipe: 0, opacity: 65, boxes: true };
 
-const byDoubt = (a, b) => b.doubt - a.doubt;
+const byUncertainty = (a, b) => b.uncertainty - a.uncertainty;
 const byScore = (a, b) => (a.score ?? 101) - (b.score ?? 101);
 const scored = images.some((image) => image.score !== null);
 const ORDERS = {
-  "most uncertain": byDoubt,
-  surest: (a, b) => byDoubt(b, a),
+  "most uncertain": byUncertainty,
+  surest: (a, b) => byUncertainty(b, a),
   ...(scored && { "worst against truth": byScore, "best against truth": (a, b) => (b.score ?? -1) - (a.score ?? -1) }),
   "most boxes": (a, b) => b.boxes.length - a.boxes.length,
   name: (a, b) => a.id.localeCompare(b.id),
@@ -73,7 +73,7 @@ const watcher = new IntersectionObserver((entries) => {
 
 function words(image) {
   const score = image.score === null ? "" : ` · truth ${image.score.toFixed(0)} %`;
-  return `${image.boxes.length} ${image.boxes.length === 1 ? "box" : "boxes"} · doubt ${(100 * image.doubt).toFixed(0)} %${score}`;
+  return `${image.boxes.length} ${image.boxes.length === 1 ? "box" : "boxes"} · uncertainty ${(100 * image.uncertainty).toFixed(0)} %${score}`;
 }
 
 function tile(index) {
@@ -184,7 +184,7 @@ viewer.addEventListener("keydown", (event) => {
   if (wanted) change("right", wanted);
 });
 
-const ranked = [...images.keys()].filter((index) => !scored || images[index].score !== null).sort((a, b) => (scored ? byScore : byDoubt)(images[a], images[b]));
+const ranked = [...images.keys()].filter((index) => !scored || images[index].score !== null).sort((a, b) => (scored ? byScore : byUncertainty)(images[a], images[b]));
 const count = Math.min(6, Math.floor(images.length / 2) || 1);
 find("worst").replaceChildren(...ranked.slice(0, count).map(tile));
 find("best").replaceChildren(...ranked.slice(-count).reverse().map(tile));

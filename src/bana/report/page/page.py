@@ -23,7 +23,7 @@ LAYERS = {
     "network": "network, without boxes",
     "truth": "truth",
 }
-"""What can be laid on a photograph, and what a person reads of it."""
+"""The layers of a photograph, and what the page calls them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class GalleryImage:
     """One image of the gallery.
 
     Attributes:
-        facts: As plain values: ``id``, ``width``, ``height``, ``uncertainty`` (0..1), ``score`` (0..100 or None),
+        facts: Plain values: ``id``, ``width``, ``height``, ``uncertainty`` (0..1), ``score`` (0..100 or None),
             ``boxes`` (xyxy, class id, status, confidence, filling rate, predicted class id), and ``files`` (addresses
             by name).
         layers: Picture files by the names of LAYERS.
@@ -81,15 +81,15 @@ class GalleryImage:
 
 @dataclass(frozen=True)
 class Page:
-    """All that is on a page; empty parts are left out.
+    """The content of a page; it leaves out empty parts.
 
     Attributes:
-        title: The large line.
-        subtitle: Under it.
-        cards: Of the summary.
-        tables: By the sections that they are in.
-        charts: Likewise.
-        confusions: Of labels and network.
+        title: The large line at the top.
+        subtitle: A line under it.
+        cards: The numbers of the summary.
+        tables: Tables by section.
+        charts: Charts by section.
+        confusions: Confusion of the labels and of the network.
         details: Long texts, such as settings, by their titles.
         images: The gallery.
         classes: Names by class id.
@@ -110,7 +110,7 @@ class Page:
     gallery_note: str
 
     def html(self) -> str:
-        """The page as one HTML file. All text of it is escaped; what is not is made here."""
+        """The page as one HTML file. All text is escaped, except for what this package made."""
         return (
             _environment()
             .get_template("page.html")

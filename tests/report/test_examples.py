@@ -2,14 +2,14 @@
 
 import pytest
 
-from bana.report.demo_rows import Candidate, choose
+from bana.report.examples import Candidate, choose
 
 
 def candidate(name, reliable, visible, boxes=2):
     return Candidate(name, reliable, boxes, frozenset(visible))
 
 
-def test_one_from_each_part_of_the_range():
+def test_each_part_of_the_range_gives_one_photograph():
     every = [candidate(f"{number:02}", number / 20, {number}) for number in range(20)]
     chosen = choose(every, 5)
     assert len(chosen) == 5
@@ -38,6 +38,6 @@ def test_crowded_photographs_only_where_there_are_no_others():
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_fewer_photographs_than_rows(count):
+def test_fewer_photographs_than_rows_are_all_chosen(count):
     every = [candidate(f"{number}", 0.5, {1}) for number in range(count)]
     assert set(choose(every, 8)) == {each.image_id for each in every}

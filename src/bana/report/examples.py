@@ -1,15 +1,20 @@
-"""Which photographs of a labeled data set a contact sheet shows, and what it says of them."""
+"""Which photographs of a labeled data set a sheet shows as examples, and their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
+from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, BoxDataset, ImageRecord, boxes_to_mask
-from bana.report.contact_sheet import SheetRow
+from bana.report.frame import SheetRow
+
+EXAMPLES = 8
+"""Photographs on a sheet."""
 
 _MIN_SHARE = 0.02
 _MAX_BOXES = 12
@@ -20,7 +25,7 @@ class Candidate:
     """What the choice of photographs depends on.
 
     Attributes:
-        image_id: Of the photograph.
+        image_id: The photograph.
         reliable: Share of the pixels inside boxes on which Y_crf and Y_ret agree, 0..1.
         boxes: How many there are.
         visible: Classes with a box that covers a fiftieth of the photograph or more.
@@ -32,12 +37,18 @@ class Candidate:
     visible: frozenset[int]
 
 
-def candidates(dataset: BoxDataset, labels: LabelFolder) -> list[Candidate]:
-    """The facts of every photograph that has a box of some size.
+def examples(dataset: BoxDataset, labels: LabelFolder) -> list[ImageRecord]:
+    """Up to eight photographs, from the surest labels to the least sure; none where no box has some size.
 
     Raises:
         DataError: If labels of an image are missing or damaged.
     """
+    records = {record.image_id: record for record in dataset}
+    return [records[image_id] for image_id in choose(_candidates(dataset, labels), EXAMPLES)]
+
+
+def _candidates(dataset: BoxDataset, labels: LabelFolder) -> list[Candidate]:
+    """The facts of every photograph that has a box of some size."""
     found = []
     for record in dataset:
         sides = record.boxes[:, 2:] - record.boxes[:, :2]
@@ -50,17 +61,17 @@ def candidates(dataset: BoxDataset, labels: LabelFolder) -> list[Candidate]:
     return found
 
 
-def choose(all_of: Iterable[Candidate], count: int) -> tuple[str, ...]:
+def choose(candidates: Iterable[Candidate], count: int) -> tuple[str, ...]:
     """Photographs from the most to the least reliable, so that good and bad ones are seen alike.
 
-    They are sorted by reliability and cut into ``count`` parts of one size. Of each part the one is taken that shows
+    They are sorted by reliability and cut into ``count`` parts of one size. Each part gives the photograph that shows
     most classes not seen yet; of equal ones that with fewest boxes. Photographs with more than twelve boxes are
     taken only where a part has no others.
 
     Returns:
         At most ``count`` image ids.
     """
-    ranked = sorted(all_of, key=lambda each: (-each.reliable, each.image_id))
+    ranked = sorted(candidates, key=lambda each: (-each.reliable, each.image_id))
     bounds = [len(ranked) * part // count for part in range(count + 1)]
     seen: set[int] = set()
     chosen = []
@@ -76,33 +87,16 @@ def choose(all_of: Iterable[Candidate], count: int) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def sheet_rows(dataset: BoxDataset, labels: LabelFolder, image_ids: Sequence[str]) -> list[SheetRow]:
-    """The rows of a contact sheet.
+def sheet_row(record: ImageRecord, labels: Mapping[str, LabelMap], **more: Any) -> SheetRow:
+    """The row of an image and its label maps, with what else SheetRow takes.
 
-    Raises:
-        DataError: If an image or its labels are missing or damaged.
+    Crowd regions, which are not labeled, are not shown. Raises DataError if the image is missing or damaged.
     """
-    records = {record.image_id: record for record in dataset}
-    return [_sheet_row(records[image_id], labels) for image_id in image_ids]
+    image, objects = open_record_image(record), ~record.crowd
+    return SheetRow(image, record.class_ids[objects], labels, boxes=record.boxes[objects], **more)
 
 
 def unreliable_pixels(labels: LabelFolder, record: ImageRecord) -> BoolArray:
     """Where Y_crf and Y_ret differ, bool (H, W)."""
     unreliable: BoolArray = labels.label_map("y_crf", record) != labels.label_map("y_ret", record)
     return unreliable
-
-
-def _sheet_row(record: ImageRecord, labels: LabelFolder) -> SheetRow:
-    """The row of an image; crowd regions, which are not labeled, are not shown."""
-    boxes = record.boxes[~record.crowd]
-    unreliable = unreliable_pixels(labels, record)
-    inside = boxes_to_mask(boxes, record.height, record.width)
-    return SheetRow(
-        image=open_record_image(record),
-        boxes=boxes,
-        class_ids=record.class_ids[~record.crowd],
-        labels=labels.label_map("y_crf", record),
-        unreliable=unreliable,
-        caption=f"{record.image_id} · {len(boxes)} {'box' if len(boxes) == 1 else 'boxes'}",
-        note=f"{unreliable[inside].mean():.0%} of the pixels in boxes" if inside.any() else "",
-    )

@@ -45,13 +45,13 @@ class PipelineContext:
     """What all steps of a run share.
 
     Attributes:
-        steps: Of the run folder.
+        steps: The steps of the run folder.
         recipe: Settings of the stages.
-        seed: Of everything random.
-        runtime: On what training computes.
-        workers: DistContext that label and score.
+        seed: Random seed.
+        runtime: Device and options of training.
+        workers: Number of processes that label and score.
         on_error: What to do about images that cannot be used.
-        console: For progress.
+        console: Shows progress.
     """
 
     steps: Steps

@@ -1,4 +1,4 @@
-"""The parts of a report, from a run's numbers: cards, tables beside the paper's, charts, confusion, details."""
+"""The sections of a report, from a run's numbers: cards, tables beside the paper's, charts, confusion, details."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bana.pipeline.methods import method_of
 from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES
 from bana.pipeline.rows import ROWS, TABLES
 from bana.pipeline.steps import TIMINGS
-from bana.report.page.charts import calibration_svg, curves_svg, violins_svg
+from bana.report.page.charts import calibration_svg, curve_svg, violins_svg
 from bana.report.page.images import Totals
 from bana.report.page.page import Card, Chart, Confusion, Table
 
@@ -42,7 +42,7 @@ _PAPER_OBJECTS = {
 
 
 def cards_of(
-    dataset: BoxDataset, totals: Totals, doubts: Mapping[str, float], labels: Scores | None, network: Scores | None
+    dataset: BoxDataset, totals: Totals, uncertain: Sequence[float], labels: Scores | None, network: Scores | None
 ) -> list[Card]:
     """The numbers to see first."""
     boxes = sum(len(record) for record in dataset)
@@ -50,7 +50,7 @@ def cards_of(
     cards = [
         Card("images", f"{len(dataset):,}", f"{boxes:,} boxes of {len(dataset.classes)} classes"),
         Card("agreement", _percent(agreed, inside), "of the pixels in boxes: Y_crf and Y_ret are the same"),
-        Card("doubt", _percent(sum(doubts.values()), len(doubts)), "1 - confidence of boxes, mean over images"),
+        Card("uncertainty", _percent(sum(uncertain), len(uncertain)), "1 - confidence of boxes, mean over images"),
     ]
     if labels is not None:
         cards.append(Card("labels", f"{shown(labels['y_crf']['miou'])} %", "mIoU of Y_crf against true masks"))
@@ -181,7 +181,7 @@ def _training(folder: Path) -> list[Chart]:
             points = [(entry["step"], entry[key]) for entry in entries if isinstance(entry.get(key), int | float)]
             if len(points) > 1:
                 name = f"{title}: {what}"
-                charts.append(Chart(name, curves_svg(f"{stage}-{key}", {what: points}, x="step", y=what, title=name)))
+                charts.append(Chart(name, curve_svg(f"{stage}-{key}", points, x="step", y=what, title=name)))
     return charts
 
 
@@ -199,10 +199,9 @@ def _log(file: Path) -> list[dict[str, Any]]:
 
 
 def _violins(dataset: BoxDataset, totals: Totals) -> list[Chart]:
-    ways = {"truth": totals.true_rates, "labels": totals.rates}
     rates = {
-        way: {dataset.classes[class_id - 1]: values for class_id, values in found.rates.items()}
-        for way, found in ways.items()
+        name: {dataset.classes[class_id - 1]: values for class_id, values in found.rates.items()}
+        for name, found in (("truth", totals.true_rates), ("labels", totals.rates))
         if found.rates
     }
     title = "The share of a box that its object fills, by class"
