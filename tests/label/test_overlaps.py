@@ -4,6 +4,7 @@ import torch
 from densecrf import DenseCRF
 
 from bana.data.records import overlapping_groups
+from bana.errors import SettingsError
 from bana.label.overlaps import _LEAST_OWN, LIKENESS, NEARNESS, divided_masks
 from bana.label.upsampled import UpsampledFeatures
 from reference import overlaps_loops
@@ -102,3 +103,9 @@ def test_no_pixel_of_the_class_at_all(scene):
     own, boxes, features, image = scene
     nothing = np.zeros_like(own)
     assert not divided_masks(nothing, boxes, UpsampledFeatures(features, SIZE), image, Untouched()).any()
+
+
+def test_what_the_crf_refuses_is_an_error_of_bana(scene):
+    own, boxes, features, image = scene
+    with pytest.raises(SettingsError, match="image: NaN"):
+        divided_masks(own, boxes, UpsampledFeatures(features, SIZE), image * np.nan, DenseCRF(threads=1))
