@@ -242,6 +242,17 @@ def test_steps_need_the_array_of_start(unary, marginals):
         crf_of(unary).stepInference(marginals, None, None)
 
 
+def test_one_import_has_the_names_of_both_modules():
+    """Those of pydensecrf.densecrf 1.1 and of pydensecrf.utils."""
+    kernels = ["CONST_KERNEL", "DIAG_KERNEL", "FULL_KERNEL", "KernelType"]
+    normalizations = ["NO_NORMALIZATION", "NORMALIZE_BEFORE", "NORMALIZE_AFTER", "NORMALIZE_SYMMETRIC"]
+    classes = ["DenseCRF", "DenseCRF2D", "Unary", "ConstUnary", "LogisticUnary", "NormalizationType"]
+    assert {*kernels, *normalizations, *classes} <= set(dir(dcrf))
+    helpers = ["unary_from_labels", "unary_from_softmax", "compute_unary", "softmax_to_unary"]
+    for name in [*helpers, "create_pairwise_gaussian", "create_pairwise_bilateral"]:
+        assert getattr(dcrf, name) is getattr(utils, name)
+
+
 def test_eigen_is_not_offered():
     with pytest.raises(NotImplementedError, match="give and take numpy arrays"):
         _ = dcrf.eigen

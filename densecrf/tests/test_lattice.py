@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from densecrf.embedding import key_space
 from densecrf.errors import DenseCRFError
 from densecrf.lattice import Term, build_filter, build_lattice
+from densecrf.subset import lattice_of_points
 from densecrf.workspace import Arrays, Workspace
 from naive_lattice import lattice_filter_matrix
 from naive_mean_field import kernel_matrix
@@ -16,7 +17,7 @@ def filter_matrix(features, threads=1, lanes=(0,) * 4, points=None):
     with Workspace(threads) as work:
         lattice = build_lattice([Term(1, "symmetric", np.ascontiguousarray(features.T, dtype=np.float32))], work)
         if points is not None:
-            lattice = lattice.of_points(np.array(points, dtype=np.uint32), work)
+            lattice = lattice_of_points(lattice, np.array(points, dtype=np.uint32), work)
         count = len(lattice.vertex)
         units = np.eye(count, count + -count % len(lanes), dtype=np.float32)
         blocks = units.reshape(count, -1, len(lanes)).transpose(1, 0, 2).reshape(-1, count * len(lanes))

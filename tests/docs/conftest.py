@@ -3,10 +3,8 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
 from rich.console import Console
 
 from shapes_data import write_true_masks
@@ -59,8 +57,6 @@ def _write_data(root: Path, shapes_voc: Path) -> None:
     photographs = root / "photographs"
     photographs.mkdir()
     shutil.copy(data / "JPEGImages/a.jpg", photographs)
-    noise = np.random.default_rng(0).integers(0, 256, (500, 375, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(root / "photo.jpg")
 
 
 def _write_run(root: Path) -> None:

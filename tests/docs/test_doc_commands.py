@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from bana.cli import app
+from bana.cli import app, main
 from doc_blocks import ROOT, Block, commands, inline
 from doc_tables import ADDED, DATASETS, NOT_RUN, OBJECT_PAGES, PLACEHOLDERS, SLOW, SPLITS
 
@@ -27,10 +27,8 @@ def reasons(block: Block) -> list[str]:
 
 
 def to_run(block: Block) -> list[str]:
-    """The words of a command as it is run here: ``bana`` or ``bana.crf``, and its arguments."""
+    """The words of a command as it is run here: ``bana``, and its arguments."""
     words = [PLACEHOLDERS.get(word, word) for word in shlex.split(block.text.removeprefix("time "))]
-    if words[:3] == ["python", "-m", "densecrf"]:
-        return words[2:]
     if words[0] != "bana":
         return words
     name = words[1]
@@ -64,7 +62,7 @@ KEPT_OUT = [block for block in {block.text: block for block in ALL}.values() if 
 @pytest.mark.parametrize("block", sorted(DIFFERENT.values(), key=str), ids=str)
 def test_a_command_runs(block, world, tmp_path, monkeypatch, capsys):
     words = ["tiny.yaml" if word == "TINY" else word for word in to_run(block)]
-    assert words[0] in {"bana", "densecrf"}, "is neither a command of bana nor in the list of those that are not run"
+    assert words[0] == "bana", "is neither a command of bana nor in the list of those that are not run"
     outputs = [words[at + 1] for at, word in enumerate(words) if word == "--out"] + words[3:4] * (words[1] == "convert")
     for entry in world.iterdir():
         if entry.name not in outputs:
@@ -75,17 +73,13 @@ def test_a_command_runs(block, world, tmp_path, monkeypatch, capsys):
     before = set(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", words)
-    if words[0] == "bana":
-        from bana.cli import main
-    else:
-        from bana.cli import main
     with pytest.raises(SystemExit) as left:
         main()
     said = capsys.readouterr()
     assert not left.value.code, said.err
     assert said.out.strip()
     written = {entry.name for entry in set(tmp_path.iterdir()) - before}
-    assert written == {*outputs, *(["photo-crf.png"] if words[0] == "densecrf" else [])}
+    assert written == set(outputs)
 
 
 @pytest.mark.parametrize("block", KEPT_OUT, ids=str)

@@ -50,5 +50,6 @@ NOT_RUN = {
     "bana app *": "serves until it is ended; run by tests/app/test_app_page.py",
     "bana segment demo-labels/exports/*": "needs an export; what it reads is tested by tests/app/test_app_export.py",
     "python benchmarks/*": "measures for minutes or hours",
+    "python densecrf/benchmarks/*": "measures for minutes",
 }
 """Patterns of commands that are not run here, each with the reason; that their options are known is looked at."""

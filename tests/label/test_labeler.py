@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from bana import Labeler
 from bana.data.images import open_image
 from bana.data.records import pixel_slices
-from bana.errors import DataError
+from bana.errors import DataError, SettingsError
 from bana.label.unaries import reached_share
 from bana.label.upsampled import concat_low_level
 from bana.nn.images import network_input
-from densecrf import DenseCRF, PreparedCRF
+from densecrf import DenseCRF, DenseCRFError, PreparedCRF
 from reference import bap_loops, retrieval_naive, unaries_naive, upsampled_naive
 from shapes_data import CLASSES, IMAGES, draw
 
@@ -455,3 +455,12 @@ def test_calling_twice_gives_the_same(labeler):
     first, second = labeler(image, boxes, class_ids), labeler(image, boxes, class_ids)
     assert np.array_equal(first.y_crf, second.y_crf)
     assert np.array_equal(first.confidence, second.confidence)
+
+
+def test_what_the_crf_refuses_is_an_error_of_bana(labeler, monkeypatch):
+    def refuse(*_, **__):
+        raise DenseCRFError("image: too large")
+
+    monkeypatch.setattr(labeler._crf, "prepare", refuse)
+    with pytest.raises(SettingsError, match="image: too large"):
+        labeler(*photo("a"))

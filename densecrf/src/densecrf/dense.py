@@ -192,21 +192,29 @@ class DenseCRF(Parameters):
         out: Any = None,
         progress: bool = False,
     ) -> Any:
-        """As a call, for an image of two axes that is too large for one: tile by tile, in the memory of one tile.
+        """Marginals of a large image of two axes, computed tile by tile in the memory of one tile.
+
+        Arrays may be of any kind that has a shape and takes slices, such as np.memmap or a dataset of HDF5. No more
+        than a tile of them is read at a time.
 
         Args:
-            image: As of a call; like the other arrays, it may be an np.memmap or anything else that is sliced.
-            unary: As of a call.
-            probabilities: As of a call.
+            image: Real numbers (H, W) or (H, W, channels); None if no kernel looks at it.
+            unary: (C, H, W), as of a call.
+            probabilities: (C, H, W), as of a call.
             fixed: As of a call.
             ignore: As of a call.
-            tile: Side of a tile in pixels, overlap included.
-            overlap: What a tile sees around the part that is kept; None: four times the largest sxy.
-            out: float32 (C, H, W) to write to, such as an np.memmap; None: a new array.
+            tile: Side of a tile in pixels, overlap included. An axis that is no longer has one tile.
+            overlap: Pixels that a tile sees on each side of the part that is kept (default: four times the largest
+                sxy). With ``densecrf.tiling.exact_overlap(crf)`` the result is that of a call, up to float rounding.
+            out: Array (C, H, W) of float32 that takes assignments to slices, for the marginals (default: a new one).
+                After an error, some tiles have been written.
             progress: Count the tiles on standard error.
 
         Returns:
-            ``out``. How far it is from a call's result stands in ``densecrf.tiling``.
+            ``out``. ``densecrf.tiling`` says how far it is from the result of a call.
+
+        Raises:
+            DenseCRFError: As of a call; also if the tile is no larger than twice the overlap.
         """
         given = image, unary, probabilities, fixed
         return tiling.tiled(self, *given, ignore=ignore, tile=tile, overlap=overlap, out=out, progress=progress)

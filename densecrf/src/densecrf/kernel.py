@@ -55,8 +55,8 @@ class Kernel:
         for name in ("sxy", "srgb"):
             value = getattr(self, name)
             if value is not None or name == "sxy":
-                sigmas = _sigmas(name, value)
-                object.__setattr__(self, name, tuple(sigmas.tolist()) if np.ndim(value) else float(value))
+                checked = sigmas(name, value)
+                object.__setattr__(self, name, tuple(checked.tolist()) if np.ndim(value) else float(value))
         if self.normalization not in get_args(Normalization):
             allowed = ", ".join(get_args(Normalization))
             raise DenseCRFError(f"normalization: {self.normalization!r} is not allowed; give one of {allowed}")
@@ -103,7 +103,7 @@ class Kernel:
         """
         if self.srgb is not None and image is None:
             raise DenseCRFError("image: None is not allowed for a kernel with srgb; give the image")
-        places = np.maximum(_sigmas("sxy", self.sxy, len(grid)), np.float32(SMALLEST_SIGMA))
+        places = np.maximum(sigmas("sxy", self.sxy, len(grid)), np.float32(SMALLEST_SIGMA))
         channels = 0 if self.srgb is None or image is None else image.shape[-1]
         features = np.empty((len(grid) + channels, *grid), dtype=np.float32)
         for axis, size in enumerate(grid):
@@ -111,7 +111,7 @@ class Kernel:
             line = np.arange(first, first + size).astype(np.float32) / places[axis]
             features[len(grid) - 1 - axis] = line.reshape(-1, *[1] * (len(grid) - 1 - axis))
         if channels and image is not None and self.srgb is not None:
-            values = _sigmas("srgb", self.srgb, channels)
+            values = sigmas("srgb", self.srgb, channels)
             if image.dtype.kind in "iu":
                 values = np.maximum(values, np.float32(SMALLEST_SIGMA))
             with np.errstate(over="ignore"):  # what comes to infinity is refused when its vertices are looked for
@@ -124,9 +124,9 @@ class Kernel:
         return features.reshape(len(features), -1)
 
 
-def _sigmas(name: str, value: float | Sequence[float], count: int | None = None) -> FloatArray:
+def sigmas(name: str, value: float | Sequence[float], count: int | None = None) -> FloatArray:
     """Standard deviations as float32; ``count`` of them if a number is given."""
-    sigmas = numbers_in(name, value, 0, _LARGEST_SIGMA, "above 0")
-    if count is not None and len(sigmas) not in (1, count):
+    numbers = numbers_in(name, value, 0, _LARGEST_SIGMA, "above 0")
+    if count is not None and len(numbers) not in (1, count):
         raise DenseCRFError(f"{name}: {value!r} is not allowed; give one number or {count}")
-    return np.broadcast_to(np.array(sigmas, dtype=np.float32), count or len(sigmas))
+    return np.broadcast_to(np.array(numbers, dtype=np.float32), count or len(numbers))

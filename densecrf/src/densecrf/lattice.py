@@ -94,23 +94,6 @@ class Lattice:
                 work.over_range(len(self.vertex), slice_points, lanes, self.vertex, self.slice_weight, value, 0, result)
         return out
 
-    def of_points(self, points: IndexArray, work: Workspace) -> Lattice:
-        """The same filter between some of the points only, on the vertices that it needs."""
-        shape = len(points), self.vertex.shape[1]
-        vertex, splat_weight = work.empty(shape, np.uint32), work.empty(shape, np.float32)
-        slice_weight = splat_weight if self.symmetric else work.empty(shape, np.float32)
-        with work.scratch() as scratch:
-            number = scratch.zeros(self.neighbours.shape[1], np.uint32)
-            count = _number_needed(self.vertex, points, self.neighbours, number)
-            neighbours: IndexArray = work.zeros((len(self.neighbours), int(count) + 1, 2), np.uint32)
-            work.each(
-                lambda both: _renumber_neighbours(*both, number), list(zip(self.neighbours, neighbours, strict=True))
-            )
-            pairs = [(self.splat_weight, splat_weight), (self.slice_weight, slice_weight)]
-            for old, new in pairs[: 1 if self.symmetric else 2]:
-                work.over_range(len(points), _take_points, self.vertex, old, points, number, vertex, new)
-        return Lattice(vertex, splat_weight, slice_weight, neighbours)
-
 
 @dataclass(frozen=True, eq=False)
 class Filter:
@@ -273,59 +256,3 @@ def _put_neighbours(base: int, pair: tuple[IndexArray, IndexArray]) -> None:
     """Copy one direction's neighbours into the rows of zeros from ``base`` + 1 on."""
     old, new = pair[0][1:], pair[1][base + 1 : base + len(pair[0])]
     np.add(old, np.uint32(base), out=new, where=old != 0)
-
-
-@compiled
-def _number_needed(vertex: IndexArray, points: IndexArray, neighbours: IndexArray, number: IndexArray) -> np.uint32:
-    """Set the ``number`` of every vertex that carries values between these points, 1, 2, ..., and return the count.
-
-    Bit p of ``number`` first says that values from the points are there after p passes of the blur, and bit p of
-    ``onwards`` that values which are there then still come to the points.
-    """
-    passes, one = np.uint32(len(neighbours)), np.uint32(1)
-    onwards = np.zeros_like(number)
-    for i in range(_u(len(points))):
-        for k in range(_u(vertex.shape[1])):
-            number[vertex[points[i], k]] = one
-            onwards[vertex[points[i], k]] = one << passes
-    for p in range(passes):
-        after = neighbours[p]
-        for v in range(_u(len(number))):
-            here = number[v] | number[after[v, _u(0)]] | number[after[v, _u(1)]]
-            number[v] |= ((here >> p) & one) << (p + one)
-    for p in range(passes, 0, -1):
-        before = neighbours[p - 1]
-        for v in range(_u(len(number))):
-            here = onwards[v] | onwards[before[v, _u(0)]] | onwards[before[v, _u(1)]]
-            onwards[v] |= ((here >> np.uint32(p)) & one) << np.uint32(p - 1)
-    count = np.uint32(0)
-    for v in range(_u(len(number))):
-        needed = np.uint32((number[v] & onwards[v]) != 0)
-        count += needed
-        number[v] = needed * count
-    return count
-
-
-@compiled
-def _renumber_neighbours(neighbours: IndexArray, out: IndexArray, number: IndexArray) -> None:
-    for v in range(_u(len(number))):
-        if number[v]:
-            for side in range(_u(2)):
-                out[number[v], side] = number[neighbours[v, side]]
-
-
-@compiled
-def _take_points(
-    begin: int,
-    end: int,
-    vertex: IndexArray,
-    weight: FloatArray,
-    points: IndexArray,
-    number: IndexArray,
-    out_vertex: IndexArray,
-    out_weight: FloatArray,
-) -> None:
-    for i in range(_u(begin), _u(end)):
-        for k in range(_u(vertex.shape[1])):
-            out_vertex[i, k] = number[vertex[points[i], k]]
-            out_weight[i, k] = weight[points[i], k]

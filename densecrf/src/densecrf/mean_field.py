@@ -13,6 +13,7 @@ from densecrf.compiled import FloatArray, IndexArray, compiled
 from densecrf.filtering import blur, splat_points
 from densecrf.lattice import Lattice
 from densecrf.softmax import update_contrasts
+from densecrf.subset import lattice_of_points
 from densecrf.workspace import Arrays, Workspace
 
 _NO_CLASS = np.float32(1e30)
@@ -47,7 +48,7 @@ class Field:
         if fixed is None:
             return cls(pixels, connected, lattice, connected, lattice)
         among = np.flatnonzero(~fixed[connected]).astype(np.uint32)
-        return cls(pixels, connected, lattice, connected[among], lattice.of_points(among, work))
+        return cls(pixels, connected, lattice, connected[among], lattice_of_points(lattice, among, work))
 
 
 def potts_mean_field(

@@ -84,33 +84,7 @@ def tiled(
     out: Any = None,
     progress: bool = False,
 ) -> Any:
-    """Marginals of a large image of two axes, computed tile by tile; exactly one of unary and probabilities is given.
-
-    Arrays may be of any kind that has a shape and takes slices, such as np.memmap or a dataset of HDF5. No more than a
-    tile of them is read at a time, and memory is that of a call on one tile.
-
-    Args:
-        crf: The CRF.
-        image: Real numbers (H, W) or (H, W, channels); None if no kernel looks at it.
-        unary: (C, H, W), as of a call of the CRF.
-        probabilities: (C, H, W) in 0..1, instead.
-        fixed: bool (H, W), True on pixels that keep softmax(-unary).
-        ignore: bool (H, W), True on pixels that take no part.
-        tile: Side of a tile in pixels, overlap included. An axis that is no longer has one tile.
-        overlap: Pixels that a tile sees on each side of its core; None: four times the largest sxy.
-            ``exact_overlap(crf)`` pixels give the result of a single call, up to float rounding.
-        out: Array (C, H, W) of float32 that takes assignments to slices, for the marginals; None: a new one. After an
-            error, some tiles have been written.
-        progress: Count the tiles on standard error.
-
-    Returns:
-        ``out``.
-
-    Raises:
-        DenseCRFError: If an array has the wrong shape, type or values.
-        DenseCRFError: If not exactly one of unary and probabilities is given, the tile is no larger than twice the
-            overlap, or the sigmas are too small for an image of this size.
-    """
+    """``DenseCRF.tiled``, which describes the arguments."""
     if (unary is None) == (probabilities is None):
         raise DenseCRFError("unary, probabilities: give exactly one of the two")
     name = "unary" if probabilities is None else "probabilities"

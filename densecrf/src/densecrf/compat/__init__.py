@@ -1,14 +1,22 @@
-"""The names of ``pydensecrf.densecrf`` on top of ``densecrf``: ``import densecrf.compat as dcrf``.
+"""pydensecrf's names: ``import densecrf.compat as dcrf``.
 
-What ``pydensecrf.utils`` holds is in ``densecrf.compat.utils``. Energies, kernels and updates are the original's;
-``docs/migration.md`` has the differences. Matrices that the original wraps in classes of its own are plain numpy arrays
-here, and everything wrong ends in a ``DenseCRFError``.
+It has what ``pydensecrf.densecrf`` and ``pydensecrf.utils`` have; the latter is ``densecrf.compat.utils`` as well.
+Energies, kernels and updates are the original's. Matrices that the original wraps in classes of its own are plain numpy
+arrays, and every error is a ``DenseCRFError``, which is a ``ValueError``.
 """
 
 from densecrf.compat import utils
 from densecrf.compat.crf import DenseCRF, DenseCRF2D
 from densecrf.compat.pairwise import KernelType, NormalizationType
 from densecrf.compat.unary import ConstUnary, LogisticUnary, Unary
+from densecrf.compat.utils import (
+    compute_unary,
+    create_pairwise_bilateral,
+    create_pairwise_gaussian,
+    softmax_to_unary,
+    unary_from_labels,
+    unary_from_softmax,
+)
 
 CONST_KERNEL = KernelType.CONST_KERNEL
 DIAG_KERNEL = KernelType.DIAG_KERNEL
@@ -34,6 +42,12 @@ __all__ = [
     "LogisticUnary",
     "NormalizationType",
     "Unary",
+    "compute_unary",
+    "create_pairwise_bilateral",
+    "create_pairwise_gaussian",
+    "softmax_to_unary",
+    "unary_from_labels",
+    "unary_from_softmax",
     "utils",
 ]
 

@@ -14,10 +14,10 @@ from densecrf.compiled import FloatArray
 from densecrf.embedding import key_space
 from densecrf.errors import DenseCRFError
 from densecrf.general import Coupling, general_mean_field
-from densecrf.kernel import Kernel
+from densecrf.kernel import Kernel, sigmas
 from densecrf.lattice import Lattice
 from densecrf.mean_field import Field, potts_mean_field
-from densecrf.numbers import count, numbers_in
+from densecrf.numbers import count
 from densecrf.workspace import Arrays, Workspace, default_thread_count
 
 Sigma = float | Sequence[float]
@@ -228,7 +228,7 @@ class DenseCRF2D(DenseCRF):
         Raises:
             DenseCRFError: If an argument is not allowed.
         """
-        features = Kernel(1, _sigmas("sxy", sxy, 2)[::-1]).features(self._grid, None)
+        features = Kernel(1, sigmas("sxy", sxy, 2)[::-1].tolist()).features(self._grid, None)
         self._add(features, compat, kernel, normalization)
 
     def addPairwiseBilateral(  # noqa: N802
@@ -258,13 +258,5 @@ class DenseCRF2D(DenseCRF):
         if image.dtype != np.uint8 or image.shape != (*self._grid, 3):
             wanted = f"uint8 {(*self._grid, 3)}; for others use utils.create_pairwise_bilateral, addPairwiseEnergy"
             raise DenseCRFError(f"rgbim: {image.dtype} {image.shape} is not allowed; give {wanted}")
-        places, colours = _sigmas("sxy", sxy, 2)[::-1], _sigmas("srgb", srgb, 3)
+        places, colours = sigmas("sxy", sxy, 2)[::-1].tolist(), sigmas("srgb", srgb, 3).tolist()
         self._add(Kernel(1, places, colours).features(self._grid, image), compat, kernel, normalization)
-
-
-def _sigmas(name: str, value: Sigma, number: int) -> list[float]:
-    """That many standard deviations."""
-    sigmas = numbers_in(name, value, 0, float(np.finfo(np.float32).max), "above 0")
-    if len(sigmas) not in (1, number):
-        raise DenseCRFError(f"{name}: {value!r} is not allowed; give one number or {number}")
-    return sigmas * number if len(sigmas) == 1 else sigmas
