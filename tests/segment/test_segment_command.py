@@ -21,7 +21,7 @@ from bana.nn.initialization import start_from_labeler
 from bana.nn.train import BEST
 from bana.presets import parse_settings
 from bana.segment import task as task_module
-from bana.segment.model import SEGMENTER, build_segmenter
+from bana.segment.model import SEGMENTER
 from bana.segment.segmenter import mean_cosine
 from bana.segment.settings import SegmentSettings
 from bana.segment.validation import network_miou
@@ -269,7 +269,7 @@ def test_starting_from_a_labeler(segment, preset, tiny_run, shapes_voc, tmp_path
     facts = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert facts["labeler"] is not None
     settings = parse_settings(content["segment"], SegmentSettings, "preset")
-    network, (labeler, _) = build_segmenter(settings, 3, seed=0), LABELER.load(tiny_run)
+    network, (labeler, _) = SEGMENTER.build(settings, 3, seed=0), LABELER.load(tiny_run)
     start_from_labeler(network, ("square", "star", "disk"), settings, tiny_run)
     own, theirs = network.state_dict(), labeler.state_dict()
     assert all(torch.equal(own[name], theirs[name]) for name in theirs if name != "classifier.weight")
