@@ -35,7 +35,7 @@ def test_saved_and_loaded_it_labels_the_same_to_the_byte(tiny_run, shapes_voc, t
         assert np.array_equal(one.confidence, other.confidence)
 
 
-def test_it_says_what_it_is(tiny_run, tiny_settings):
+def test_a_labeler_file_says_what_it_is(tiny_run, tiny_settings):
     facts = LABELER.load_facts(tiny_run)
     assert facts.classes == CLASSES
     assert facts.settings == tiny_settings
@@ -212,7 +212,7 @@ def test_what_is_no_labeler_is_refused_in_one_line(damage, tiny_run, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_a_labeler(tmp_path):
+def test_a_folder_without_a_labeler_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"labeler\.safetensors: no such file"):
         Labeler.load(tmp_path)
 
