@@ -40,7 +40,7 @@ def files(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_run_and_what_it_leaves(classify, shapes_voc, tmp_path):
+def test_a_run_leaves_its_file_log_and_checkpoint(classify, shapes_voc, tmp_path):
     answer = classify(shapes_voc, tmp_path / "run")
     assert answer.status == 0
     assert answer.out == f"{tmp_path / 'run' / LABELER.file_name}\n"
@@ -119,7 +119,7 @@ def test_a_folder_of_another_run_is_refused_and_not_changed(classify, shapes_voc
     assert files(tmp_path / "run") == before
 
 
-def test_a_damaged_checkpoint(classify, shapes_voc, tmp_path):
+def test_a_damaged_checkpoint_is_refused(classify, shapes_voc, tmp_path):
     classify(shapes_voc, tmp_path / "run")
     checkpoint = tmp_path / "run" / CHECKPOINT
     checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
@@ -146,7 +146,7 @@ def test_skip_leaves_out_what_cannot_be_used(classify, tmp_path):
     assert LABELER.load_facts(tmp_path / "run").training["images"] == 1
 
 
-def test_nothing_left_to_train_on(classify, tmp_path):
+def test_a_data_set_without_usable_images_is_refused(classify, tmp_path):
     data = truncated_image(tmp_path / "voc")
     (data / "ImageSets/Main/train.txt").write_text("a\n")
     refused(classify(data, tmp_path / "run", "--on-error", "skip"), data)
@@ -168,14 +168,14 @@ def test_unusual_data_is_learned(classify, tmp_path, shapes):
     assert all(value.isfinite().all() for value in state.values())
 
 
-def test_one_class_alone(classify, tmp_path):
+def test_a_data_set_of_one_class_trains(classify, tmp_path):
     data = write_shapes(tmp_path / "voc", {"a": IMAGES["a"]})
     (data / "labels.txt").write_text("disk\n")
     assert classify(data, tmp_path / "run").status == 0
     assert Labeler.load(tmp_path / "run").classes == ("disk",)
 
 
-def test_an_output_that_cannot_be_written(classify, shapes_voc, tmp_path):
+def test_an_output_that_cannot_be_written_is_refused(classify, shapes_voc, tmp_path):
     (tmp_path / "file").write_text("mine")
     refused(classify(shapes_voc, tmp_path / "file"), tmp_path / "file")
     refused(classify(shapes_voc, tmp_path / "file/run"), tmp_path / "file")
@@ -212,7 +212,7 @@ def test_a_full_disk_leaves_whole_files(classify, shapes_voc, tmp_path, monkeypa
         ({"backbone_weights": "none.pth"}, "none.pth"),
     ],
 )
-def test_bad_settings(classify, preset, shapes_voc, tmp_path, changes, named):
+def test_bad_settings_are_refused(classify, preset, shapes_voc, tmp_path, changes, named):
     content = yaml.safe_load(preset.read_text())
     preset.write_text(yaml.safe_dump(content | {"classify": content["classify"] | changes}))
     refused(classify(shapes_voc, tmp_path / "run"), named)

@@ -131,7 +131,7 @@ def test_a_batch_numbers_its_images(tmp_path):
     assert batch.image_classes.tolist() == [[0, 1], [0, 2], [2, 1], [2, 2]]
 
 
-def test_background_and_boxes_on_a_feature_map():
+def test_background_boxes_and_labels_are_resized_to_a_feature_map():
     """Cells sit on pixels 0, 8, ..., 64: a box from the center of pixel 16 to that of pixel 40 spans cells 2 to 5."""
     background = torch.ones(1, 1, 65, 65)
     background[:, :, 16:40, 16:40] = 0

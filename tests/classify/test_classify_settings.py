@@ -53,7 +53,7 @@ def test_a_random_backbone_that_is_not_trained_is_refused():
 
 
 @pytest.mark.parametrize("content", [[], "text", 3])
-def test_settings_that_are_no_mapping(content):
+def test_settings_that_are_no_mapping_are_refused(content):
     message(content)
 
 
@@ -79,7 +79,7 @@ def test_every_shipped_preset_is_valid(name):
     assert recipe.classify.backbone == recipe.segment.backbone == {"small": "lite0", "coco": "vgg16"}.get(name, name)
 
 
-def test_a_preset_of_ones_own(tmp_path):
+def test_a_yaml_file_serves_as_preset(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("classify: {epochs: 3}\nlabel: {u0: cam}\n")
     recipe = load_preset(str(file), Recipe)
@@ -89,7 +89,7 @@ def test_a_preset_of_ones_own(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"!!python/object/apply:os.system ['false']"])
-def test_a_file_that_is_no_preset(tmp_path, content):
+def test_a_file_that_is_no_preset_is_refused(tmp_path, content):
     file = tmp_path / "mine.yaml"
     file.write_bytes(content)
     with pytest.raises(SettingsError, match=r"mine\.yaml: preset") as caught:
@@ -97,7 +97,7 @@ def test_a_file_that_is_no_preset(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_preset(tmp_path):
+def test_a_missing_preset_is_refused(tmp_path):
     with pytest.raises(SettingsError, match=r"none\.yaml: preset cannot be read"):
         load_preset(str(tmp_path / "none.yaml"), Recipe)
     with pytest.raises(SettingsError, match="choose one of coco, lite0, "):

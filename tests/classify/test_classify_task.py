@@ -89,7 +89,7 @@ def test_frozen_parameters_are_not_optimized():
     assert all(tensor.grad is None for tensor in model.backbone.parameters())
 
 
-def test_rates_of_the_schedules():
+def test_schedules_lower_the_learning_rate():
     step, poly = make_stage(schedule="step"), make_stage(schedule="poly")
     assert [step.lr_factor(p) for p in (0, 0.5, 0.66, 0.67, 0.99)] == [1, 1, 1, 0.1, 0.1]
     assert [poly.lr_factor(p) for p in (0, 0.5)] == [1, pytest.approx(0.5**0.9)]

@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from bana import Labeler, read_dataset
-from bana.classify.model import LABELER, build_classifier
+from bana.classify.model import LABELER
 from bana.data.images import open_record_image
 from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.errors import CheckpointError, SettingsError
@@ -35,7 +35,7 @@ def test_saved_and_loaded_it_labels_the_same_to_the_byte(tiny_run, shapes_voc, t
         assert np.array_equal(one.confidence, other.confidence)
 
 
-def test_it_says_what_it_is(tiny_run, tiny_settings):
+def test_a_labeler_file_says_what_it_is(tiny_run, tiny_settings):
     facts = LABELER.load_facts(tiny_run)
     assert facts.classes == CLASSES
     assert facts.settings == tiny_settings
@@ -60,7 +60,7 @@ def stored(state):
 def test_what_was_trained_of_the_backbone_is_in_the_file(tiny_settings, tmp_path, part):
     weights = "random" if part == "all" else "default"
     settings = tiny_settings.model_copy(update={"train_backbone": part, "backbone_weights": weights})
-    model = build_classifier(settings, 3, seed=1)
+    model = LABELER.build(settings, 3, seed=1)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -97,21 +97,21 @@ def test_loading_leaves_the_random_numbers_of_the_caller_alone(tiny_run):
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_caller_without_gradients_may_build_and_load(tiny_settings, tiny_run, mode):
     with mode():
-        model = build_classifier(tiny_settings.model_copy(update={"train_backbone": "late"}), 3, seed=0)
+        model = LABELER.build(tiny_settings.model_copy(update={"train_backbone": "late"}), 3, seed=0)
         Labeler.load(tiny_run)
     model(torch.zeros(1, 3, 65, 65)).sum().backward()
     assert model.classifier.weight.requires_grad
 
 
 def test_the_seed_makes_the_same_classifier(tiny_settings):
-    first, second, third = (build_classifier(tiny_settings, 3, seed).trained_state() for seed in (1, 1, 2))
+    first, second, third = (LABELER.build(tiny_settings, 3, seed).trained_state() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["classifier.weight"], third["classifier.weight"])
 
 
 def test_a_crop_that_does_not_fit_the_backbone(tiny_settings):
     with pytest.raises(SettingsError, match="crop_size: 70 is not a multiple of 32 plus 1"):
-        build_classifier(tiny_settings.model_copy(update={"crop_size": 70}), 3, seed=0)
+        LABELER.build(tiny_settings.model_copy(update={"crop_size": 70}), 3, seed=0)
 
 
 def missing(path, _):
@@ -212,7 +212,7 @@ def test_what_is_no_labeler_is_refused_in_one_line(damage, tiny_run, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_a_labeler(tmp_path):
+def test_a_folder_without_a_labeler_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"labeler\.safetensors: no such file"):
         Labeler.load(tmp_path)
 
@@ -235,14 +235,14 @@ def test_the_file_holds_no_pickle(tiny_run):
 
 def test_a_labeler_of_other_backbone_weights_is_no_start(tiny_settings, tmp_path):
     other = tiny_settings.model_copy(update={"backbone_weights": "random"})
-    labeler = build_classifier(other, 3, seed=1)
+    labeler = LABELER.build(other, 3, seed=1)
     given = tiny_settings.model_copy(update={"backbone_weights": str(tmp_path / "network.pt")})
     torch.save(labeler.backbone.network.state_dict(), tmp_path / "network.pt")
-    labeler = build_classifier(given, 3, seed=1)
+    labeler = LABELER.build(given, 3, seed=1)
     LABELER.save(tmp_path / "l.safetensors", labeler, NetworkFacts(CLASSES, given))
-    network = build_classifier(tiny_settings, 3, seed=1)
+    network = LABELER.build(tiny_settings, 3, seed=1)
     with pytest.raises(SettingsError, match="was trained on other weights of lite0; set backbone_weights alike"):
         start_from_labeler(network, CLASSES, tiny_settings, tmp_path / "l.safetensors")
-    same = build_classifier(given, 3, seed=2)
+    same = LABELER.build(given, 3, seed=2)
     start_from_labeler(same, CLASSES, given, tmp_path / "l.safetensors")
     assert torch.allclose(same.class_weights, labeler.class_weights, atol=1e-3)

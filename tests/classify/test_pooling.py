@@ -120,12 +120,12 @@ def test_a_box_of_pure_background_pools_to_finite_numbers():
     assert leaf.grad.isfinite().all()
 
 
-def test_without_boxes():
+def test_no_boxes_pool_to_nothing():
     features, background, _ = batch(9, 9)
     assert pooled(features, background, torch.zeros(0, 5), 4, 2).shape == (0, 6, 2, 2)
 
 
-def test_gradients_by_differences():
+def test_gradients_are_those_of_finite_differences():
     """Through queries, attention and pooling, in float64."""
     features, background, boxes = batch(6, 5, channels=3, images=1, dtype=torch.float64)
     leaf = (features + 0.05 * features.sign()).requires_grad_()

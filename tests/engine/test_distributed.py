@@ -54,7 +54,7 @@ def preset(tiny_settings, tiny_segment_settings, tmp_path):
 @pytest.mark.parametrize("samples", [1, 2, 3, 7, 20])
 @pytest.mark.parametrize("accumulate", [1, 2, 3])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_parts_of_all_processes_make_the_batch(samples, accumulate, count):
+def test_parts_of_all_processes_make_up_the_batch(samples, accumulate, count):
     batch = [(0, index) for index in range(samples)]
     loops = [
         LoopConfig(1, 20, 0, runtime=RuntimeConfig(accumulate=accumulate), context=DistContext(rank, count))
@@ -71,13 +71,13 @@ def test_the_parts_of_all_processes_make_the_batch(samples, accumulate, count):
         assert [part.weight for part in each] == [part.weight for part in parts[0]]
 
 
-def test_every_process_has_noise_of_its_own_and_the_first_that_of_one_alone():
+def test_each_process_has_its_own_noise_and_the_main_one_that_of_a_single_process():
     seeds = {LoopConfig(1, 4, 7, context=DistContext(rank, 2)).seed_of_step(3) for rank in (0, 1)}
     assert len(seeds) == 2
     assert LoopConfig(1, 4, 7).seed_of_step(3) in seeds
 
 
-def test_a_batch_has_a_part():
+def test_accumulating_in_no_part_is_refused():
     with pytest.raises(SettingsError, match="accumulate is 0"):
         RuntimeConfig(accumulate=0)
 
@@ -116,6 +116,23 @@ def test_a_killed_process_is_started_again_and_training_goes_on(torchrun, preset
     ended(launcher)
     steps = [entry["step"] for entry in log_of(tmp_path / "cut")]
     assert steps == list(range(STEPS))
+    file = "labeler.safetensors"
+    assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_killed_run_continues_when_it_is_called_again(torchrun, preset, shapes_voc, tmp_path):
+    options = [shapes_voc, "--preset", preset, "--checkpoint-seconds", 0, "--out"]
+    ended(torchrun("classify", *options, tmp_path / "whole", processes=1))
+    launcher = torchrun("classify", *options, tmp_path / "cut", processes=1)
+    log = tmp_path / "cut" / "log.jsonl"
+    while launcher.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > 4):
+        time.sleep(0.01)
+    for process in (*children(launcher.pid), launcher.pid):
+        os.kill(process, signal.SIGKILL)
+    launcher.communicate()
+    ended(torchrun("classify", *options, tmp_path / "cut", processes=1))
+    assert [entry["step"] for entry in log_of(tmp_path / "cut")] == list(range(STEPS))
     file = "labeler.safetensors"
     assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 

@@ -113,7 +113,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, optimizer):
         assert without_speed(log_of(tmp_path / f"cut{fail_at}")) == without_speed(log_of(tmp_path / "whole"))
 
 
-def test_it_may_be_interrupted_again_and_again(tmp_path):
+def test_a_run_interrupted_many_times_ends_with_the_same_bits(tmp_path):
     whole = fit(Fit(), tmp_path / "whole")
     for _ in range(4):
         with pytest.raises(InterruptedRunError):
@@ -146,14 +146,14 @@ def test_a_finished_run_takes_no_more_steps(tmp_path):
     assert not again.model.training
 
 
-def test_the_schedule_scales_the_first_rates_also_after_a_resume(tmp_path):
+def test_the_schedule_scales_the_first_learning_rates_after_a_resume_too(tmp_path):
     with pytest.raises(InterruptedRunError):
         fit(Fit(fail_at=4), tmp_path)
     resumed = fit(Fit(), tmp_path)
     assert resumed.rates == pytest.approx([0.1 * (1 - step / 9 / 2) for step in range(4, 9)])
 
 
-def test_a_checkpoint_is_written_at_the_end_and_not_before_its_time(tmp_path, monkeypatch):
+def test_a_checkpoint_is_written_at_the_end_but_not_before_it_is_due(tmp_path, monkeypatch):
     saved = []
     monkeypatch.setattr(loop_module, "save_checkpoint", lambda *arguments: saved.append(arguments[-1]["steps"]))
     fit(Fit(), tmp_path, replace(LOOP, runtime=RuntimeConfig(checkpoint_seconds=1e6)))
@@ -176,7 +176,7 @@ def test_the_checkpoint_of_another_run_is_refused_and_stays(tmp_path, other, nam
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_a_damaged_checkpoint(tmp_path):
+def test_a_damaged_checkpoint_is_refused(tmp_path):
     fit(Fit(), tmp_path)
     whole = (tmp_path / CHECKPOINT).read_bytes()
     (tmp_path / CHECKPOINT).write_bytes(whole[:-100])
@@ -328,7 +328,7 @@ def test_tensorboard_gets_the_numbers_of_the_log(tmp_path):
 @pytest.mark.parametrize(
     "facts", [{"steps": "3"}, {"steps": None}, {"steps": -1}, {"best": []}, {"scaler": [1]}, {"scaler": {"a": {}}}]
 )
-def test_a_checkpoint_that_does_not_say_how_far_it_came(tmp_path, facts):
+def test_a_checkpoint_without_its_steps_is_refused(tmp_path, facts):
     fit(Fit(), tmp_path)
     tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
     save_tensors(tmp_path / CHECKPOINT, tensors, metadata | facts)
@@ -336,7 +336,7 @@ def test_a_checkpoint_that_does_not_say_how_far_it_came(tmp_path, facts):
         fit(Fit(), tmp_path)
 
 
-def test_a_checkpoint_whose_identity_is_no_object(tmp_path):
+def test_a_checkpoint_whose_identity_is_no_object_is_refused(tmp_path):
     fit(Fit(), tmp_path)
     tensors, metadata = load_tensors(tmp_path / CHECKPOINT)
     save_tensors(tmp_path / CHECKPOINT, tensors, metadata | {"identity": "x"})

@@ -81,7 +81,7 @@ def test_an_optimizer_goes_on_where_it_was(make):
 @pytest.mark.parametrize(
     "content", [b"", b"not a tensor", b"\xff" * 8 + b"{}", b"\x02\0\0\0\0\0\0\0{}", b"\x02\0\0\0\0\0\0\0[]"]
 )
-def test_a_file_of_something_else(tmp_path, content):
+def test_a_file_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     for load in (load_tensors, load_metadata):
         with pytest.raises(CheckpointError, match="x: not a file that bana saved"):
@@ -102,7 +102,7 @@ def test_a_log_drops_later_and_torn_lines(tmp_path):
     ]
 
 
-def test_a_log_that_cannot_be_written(tmp_path):
+def test_a_log_that_cannot_be_written_is_one_error(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match="folder: cannot be written"):
         JsonLog(tmp_path / "folder", 0)
@@ -167,7 +167,7 @@ def test_an_optimizer_refuses_what_it_cannot_have(name):
         restore_optimizer(optimizer, {name: torch.zeros(5)}, Path("x"))
 
 
-def test_an_optimizer_that_lacks_a_tensor():
+def test_an_optimizer_that_lacks_a_tensor_is_refused():
     optimizer = optim.AdamW(nn.Linear(3, 2).parameters())
     with pytest.raises(CheckpointError, match=r"^x: the optimizer lacks 'step'"):
         restore_optimizer(optimizer, {"0.exp_avg": torch.zeros(2, 3)}, Path("x"))

@@ -23,7 +23,6 @@ from safetensors.torch import save as save_safetensors
 from torch import nn, optim
 
 from bana import read_dataset
-from bana.classify import model as classify_model
 from bana.classify.model import LABELER, BoxClassifier
 from bana.classify.settings import ClassifySettings
 from bana.data.images import image_size, is_upright, open_image
@@ -33,12 +32,12 @@ from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import BoxDataset, ClassTable
 from bana.data.truth import instance_truth, read_class_map, semantic_truth
 from bana.engine.checkpoint import check_same_run, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
+from bana.nn import network_file
 from bana.nn.backbones import Backbone, BackboneInfo
 from bana.nn.network_file import NetworkFacts
 from bana.nn.weights import load_weights, read_state_dict
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset
-from bana.segment import model as segment_model
 from bana.segment.model import SEGMENTER, SegmentationNetwork
 from bana.segment.settings import SegmentSettings
 from fuzz_mutations import (
@@ -298,12 +297,12 @@ def _save_tiny_segmenter(path: Path) -> None:
     SEGMENTER.save(path, SegmentationNetwork(_tiny_backbone(), None, 2, 3), NetworkFacts(CLASSES, settings))
 
 
-def _network_reader(module: object, load: Callable[[Path], object], folder: Path) -> Read:
+def _network_reader(load: Callable[[Path], object], folder: Path) -> Read:
     path = folder / "network.safetensors"
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        with patch.object(module, "build_backbone", _tiny_backbone):
+        with patch.object(network_file, "build_backbone", _tiny_backbone):
             load(path)
 
     return read
@@ -378,12 +377,12 @@ TARGETS: dict[str, Target] = {
     "checkpoint": Target(_checkpoint_seeds, _checkpoint_reader, changed_safetensors),
     "labeler": Target(
         partial(_written, _save_tiny_labeler),
-        partial(_network_reader, classify_model, LABELER.load),
+        partial(_network_reader, LABELER.load),
         changed_safetensors,
     ),
     "segmenter": Target(
         partial(_written, _save_tiny_segmenter),
-        partial(_network_reader, segment_model, SEGMENTER.load),
+        partial(_network_reader, SEGMENTER.load),
         changed_safetensors,
     ),
     "weights": Target(_torch_seeds, partial(_weights_reader, "weights.pth"), changed_zip),

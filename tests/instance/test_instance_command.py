@@ -55,7 +55,7 @@ def log_of(out):
     return [json.loads(line) for line in (out / LOG).read_text().splitlines()]
 
 
-def test_a_run_and_what_it_leaves(train, shapes_voc, tmp_path):
+def test_a_run_leaves_its_file_log_and_checkpoint(train, shapes_voc, tmp_path):
     answer = train(shapes_voc, tmp_path / "run")
     assert answer.status == 0, answer.err
     assert answer.out.splitlines() == [str(tmp_path / "run" / DETECTOR.file_name)]
@@ -99,12 +99,12 @@ def test_options_that_mean_nothing_are_refused(train, shapes_voc, tmp_path):
     refused(train(shapes_voc, tmp_path / "run", labels=tmp_path), "holds no labels.json")
 
 
-def test_an_unknown_task(run_cli, shapes_voc, tiny_labels, tmp_path):
+def test_an_unknown_task_is_refused(run_cli, shapes_voc, tiny_labels, tmp_path):
     answer = run_cli("segment", shapes_voc, "--task", "panoptic", "--labels", tiny_labels, "--out", tmp_path / "run")
     refused(answer, "task 'panoptic' is not known; choose semantic or instance")
 
 
-def test_images_without_labels(train, shapes_voc, tiny_labels, tmp_path):
+def test_an_image_without_labels_is_refused_or_skipped(train, shapes_voc, tiny_labels, tmp_path):
     labels = tmp_path / "labels"
     shutil.copytree(tiny_labels, labels)
     (labels / "instances" / "c.json").unlink()

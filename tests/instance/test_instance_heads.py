@@ -4,7 +4,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 
 from bana.instance.heads import MaskObjective, box_cells, without_ignored
 from bana.instance.losses import MASK_LOSSES
-from bana.instance.model import InstanceNetwork, build_detector
+from bana.instance.model import DETECTOR, InstanceNetwork
 from bana.nn.backbones import create_backbone
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset
@@ -174,7 +174,7 @@ def test_the_network_of_preset_coco_is_torchvisions_but_for_its_anchors():
     from torchvision.models.detection import maskrcnn_resnet50_fpn
 
     settings = load_preset("coco", Recipe).instance
-    ours = build_detector(settings, 90, seed=0, weights="random")
+    ours = DETECTOR.build(settings, 90, seed=0, weights="random")
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=91)
 
     def shapes(*parts):

@@ -56,7 +56,7 @@ def test_the_embedded_weights_classify_photographs(photo, number):
     assert probabilities[number] > 0.9
 
 
-def test_lite0_depths(lite0):
+def test_lite0_has_maps_of_strides_8_16_and_32(lite0):
     maps = features(lite0, 97, 65)
     assert lite0.info.strides == (8, 16, 32)
     assert lite0.info.multiple == 32
@@ -78,7 +78,7 @@ def test_corner_cells_sit_on_corner_pixels(lite0):
             torch.testing.assert_close(maps, mirrored.flip(3), atol=1e-4, rtol=1e-3)
 
 
-def test_images_are_normalised_inside(lite0):
+def test_a_backbone_normalizes_images_itself(lite0):
     torch.manual_seed(0)
     images = torch.rand(1, 3, 65, 65) * 255
     with torch.no_grad():
@@ -92,7 +92,7 @@ def test_resnet101_has_stride_8():
     assert (backbone.info.channels, backbone.info.strides) == ((2048,), (8,))
 
 
-def test_resnet50_has_all_depths():
+def test_resnet50_has_all_feature_maps():
     backbone = create_backbone("resnet50", "random")
     assert sizes(features(backbone, 65, 97)) == [(1, 256, 17, 25), (1, 512, 9, 13), (1, 1024, 5, 7), (1, 2048, 3, 4)]
     assert backbone.info.channels == (256, 512, 1024, 2048)
@@ -117,7 +117,7 @@ def test_vgg16_has_stride_8():
 
 
 @pytest.mark.parametrize("model", ["resnet18", "resnet18.tv_in1k", "mobilenetv3_small_050"])
-def test_any_timm_model(model):
+def test_any_timm_model_gives_feature_maps(model):
     backbone = create_backbone(f"timm:{model}", "random")
     maps = features(backbone, 65, 97)
     assert tuple(each.shape[1] for each in maps) == backbone.info.channels
@@ -127,7 +127,7 @@ def test_any_timm_model(model):
     assert backbone.info.mean[0] == pytest.approx(255 * timm.get_pretrained_cfg(model).mean[0])
 
 
-def test_a_timm_model_with_weights_of_a_file(tmp_path):
+def test_a_timm_model_takes_weights_of_a_file(tmp_path):
     """A whole classifier's file serves; its last layer is left out."""
     torch.manual_seed(0)
     model = timm.create_model("resnet18")
@@ -140,7 +140,7 @@ def test_a_timm_model_with_weights_of_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["lite1", "", "VGG16", "timm:no_such_model", "timm:"])
-def test_an_unknown_name(name):
+def test_an_unknown_name_is_refused(name):
     with pytest.raises(SettingsError) as caught:
         create_backbone(name)
     assert "\n" not in str(caught.value)
@@ -174,12 +174,12 @@ def test_a_download_that_fails_says_what_to_fetch_and_where_to_put_it(offline, n
     assert "\n" not in text
 
 
-def test_a_timm_download_that_fails(offline):
+def test_a_timm_download_that_fails_says_what_to_fetch(offline):
     with pytest.raises(SettingsError, match=r"huggingface\.co/timm/resnet18.*backbone_weights"):
         create_backbone("timm:resnet18")
 
 
-def test_a_weights_file_of_another_model(tmp_path):
+def test_a_weights_file_of_another_model_is_refused(tmp_path):
     torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "r18.pth")
     for name in ("lite0", "vgg16", "resnet101", "timm:resnet26"):
         with pytest.raises(CheckpointError, match=r"r18\.pth") as caught:
@@ -214,6 +214,6 @@ def test_late_layers_of_a_timm_model():
     assert {name.split(".")[1] for name in trained(backbone)} == {"layer3", "layer4"}
 
 
-def test_a_backbone_of_one_depth_has_no_late_layers():
-    with pytest.raises(SettingsError, match="one depth"):
+def test_a_backbone_of_one_map_has_no_late_layers():
+    with pytest.raises(SettingsError, match="one map"):
         create_backbone("vgg16", "random").train_only("late")

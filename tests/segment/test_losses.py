@@ -111,7 +111,7 @@ def test_way_back_can_be_taken_twice():
 
 
 @every_loss
-def test_no_pixel_no_loss(name):
+def test_without_a_pixel_the_loss_is_0(name):
     cosine, y_crf, _ = batch()
     nothing = torch.full_like(y_crf, 255)
     for labels in ((nothing, nothing), (y_crf, nothing), (nothing, y_crf)):
@@ -215,13 +215,13 @@ def test_any_number_can_be_the_ignored_one(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["noise aware", "entropy", "hard bootstrapping"])
-def test_compiled_is_eager(name):
+def test_compiled_losses_equal_eager_ones(name):
     case = batch()
     torch.compiler.reset()
     assert_same(value_and_gradient(torch.compile(OURS[name]), *case), value_and_gradient(OURS[name], *case))
 
 
-def test_regions():
+def test_agreed_and_differing_pixels_are_disjoint_regions():
     y_crf = torch.tensor([[[1, 1, 255, 1, 255]]])
     y_ret = torch.tensor([[[1, 2, 1, 255, 255]]])
     assert losses.agreed_labels(y_crf, y_ret).tolist() == [[[1, 255, 255, 255, 255]]]
@@ -278,7 +278,7 @@ def test_filling_rate_loss_is_that_of_the_loops(classes, seed):
     assert torch.equal(found[1].abs().sum(1) > 0, kept != 255) or classes == 1
 
 
-def test_filling_rate_bounds():
+def test_a_filling_rate_of_0_keeps_nothing_and_of_1_all():
     cosine, labels, _ = batch()
     outside = torch.zeros_like(labels)
     background = labels.where((labels == 0) | (labels == 255), 255)

@@ -21,7 +21,7 @@ from bana.nn.initialization import start_from_labeler
 from bana.nn.train import BEST
 from bana.presets import parse_settings
 from bana.segment import task as task_module
-from bana.segment.model import SEGMENTER, build_segmenter
+from bana.segment.model import SEGMENTER
 from bana.segment.segmenter import mean_cosine
 from bana.segment.settings import SegmentSettings
 from bana.segment.validation import network_miou
@@ -72,7 +72,7 @@ def without_speed(entries):
     return [{key: value for key, value in entry.items() if key != "images_per_second"} for entry in entries]
 
 
-def test_a_run_and_what_it_leaves(segment, shapes_voc, tmp_path):
+def test_a_run_leaves_its_file_log_and_checkpoint(segment, shapes_voc, tmp_path):
     answer = segment(shapes_voc, tmp_path / "run", "--pictures", 2)
     assert answer.status == 0, answer.err
     assert answer.out.splitlines() == [str(tmp_path / "run" / SEGMENTER.file_name), str(tmp_path / "run" / "sigma.png")]
@@ -198,7 +198,7 @@ def test_bfloat16_trains_to_nearly_the_same(segment, shapes_voc, tmp_path):
     assert tensors["model.class_weights"].dtype == torch.float32
 
 
-def test_an_image_without_labels(segment, shapes_voc, tiny_labels, tmp_path):
+def test_an_image_without_labels_is_refused_or_skipped(segment, shapes_voc, tiny_labels, tmp_path):
     labels = tmp_path / "labels"
     shutil.copytree(tiny_labels, labels)
     (labels / "y_ret" / "c.png").unlink()
@@ -221,14 +221,14 @@ def test_an_image_without_labels(segment, shapes_voc, tiny_labels, tmp_path):
         (["--preset", "vgg17"], "preset 'vgg17' is not known; choose one of coco, lite0, resnet101, small, vgg16"),
     ],
 )
-def test_bad_options(segment, shapes_voc, tmp_path, options, message):
+def test_bad_options_are_refused(segment, shapes_voc, tmp_path, options, message):
     if "cuda" in options and torch.cuda.is_available():
         pytest.skip("has a GPU")
     refused(segment(shapes_voc, tmp_path / "run", *options), message)
     assert not (tmp_path / "run" / CHECKPOINT).exists()
 
 
-def test_masks_of_other_images(segment, masked, shapes_voc, tmp_path):
+def test_masks_of_other_images_are_refused(segment, masked, shapes_voc, tmp_path):
     other = tmp_path / "masks"
     other.mkdir()
     shutil.copy(masked / "SegmentationClass" / "a.png", other / "z.png")
@@ -245,14 +245,14 @@ def test_without_labels_every_image_needs_a_mask(segment, masked, tmp_path):
     )
 
 
-def test_a_mask_of_another_size(segment, masked, tmp_path):
+def test_a_mask_of_another_size_is_refused(segment, masked, tmp_path):
     some = tmp_path / "masks"
     some.mkdir()
     write_label_map(some / "a.png", np.zeros((5, 5), dtype=np.uint8))
     refused(segment(masked, tmp_path / "run", "--masks", some), "a.png: map is 5x5, but the image is 96x72")
 
 
-def test_labels_of_other_classes(segment, shapes_voc, tiny_labels, tmp_path):
+def test_labels_of_other_classes_are_refused(segment, shapes_voc, tiny_labels, tmp_path):
     labels = tmp_path / "labels"
     shutil.copytree(tiny_labels, labels)
     content = json.loads((labels / "labels.json").read_text()) | {"classes": ["disk", "cross", "square"]}
@@ -260,7 +260,9 @@ def test_labels_of_other_classes(segment, shapes_voc, tiny_labels, tmp_path):
     refused(segment(shapes_voc, tmp_path / "run", labels=labels), "class 2 is 'cross' there and 'square' here")
 
 
-def test_starting_from_a_labeler(segment, preset, tiny_run, shapes_voc, tmp_path):
+def test_a_segmenter_starts_from_the_layers_and_known_classes_of_a_labeler(
+    segment, preset, tiny_run, shapes_voc, tmp_path
+):
     started = tmp_path / "started.yaml"
     content = yaml.safe_load(preset.read_text())
     content["segment"] |= {"start": "labeler", "head_width": 16, "crop_size": 65}
@@ -269,7 +271,7 @@ def test_starting_from_a_labeler(segment, preset, tiny_run, shapes_voc, tmp_path
     facts = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert facts["labeler"] is not None
     settings = parse_settings(content["segment"], SegmentSettings, "preset")
-    network, (labeler, _) = build_segmenter(settings, 3, seed=0), LABELER.load(tiny_run)
+    network, (labeler, _) = SEGMENTER.build(settings, 3, seed=0), LABELER.load(tiny_run)
     start_from_labeler(network, ("square", "star", "disk"), settings, tiny_run)
     own, theirs = network.state_dict(), labeler.state_dict()
     assert all(torch.equal(own[name], theirs[name]) for name in theirs if name != "classifier.weight")

@@ -10,7 +10,7 @@ from bana.data.records import ClassTable
 from bana.nn.heads import ASPP, FusingHead
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset
-from bana.segment.model import build_segmenter
+from bana.segment.model import SEGMENTER
 from bana.segment.samples import Batch, Targets
 from bana.segment.settings import SegmentSettings
 from bana.segment.task import SegmentTask
@@ -29,7 +29,7 @@ STRIDES = {"deeplab-v1": 8, "deeplab-v2": 8, "lite0": 8, "lite0-aspp": 32, "timm
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request):
-    return request.param, build_segmenter(NETWORKS[request.param], classes=3, seed=1)
+    return request.param, SEGMENTER.build(NETWORKS[request.param], classes=3, seed=1)
 
 
 def make_task(model, settings):
@@ -77,7 +77,7 @@ def test_a_step_reaches_every_trained_tensor(network):
 
 
 def test_the_same_seed_builds_the_same_network():
-    first, second, other = (build_segmenter(NETWORKS["lite0"], 3, seed).state_dict() for seed in (1, 1, 2))
+    first, second, other = (SEGMENTER.build(NETWORKS["lite0"], 3, seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["class_weights"], other["class_weights"])
 
@@ -119,7 +119,7 @@ def test_the_papers_recipes(preset, head, epochs, batch, rate):
     assert (settings.optimizer, settings.schedule, settings.train_backbone) == ("sgd", "poly", "all")
     assert settings.scale_range == (0.5, 1.5)
     assert [round(settings.lr_factor(share), 4) for share in (0, 0.5, 0.9)] == [1, round(0.5**0.9, 4), 0.1259]
-    stage = make_task(build_segmenter(settings.model_copy(update=RANDOM), 20, 0), settings)
+    stage = make_task(SEGMENTER.build(settings.model_copy(update=RANDOM), 20, 0), settings)
     assert isinstance(stage.model.head, head)
     groups = rates(stage)
     pretrained, new = rate
@@ -135,7 +135,7 @@ def test_the_cpu_preset_starts_from_the_box_classifier():
     assert (recipe.segment.start, recipe.segment.head, recipe.segment.head_width) == ("labeler", "fuse", 256)
     assert recipe.segment.train_backbone == recipe.classify.train_backbone == "late"
     assert recipe.classify.head_width == 256
-    assert isinstance(build_segmenter(recipe.segment, 20, 0).head, FusingHead)
+    assert isinstance(SEGMENTER.build(recipe.segment, 20, 0).head, FusingHead)
 
 
 @torch.no_grad()
@@ -158,7 +158,7 @@ def measure_statistics(model, pixels):
 @pytest.mark.parametrize(("preset", "batch"), [("vgg16", 20), ("resnet101", 10)])
 def test_three_real_steps_at_full_batch_and_crop(preset, batch, tmp_path):
     settings = load_preset(preset, Recipe).segment.model_copy(update=RANDOM)
-    stage = make_task(build_segmenter(settings, 20, 0), settings)
+    stage = make_task(SEGMENTER.build(settings, 20, 0), settings)
     generator = torch.Generator().manual_seed(0)
     y_crf = torch.randint(0, 21, (batch, 5, 5), generator=generator).repeat_interleave(65, 1).repeat_interleave(65, 2)
     y_crf = y_crf[:, :321, :321].contiguous()

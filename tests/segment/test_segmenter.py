@@ -13,7 +13,7 @@ from bana.errors import CheckpointError, SettingsError
 from bana.nn.crf_settings import CRFSettings
 from bana.nn.images import network_input
 from bana.presets import parse_settings
-from bana.segment.model import build_segmenter
+from bana.segment.model import SEGMENTER
 from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine
 from bana.segment.tiles import blended, windows, zeros
 
@@ -110,7 +110,7 @@ def test_the_crf_of_a_large_image_goes_in_tiles(tiny_segment_run, image, monkeyp
 
 
 def test_of_many_classes_the_best_takes_part_however_unlikely_it_is(tiny_segment_settings, image):
-    network = build_segmenter(tiny_segment_settings, classes=150, seed=0)
+    network = SEGMENTER.build(tiny_segment_settings, classes=150, seed=0)
     segmenter = Segmenter(network, [f"class {number}" for number in range(150)], 0.1, PredictSettings(scales=(1.0,)), 1)
     prediction = segmenter(image)
     assert prediction.plain.max() < 0.01

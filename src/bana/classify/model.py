@@ -9,7 +9,7 @@ from bana.classify.settings import ClassifySettings
 from bana.nn.backbones import Backbone
 from bana.nn.heads import FusingHead
 from bana.nn.initialization import LABELER_KIND
-from bana.nn.network import Network, build_backbone, seeded
+from bana.nn.network import Network
 from bana.nn.network_file import NetworkFile
 
 
@@ -39,23 +39,11 @@ class BoxClassifier(Network):
         return self.features(images)
 
 
-def build_classifier(settings: ClassifySettings, classes: int, seed: int, weights: str | None = None) -> BoxClassifier:
-    """A new classifier, the same one for the same seed.
-
-    Args:
-        settings: Backbone and head.
-        classes: L.
-        seed: Random seed of the new layers.
-        weights: Backbone weights to use instead of those that the settings name.
-
-    Raises:
-        SettingsError: If the backbone or its weights cannot be had.
-    """
-    with seeded(seed):
-        return BoxClassifier(build_backbone(settings, weights), classes, settings.head_width)
+def _create(backbone: Backbone, settings: ClassifySettings, classes: int) -> BoxClassifier:
+    return BoxClassifier(backbone, classes, settings.head_width)
 
 
 LABELER = NetworkFile(
-    LABELER_KIND.name, LABELER_KIND.folder, LABELER_KIND.command, "classify", ClassifySettings, build_classifier
+    LABELER_KIND.name, LABELER_KIND.folder, LABELER_KIND.command, "classify", ClassifySettings, _create
 )
 """The labeler file: what training a box classifier leaves, and all that labeling needs."""

@@ -92,7 +92,7 @@ def training_loop(
         out: The run's folder; gets ``log.jsonl`` and ``checkpoint.safetensors``.
         identity: What the run depends on (settings, data); a checkpoint of another identity is refused.
         console: Where progress is shown.
-        keep_best: Called after an epoch whose score is better than all before, to keep the model as it is then.
+        keep_best: Called by every process after an epoch whose score is better than all before.
 
     Raises:
         CheckpointError: If the checkpoint is damaged or of another run, or the loss becomes infinite or NaN.
@@ -104,7 +104,6 @@ def training_loop(
     total, epoch_steps, saved = config.steps(count), config.steps_per_epoch(count), began
     base_rates = [group["lr"] for group in task.optimizer.param_groups]
     loss_module = context.wrap(_LossModule(task))
-    keep_best = keep_best if context.is_main else lambda: None
     display = _Display(out, first_step, total, config, console)
     try:
         batches = iter(_loader(samples, task.collate, config, first_step))
@@ -112,9 +111,8 @@ def training_loop(
             best = _finish_epoch(task, 0, 0, best, display, keep_best)
         task.model.train()
         for step, parts in enumerate(config.steps_from(first_step, count), first_step):
-            factor = task.lr_factor(step / total)
-            for group, base_rate in zip(task.optimizer.param_groups, base_rates, strict=True):
-                group["lr"] = base_rate * factor
+            lr_factor = task.lr_factor(step / total)
+            _set_learning_rates(task.optimizer, base_rates, lr_factor)
             torch.manual_seed(config.seed_of_step(step))
             task.optimizer.zero_grad(set_to_none=True)
             metrics = context.all_reduce_dict(_backward(loss_module, parts, batches, scaler, config))
@@ -122,7 +120,7 @@ def training_loop(
                 raise CheckpointError(f"{out}: the loss is {loss} at step {step}; lower the learning rate")
             scaler.step(task.optimizer)
             scaler.update()
-            display.step(step, factor, metrics)
+            display.step(step, lr_factor, metrics)
             if (step + 1) % epoch_steps == 0:
                 best = _finish_epoch(task, step, (step + 1) // epoch_steps, best, display, keep_best)
                 task.model.train()
@@ -149,6 +147,11 @@ def _loader(
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
     )
+
+
+def _set_learning_rates(optimizer: optim.Optimizer, base_rates: list[float], factor: float) -> None:
+    for group, base_rate in zip(optimizer.param_groups, base_rates, strict=True):
+        group["lr"] = base_rate * factor
 
 
 def _finish_epoch(

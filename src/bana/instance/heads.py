@@ -123,30 +123,31 @@ class PseudoMaskRoIHeads(RoIHeads):  # type: ignore[misc]
             return {"loss_mask": logits.sum() * 0.0}
         numbers = torch.cat(labels)
         # In half precision the pixels of all objects could not even be counted.
-        own = logits[torch.arange(len(numbers), device=numbers.device), numbers].float()
+        class_logits = logits[torch.arange(len(numbers), device=numbers.device), numbers].float()
         if self.objective.mask_loss == "boxinst":
-            return self._boxinst_losses(own, boxes, matched, targets)
+            return self._boxinst_losses(class_logits, boxes, matched, targets)
         masks, reliable, uncertain = (
-            _projected(name, targets, boxes, matched, own.shape[-1]) for name in ("masks", "reliable", "uncertain")
+            _projected(name, targets, boxes, matched, class_logits.shape[-1])
+            for name in ("masks", "reliable", "uncertain")
         )
-        certain = (reliable >= _ONE_HALF).to(own)
-        uncertain = (uncertain > 0).to(own) * (1 - certain)
+        certain = (reliable >= _ONE_HALF).to(class_logits)
+        uncertain = (uncertain > 0).to(class_logits) * (1 - certain)
         if self.objective.mask_loss == "all":
-            return {"loss_mask": mask_loss(own, masks, certain + uncertain)}
-        loss = mask_loss(own, masks, certain)
+            return {"loss_mask": mask_loss(class_logits, masks, certain + uncertain)}
+        loss = mask_loss(class_logits, masks, certain)
         if self.objective.mask_loss == "noise_aware":
             weights = self.mask_predictor.mask_fcn_logits.weight[numbers]
             cosine = F.cosine_similarity(shown.detach().float(), weights.detach().float(), dim=1)
             confidence = mask_confidence(cosine, masks, self.objective.gamma)
-            loss = loss + self.objective.lam * mask_loss(own, masks, confidence * uncertain)
+            loss = loss + self.objective.lam * mask_loss(class_logits, masks, confidence * uncertain)
         return {"loss_mask": loss}
 
     def _boxinst_losses(
         self, logits: Tensor, boxes: list[Tensor], matched: list[Tensor], targets: list[Target]
     ) -> dict[str, Tensor]:
         side = logits.shape[-1]
-        own = torch.cat([target["boxes"][of] for target, of in zip(targets, matched, strict=True)])
-        inside = box_cells(torch.cat(boxes), own, side)
+        object_boxes = torch.cat([target["boxes"][of] for target, of in zip(targets, matched, strict=True)])
+        inside = box_cells(torch.cat(boxes), object_boxes, side)
         colors = torch.cat(
             [
                 roi_align(target["lab"][None], [places], side, sampling_ratio=2, aligned=True)

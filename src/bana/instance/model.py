@@ -19,7 +19,7 @@ from bana.instance.heads import KnownProposals, MaskObjective, PseudoMaskRoIHead
 from bana.instance.losses import lab
 from bana.instance.settings import InstanceSettings
 from bana.nn.backbones import Backbone
-from bana.nn.network import Network, build_backbone, seeded
+from bana.nn.network import Network
 from bana.nn.network_file import NetworkFile
 
 _ANCHORS = (4.0, 6.0)
@@ -109,25 +109,10 @@ class InstanceNetwork(Network):
         return found, {**first, **second}
 
 
-def build_detector(settings: InstanceSettings, classes: int, seed: int, weights: str | None = None) -> InstanceNetwork:
-    """A new network, the same one for the same seed.
-
-    Args:
-        settings: Network, and what it learns.
-        classes: L.
-        seed: Random seed of the new layers.
-        weights: Backbone weights to use instead of those that the settings name.
-
-    Raises:
-        SettingsError: If the backbone or its weights cannot be had.
-    """
-    with seeded(seed):
-        backbone = build_backbone(settings, weights)
-        objective = MaskObjective(settings.mask_loss, settings.gamma, settings.lam)
-        return InstanceNetwork(backbone, settings.width, classes, settings.box_samples, objective)
+def _create(backbone: Backbone, settings: InstanceSettings, classes: int) -> InstanceNetwork:
+    objective = MaskObjective(settings.mask_loss, settings.gamma, settings.lam)
+    return InstanceNetwork(backbone, settings.width, classes, settings.box_samples, objective)
 
 
-DETECTOR = NetworkFile(
-    "detector", "segment", "bana segment --task instance", "instance", InstanceSettings, build_detector
-)
+DETECTOR = NetworkFile("detector", "segment", "bana segment --task instance", "instance", InstanceSettings, _create)
 """The detector file: what training a Mask R-CNN leaves, and all that prediction needs."""

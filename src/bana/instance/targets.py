@@ -52,7 +52,7 @@ class ObjectTargets:
 
     def _labeled(self, record: ImageRecord, labels: LabelFolder) -> KnownObjects:
         labels.require(record)
-        boxes, masks = labels.boxes(record), _nothing(record)
+        boxes, masks = labels.boxes(record), _empty_masks(record)
         for mask, box in zip(masks, boxes, strict=True):
             if box.status == "ok":
                 mask[:] = decode_mask(box.mask, record.height, record.width)
@@ -62,13 +62,13 @@ class ObjectTargets:
 
     def _true(self, record: ImageRecord) -> KnownObjects:
         """An object without a mask of its own has what its class has in its box."""
-        masks, truth = _nothing(record), required_truth(record, self.table)
-        own = instance_truth(record) or [None] * len(record)
-        for mask, each, of_class in zip(masks, own, class_masks(record, truth), strict=True):
+        masks, truth = _empty_masks(record), required_truth(record, self.table)
+        object_masks = instance_truth(record) or [None] * len(record)
+        for mask, each, of_class in zip(masks, object_masks, class_masks(record, truth), strict=True):
             mask[:] = of_class if each is None else each
         known = truth != self.table.ignore_index
         return KnownObjects(~record.crowd, masks, known, np.zeros_like(known))
 
 
-def _nothing(record: ImageRecord) -> BoolArray:
+def _empty_masks(record: ImageRecord) -> BoolArray:
     return np.zeros((len(record), record.height, record.width), dtype=bool)

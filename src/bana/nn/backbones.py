@@ -1,8 +1,8 @@
-"""Backbones: images to features of one or several depths, with what must be known of them as data.
+"""Backbones: images to one or several feature maps, and what is known of each backbone as data.
 
 Every backbone takes images (N, 3, H, W) of RGB in 0..255, normalizes them itself and returns a list of feature maps,
 finest first. Where H - 1 and W - 1 are multiples of ``info.multiple``, the corner cells of every map sit exactly on the
-image's corner pixels, so that maps of all depths and the image line up under bilinear upsampling with align_corners.
+image's corner pixels, so that all maps and the image line up under bilinear upsampling with align_corners.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class BackboneInfo:
 
     Attributes:
         channels: Channels of every feature map.
-        strides: Pixels a cell, of every feature map.
+        strides: Pixels per cell of every feature map.
         mean: Subtracted from RGB in 0..255.
-        std: Divides what is left.
+        std: Divides the difference.
         source: Where the default weights come from.
-        license: Of the default weights.
+        license: License of the default weights.
     """
 
     channels: tuple[int, ...]
@@ -62,7 +62,7 @@ class Backbone(nn.Module):
 
     Args:
         network: Maps normalized images to a list of feature maps.
-        info: Its facts.
+        info: What is known of it.
     """
 
     mean: Tensor
@@ -81,7 +81,7 @@ class Backbone(nn.Module):
         return features
 
     def check_crop(self, crop: int, name: str) -> None:
-        """Raise SettingsError if a crop's side in pixels is not such that maps line up with it; ``name`` is ours."""
+        """Raise SettingsError if maps do not line up with a crop of this side in pixels; ``name`` is the backbone's."""
         if (crop - 1) % self.info.multiple:
             raise SettingsError(f"crop_size: {crop} is not a multiple of {self.info.multiple} plus 1, as {name} needs")
 
@@ -100,7 +100,7 @@ class Backbone(nn.Module):
             return
         late = self._behind_the_finest_map()
         if not late:
-            raise SettingsError("train_backbone: this backbone has one depth, so no late layers; choose all or none")
+            raise SettingsError("train_backbone: this backbone has one map, so no late layers; choose all or none")
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name in late)
 
@@ -217,7 +217,7 @@ class _ResNet(nn.Module):
 
 
 def _resnet50() -> _Built:
-    """With all depths, as Mask R-CNN's feature pyramid takes them."""
+    """With all of its feature maps, as Mask R-CNN's feature pyramid takes them."""
     weights = ResNet50_Weights.IMAGENET1K_V2
     return _resnet(_ResNet(resnet50(), 4), (256, 512, 1024, 2048), (4, 8, 16, 32), weights)
 
@@ -247,7 +247,7 @@ _BUILDERS: dict[str, Callable[[], _Built]] = {
 
 
 def _create_timm(model: str, weights: str) -> Backbone:
-    """Any timm model that gives features: its three deepest depths."""
+    """Any timm model that gives features: its three deepest feature maps."""
     if not timm.is_model(model):
         raise SettingsError(f"timm has no model {model!r}; see timm.list_models()")
     config = timm.get_pretrained_cfg(model) or PretrainedCfg()

@@ -1,4 +1,4 @@
-"""Heads: from a backbone's maps of several depths to one map of features."""
+"""Heads: from a backbone's feature maps to one map."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 
 class FusingHead(nn.Module):
-    """Maps features of several depths to one map on the finest grid, cell by cell.
+    """Fuses several feature maps to one map on the finest grid, cell by cell.
 
     It stands where VGG has fc6 and fc7: what background attention and CAMs see is learned here. Every layer is a 1x1
     convolution, so the map can be computed on any grid.
 
     Args:
-        channels: Channels of each depth, finest first.
+        channels: Channels of each feature map, finest first.
         width: Channels of the result.
     """
 
@@ -48,11 +48,11 @@ class FusingHead(nn.Module):
 class ASPP(nn.Module):
     """Atrous spatial pyramid pooling of DeepLab-V2: 3x3 convolutions of several dilations on one map, summed.
 
-    DeepLab-V2 sums the scores of one classifier a branch. A classifier by cosines needs one feature, so the branches
+    DeepLab-V2 sums the scores of one classifier per branch. A classifier by cosines needs one feature, so the branches
     are summed before it, and the sum, without a ReLU, is the feature.
 
     Args:
-        channels: Channels of each depth; only the last depth is used.
+        channels: Channels of each feature map; only the last map is used.
         width: Channels of the result.
         rates: Dilation of each branch.
     """

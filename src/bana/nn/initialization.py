@@ -106,8 +106,8 @@ def _frozen_tensors(
 
 def _check_layers(file: Path, layers: dict[str, Tensor], network: Network, theirs: _LabelerSettings) -> None:
     """Raise SettingsError if a labeler lacks a layer of the network that training changes, or has another shape."""
-    own = {name: value for name, value in network.trained_state().items() if name.startswith(("backbone.", "head."))}
-    wrong = [name for name, value in own.items() if name not in layers or layers[name].shape != value.shape]
+    needed = {name: value for name, value in network.trained_state().items() if name.startswith(("backbone.", "head."))}
+    wrong = [name for name, value in needed.items() if name not in layers or layers[name].shape != value.shape]
     if wrong:
         raise SettingsError(
             f"{file}: its head is {theirs.head_width} channels wide; set head and head_width alike ({wrong[0]} "

@@ -14,7 +14,8 @@ from bana._version import __version__
 from bana.engine.checkpoint import load_metadata, load_tensors, save_tensors
 from bana.errors import CheckpointError, SettingsError
 from bana.io.strict_json import is_text
-from bana.nn.network import AnyNetwork
+from bana.nn.backbones import Backbone
+from bana.nn.network import AnyNetwork, build_backbone, seeded
 from bana.nn.settings import TrainingSettings
 from bana.nn.weights import digest
 from bana.presets import parse_settings
@@ -94,13 +95,27 @@ class NetworkFile(NetworkKind, Generic[AnyNetwork, NetworkSettings]):
     Attributes:
         section: The name under which the settings are saved.
         settings: The type of the settings.
-        build: Makes a network of settings, number of classes L, the seed of its new layers, and backbone weights to use
-            instead of those that the settings name.
+        create: Makes a network of a backbone, settings and the number of classes L.
     """
 
     section: str
     settings: type[NetworkSettings]
-    build: Callable[[NetworkSettings, int, int, str | None], AnyNetwork]
+    create: Callable[[Backbone, NetworkSettings, int], AnyNetwork]
+
+    def build(self, settings: NetworkSettings, classes: int, seed: int, weights: str | None = None) -> AnyNetwork:
+        """A new network, the same one for the same seed.
+
+        Args:
+            settings: Backbone, head, and what else the kind has.
+            classes: L.
+            seed: Random seed of the new layers.
+            weights: Backbone weights to use instead of those that the settings name.
+
+        Raises:
+            SettingsError: If the backbone or its weights cannot be had.
+        """
+        with seeded(seed):
+            return self.create(build_backbone(settings, weights), settings, classes)
 
     def save(self, file: Path, network: AnyNetwork, facts: NetworkFacts[NetworkSettings]) -> None:
         """Write the trained tensors, matrices and kernels in half precision, and the facts.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def train(task: Task[Any, Any], data: BoxDataset, out: Path, run: RunOptions = D
         check_same_run(out / CHECKPOINT, identity)
         if _is_finished(task, file, identity):
             return file
-        model = network_file.build(settings, len(data.classes), seed_of(run.seed, "weights"), None)
+        model = network_file.build(settings, len(data.classes), seed_of(run.seed, "weights"))
         if context.is_main:
             write_rejected(out, rejected)
         if not task.records:
@@ -79,10 +78,13 @@ def train(task: Task[Any, Any], data: BoxDataset, out: Path, run: RunOptions = D
         task.begin(on_device(model, context.device), context, out)
         config = LoopConfig(settings.epochs, settings.batch_size, run.seed, settings.precision, run.runtime, context)
         facts = NetworkFacts(data.classes, settings, {**identity, "versions": versions()}, task.label_settings)
-        save = partial(network_file.save, network=model, facts=facts)
-        training_loop(task, samples, config, out, identity, run.console, keep_best=partial(save, out / BEST))
-        if context.is_main:
-            save(file)
+
+        def save(name: str) -> None:
+            if context.is_main:
+                network_file.save(out / name, model, facts)
+
+        training_loop(task, samples, config, out, identity, run.console, keep_best=lambda: save(BEST))
+        save(network_file.file_name)
     return file
 
 

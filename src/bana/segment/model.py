@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bana.nn.backbones import Backbone
 from bana.nn.heads import ASPP, FusingHead
-from bana.nn.network import Network, build_backbone, seeded
+from bana.nn.network import Network
 from bana.nn.network_file import NetworkFile
 from bana.segment.settings import SegmentSettings
 
@@ -47,33 +47,13 @@ def upsampled(cosine: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(cosine, size, mode="bilinear", align_corners=True)
 
 
-def build_segmenter(
-    settings: SegmentSettings, classes: int, seed: int, weights: str | None = None
-) -> SegmentationNetwork:
-    """A new network, the same one for the same seed.
-
-    Args:
-        settings: Backbone and head.
-        classes: L.
-        seed: Random seed of the new layers.
-        weights: Backbone weights to use instead of those that the settings name.
-
-    Raises:
-        SettingsError: If the backbone or its weights cannot be had.
-    """
-    with seeded(seed):
-        backbone = build_backbone(settings, weights)
-        head = _head(settings, backbone)
-        width = backbone.info.channels[-1] if head is None else settings.head_width
-        return SegmentationNetwork(backbone, head, width, classes)
-
-
-def _head(settings: SegmentSettings, backbone: Backbone) -> nn.Module | None:
+def _create(backbone: Backbone, settings: SegmentSettings, classes: int) -> SegmentationNetwork:
+    channels = backbone.info.channels
     if settings.head == "none":
-        return None
-    kind = ASPP if settings.head == "aspp" else FusingHead
-    return kind(backbone.info.channels, settings.head_width)
+        return SegmentationNetwork(backbone, None, channels[-1], classes)
+    head = (ASPP if settings.head == "aspp" else FusingHead)(channels, settings.head_width)
+    return SegmentationNetwork(backbone, head, settings.head_width, classes)
 
 
-SEGMENTER = NetworkFile("segmenter", "segment", "bana segment", "segment", SegmentSettings, build_segmenter)
+SEGMENTER = NetworkFile("segmenter", "segment", "bana segment", "segment", SegmentSettings, _create)
 """The segmenter file: what stage 3 leaves, and all that prediction needs."""
