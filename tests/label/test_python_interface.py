@@ -199,10 +199,11 @@ def test_a_segmenter_takes_the_same_images(tiny_segment_run, image, record):
 
 def test_a_detector_takes_the_same_images(image, record):
     from bana.instance.detector import DetectSettings
+    from bana.instance.model import DETECTOR
     from bana.instance.settings import InstanceSettings
 
     settings = InstanceSettings(backbone="lite0", train_backbone="none", width=16)
-    network = build_detector(settings, 3, seed=0)
+    network = DETECTOR.build(settings, 3, seed=0)
     detector = Detector(network, ("a", "b", "c"), DetectSettings(image_side=129, min_score=0.0))
     expected = detector(image)
     assert len(expected.boxes)

@@ -73,7 +73,7 @@ def quantized():
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, content):
-    torch.save(content, tmp_path / "w.pth")
+    torch.save(content() if callable(content) else content, tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match=r"w\.pth: not a state dict of tensors"):
         read_state_dict(tmp_path / "w.pth")
 

@@ -1,17 +1,18 @@
-"""Making one label folder of those of shards."""
+"""Merge the label folders of shards into one."""
 
 from __future__ import annotations
 
 import filecmp
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from bana.data.label_folder import INSTANCES, MANIFEST
-from bana.engine.progress import StepProgress
+from bana.engine.progress import SILENT, StepProgress
 from bana.engine.run_folder import REJECTED
 from bana.errors import DataError
 from bana.io.files import write_bytes, write_text
@@ -22,44 +23,41 @@ from bana.label.output import write_manifest
 
 
 @exclusive
-def merge_labels(folders: Sequence[Path], out: Path, *, console: Console) -> int:
-    """Bring the labels of shards into one folder; done twice, or after a kill, it gives the same.
+def merge_labels(folders: Sequence[Path], out: Path, *, console: Console = SILENT) -> int:
+    """Merge the labels of shards into one folder. Repeated, or continued after a kill, it gives the same folder.
 
-    Files are linked where the file system can, else copied; an image's entry comes last, as when it was labeled.
+    Files are linked where the file system can, and copied elsewhere. An image's entry comes last, as in labeling.
 
     Args:
         folders: Label folders of shards, or folders that hold them under their names (``3-of-8``).
-        out: Gets all; it may hold some already.
-        console: For progress.
+        out: Gets all labels; it may hold some already.
+        console: Where progress is shown.
 
     Returns:
-        How many images ``out`` has of these shards.
+        The number of images of these shards in ``out``.
 
     Raises:
-        DataError: If a folder is no label folder, a shard is missing, labels are of different sources, settings or
+        DataError: If a folder is no label folder, a shard is missing, labels are of different methods, settings or
             classes, or two folders have different labels of one image.
         OutputError: If ``out`` cannot be written.
     """
     shards = [shard for folder in folders for shard in _shards(folder)]
     write_manifest(out, _common_manifest(shards))
     entries = [entry for shard in shards for entry in sorted((shard / INSTANCES).glob("*.json"))]
-    progress = StepProgress("merging", len(entries), console)
-    try:
+    with closing(StepProgress("merging", len(entries), console)) as progress:
         for number, entry in enumerate(entries):
             shard = entry.parent.parent
             files = value_of(read_json_object(entry), "files", dict, str(entry))
             for name in (*files, f"{INSTANCES}/{entry.name}"):
-                _bring(shard / name, out / name)
+                _link_or_copy(shard / name, out / name)
             progress.update(number, 1, {})
-    finally:
-        progress.close()
     lines = {line for shard in shards for line in _lines(shard / REJECTED)}
     write_text(out / REJECTED, "".join(f"{line}\n" for line in sorted(lines)))
     return len({entry.name for entry in entries})
 
 
 def _shards(folder: Path) -> list[Path]:
-    """The folder itself if it holds labels, else the shards in it, all of them."""
+    """The folder itself if it holds labels, otherwise all shards in it."""
     if (folder / MANIFEST).is_file():
         return [folder]
     found = {(int(match[1]), int(match[2])) for path in folder.glob("*-of-*") if (match := FOLDER.fullmatch(path.name))}
@@ -86,7 +84,7 @@ def _common_manifest(shards: Sequence[Path]) -> dict[str, Any]:
     return manifest
 
 
-def _bring(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         if target.exists():
             if filecmp.cmp(source, target, shallow=False):

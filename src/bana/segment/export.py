@@ -1,4 +1,4 @@
-"""Exporting a segmenter to a file that runs without bana: ONNX or TorchScript, checked before it is written."""
+"""Export a segmenter to a file that runs without bana: ONNX or TorchScript, checked before it is written."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ from bana.segment.model import SEGMENTER, SegmentationNetwork, upsampled
 from bana.segment.settings import SegmentSettings
 
 Format = Literal["onnx", "torchscript"]
-"""What a segmenter can be exported to."""
+"""The export formats."""
 
 INPUT_NAME = "images"
 OUTPUT_NAME = "probabilities"
 EXTRA_FILE = "bana.json"
-"""The file inside a TorchScript archive that holds the facts which ONNX has as metadata."""
+"""The file in a TorchScript archive with the facts that ONNX keeps as metadata."""
 
 TOLERANCE = 1e-4
-"""Greatest difference of a probability between the exported file and the network that counts as the same."""
+"""Greatest difference of a probability between the exported file and the network that is accepted."""
 
 OPSET = 17
-"""Of ONNX: not the newest, so that older runtimes read the file; nothing that the networks do needs a newer one."""
+"""The ONNX opset. It is not the newest, so that older runtimes read the file; the networks need no newer one."""
 
 ONNX_LIMIT = 2**31 - 2**20
-"""Bytes of weights that fit in one ONNX file, which protobuf limits to 2 GB, graph included."""
+"""Most bytes of weights in one ONNX file, which protobuf limits to 2 GB with the graph."""
 
 _Run = Callable[[Tensor], Tensor]
-"""A loaded file: images to probabilities."""
+"""A loaded file: takes images, returns probabilities."""
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was exported.
+    """The result of an export.
 
     Attributes:
         path: The file.
         format: ``onnx`` or ``torchscript``.
-        bytes: Its size.
+        bytes: The file's size.
         difference: Greatest absolute difference of a probability between the file and the network, over all ``sizes``.
         sizes: The (N, H, W) at which both were run.
-        opset: Of ONNX; None for TorchScript.
+        opset: The ONNX opset; None for TorchScript.
     """
 
     path: Path
@@ -66,22 +66,15 @@ class ExportReport:
     opset: int | None
 
     def as_dict(self) -> dict[str, Any]:
-        """The report for JSON."""
-        return {
-            "path": str(self.path),
-            "format": self.format,
-            "bytes": self.bytes,
-            "difference": self.difference,
-            "sizes": [list(size) for size in self.sizes],
-            "opset": self.opset,
-        }
+        """The report as plain values for JSON."""
+        return {**vars(self), "path": str(self.path), "sizes": [list(size) for size in self.sizes]}
 
 
 class PixelProbabilities(nn.Module):
-    """A segmentation network up to the probabilities of every pixel: what is exported.
+    """The exported module: a segmentation network up to the probabilities of every pixel.
 
     Args:
-        network: The trained network; it is switched to inference, and no longer gets gradients.
+        network: The trained network; it is switched to inference and no longer gets gradients.
         temperature: Factor on its cosines.
     """
 
@@ -100,18 +93,18 @@ class PixelProbabilities(nn.Module):
 def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
     """Write a segmenter as one file that runs without bana.
 
-    The file takes ``images``, float32 (N, 3, H, W) of RGB in 0..255, which it normalizes itself, and gives
-    ``probabilities``, float32 (N, L + 1, H, W), which sum to 1 at every pixel; the channel's number is the class id, 0
-    the background. It is the network at one scale, without flips and without the CRF. N, H and W are free: any size
-    runs that the backbone takes (bana's own take every size, some of timm's have a least one). Features line up best
-    with the image's corners where H - 1 and W - 1 are multiples of ``backbone.info.multiple`` (``multiple`` in the
-    facts below); ``Segmenter`` scales every image to such a size.
+    The file takes ``images``, float32 (N, 3, H, W) of RGB in 0..255, which it normalizes itself. It returns
+    ``probabilities``, float32 (N, L + 1, H, W), which sum to 1 at every pixel; a channel's number is the class id, 0
+    the background. It runs the network at one scale, without flips and without the CRF. N, H and W are free, as far as
+    the backbone takes the size (bana's own take every size, some of timm's have a minimum). Features line up best with
+    the image's corners where H - 1 and W - 1 are multiples of ``backbone.info.multiple`` (``multiple`` in the facts
+    below); ``Segmenter`` scales every image to such a size.
 
     The facts (``classes`` and ``temperature`` as JSON, ``multiple``, ``input``, ``output``, ``bana_version``) are in
-    ONNX's ``metadata_props``, or in TorchScript's extra file ``bana.json``.
+    the ``metadata_props`` of ONNX, or in the extra file ``bana.json`` of TorchScript.
 
-    Before it gets its name, the file is loaded and run on aligned and other sizes, and its probabilities are compared
-    with the network's: none may differ by more than TOLERANCE. An older file at ``out`` stays if anything fails.
+    Before the file gets its name it is loaded and run on several sizes. None of its probabilities may differ from the
+    network's by more than TOLERANCE. If anything fails, an older file at ``out`` stays.
 
     Args:
         file_or_run: A ``segmenter.safetensors``, or the folder that holds it.
@@ -124,36 +117,36 @@ def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
             exported file does not do what the network does.
         OutputError: If the file cannot be written, or ``out`` is the segmenter itself.
     """
-    if to not in _METHODS:
+    if to not in _EXPORTERS:
         raise SettingsError(f"to: {to!r} is not known; choose {' or '.join(get_args(Format))}")
-    way = _METHODS[to]
-    for package in way.packages:
+    exporter = _EXPORTERS[to]
+    for package in exporter.packages:
         needed(package, "onnx", f"to: {to}")
     if out.resolve() == SEGMENTER.path(file_or_run).resolve():
         raise OutputError(f"{out}: is the segmenter itself; choose another --out")
     network, facts = SEGMENTER.load(file_or_run)
     module = PixelProbabilities(network, facts.settings.temperature)
     multiple = network.backbone.info.multiple
-    # No side of the check's is the example's: one that the exporter took for a constant would go unseen.
+    # The sizes of the check share no side with the example: a side taken for a constant would go unseen.
     example = torch.zeros(2, 3, 3 * multiple + 1, 4 * multiple + 1)
     sizes = ((1, 2 * multiple + 1, 2 * multiple + 1), (2, 3 * multiple - 2, 2 * multiple + 7))
-    # The file is opened first: a place that cannot be written to is told before the work.
+    # The file is opened before the work, so that a place that cannot be written to is reported at once.
     with atomic_file(out) as file, torch.inference_mode(False), torch.no_grad(), _quiet():
         with _one_line(f"{file_or_run}: cannot be exported to {to}"):
-            content = way.make(module, example, _metadata(facts, multiple))
+            content = exporter.make(module, example, _metadata(facts, multiple))
         with _one_line(f"{file_or_run}: the exported {to} does not run"):
-            difference = _difference(module, way.load(content), sizes)
+            difference = _difference(module, exporter.load(content), sizes)
         if not difference <= TOLERANCE:  # NaN is refused too
             raise SettingsError(
                 f"{file_or_run}: the exported {to} differs from the network by {difference:.2g} in a probability, more "
                 f"than {TOLERANCE:g}; try {_other(to)}, or train with another backbone"
             )
         file.write(content)
-    return ExportReport(out, to, len(content), difference, sizes, way.opset)
+    return ExportReport(out, to, len(content), difference, sizes, exporter.opset)
 
 
 def _metadata(facts: NetworkFacts[SegmentSettings], multiple: int) -> dict[str, str]:
-    """What whoever runs the file must know, by name."""
+    """The facts that users of the file need, by name."""
     return {
         "classes": json.dumps(facts.classes),
         "temperature": json.dumps(facts.settings.temperature),
@@ -167,7 +160,7 @@ def _metadata(facts: NetworkFacts[SegmentSettings], multiple: int) -> dict[str, 
 
 
 def _difference(module: nn.Module, run: _Run, sizes: Sequence[tuple[int, int, int]]) -> float:
-    """Greatest absolute difference of a loaded file from the module, on random images of sizes (N, H, W)."""
+    """Greatest absolute difference between a loaded file and the module, on random images of sizes (N, H, W)."""
     generator = torch.Generator().manual_seed(0)
     differences = []
     for number, height, width in sizes:
@@ -190,9 +183,9 @@ def _onnx(module: PixelProbabilities, example: Tensor, metadata: dict[str, str])
     onnx = needed("onnx", "onnx", "to: onnx")
     buffer = BytesIO()
     free = {0: "N", 2: "H", 3: "W"}
-    # Not torch.export (dynamo=True): it derives every map's size as a formula in H and W, which with the paddings and
-    # strides of these networks took it half a minute (vgg16) and over four minutes (lite0, not awaited; torch 2.14).
-    # Tracing takes a second or three, and leaves the sizes as free.
+    # torch.export (dynamo=True) derives every map's size as a formula in H and W. With these networks' paddings and
+    # strides that takes half a minute (vgg16) or over four (lite0; torch 2.14). Tracing takes one to three seconds and
+    # leaves the sizes as free.
     torch.onnx.export(
         module,
         (example,),
@@ -233,8 +226,8 @@ def _load_torchscript(content: bytes) -> _Run:
     return run
 
 
-class _Way(NamedTuple):
-    """How a format is made of a module, example images and metadata, and loaded; the packages and the opset for it."""
+class _Exporter(NamedTuple):
+    """Makes a format from a module, example images and metadata, and loads it; the packages and the opset it needs."""
 
     make: Callable[[PixelProbabilities, Tensor, dict[str, str]], bytes]
     load: Callable[[bytes], _Run]
@@ -242,19 +235,19 @@ class _Way(NamedTuple):
     opset: int | None = None
 
 
-_METHODS: dict[str, _Way] = {
-    "onnx": _Way(_onnx, _load_onnx, ("onnx", "onnxruntime"), OPSET),
-    "torchscript": _Way(_torchscript, _load_torchscript),
+_EXPORTERS: dict[str, _Exporter] = {
+    "onnx": _Exporter(_onnx, _load_onnx, ("onnx", "onnxruntime"), OPSET),
+    "torchscript": _Exporter(_torchscript, _load_torchscript),
 }
 
 
 def _other(to: str) -> str:
-    return next(name for name in _METHODS if name != to)
+    return next(name for name in _EXPORTERS if name != to)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep from the user what torch says on the way.
+    """Keep from the user what torch says on the exporter.
 
     It warns that TorchScript is deprecated, and that tracing takes branches as it finds them (whether they fit other
     sizes is what the check finds out). Where ONNX has no such operation, it prints the whole graph, thousands of lines,
@@ -280,7 +273,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _one_line(what: str) -> Iterator[None]:
-    """Turn whatever the exporter or the runtime raises, often pages long, to one line."""
+    """Shorten whatever the exporter or the runtime raises, often pages long, to one line."""
     try:
         yield
     except BanaError:

@@ -1,4 +1,4 @@
-"""Images too large for one pass of a network: overlapping tiles that fade into each other."""
+"""Images too large for one pass of a network: overlapping tiles that blend into each other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bana.data.records import FloatArray
 from bana.errors import SettingsError
 
 _IN_MEMORY = 2**31
-"""Bytes; a larger result is kept in a file that vanishes with it."""
+"""Most bytes of a result in memory; a larger one is kept in a file that vanishes with it."""
 
 
 def blended(
@@ -25,15 +25,15 @@ def blended(
     tile: int,
     overlap: int,
 ) -> FloatArray:
-    """What ``predict`` gives of an image's tiles, as one map.
+    """Run ``predict`` on an image's tiles and blend the results to one map.
 
-    Where tiles overlap, the weight of one falls linearly to 0 at its border while that of its neighbor rises, and they
-    sum to 1: so there are no seams, and what a network sees wrongly at a tile's border hardly counts.
+    Where tiles overlap, the weight of one falls linearly to 0 at its border while that of its neighbor rises, and the
+    weights sum to 1. So there are no seams, and a network's errors at a tile's border hardly count.
 
     Args:
         image: uint8 (H, W, 3).
         channels: C.
-        predict: Gives float32 (C, h, w) of a tile uint8 (h, w, 3).
+        predict: Returns float32 (C, h, w) for a tile uint8 (h, w, 3).
         tile: Longest side of a tile in pixels, overlap included.
         overlap: Pixels that neighbors share, at most half a tile.
 
@@ -52,12 +52,12 @@ def blended(
 
 
 def windows(length: int, tile: int, overlap: int) -> Iterator[tuple[slice, FloatArray]]:
-    """The tiles of one axis: their pixels, and the weight of each pixel; the weights of a pixel sum to 1.
+    """Yield the tiles of one axis: their pixels, and the weight of each pixel. The weights of a pixel sum to 1.
 
     Args:
-        length: Of the axis, pixels.
-        tile: As of blended.
-        overlap: As of blended; tiles are moved together where that many fit with more.
+        length: Pixels of the axis.
+        tile: As for ``blended``.
+        overlap: As for ``blended``; tiles overlap more where the same number of them allows it.
 
     Raises:
         SettingsError: If the overlap is greater than half a tile.
@@ -80,7 +80,7 @@ def windows(length: int, tile: int, overlap: int) -> Iterator[tuple[slice, Float
 
 
 def zeros(shape: tuple[int, ...]) -> Any:
-    """A float32 array of zeros, in memory if it is not too large, else in a temporary file."""
+    """A float32 array of zeros, in memory or, if it is too large, in a temporary file."""
     if 4 * int(np.prod(shape)) <= _IN_MEMORY:
         return np.zeros(shape, dtype=np.float32)
     with tempfile.TemporaryFile() as file:

@@ -1,1 +1,1 @@
-"""The ways to label from boxes, one file each, behind one interface."""
+"""The labeling methods, one file each, behind one interface."""

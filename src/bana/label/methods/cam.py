@@ -1,4 +1,4 @@
-"""``cam``: class activation maps from an image's classes alone, without boxes (Table 1: AffinityNet's row)."""
+"""``cam``: class activation maps from an image's classes, without boxes (Table 1: the row of AffinityNet)."""
 
 from __future__ import annotations
 
@@ -27,20 +27,17 @@ BACKGROUND_POWER = 4.0
 
 
 class ImageLevel(LabelingMethod):
-    """Labels from the classes of an image alone: boxes say which classes there are, and nothing else.
+    """Labels from the classes of an image; boxes only say which classes it holds.
 
-    CAMs of these classes, each divided by its maximum over the image, and the background's score are what the CRF
-    starts from; no pixel is held to be background. The instance of a box is what its class has inside it.
+    The CRF starts from the CAMs of these classes, each divided by its maximum over the image, and from the background's
+    score. No pixel is known background. The instance of a box is the part of its class inside the box.
 
     Args:
         model: A classifier trained with ``pooling: image``.
         known: The names of the model's classes.
         classes: The L names that class ids refer to; the model knows them all.
-        settings: Size and CRF.
-        threads: Of the CRF; None: all cores.
-
-    Attributes:
-        class_table: Of the classes.
+        settings: Image size and CRF.
+        threads: CRF threads (None: all cores).
 
     Raises:
         SettingsError: If the model does not know a class.
@@ -67,7 +64,7 @@ class ImageLevel(LabelingMethod):
     @torch.inference_mode()
     @crf_errors()
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
-        """Both labels are the same; the confidence is the CRF's marginal."""
+        """Label one image. Both labels are the same; the confidence is the CRF's marginal."""
         present = np.unique(boxed.class_ids[boxed.usable]).tolist()
         marginals = self._crf(image, probabilities=self._scores(image, boxed.size, present))
         chosen = marginals.argmax(0)

@@ -1,4 +1,4 @@
-"""The methods by their names, and what each needs."""
+"""Labeling methods by name, and what each needs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from bana.errors import SettingsError
 from bana.io.files import file_digest
 from bana.label.labeler import Labeler
 from bana.label.method import LabelingMethod
-from bana.label.methods.box import box_masks
 from bana.label.methods.cam import ImageLevel
 from bana.label.methods.fuse import Fusion, Part, Partial
 from bana.label.methods.grabcut import GrabCut
-from bana.label.methods.masks import MaskMethod
+from bana.label.methods.masks import MaskMethod, box_masks
 from bana.label.methods.mcg import BestSegment
 from bana.label.methods.sam import PromptableSegmenter
 from bana.label.methods.wssl import BoxSegmentation
@@ -26,7 +25,7 @@ from bana.nn.initialization import pretrained_path
 from bana.presets import parse_settings
 
 DEFAULT = "labeler"
-"""The method of ``bana label``."""
+"""The default method of ``bana label``."""
 
 _FUSE = "fuse:"
 
@@ -39,8 +38,8 @@ class _Classifier:
     """A method that labels with a box classifier.
 
     Attributes:
-        changes: To the labeler's settings.
-        poolings: How its classifier may have been trained.
+        changes: Changes to the labeler's settings.
+        poolings: The poolings that its classifier may have been trained with.
     """
 
     changes: dict[str, Any]
@@ -78,20 +77,20 @@ NAMES = {
     "sdi": "mcg and grabcut where they agree, the rest ignored",
     "sam": "a promptable segmenter, from two ONNX files",
 }
-"""All methods but ``fuse:A,B``, and what they are."""
+"""All methods except ``fuse:A,B``, each with a description."""
 
 
 @dataclass(frozen=True)
 class MethodChoice:
-    """A method by its name, and what it is made from.
+    """A labeling method by its name, and what it is made from. It can be sent to other processes.
 
     Attributes:
-        name: One of NAMES, or ``fuse:A,B`` of two of these.
+        name: One of NAMES, or ``fuse:A,B`` of two of them.
         labelers: Labeler files or run folders by the method that they are for; "" is for all others.
         encoder: ONNX file of a promptable segmenter.
-        decoder: ONNX file of the same.
-        options: Changes to the settings of labelers, such as ``{"refinements": 2}``; they go before the method's own.
-        device: Where a labeler's network computes; of what labels are, it says nothing.
+        decoder: ONNX file of its decoder.
+        options: Changes to the settings of labelers, such as ``{"refinements": 2}``. They override the method's own.
+        device: Where a labeler's network computes. It is not among the facts.
     """
 
     name: str = DEFAULT
@@ -103,11 +102,11 @@ class MethodChoice:
 
     @classmethod
     def of_labeler(cls, file_or_run: Path) -> MethodChoice:
-        """The labels of a labeler, by its own settings."""
+        """The method of a labeler with its own settings."""
         return cls(labelers={"": file_or_run})
 
     def parts(self) -> tuple[MethodChoice, ...]:
-        """The methods that this one is made of; none for most. Raises SettingsError if a fusion is not of two."""
+        """The methods that this one combines, if any. Raises SettingsError if ``fuse`` does not name two."""
         if self.name in _PARTS:
             return (replace(self, name=_PARTS[self.name][0]),)
         if self.name.startswith(_FUSE):
@@ -118,7 +117,7 @@ class MethodChoice:
         return ()
 
     def facts(self) -> dict[str, Any]:
-        """All that labels depend on but images and classes, as plain values: settings and digests of files.
+        """Everything that labels depend on except images and classes, as plain values: settings and file digests.
 
         Raises:
             CheckpointError: If a labeler or network is missing, damaged or of another kind.
@@ -138,11 +137,11 @@ class MethodChoice:
         return facts
 
     def open(self, classes: Sequence[str], threads: int | None) -> LabelingMethod:
-        """Make the method.
+        """Load the method.
 
         Args:
             classes: The L class names that class ids refer to.
-            threads: Of CRF and runtime; None: all cores.
+            threads: Threads of the CRF and of the ONNX runtime (None: all cores).
 
         Raises:
             CheckpointError, SettingsError: As ``facts`` does; and if a package is not installed.
@@ -163,7 +162,7 @@ class MethodChoice:
         return MaskMethod(classes, _MASKS[self.name]())
 
     def _labeler(self) -> Path:
-        """The labeler file of this method; bana's own where none is named."""
+        """The labeler file of this method (default: the one that comes with bana)."""
         return LABELER.path(self.labelers.get(self.name, self.labelers.get("", pretrained_path())))
 
     def _label_settings(self) -> LabelSettings:

@@ -1,4 +1,4 @@
-"""Labels made of other labels: two methods as each other's check, or one part of a method's labels alone."""
+"""Labels made of other labels: two methods that check each other, or one part of a method's labels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from bana.data.records import BoolArray
 from bana.label.instances import assemble
 from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
@@ -15,17 +14,14 @@ Part = Literal["y_ret", "agreed"]
 
 
 class Fusion(LabelingMethod):
-    """``fuse:A,B``: labels of A with those of B beside them.
+    """``fuse:A,B``: the labels of A, with those of B as a second opinion.
 
-    Y_crf is A's and takes part in NAL as c*, Y_ret is B's (its Y_crf); where they agree is S. Instances are A's; their
-    agreement is that of A and B.
+    Y_crf is A's (NAL's c*), and Y_ret is B's Y_crf; S is where they agree. Instances are A's, with their agreement
+    recomputed.
 
     Args:
         first: A, whose labels count where both differ.
         second: B, of the same classes.
-
-    Attributes:
-        class_table: Of the classes.
     """
 
     def __init__(self, first: LabelingMethod, second: LabelingMethod) -> None:
@@ -35,48 +31,35 @@ class Fusion(LabelingMethod):
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image with both."""
         first, second = (method.label_boxed(image, boxed) for method in (self._first, self._second))
+        nothing = np.zeros((0, *boxed.size), dtype=bool)
         return assemble(
             boxed,
             self.class_table,
             first.y_crf,
             second.y_crf,
             first.confidence,
-            masks=_masks(first),
+            masks=np.concatenate([nothing, *(instance.mask[None] for instance in first.instances)]),
             predicted_classes=[instance.predicted_class for instance in first.instances],
         )
 
 
 class Partial(LabelingMethod):
-    """One part of a method's labels, for both labels: ``ret`` is bap's Y_ret, ``bap+ret`` and ``sdi`` what agrees.
+    """One part of a method's labels: ``ret`` is the Y_ret of bap; ``bap+ret`` and ``sdi`` are where two labels agree.
 
     Args:
-        method: Whose labels are taken.
-        part: ``y_ret``, whose confidence is Y_crf's where both agree and 0 elsewhere; or ``agreed``, which leaves open,
-            with the ignore label, where Y_crf and Y_ret differ.
-
-    Attributes:
-        class_table: Of the classes.
+        method: The method.
+        part: ``y_ret``, with the confidence of Y_crf where both agree and 0 elsewhere; or ``agreed``, with the ignore
+            label where Y_crf and Y_ret differ.
     """
 
     def __init__(self, method: LabelingMethod, part: Part) -> None:
         self.class_table = method.class_table
-        self._source, self._part = method, part
+        self._method, self._part = method, part
 
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
-        """Label one image and take the part."""
-        whole = self._source.label_boxed(image, boxed)
+        """Label one image and take the part, for both labels."""
+        whole = self._method.label_boxed(image, boxed)
         labels = whole.y_ret if self._part == "y_ret" else whole.agreed
-        return assemble(
-            boxed,
-            self.class_table,
-            labels,
-            labels.copy(),
-            whole.confidence * whole.agreement,
-            predicted_classes=[instance.predicted_class for instance in whole.instances],
-        )
-
-
-def _masks(labels: PseudoLabels) -> BoolArray:
-    """The masks of all boxes: bool (K, H, W)."""
-    nothing = np.zeros((0, *labels.y_crf.shape), dtype=bool)
-    return np.concatenate([nothing, *(instance.mask[None] for instance in labels.instances)])
+        predicted = [instance.predicted_class for instance in whole.instances]
+        confidence = whole.confidence * whole.agreement
+        return assemble(boxed, self.class_table, labels, labels.copy(), confidence, predicted_classes=predicted)

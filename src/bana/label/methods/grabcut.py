@@ -12,14 +12,14 @@ ITERATIONS = 5
 """Rounds of color models and graph cut."""
 
 MIN_SHARE = 0.1
-"""A segment that fills a smaller share of its box has gone wrong, and the box is taken."""
+"""A segment that fills a smaller share of its box has failed, and the box is used instead."""
 
 
 class GrabCut:
-    """One GrabCut a box: outside the box is background, inside is probably the object.
+    """One GrabCut per box: outside the box is background, inside is probably the object.
 
     Simple Does It replaces the color gradient of the pairwise term by HED boundaries, which need a network trained on
-    contours drawn by hand; here it is OpenCV's own.
+    contours drawn by hand. Here it is OpenCV's own gradient.
 
     Raises:
         SettingsError: If OpenCV is not installed.
@@ -29,7 +29,7 @@ class GrabCut:
         self._cv = needed("cv2", "grabcut", "method grabcut")
 
     def __call__(self, image: Image, boxed: BoxedImage) -> tuple[BoolArray, None]:
-        """Masks of all boxes, bool (K, H, W), and no doubt."""
+        """The masks of all boxes, bool (K, H, W), with full confidence."""
         masks = boxed.regions.numpy().copy()
         for number in np.flatnonzero(boxed.usable):
             masks[number] = self._segment(image, masks[number])

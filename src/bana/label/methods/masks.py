@@ -1,4 +1,4 @@
-"""What methods share that make one mask a box."""
+"""Methods that make one mask per box. ``box``, the filled rectangle, is the simplest (Table 1: Box)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
 
 MaskMaker = Callable[[Image, BoxedImage], tuple[BoolArray, FloatArray | None]]
-"""Gives bool (K, H, W), the object in every box, and the confidence float32 (H, W) in 0..1 of the labels that follow
-from these masks, or None where it knows of no doubt. Masks of boxes that are not usable are not looked at."""
+"""Makes bool (K, H, W), the object in every box, and float32 (H, W) in 0..1, the confidence in the labels that these
+masks give; None is full confidence. Masks of boxes that are not usable are ignored."""
 
 
 class MaskMethod(LabelingMethod):
-    """Labels from one mask a box.
+    """Labels from one mask per box.
 
     Args:
         classes: The L class names.
-        masks_of: Makes the masks; what they hold outside their boxes is cut off.
-
-    Attributes:
-        class_table: Of the classes.
+        masks_of: Makes the masks, which are cut off at their boxes.
     """
 
     def __init__(self, classes: Sequence[str], masks_of: MaskMaker) -> None:
@@ -32,7 +29,7 @@ class MaskMethod(LabelingMethod):
         self._masks_of = masks_of
 
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
-        """Smaller boxes are in front where masks overlap; both labels are the same."""
+        """Label one image. Where masks overlap, the smaller box is in front. Both labels are the same."""
         masks, confidence = self._masks_of(image, boxed)
         masks = masks & boxed.regions.numpy()
         labels = np.zeros(boxed.size, dtype=self.class_table.label_dtype)
@@ -41,3 +38,9 @@ class MaskMethod(LabelingMethod):
         if confidence is None:
             confidence = np.ones(boxed.size, dtype=np.float32)
         return assemble(boxed, self.class_table, labels, labels.copy(), confidence, masks=masks)
+
+
+def box_masks(image: Image, boxed: BoxedImage) -> tuple[BoolArray, None]:
+    """The filled boxes: bool (K, H, W), with full confidence."""
+    regions: BoolArray = boxed.regions.numpy()
+    return regions, None

@@ -21,12 +21,11 @@ CRITERIA = ("area", "dynamics", "volume")
 
 
 class BestSegment:
-    """The node, of several watershed hierarchies, whose IoU with the box is greatest.
+    """Takes the node of several watershed hierarchies whose IoU with the box is greatest, as the paper does with MCG.
 
-    As the paper does with MCG's proposals. It differs from MCG (Pont-Tuset et al., 2017) in that edges are color
-    differences, not a contour detector that was trained on contours drawn by hand; in that hierarchies of several
-    criteria stand for its several scales; and in that proposals are single regions, not pairs, triplets and quadruplets
-    of them, ranked by a trained regressor.
+    It differs from MCG (Pont-Tuset et al., 2017) in three points. Edges are color differences, not a contour detector
+    that was trained on contours drawn by hand. Hierarchies of several criteria replace several scales. Proposals are
+    single regions, not pairs, triplets and quadruplets of them ranked by a trained regressor.
 
     Raises:
         SettingsError: If Higra is not installed.
@@ -36,7 +35,7 @@ class BestSegment:
         self._hg = needed("higra", "mcg", "method mcg")
 
     def __call__(self, image: Image, boxed: BoxedImage) -> tuple[BoolArray, None]:
-        """Masks of all boxes, bool (K, H, W), and no doubt."""
+        """The masks of all boxes, bool (K, H, W), with full confidence."""
         masks = np.zeros(boxed.regions.shape, dtype=bool)
         usable = np.flatnonzero(boxed.usable)
         if not len(usable):

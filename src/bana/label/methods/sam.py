@@ -1,6 +1,6 @@
-"""``sam``: a promptable segmenter asked for every box: SAM, SAM 2, MobileSAM, EdgeSAM, ... as two ONNX files.
+"""``sam``: a promptable segmenter with every box as a prompt: SAM, SAM 2, MobileSAM, EdgeSAM, ... as two ONNX files.
 
-Exports differ; the files' declared inputs and outputs say how:
+Exports differ. The inputs and outputs that the files declare say how:
 
 - *Encoder*: one image input. ``(1, 3, S, S)`` gets the scaled image less ImageNet's mean, divided by its standard
   deviation, and zeros right and below; ``(height, width, 3)`` gets pixels 0..255, since such exports do that inside.
@@ -37,7 +37,7 @@ DEVIATION = (58.395, 57.12, 57.375)
 """ImageNet's standard deviation of RGB in 0..255."""
 
 _SIDE = 1024
-"""Pixels of an encoder's square input where the file does not say."""
+"""Side of an encoder's square input, in pixels, if the file does not state it."""
 
 _DTYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -51,15 +51,15 @@ Feed = dict[str, npt.NDArray[Any]]
 
 
 class PromptableSegmenter:
-    """An encoder run once an image, and a decoder run once a box.
+    """Runs an encoder once per image and a decoder once per box.
 
     Args:
         encoder: ONNX file.
         decoder: ONNX file.
-        threads: Of the runtime; None: all cores.
+        threads: Threads of the runtime (None: all cores).
 
     Raises:
-        CheckpointError: If a file is missing or damaged, or has an input that nothing is known of.
+        CheckpointError: If a file is missing or damaged, or has an unknown input.
         SettingsError: If onnxruntime is not installed.
     """
 
@@ -82,7 +82,7 @@ class PromptableSegmenter:
         self._names = self._embedding_names(encoder, decoder)
 
     def _embedding_names(self, encoder: Path, decoder: Path) -> dict[str, str]:
-        """Which encoder output goes to which decoder input."""
+        """The encoder output for each decoder input that is an embedding."""
         given = [each.name for each in self._encoder.get_outputs()]
         taken = [name for name in self._wanted if not _is_prompt(name)]
         if len(given) == len(taken) == 1:
@@ -96,7 +96,7 @@ class PromptableSegmenter:
         return {name: name for name in taken}
 
     def __call__(self, image: Image, boxed: BoxedImage) -> tuple[BoolArray, FloatArray]:
-        """Masks of all boxes, bool (K, H, W), and the confidence in the label of every pixel, (H, W)."""
+        """The masks of all boxes, bool (K, H, W), and the confidence of every pixel's label, (H, W)."""
         masks = np.zeros(boxed.regions.shape, dtype=bool)
         uncertainty = np.zeros(boxed.size, dtype=np.float32)
         usable = np.flatnonzero(boxed.usable)
@@ -110,7 +110,7 @@ class PromptableSegmenter:
         return masks, 1 - uncertainty
 
     def _embeddings(self, image: Image) -> Feed:
-        """What the encoder makes of an image, by the decoder's names."""
+        """The encoder's outputs for an image, by the names of the decoder's inputs."""
         picture = self._prepared(image).astype(_DTYPES[self._picture.type])
         outputs = [each.name for each in self._encoder.get_outputs()]
         values = dict(zip(outputs, self._encoder.run(None, {self._picture.name: picture}), strict=True))
@@ -129,7 +129,7 @@ class PromptableSegmenter:
         return padded
 
     def _scaled_size(self, size: tuple[int, ...]) -> tuple[int, int]:
-        """(height, width) that an image of such a size has in the encoder's input."""
+        """The (height, width) of an image of this size in the encoder's input."""
         if self._squashed:
             return self._side, self._side
         scale = self._side / max(size)
@@ -145,7 +145,7 @@ class PromptableSegmenter:
         return torch.sigmoid(self._at_image_size(logits[:1], size)).numpy()
 
     def _prompt(self, box: FloatArray, size: tuple[int, int]) -> Feed:
-        """The decoder's inputs beside the embeddings."""
+        """The decoder's inputs except the embeddings."""
         height, width = self._scaled_size(size)
         corners = box.reshape(2, 2) * (width / size[1], height / size[0])
         feed: Feed = {}
@@ -165,7 +165,7 @@ class PromptableSegmenter:
         return feed
 
     def _at_image_size(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """Logits (1, h, w) of the whole input, or of the image, at the image's size: (H, W)."""
+        """Scale logits (1, h, w) of the whole input, or of the image, to the image's size (H, W)."""
         if logits.shape[1:] == size:
             return logits[0]
         height, width = self._scaled_size(size)

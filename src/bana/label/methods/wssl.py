@@ -13,7 +13,7 @@ from bana.label.pseudo_labels import PseudoLabels
 from bana.nn.crf_settings import CRFSettings, crf_errors
 
 CENTER_SHARE = 0.2
-"""Share of a box's area, around its center, that is held to be the object."""
+"""Share of a box's area, around its center, that is taken for the object."""
 
 
 class BoxSegmentation(LabelingMethod):
@@ -23,11 +23,8 @@ class BoxSegmentation(LabelingMethod):
 
     Args:
         classes: The L class names.
-        crf: Its parameters, which WSSL chooses on images with true masks (``bana tune``).
-        threads: Of the CRF; None: all cores.
-
-    Attributes:
-        class_table: Of the classes.
+        crf: The CRF's parameters, which WSSL chooses on images with true masks (``bana tune``).
+        threads: CRF threads (None: all cores).
     """
 
     def __init__(self, classes: Sequence[str], crf: CRFSettings, threads: int | None) -> None:
@@ -36,7 +33,7 @@ class BoxSegmentation(LabelingMethod):
 
     @crf_errors()
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
-        """Both labels are the same; the confidence is the CRF's marginal."""
+        """Label one image. Both labels are the same; the confidence is the CRF's marginal."""
         present = [0, *np.unique(boxed.class_ids[boxed.usable]).tolist()]
         allowed = np.stack([np.ones(boxed.size, bool), *(boxed.of_class(each).any(0).numpy() for each in present[1:])])
         probabilities, fixed = _start(boxed, present, allowed)
@@ -48,7 +45,7 @@ class BoxSegmentation(LabelingMethod):
 
 
 def _start(boxed: BoxedImage, present: Sequence[int], allowed: BoolArray) -> tuple[FloatArray, BoolArray]:
-    """What the CRF starts from, float32 (V, H, W), and which pixels it may not change, bool (H, W)."""
+    """The CRF's first probabilities, float32 (V, H, W), and the pixels that it may not change, bool (H, W)."""
     probabilities = (allowed / allowed.sum(0)).astype(np.float32)
     fixed = boxed.background_mask.numpy().copy()
     for number in boxed.paint_order():
