@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -209,8 +210,7 @@ def score_method(
     table = dataset.class_table
     evaluation = LabelingEvaluation(table, boundary=method.part != "agreed")
     instances, rates = InstanceEvaluation(table), FillingRates()
-    progress = StepProgress("scoring", len(dataset), console)
-    try:
+    with closing(StepProgress("scoring", len(dataset), console)) as progress:
         for number, record in enumerate(dataset):
             labels = labels_of(method, folders, record)
             evaluation.update(labels, required_truth(record, table))
@@ -224,8 +224,6 @@ def score_method(
                 instances.update(boxes, record)
                 rates.update(record, masks)
             progress.update(number, 1, {})
-    finally:
-        progress.close()
     classes = ("background", *dataset.classes)
     return {
         **evaluation.scores().as_dict(classes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,16 +161,13 @@ def write_report(
 def _looks(job: LookJob, workers: int, console: Console) -> tuple[list[ImageLook], Totals]:
     """What is seen of the gallery's images, in the data set's order, and the totals of all."""
     totals, looks = Totals.of(job.dataset), []
-    progress = StepProgress("looking", len(job.dataset), console)
-    try:
+    with closing(StepProgress("looking", len(job.dataset), console)) as progress:
         for number, (_, result) in enumerate(each_in_order(job, job.dataset, workers, job.prepare())):
             look, counted = result()
             totals.add(counted)
             if look.layers:
                 looks.append(look)
             progress.update(number, 1, {})
-    finally:
-        progress.close()
     return looks, totals
 
 
