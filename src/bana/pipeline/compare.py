@@ -188,16 +188,14 @@ def _true_rates(steps: Steps, dataset: BoxDataset) -> dict[str, list[float]]:
             rates.update_truth(record, dataset.class_table)
         return _by_name(rates, dataset)
 
-    return steps.do("true filling rates", [content_digest(dataset)], work, lambda _: True)
+    return steps.do("true filling rates", [content_digest(dataset)], work)
 
 
 def _scored(
     steps: Steps, name: str, method: Method, folders: Sequence[LabelFolder], dataset: BoxDataset
 ) -> dict[str, Any]:
     depends = [content_digest(dataset), method.part, [folder.labeling for folder in folders]]
-    return steps.do(
-        f"score {name}", depends, lambda _: score_method(method, folders, dataset, steps.console), lambda _: True
-    )
+    return steps.do(f"score {name}", depends, lambda _: score_method(method, folders, dataset, steps.console))
 
 
 def score_method(
