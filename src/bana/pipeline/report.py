@@ -97,12 +97,12 @@ def subject_of(folder: Path, data: Path | None, split: str | None, format: str |
         data = Path(value_of(facts, "root", str, f"{folder / MANIFEST}: data"))
         split, format = split or facts.get("split"), format or facts.get("format")
     if data is None:
-        raise DataError(f"{folder}: does not say of which images its labels are; give --data")
+        raise DataError(f"{folder}: does not name the images that it labels; give --data")
     dataset = read_dataset(data, split, format, on_error="skip")
     label_folder.check_classes(dataset)
     labeled = labeled_part(dataset, label_folder)
     if not len(labeled):
-        raise DataError(f"{labels}: has labels of no image of {data}; give the --data that was labeled")
+        raise DataError(f"{labels}: labels no image of {data}; give the --data that was labeled")
     return Subject(folder, labeled, labels, network, manifest)
 
 
