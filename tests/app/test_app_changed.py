@@ -26,7 +26,7 @@ def test_a_review_of_another_annotation_is_refused(workbench, shapes_voc):
     swapped = replace(b, boxes=b.boxes[order], class_ids=b.class_ids[order])
     records = tuple(swapped if each is b else each for each in dataset)
     bench = workbench(replace(dataset, records=records))
-    with pytest.raises(DataError, match=r"b\.json: is the review of another annotation .* remove the file"):
+    with pytest.raises(DataError, match=r"b\.json: reviews another annotation .* remove the file"):
         bench.show("b")
     rows = {row.image_id: row for row in Queue(bench).rows()}
     assert "another annotation" in rows["b"].fault

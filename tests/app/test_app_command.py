@@ -68,7 +68,7 @@ def test_a_taken_port_is_refused_and_leaves_no_folder(run_cli, shapes_voc, tiny_
         port = other.getsockname()[1]
         refused = run_cli("app", shapes_voc, "--labeler", tiny_run, "--labels", tmp_path / "labels", "--port", port)
     assert refused.status == 2
-    assert f"--port {port}: cannot be listened on" in refused.err
+    assert f"--port {port}: cannot be opened" in refused.err
     assert not (tmp_path / "labels").exists()
 
 

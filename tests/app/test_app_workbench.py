@@ -144,7 +144,7 @@ def test_one_of_two_simultaneous_actions_is_refused(bench):
         (Add(do="add", box=(0, 0, 500, 10), class_id=1), "lies outside"),
         (Add(do="add", box=(5, 5, 5, 9), class_id=1), "empty"),
         (Add(do="add", box=(9, 5, 5, 9), class_id=1), "inverted"),
-        (Add(do="add", box=(1, 1, 9, 9), class_id=4), "none of 1 to 3"),
+        (Add(do="add", box=(1, 1, 9, 9), class_id=4), "not one of 1 to 3"),
         (Change(do="change", key=7, box=(1, 1, 9, 9)), "not in this image"),
         (Delete(do="delete", key=-1), "not in this image"),
         (Paint(do="paint", key=0, runs=[5]), "do not add up"),

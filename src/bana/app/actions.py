@@ -127,7 +127,7 @@ def applied(draft: Draft, edit: Edit, record: ImageRecord, classes: int, relabel
 
 def _with_added(draft: Draft, edit: Add, record: ImageRecord, classes: int) -> Draft:
     if len(draft.objects) >= MAX_OBJECTS:
-        raise DataError(f"{record.image_id}: has {len(draft.objects)} boxes, the most there can be; delete one")
+        raise DataError(f"{record.image_id}: has {len(draft.objects)} boxes, the most allowed; delete one")
     box = checked_box(edit.box, record.width, record.height, "new box")
     nothing = encode_mask(_nothing(record))
     added = DraftObject(draft.next_key, _checked_class(edit.class_id, classes), box, nothing, 0.0)
@@ -140,7 +140,7 @@ def _nothing(record: ImageRecord) -> BoolArray:
 
 def _checked_class(class_id: int, classes: int) -> int:
     if not 1 <= class_id <= classes:
-        raise DataError(f"class {class_id}: is none of 1 to {classes}; load the page again")
+        raise DataError(f"class {class_id}: is not one of 1 to {classes}; load the page again")
     return class_id
 
 

@@ -98,7 +98,7 @@ def uncertain(y_crf: LabelMap, y_ret: LabelMap) -> BoolArray:
 def _paintable(draft: Draft, key: int) -> DraftObject:
     found = object_of(draft, key)
     if found.crowd:
-        raise DataError(f"object {key}: is a crowd region, whose pixels count for nothing; paint into another")
+        raise DataError(f"object {key}: is a crowd region, which is ignored; paint into another")
     return found
 
 

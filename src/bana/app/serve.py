@@ -79,5 +79,5 @@ def _listening(port: int) -> socket.socket:
         listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
-        raise SettingsError(f"--port {port}: cannot be listened on ({error}); choose another, or 0 for any") from error
+        raise SettingsError(f"--port {port}: cannot be opened ({error}); choose another, or 0") from error
     return listener

@@ -73,8 +73,8 @@ class Store:
         known = [each.origin for each in content.draft.objects if each.origin is not None]
         if content.annotation != self._annotation(record) or not all(0 <= number < len(record) for number in known):
             raise DataError(
-                f"{path}: is the review of another annotation than image {record.image_id} has now; "
-                "restore the annotation, or remove the file to review anew"
+                f"{path}: reviews another annotation than image {record.image_id} has now; "
+                "restore the annotation, or remove the file to start over"
             )
         return Review(self._draft(content.draft, record, path), content.revision, content.step, content.last)
 
@@ -199,4 +199,4 @@ def _checked(kind: type[File], content: dict[str, Any], path: Path) -> File:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path}: {place}: {first['msg']}; restore the file, or delete it to review anew") from error
+        raise DataError(f"{path}: {place}: {first['msg']}; restore the file, or delete it to start over") from error

@@ -53,9 +53,9 @@ def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str
     whole = PurePosixPath(name.replace("\\", "/"))
     shown, suffix = whole.name[:_MAX_SHOWN] or "photograph", whole.suffix.lower()
     if suffix not in SUFFIXES:
-        raise DataError(f"{shown}: is no photograph that bana reads; give one of {', '.join(SUFFIXES)}")
+        raise DataError(f"{shown}: bana does not read this format; give one of {', '.join(SUFFIXES)}")
     if len(content) > MAX_BYTES:
-        raise DataError(f"{shown}: has {len(content) >> 20} MB, and {MAX_BYTES >> 20} is the most; scale it down")
+        raise DataError(f"{shown}: has {len(content) >> 20} MB, more than {MAX_BYTES >> 20}; scale it down")
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / f"photograph{suffix}"
         path.write_bytes(content)

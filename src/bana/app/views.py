@@ -71,7 +71,7 @@ def check_viewable(record: ImageRecord) -> None:
     """Raise DataError if the image has more pixels a side than a JPEG file can have."""
     if max(record.width, record.height) > _MAX_PIXELS:
         size = f"{record.width}x{record.height}"
-        raise DataError(f"{record.path}: has {size} pixels, and {_MAX_PIXELS} a side is the most here; cut it up")
+        raise DataError(f"{record.path}: has {size} pixels, more than {_MAX_PIXELS} on a side; cut it up")
 
 
 def photograph(image: Image) -> bytes:

@@ -198,7 +198,7 @@ class Workbench:
         with self._lock_of(image_id):
             review = self.review(image_id)
             if revision != review.revision:
-                raise StaleError(f"{image_id}: was changed meanwhile, perhaps in another window")
+                raise StaleError(f"{image_id}: changed meanwhile, perhaps in another window")
             if isinstance(action, Step):
                 review = self._store.move(record, review, -1 if action.do == "undo" else 1)
             else:

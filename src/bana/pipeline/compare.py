@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -188,16 +189,14 @@ def _true_rates(steps: Steps, dataset: BoxDataset) -> dict[str, list[float]]:
             rates.update_truth(record, dataset.class_table)
         return _by_name(rates, dataset)
 
-    return steps.do("true filling rates", [content_digest(dataset)], work, lambda _: True)
+    return steps.do("true filling rates", [content_digest(dataset)], work)
 
 
 def _scored(
     steps: Steps, name: str, method: Method, folders: Sequence[LabelFolder], dataset: BoxDataset
 ) -> dict[str, Any]:
     depends = [content_digest(dataset), method.part, [folder.labeling for folder in folders]]
-    return steps.do(
-        f"score {name}", depends, lambda _: score_method(method, folders, dataset, steps.console), lambda _: True
-    )
+    return steps.do(f"score {name}", depends, lambda _: score_method(method, folders, dataset, steps.console))
 
 
 def score_method(
@@ -210,8 +209,7 @@ def score_method(
     table = dataset.class_table
     evaluation = LabelingEvaluation(table, boundary=method.part != "agreed")
     instances, rates = InstanceEvaluation(table), FillingRates()
-    progress = StepProgress("scoring", len(dataset), console)
-    try:
+    with closing(StepProgress("scoring", len(dataset), console)) as progress:
         for number, record in enumerate(dataset):
             labels = labels_of(method, folders, record)
             evaluation.update(labels, required_truth(record, table))
@@ -225,8 +223,6 @@ def score_method(
                 instances.update(boxes, record)
                 rates.update(record, masks)
             progress.update(number, 1, {})
-    finally:
-        progress.close()
     classes = ("background", *dataset.classes)
     return {
         **evaluation.scores().as_dict(classes),

@@ -140,7 +140,7 @@ class PipelineContext:
             return evaluate_labels(labels, dataset, boundary=False).as_dict()
 
         depends = [content_digest(dataset), LabelFolder(labels).labeling]
-        return self.steps.do(name, depends, work, lambda _: True)
+        return self.steps.do(name, depends, work)
 
     def score(self, name: str, segmenter: Path, dataset: BoxDataset) -> dict[str, Any]:
         """Score a network on images with true masks; returns scores of ``plain`` and ``crf`` as plain values."""
@@ -162,7 +162,7 @@ class PipelineContext:
             file_digest(segmenter / SEGMENTER.file_name),
             self.recipe.predict.model_dump(mode="json"),
         ]
-        return self.steps.do(name, depends, work, lambda _: True)
+        return self.steps.do(name, depends, work)
 
     def detect(
         self,

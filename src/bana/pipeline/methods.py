@@ -69,7 +69,7 @@ def method_of(name: str) -> Method:
         return _METHODS[name]
     parts = MethodChoice(name).parts()
     if not parts:
-        raise SettingsError(f"methods: {name!r} is not known; choose of {', '.join(NAMES)}, fuse:A,B, or all")
+        raise SettingsError(f"methods: {name!r} is not known; choose from {', '.join(NAMES)}, fuse:A,B, or all")
     first, second = (method_of(part.name) for part in parts)
     for method in (first, second):
         if len(method.needs) > 1 or method.part != "y_crf":

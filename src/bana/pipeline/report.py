@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,12 +97,12 @@ def subject_of(folder: Path, data: Path | None, split: str | None, format: str |
         data = Path(value_of(facts, "root", str, f"{folder / MANIFEST}: data"))
         split, format = split or facts.get("split"), format or facts.get("format")
     if data is None:
-        raise DataError(f"{folder}: does not say of which images its labels are; give --data")
+        raise DataError(f"{folder}: does not name the images that it labels; give --data")
     dataset = read_dataset(data, split, format, on_error="skip")
     label_folder.check_classes(dataset)
     labeled = labeled_part(dataset, label_folder)
     if not len(labeled):
-        raise DataError(f"{labels}: has labels of no image of {data}; give the --data that was labeled")
+        raise DataError(f"{labels}: labels no image of {data}; give the --data that was labeled")
     return Subject(folder, labeled, labels, network, manifest)
 
 
@@ -160,16 +161,13 @@ def write_report(
 def _looks(job: LookJob, workers: int, console: Console) -> tuple[list[ImageLook], Totals]:
     """What is seen of the gallery's images, in the data set's order, and the totals of all."""
     totals, looks = Totals.of(job.dataset), []
-    progress = StepProgress("looking", len(job.dataset), console)
-    try:
+    with closing(StepProgress("looking", len(job.dataset), console)) as progress:
         for number, (_, result) in enumerate(map_in_order(job, job.dataset, workers)):
             look, counted = result()
             totals.add(counted)
             if look.layers:
                 looks.append(look)
             progress.update(number, 1, {})
-    finally:
-        progress.close()
     return looks, totals
 
 

@@ -87,22 +87,19 @@ def data_tables(dataset: BoxDataset, totals: Totals, labels: Scores | None, netw
 
 
 def _class_table(classes: Sequence[Any], totals: Totals, labels: Scores | None, network: Scores | None) -> Table:
-    headings = ["class", "boxes", "images", "fills its box"]
-    columns: list[Mapping[str, float | None]] = []
-    for heading, scores in (
-        ("IoU of labels", labels and labels["y_crf"]),
-        ("IoU of network", network and network["crf"]),
-    ):
-        if scores:
-            headings.append(heading)
-            columns.append(scores["per_class"])
+    columns: dict[str, Mapping[str, float | None]] = {}
+    if labels is not None:
+        columns["IoU of labels"] = labels["y_crf"]["per_class"]
+    if network is not None:
+        columns["IoU of network"] = network["crf"]["per_class"]
     rows = []
     for class_id, each in enumerate(classes, start=1):
         if each.boxes:
             rates = totals.rates.rates.get(class_id, [])
             filled = f"{100 * np.mean(rates):.0f} %" if rates else "-"
-            scores = [shown(column.get(each.name)) for column in columns]
+            scores = [shown(column.get(each.name)) for column in columns.values()]
             rows.append([each.name, f"{each.boxes:,}", f"{each.images:,}", filled, *scores])
+    headings = ["class", "boxes", "images", "fills its box", *columns]
     return Table("Classes", headings, rows, "Fills its box: the mean share of a box that its mask has. IoU in %.")
 
 

@@ -100,19 +100,7 @@ def run_pipeline(
     """
     if validation is not None:
         check_truth(validation, dataset)
-    facts = {
-        "settings": recipe.model_dump(mode="json"),
-        "seed": seed,
-        "versions": versions(),
-        "data": {
-            "root": str(dataset.root),
-            "format": dataset.format,
-            "split": dataset.split,
-            "images": len(dataset),
-            "classes": list(dataset.classes),
-            "content": content_digest(dataset),
-        },
-    }
+    facts = {"settings": recipe.model_dump(mode="json"), "seed": seed, "versions": versions(), "data": _facts(dataset)}
     steps = Steps(out, facts, ("classify", "labels", "segment"), console)
     context = PipelineContext(steps, recipe, seed, runtime, workers, on_error, console)
     labeler = context.classify(dataset)
@@ -134,3 +122,14 @@ def run_pipeline(
     return PipelineRun(
         out, labeled, left_out, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where
     )
+
+
+def _facts(dataset: BoxDataset) -> dict[str, Any]:
+    return {
+        "root": str(dataset.root),
+        "format": dataset.format,
+        "split": dataset.split,
+        "images": len(dataset),
+        "classes": list(dataset.classes),
+        "content": content_digest(dataset),
+    }

@@ -63,7 +63,11 @@ class Steps:
         return {name: self._timings[name] for name in self._visited if name in self._timings}
 
     def do(
-        self, name: str, depends: Any, work: Callable[[Path], dict[str, Any] | None], is_there: Callable[[Path], bool]
+        self,
+        name: str,
+        depends: Any,
+        work: Callable[[Path], dict[str, Any] | None],
+        is_there: Callable[[Path], bool] = lambda _: True,
     ) -> dict[str, Any]:
         """Do a step, unless it is done.
 

@@ -193,7 +193,7 @@ def _shown_epochs(rows: Sequence[SheetRow]) -> list[int]:
         return []
     epochs = sorted(rows[0].confidence)
     if not epochs or any(row.confidence.keys() != rows[0].confidence.keys() for row in rows):
-        raise SettingsError("a confidence sheet needs the same epochs, one or more, of every image; give those")
+        raise SettingsError("a confidence sheet needs the same epochs, one or more, for every image")
     if len(epochs) <= MAX_EPOCHS:
         return epochs
     return [epochs[round(index)] for index in np.linspace(0, len(epochs) - 1, MAX_EPOCHS).tolist()]
