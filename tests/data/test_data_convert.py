@@ -17,7 +17,7 @@ from bana.data.masks import decode_mask, encode_mask, mask_iou
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import ClassTable
 from bana.data.truth import instance_truth, semantic_truth
-from bana.data.writing import whole_folder
+from bana.data.writing import staged_folder
 from bana.errors import DataError, OutputError, SettingsError
 from data_samples import SIZE, blob, voc_object, voc_xml, write_coco, write_photo, write_voc, write_yolo
 
@@ -474,7 +474,7 @@ def test_what_a_killed_conversion_left_is_made_anew(tmp_path):
     left = tmp_path / ".out.part" / "annotations"
     left.mkdir(parents=True)
     (left / "half.json").write_text("{")
-    with whole_folder(tmp_path / "out", overwrite=False) as folder:
+    with staged_folder(tmp_path / "out", overwrite=False) as folder:
         (folder / "whole.txt").write_text("all")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["whole.txt"]
     assert not (tmp_path / ".out.part").exists()

@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from bana.data.label_maps import read_label_map, voc_palette, write_label_map
 from bana.data.masks import (
-    are_sound,
+    are_valid,
     checked_segmentation,
     compressed_rle,
     decode_mask,
@@ -269,8 +269,8 @@ def test_a_polygon_that_zigzags_over_a_large_image_is_refused_before_it_is_drawn
     zigzag = [float(value) for point in range(400) for value in (89_000 * (point % 2), 1)]
     with pytest.raises(DataError, match=r"^x: a polygon is more than 10000000 pixels around"):
         checked_segmentation([zigzag], 89_000, 1000, "x")
-    assert not are_sound([pack([zigzag])], 89_000, 1000)
-    assert are_sound([pack([zigzag])], 89_000 * 2, 1000) is False
+    assert not are_valid([pack([zigzag])], 89_000, 1000)
+    assert are_valid([pack([zigzag])], 89_000 * 2, 1000) is False
     assert checked_segmentation([zigzag[:200]], 89_000, 1000, "x") == [zigzag[:200]]
 
 

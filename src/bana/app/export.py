@@ -15,7 +15,7 @@ from bana.data.convert import DEFAULT_SPLIT, writer
 from bana.data.images import open_record_image
 from bana.data.masks import decode_mask
 from bana.data.records import BoolArray, FloatArray, ImageRecord, pixel_slices
-from bana.data.writing import WriteReport, whole_folder
+from bana.data.writing import WriteReport, staged_folder
 from bana.errors import DataError
 from bana.label.instances import assemble
 from bana.label.method import BoxedImage
@@ -71,7 +71,7 @@ def export(bench: Workbench, format: Format, which: Which) -> Export:
         remedy = f"{len(left_out)} cannot be used, such as {left_out[0]}" if left_out else remedy
         raise DataError(f"nothing to export: no image is {which.replace('_', ' ')}; {remedy}")
     out = _free(bench.folder / EXPORTS, format)
-    with whole_folder(out, overwrite=False) as folder:
+    with staged_folder(out, overwrite=False) as folder:
         if format == "training":
             report = _write(bench, "coco", chosen, folder / DATA)
             _write_labels(bench, chosen, folder / LABELS)

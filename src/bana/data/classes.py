@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from bana.data.records import ClassTable
 from bana.errors import DataError
+from bana.io.strict_json import read_json_object, value_of
 
 CLASS_FILE = "labels.txt"
 """The list that our writers put beside annotations, one name a line in the order of the class ids."""
@@ -21,6 +23,22 @@ def listed_classes(folder: Path) -> ClassTable | None:
         if file.is_file():
             return class_table(line.strip() for line in read_lines(file))
     return None
+
+
+def manifest_of(folder: Path, name: str, command: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The JSON file that names the classes in a folder that a command wrote: its content, and the L class names.
+
+    Raises:
+        DataError: If it is missing or damaged.
+    """
+    file = folder / name
+    if not file.is_file():
+        raise DataError(f"{folder}: holds no {name}; give the --out folder of {command}")
+    content = read_json_object(file)
+    classes = value_of(content, "classes", list, str(file))
+    if not classes or not all(isinstance(each, str) for each in classes):
+        raise DataError(f"{file}: 'classes' must be a list of names; run {command} again")
+    return content, tuple(classes)
 
 
 def class_table(names: Iterable[str]) -> ClassTable:

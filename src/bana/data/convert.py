@@ -11,7 +11,7 @@ from typing import Any
 from bana.data.formats import coco_write, labelme_write, voc_write, yolo_write
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
-from bana.data.writing import ImageMode, WriteReport, whole_folder
+from bana.data.writing import ImageMode, WriteReport, staged_folder
 from bana.errors import SettingsError
 from bana.io.faults import OnError, Rejected
 from bana.io.files import write_text
@@ -101,7 +101,7 @@ def convert(
     _same_classes(datasets)
     rejected = tuple({(each.image_id, each.reason): each for data in datasets for each in data.rejected}.values())
     reports: dict[str, WriteReport] = {}
-    with whole_folder(out, overwrite=overwrite) as folder:
+    with staged_folder(out, overwrite=overwrite) as folder:
         for dataset in datasets:
             split = PurePosixPath(dataset.split or DEFAULT_SPLIT).name
             reports[split] = write(progress(dataset.records), dataset.class_table, folder, split)

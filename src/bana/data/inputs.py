@@ -116,19 +116,19 @@ def find_inputs(inputs: Iterable[str | PathLike[str]], out: Path | None = None) 
         SettingsError: If a video is named and PyAV is not installed.
     """
     found: dict[str, Path] = {}
-    for given in inputs:
-        for file_name, path, where in _named_files(os.fspath(given), out):
+    for each in inputs:
+        for file_name, path, where in _named_files(os.fspath(each), out):
             # A video's name is a folder, so that clip.jpg and clip.mp4 do not clash.
             name = without_suffix(checked_name(file_name, where)) + ("/" if _is_video(path) else "")
             first = found.setdefault(name, path)
             if normal(first) != normal(path):
-                _clash(where, name.rstrip("/"), first)
+                _refuse_same_name(where, name.rstrip("/"), first)
     if not found:
         raise DataError("no images are named; name an image, a folder, a pattern, a list or a video")
     for name, path in found.items():
         folder, _, last = name.rpartition("/")
         if f"{folder}/" in found and re.fullmatch(r"\d{6,}", last):
-            _clash(str(path), name, found[f"{folder}/"])
+            _refuse_same_name(str(path), name, found[f"{folder}/"])
     return InputImages([_source(name, path) for name, path in sorted(found.items())])
 
 
@@ -137,7 +137,7 @@ def inputs_from_records(records: Iterable[ImageRecord]) -> InputImages:
     pictures: dict[str, InputImage | _Video] = {}
     for each in records:
         if each.image_id in pictures:
-            _clash(str(each.path), each.image_id, pictures[each.image_id].path)
+            _refuse_same_name(str(each.path), each.image_id, pictures[each.image_id].path)
         read, sign = partial(open_record_image, each), partial(file_digest, each.path)
         pictures[each.image_id] = InputImage(each.image_id, each.path, None, read, sign)
     return InputImages(list(pictures.values()))
@@ -149,24 +149,26 @@ def _source(name: str, path: Path) -> InputImage | _Video:
     return InputImage(name, path, None, partial(open_image, path), partial(file_digest, path))
 
 
-def _clash(where: str, name: str, first: Path) -> NoReturn:
+def _refuse_same_name(where: str, name: str, first: Path) -> NoReturn:
     raise DataError(f"{where}: would be called {name!r} as {first} is; rename one, or name them in two calls")
 
 
-def _named_files(given: str, out: Path | None) -> list[_NamedFile]:
-    if os.path.isdir(given):  # noqa: PTH112 - a Path's own raises for names that no file system can have
-        return _in_folder(Path(given), out)
-    if _is_file(given):  # before patterns: a file may be called photo[1].jpg
-        path = Path(given)
-        return _in_list(path) if path.suffix.lower() == LIST_SUFFIX else [(path.name, _known(path, given), given)]
-    if _WILDCARD.search(given):
-        return _matching(given, out)
-    raise DataError(f"{given or repr(given)}: no such file or folder; check the path")
+def _named_files(name: str, out: Path | None) -> list[_NamedFile]:
+    if os.path.isdir(name):  # noqa: PTH112 - a Path's own raises for names that no file system can have
+        return _in_folder(Path(name), out)
+    if _is_file(name):  # before patterns: a file may be called photo[1].jpg
+        path = Path(name)
+        return _in_list(path) if path.suffix.lower() == LIST_SUFFIX else [(path.name, _supported(path, name), name)]
+    if _WILDCARD.search(name):
+        return _matching(name, out)
+    raise DataError(f"{name or repr(name)}: no such file or folder; check the path")
 
 
 def _in_folder(folder: Path, out: Path | None) -> list[_NamedFile]:
     names = [path.relative_to(folder) for path in list_images(folder)]
-    files = _outside(out, folder, [name for name in names if not any(part.startswith(".") for part in name.parts)])
+    files = _without_output(
+        out, folder, [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    )
     if not files:
         raise DataError(f"{folder}: holds no image ({', '.join(SUFFIXES)}); check the path, or name videos one by one")
     return files
@@ -178,13 +180,13 @@ def _matching(pattern: str, out: Path | None) -> list[_NamedFile]:
     folder, rest = Path(*fixed), Path(*parts[len(fixed) :])
     matches = glob.glob(str(rest), root_dir=folder, recursive=True)  # noqa: PTH207 - a Path's takes hidden files
     names = [Path(name) for name in sorted(matches) if _is_input(Path(name)) and _is_file(folder / name)]
-    files = _outside(out, folder, names)
+    files = _without_output(out, folder, names)
     if not files:
         raise DataError(f"{pattern}: no image or video matches this pattern; check it, with ** for all subfolders")
     return files
 
 
-def _outside(out: Path | None, folder: Path, names: list[Path]) -> list[_NamedFile]:
+def _without_output(out: Path | None, folder: Path, names: list[Path]) -> list[_NamedFile]:
     """The files that are not in the output folder, where that is a part of the folder that is searched."""
     files = [(name.as_posix(), folder / name, str(folder / name)) for name in names]
     if out is None or normal(folder) not in normal(out).parents:
@@ -202,13 +204,13 @@ def _in_list(file: Path) -> list[_NamedFile]:
         if not _is_file(path):
             raise DataError(f"{where}: {line!r} is not a file; correct the line or restore the file")
         name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
-        files.append((name, _known(path, f"{where}: {line!r}"), where))
+        files.append((name, _supported(path, f"{where}: {line!r}"), where))
     if not files:
         raise DataError(f"{file}: names no images; write the path of one on each line")
     return files
 
 
-def _known(path: Path, where: str) -> Path:
+def _supported(path: Path, where: str) -> Path:
     if not _is_input(path):
         raise DataError(f"{where} is no image ({', '.join(SUFFIXES)}), video or {LIST_SUFFIX} list; leave it out")
     return path

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bana.data.label_maps import LabelMap, read_label_map
+from bana.data.classes import manifest_of
+from bana.data.label_maps import LabelMap
 from bana.data.masks import checked_segmentation
-from bana.data.records import BoxDataset, ImageRecord
+from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.data.truth import read_class_map
 from bana.errors import DataError
 from bana.io.outputs import intact
 from bana.io.strict_json import read_json_object, value_of
@@ -66,15 +68,8 @@ class LabelFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        manifest = path / MANIFEST
-        if not manifest.is_file():
-            raise DataError(f"{path}: holds no labels.json, so no labels; give the --out folder of bana label")
-        content = read_json_object(manifest)
-        classes = value_of(content, "classes", list, str(manifest))
-        if not classes or not all(isinstance(name, str) for name in classes):
-            raise DataError(f"{manifest}: 'classes' must be a list of names; run bana label again")
+        content, self.classes = manifest_of(path, MANIFEST, "bana label")
         self.path = path
-        self.classes: tuple[str, ...] = tuple(classes)
         self.labeling = str(content.get("labeling"))
 
     def check_classes(self, dataset: BoxDataset) -> None:
@@ -101,15 +96,7 @@ class LabelFolder:
         Raises:
             DataError: If the file is missing, damaged or of another size than the image, or a label is no class.
         """
-        path = self._map_path(labeling, record.image_id)
-        labels = read_label_map(path, record.width, record.height)
-        ignore_index = 255 if len(self.classes) <= 254 else 65535
-        unknown = labels[(labels > len(self.classes)) & (labels != ignore_index)]
-        if unknown.size:
-            raise DataError(
-                f"{path}: has label {unknown[0]}, but there are {len(self.classes)} classes; label it again"
-            )
-        return labels
+        return read_class_map(self._map_path(labeling, record.image_id), record, ClassTable(self.classes))
 
     def boxes(self, record: ImageRecord) -> tuple[LabeledBox, ...]:
         """What labeling gave each box of the image, in the record's order.

@@ -9,7 +9,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from bana.data.objects import ROUNDING
-from bana.data.outlines import Ring, joined, trace
+from bana.data.outlines import Ring, join_rings, trace
 from bana.data.records import BoolArray, FloatArray
 from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.errors import DataError
@@ -79,7 +79,7 @@ def checked_segmentation(segmentation: Any, width: int, height: int, where: str)
     raise DataError(f"{where}: segmentation is a {type(segmentation).__name__}; give RLE or a list of polygons")
 
 
-def are_sound(polygons: Iterable[PackedPolygons], width: int, height: int) -> bool:
+def are_valid(polygons: Iterable[PackedPolygons], width: int, height: int) -> bool:
     """Whether checked_segmentation would take each of many polygons and change none: asked of all of an image at once.
 
     Almost all images are so, and it takes a third of the time of asking object by object.
@@ -107,7 +107,7 @@ def single_polygon_of(mask: BoolArray) -> list[float]:
     if outlines.holes:
         # A part inside a hole would be cut out of the filled hole again.
         outlines = trace(decode_mask([_flat(ring) for ring in outlines.parts], *mask.shape))
-    return _flat(joined(outlines.parts))
+    return _flat(join_rings(outlines.parts))
 
 
 def mask_bounds(mask: BoolArray) -> FloatArray:

@@ -58,7 +58,7 @@ class RemoteImages:
             except DataError as error:
                 raise DataError(str(error).replace(str(here), str(there))) from error
 
-    def told(self, error: DataError) -> DataError:
+    def at_address(self, error: DataError) -> DataError:
         """A fault of the copy, as one of the data set."""
         text = str(error).replace(str(self.copy), str(self.folder))
         if isinstance(error.__cause__, UnidentifiedImageError):  # images are empty files there
@@ -140,7 +140,7 @@ def _read(images: RemoteImages, copy: Path, split: str | None, format: str | Non
             )
         return require_boxes(read_with(_Faults(on_error, images), copy, split, name))
     except DataError as error:
-        raise images.told(error) from error
+        raise images.at_address(error) from error
 
 
 class _Faults(FaultLog):
@@ -151,4 +151,4 @@ class _Faults(FaultLog):
         self._images = images
 
     def note(self, image_id: str, error: DataError) -> bool:
-        return super().note(image_id, self._images.told(error))
+        return super().note(image_id, self._images.at_address(error))

@@ -49,16 +49,16 @@ def checked_box(box: Sequence[float], width: int, height: int, where: str) -> Bo
     """
     x0, y0, x1, y1 = box
     if not all(map(math.isfinite, box)):
-        raise DataError(f"{where}: box {_shown(box)} is not finite; correct or remove it")
+        raise DataError(f"{where}: box {_box_text(box)} is not finite; correct or remove it")
     if x1 < x0 or y1 < y0:
-        raise DataError(f"{where}: box {_shown(box)} is inverted; swap its corners")
+        raise DataError(f"{where}: box {_box_text(box)} is inverted; swap its corners")
     if min(x0, y0) < -ROUNDING or x1 > width + ROUNDING or y1 > height + ROUNDING:
         raise DataError(
-            f"{where}: box {_shown(box)} lies outside the {width}x{height} image; correct the box or the image size"
+            f"{where}: box {_box_text(box)} lies outside the {width}x{height} image; correct the box or the image size"
         )
     x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
     if np.float32(x1) <= np.float32(x0) or np.float32(y1) <= np.float32(y0):
-        raise DataError(f"{where}: box {_shown(box)} is empty; correct or remove it")
+        raise DataError(f"{where}: box {_box_text(box)} is empty; correct or remove it")
     return x0, y0, x1, y1
 
 
@@ -69,7 +69,7 @@ def checked_score(score: float, where: str) -> float:
     return score
 
 
-def _shown(box: Sequence[float]) -> str:
+def _box_text(box: Sequence[float]) -> str:
     return "(" + ", ".join(f"{corner:g}" for corner in box) + ")"
 
 

@@ -53,7 +53,7 @@ def signed_area(ring: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> float:
     return float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2.0
 
 
-def joined(rings: tuple[Ring, ...]) -> Ring:
+def join_rings(rings: tuple[Ring, ...]) -> Ring:
     """One ring that runs through several that do not enclose each other.
 
     It goes around the first, on to the second, and so on, and at the end back the way it came, so that the ways

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bana.data.classes import manifest_of
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.truth import read_class_map
 from bana.errors import DataError
-from bana.io.strict_json import read_json_object, value_of
 
 MANIFEST = "predictions.json"
 """The file that names the classes."""
@@ -36,12 +36,8 @@ class PredictionFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        manifest = path / MANIFEST
-        if not manifest.is_file():
-            raise DataError(f"{path}: holds no {MANIFEST}; give the --out folder of bana predict")
-        classes = value_of(read_json_object(manifest), "classes", list, str(manifest))
         self.path = path
-        self.class_table = ClassTable(tuple(map(str, classes)))
+        self.class_table = ClassTable(manifest_of(path, MANIFEST, "bana predict")[1])
 
     def check(self, dataset: BoxDataset) -> None:
         """Raise DataError if classes differ from the data set's, or one of its images has no prediction."""

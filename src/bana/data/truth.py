@@ -102,14 +102,14 @@ def read_class_map(path: Path, record: ImageRecord, class_table: ClassTable) -> 
             not have.
     """
     labels = read_label_map(path, record.width, record.height)
-    void = np.iinfo(labels.dtype).max
-    unknown = np.setdiff1d(labels[labels != void], np.arange(len(class_table) + 1))
+    void = labels == np.iinfo(labels.dtype).max
+    unknown = labels[~void & (labels > len(class_table))]
     if unknown.size:
         raise DataError(
-            f"{path}: has label {unknown[0]}, but there are {len(class_table)} classes; "
+            f"{path}: has label {unknown.min()}, but there are {len(class_table)} classes; "
             "correct the map or the class list"
         )
-    return np.where(labels == void, class_table.ignore_index, labels).astype(class_table.label_dtype)
+    return np.where(void, class_table.ignore_index, labels).astype(class_table.label_dtype)
 
 
 def instance_map(record: ImageRecord) -> LabelMap | None:

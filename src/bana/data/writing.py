@@ -126,7 +126,7 @@ def lost_sentence(format: str, lost: Mapping[str, int]) -> str:
     return f"{FORMAT_NAMES.get(format, format)} cannot store {listed}." if listed else ""
 
 
-def place_image(record: ImageRecord, target: Path, mode: ImageMode, report: WriteReport) -> None:
+def write_image(record: ImageRecord, target: Path, mode: ImageMode, report: WriteReport) -> None:
     """Put the record's image at ``target``, in the format of that file's suffix and stored upright.
 
     Tools that ignore EXIF then see what the annotations describe. The bytes stay as they are where they can.
@@ -155,7 +155,7 @@ def place_image(record: ImageRecord, target: Path, mode: ImageMode, report: Writ
 
 
 @contextmanager
-def whole_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
+def staged_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """A folder to write in that becomes ``out`` at the end, or is removed if the block fails.
 
     With ``overwrite`` it is ``out`` itself, whose files are replaced one by one; other files in it stay. It is ``out``

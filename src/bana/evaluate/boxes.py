@@ -38,9 +38,9 @@ class BoxAccuracy:
         self._boxes: Counter[int] = Counter()
         self._correct: Counter[int] = Counter()
 
-    def update(self, given: Iterable[int], predicted: Iterable[int | None]) -> None:
+    def update(self, true: Iterable[int], predicted: Iterable[int | None]) -> None:
         """Add the boxes of one image: given classes 1..L, and predicted ones (0 is background, None no prediction)."""
-        for given_class, predicted_class in zip(given, predicted, strict=True):
+        for given_class, predicted_class in zip(true, predicted, strict=True):
             if predicted_class is not None:
                 self._boxes[given_class] += 1
                 self._correct[given_class] += predicted_class == given_class

@@ -45,18 +45,18 @@ class RemotePath:
 
     def read_bytes(self) -> bytes:
         """The file's content. Raises OSError if it cannot be had."""
-        with self._asked() as (system, path):
+        with self._connected() as (system, path):
             content: bytes = system.cat_file(path)
         return content
 
     def write_bytes(self, content: bytes) -> None:
         """Put the file there whole, which an object store does at once or not at all. Raises OSError if it cannot."""
-        with self._asked() as (system, path):
+        with self._connected() as (system, path):
             system.pipe_file(path, content)
 
     def exists(self) -> bool:
         """Whether something is there. Raises OSError if that cannot be told."""
-        with self._asked() as (system, path):
+        with self._connected() as (system, path):
             system.invalidate_cache()
             try:  # the system's own exists() takes any trouble for a no
                 system.info(path)
@@ -70,7 +70,7 @@ class RemotePath:
         Raises:
             OSError: If they cannot be listed.
         """
-        with self._asked() as (system, path):
+        with self._connected() as (system, path):
             system.invalidate_cache()
             found = system.find(path)
         return sorted(name.removeprefix(path).lstrip("/") for name in found if not name.endswith("/"))
@@ -81,11 +81,11 @@ class RemotePath:
         Raises:
             OSError: If one cannot be had or written.
         """
-        with self._asked() as (system, path):
+        with self._connected() as (system, path):
             system.get([f"{path}/{name}" for name in names], [str(folder / name) for name in names])
 
     @contextmanager
-    def _asked(self) -> Iterator[tuple[Any, str]]:
+    def _connected(self) -> Iterator[tuple[Any, str]]:
         """The file system and the path in it; whatever goes wrong in the block is an OSError of one line."""
         system, path = _file_system(self.url)
         try:

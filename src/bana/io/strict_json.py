@@ -138,11 +138,6 @@ def head_has(path: Path, *keys: str) -> bool:
     return any(f'"{key}"'.encode() in head for key in keys)
 
 
-def is_labelme(path: Path) -> bool:
-    """Whether a JSON file begins as labelme's do."""
-    return head_has(path, "shapes", "imagePath", "imageData")
-
-
 def is_number(value: object) -> bool:
     """Whether a JSON value is a number (true and false are not) that a float can hold."""
     # With the types in a tuple, which is several times as fast as a union.

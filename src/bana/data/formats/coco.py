@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bana.data.formats.labelme import is_labelme
 from bana.data.images import image_size
-from bana.data.masks import are_sound, checked_segmentation, compressed_rle
+from bana.data.masks import are_valid, checked_segmentation, compressed_rle
 from bana.data.objects import AnnotatedObject, checked_box, checked_score, make_record, stated_size
 from bana.data.paths import LinkGuard, checked_name, chosen_split, find_image, without_suffix
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import packed_if_polygons, unpack
 from bana.errors import DataError
 from bana.io.faults import FaultLog
-from bana.io.strict_json import head_has, is_labelme, is_number, read_json_object, value_of
+from bana.io.strict_json import head_has, is_number, read_json_object, value_of
 
 _KEYS = ("images", "annotations", "categories")
 _USED = {
@@ -92,7 +93,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
     return BoxDataset(usable, classes, path, "coco", split or None, faults.rejected())
 
 
-def slim(entry: dict[str, Any]) -> dict[str, Any]:
+def compact(entry: dict[str, Any]) -> dict[str, Any]:
     """An object of the file with the keys that are read, and its masks in a small form.
 
     As lists of Python's numbers, the masks of a large file would take gigabytes.
@@ -171,12 +172,12 @@ def parse_annotations(
 
 
 def parse_object(
-    annotation: CocoAnnotation, size: tuple[int, int], class_ids: dict[int, int], *, sound: bool
+    annotation: CocoAnnotation, size: tuple[int, int], class_ids: dict[int, int], *, valid: bool
 ) -> AnnotatedObject:
-    """Check one annotation of an image of the given (width, height); ``sound``: its packed polygons need no check."""
+    """Check one annotation of an image of the given (width, height); ``valid``: its packed polygons need no check."""
     entry, where = annotation.entry, annotation.where
     segmentation = entry.get("segmentation")
-    if isinstance(segmentation, tuple) and not sound:
+    if isinstance(segmentation, tuple) and not valid:
         segmentation = unpack(segmentation)
     category = value_of(entry, "category_id", int, where)
     if category not in class_ids:
@@ -219,7 +220,7 @@ def _parse_file(
     file: Path, faults: FaultLog
 ) -> tuple[ClassTable, dict[int, int], dict[int, CocoImage], dict[int, list[CocoAnnotation]]]:
     """What parse_categories, parse_images and parse_annotations give."""
-    content = read_json_object(file, slim)
+    content = read_json_object(file, compact)
     images, annotations, categories = (value_of(content, key, list, str(file)) for key in _KEYS)
     classes, class_ids = parse_categories(categories, file)
     info = content.get("info")
@@ -240,11 +241,11 @@ def _record(
         path = find_image(links, folders, [checked_name(image.name, image.where)], image.where)
         size = _size(image, path)
         masks = [annotation.entry.get("segmentation") for annotation in annotations]
-        sound = are_sound([mask for mask in masks if isinstance(mask, tuple)], *size)
+        valid = are_valid([mask for mask in masks if isinstance(mask, tuple)], *size)
         objects = []
         for annotation in annotations:
             with faults.catch(image.image_id):
-                objects.append(parse_object(annotation, size, class_ids, sound=sound))
+                objects.append(parse_object(annotation, size, class_ids, valid=valid))
         if not faults.has_fault(image.image_id):
             return make_record(image.image_id, path, size, objects, source_id=image.number)
     return None

@@ -11,7 +11,7 @@ from bana.data.masks import encode_mask, polygons_of
 from bana.data.records import BoolArray, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
 from bana.data.truth import object_masks
-from bana.data.writing import DIFFICULT, LABEL_MAPS, ImageMode, WriteReport, place_image
+from bana.data.writing import DIFFICULT, LABEL_MAPS, ImageMode, WriteReport, write_image
 from bana.io.files import atomic_file
 
 
@@ -58,7 +58,7 @@ def write(
         separator = b"\n"
         for record in records:
             name = record.image_id + record.path.suffix
-            place_image(record, out / split / name, images, report)
+            write_image(record, out / split / name, images, report)
             number = image_numbers.give(record.source_id)
             entries.append({"id": number, "file_name": name, "width": record.width, "height": record.height})
             for annotation in _annotations(record, classes, polygons, report):

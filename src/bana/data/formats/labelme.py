@@ -24,7 +24,7 @@ from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
 from bana.errors import DataError
 from bana.io.faults import FaultLog
-from bana.io.strict_json import is_labelme, is_number, read_json_object, value_of
+from bana.io.strict_json import head_has, is_number, read_json_object, value_of
 
 _OBJECT_FLAGS = ("difficult", "crowd")
 
@@ -48,6 +48,11 @@ class LabelmeShape:
     kind: str
     points: tuple[tuple[float, float], ...]
     entry: dict[str, Any]
+
+
+def is_labelme(path: Path) -> bool:
+    """Whether a JSON file begins as labelme's do."""
+    return head_has(path, "shapes", "imagePath", "imageData")
 
 
 def detect(path: Path) -> bool:

@@ -12,7 +12,7 @@ from bana.data.classes import CLASS_FILE
 from bana.data.label_maps import write_label_map
 from bana.data.records import ClassTable, FloatArray, ImageRecord
 from bana.data.truth import instance_map, object_masks, semantic_truth
-from bana.data.writing import SCORES, ImageMode, WriteReport, place_image
+from bana.data.writing import SCORES, ImageMode, WriteReport, write_image
 from bana.io.files import write_bytes, write_lines
 
 
@@ -33,7 +33,7 @@ def write(
     without_objects: list[ImageRecord] = []
     segmented: set[str] = set()
     for record in records:
-        place_image(record, out / "JPEGImages" / f"{record.image_id}.jpg", images, report)
+        write_image(record, out / "JPEGImages" / f"{record.image_id}.jpg", images, report)
         write_bytes(out / "Annotations" / f"{record.image_id}.xml", annotation_xml(record, classes))
         names.append(record.image_id)
         if len(record) == 0 and record.semantic_path is None:

@@ -159,6 +159,6 @@ def _some_split(splits: dict[str, list[str]], example: str, file: Path) -> dict[
 
 def _root(content: dict[str, Any], file: Path) -> Path:
     """The folder that splits are relative to: ``path`` if that is there, else the YAML file's own."""
-    given = content.get("path")
-    folder = file.parent / given if isinstance(given, str) else file.parent
+    stated = content.get("path")
+    folder = file.parent / stated if isinstance(stated, str) else file.parent
     return normal(folder if os.path.isdir(folder) else file.parent)  # noqa: PTH112 - a Path's own refuses some names

@@ -14,7 +14,7 @@ from bana.data.formats.yolo_index import read_index
 from bana.data.masks import single_polygon_of
 from bana.data.records import BoolArray, ClassTable, ImageRecord
 from bana.data.truth import object_masks
-from bana.data.writing import DIFFICULT, LABEL_MAPS, SCORES, ImageMode, WriteReport, place_image
+from bana.data.writing import DIFFICULT, LABEL_MAPS, SCORES, ImageMode, WriteReport, write_image
 from bana.errors import DataError, OutputError
 from bana.io.files import write_lines, write_text
 
@@ -35,7 +35,7 @@ def write(
     report = WriteReport()
     for record in records:
         image = out / "images" / split / (record.image_id + record.path.suffix)
-        place_image(record, image, images, report)
+        write_image(record, image, images, report)
         write_lines(yolo.label_path(image), _lines(record, report))
     content = {**content, "names": dict(enumerate(classes.names))}
     write_text(out / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
