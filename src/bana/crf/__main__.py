@@ -21,10 +21,10 @@ from bana.crf.arguments import BoolArray
 from bana.crf.compiled import FloatArray
 from bana.crf.dense import DenseCRF
 from bana.crf.numbers import number
-from bana.io.files import write_bytes
 from bana.data.images import open_image
 from bana.data.records import pixel_slices
 from bana.errors import BanaError, SettingsError
+from bana.io.files import write_bytes
 
 PANEL = 640
 """The longer side of a panel in pixels."""

@@ -1,5 +1,6 @@
 """Scores of labels and predictions against true masks. Knows no stage: it reads arrays, files and data sets."""
 
+from bana.callable_modules import make_callable
 from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.confusion import (
     ConfusionMatrix,
@@ -36,3 +37,5 @@ __all__ = [
     "mean_iou",
     "mean_iou_of_all",
 ]
+
+make_callable(__name__)

@@ -40,6 +40,7 @@ class Comparison:
         costs: By method: ``seconds_per_image`` and ``peak_memory`` (bytes) of one process, or None where not measured.
         true_filling_rates: Of the true objects, by class name.
         unavailable: Methods that were asked for by ``all`` and cannot be had, and why.
+        pictures: Files that show the comparison.
     """
 
     dataset: BoxDataset
@@ -48,6 +49,7 @@ class Comparison:
     costs: Mapping[str, Mapping[str, Any]]
     true_filling_rates: Mapping[str, Sequence[float]]
     unavailable: Mapping[str, str]
+    pictures: tuple[Path, ...] = ()
 
     def cost(self, name: str, of: str) -> float | None:
         """``seconds_per_image`` over all that a method needs, or the greatest ``peak_memory``; None if not measured."""
@@ -73,6 +75,7 @@ class Comparison:
             "rows": rows,
             "true_filling_rates": dict(self.true_filling_rates),
             "unavailable": dict(self.unavailable),
+            "pictures": [str(path) for path in self.pictures],
         }
 
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from bana.data.label_maps import write_label_map
 from bana.data.masks import required_truth
 from bana.data.records import BoxDataset
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.seeds import shuffled
-from bana.evaluate.tables import shown
 from bana.io.locking import alone
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.rows import ROWS, TABLES, Row
 from bana.pipeline.stages import PipelineContext
 from bana.pipeline.steps import Steps
-from bana.pipeline.study import check_rows, open_study, spread
+from bana.pipeline.study import check_rows, open_study
 from bana.segment.scoring import STEPS
 from bana.segment.train import check_truth
 
@@ -158,15 +156,3 @@ def _collected(steps: Steps, table: str) -> dict[str, dict[str, dict[int, float]
             for when in STEPS:
                 ours.setdefault(name, {}).setdefault(when, {})[int(seed)] = facts[when]["miou"]
     return ours
-
-
-def reproduction_table(result: Reproduction) -> Iterator[Table]:
-    """The table for a terminal: mIoU on the validation images, the paper's beside ours."""
-    table = Table("trained on", title=f"{result.table}: mIoU, %", title_justify="left")
-    for heading in ("paper", "paper, CRF", "ours", "ours, CRF", "seeds"):
-        table.add_column(heading, justify="right")
-    for name, paper in TABLES[result.table].items():
-        ours = result.ours.get(name, {})
-        figures = [spread(list(ours.get(when, {}).values())) for when in STEPS]
-        table.add_row(ROWS[name].title, *map(shown, paper), *figures, str(len(ours.get("plain", {}))))
-    yield table

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from bana.data.records import BoxDataset
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
-from bana.evaluate.tables import shown
 from bana.instance.settings import InstanceSettings
 from bana.io.locking import alone
 from bana.label.methods.choose import MethodChoice
@@ -20,7 +18,7 @@ from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES, ObjectRow
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import PipelineContext
 from bana.pipeline.steps import Steps
-from bana.pipeline.study import check_rows, open_study, spread
+from bana.pipeline.study import check_rows, open_study
 from bana.segment.train import check_truth
 
 LABEL_TABLE = "table2"
@@ -156,18 +154,3 @@ def _collected(steps: Steps, table: str) -> dict[str, dict[int, dict[str, float 
         if kind in ("score", "found") and name in OBJECT_TABLES[table]:
             ours.setdefault(name, {})[int(seed)] = {each: facts["instances"][each] for each in FIGURES}
     return ours
-
-
-def object_table(result: ObjectReproduction) -> Iterator[Table]:
-    """The table for a terminal: mask AP, the paper's figures in a line above ours."""
-    what = "labels" if result.table == LABEL_TABLE else "trained on"
-    table = Table(what, "of", title=f"{result.table}: mask AP, %", title_justify="left")
-    for heading in ("AP", "AP50", "AP75", "S", "M", "L"):
-        table.add_column(heading, justify="right")
-    for name, row in OBJECT_TABLES[result.table].items():
-        if row.paper is not None:
-            table.add_row(row.title, "paper", *map(shown, row.paper))
-        if ours := result.ours.get(name):
-            values = ([value for seed in ours.values() if (value := seed[each]) is not None] for each in FIGURES)
-            table.add_row("" if row.paper else row.title, "ours", *map(spread, values))
-    yield table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from bana.data.records import BoxDataset
 from bana.engine.distributed import RuntimeConfig
 from bana.engine.run_folder import versions
 from bana.errors import OutputError, SettingsError
-from bana.evaluate.tables import shown
 from bana.io.strict_json import read_json_object
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.stages import PipelineContext
@@ -61,10 +59,3 @@ def check_rows(rows: Iterable[str], known: Iterable[str]) -> None:
     unknown = [name for name in rows if name not in known]
     if unknown:
         raise SettingsError(f"rows: {unknown[0]!r} is not one of {', '.join(known)}")
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean, and the standard deviation of three or more."""
-    if len(values) < 3:
-        return shown(statistics.mean(values) if values else None)
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
