@@ -34,9 +34,9 @@ def show(result: Result, as_json: bool, tables: Callable[[], Iterable[Renderable
 
 
 def print_tables(tables: Iterable[RenderableType]) -> None:
-    """Print tables, cut to the terminal's width, and lines, which are left as they are, on standard output."""
+    """Print tables and lines on standard output; a line is left as it is, however narrow the terminal."""
     for table in tables:
-        Console(markup=False, highlight=False).print(table, soft_wrap=isinstance(table, str))
+        Console(markup=False, highlight=False).print(table, crop=False, soft_wrap=isinstance(table, str))
 
 
 def split_names(text: str) -> list[str]:

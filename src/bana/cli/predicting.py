@@ -35,6 +35,4 @@ def export(run: o.Network, to: o.ExportFormat, out: o.ExportOut = None, as_json:
     """Write a segmentation network for other programs, and check that it computes the same there."""
     file = bana.export(run, to, out)
     size, difference = f"{file.bytes / 1e6:.1f} MB", f"{file.difference:.0e}"
-    show(
-        file, as_json, lambda: [f"{file.path}: {size}, probabilities differ from the network's by at most {difference}"]
-    )
+    show(file, as_json, lambda: [f"{file.path}: {size}, differs from the network by at most {difference}"])
