@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from bad_data import refused
+from bad_data import refused, refused_choice
 from bana.data.images import open_record_image
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.masks import decode_mask
@@ -92,14 +92,14 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc,
 
 
 def test_options_that_mean_nothing_are_refused(train, shapes_voc, tmp_path):
-    refused(train(shapes_voc, tmp_path / "run", "--loss", "nal"), "--loss: is for --task semantic")
+    refused(train(shapes_voc, tmp_path / "run", "--loss", "nal"), "loss: is for the semantic task only")
     refused(train(shapes_voc, tmp_path / "run", labels=None), "image a has no true mask; add its mask")
     refused(train(shapes_voc, tmp_path / "run", labels=tmp_path), "holds no labels.json")
 
 
 def test_an_unknown_task(run_cli, shapes_voc, tiny_labels, tmp_path):
     answer = run_cli("segment", shapes_voc, "--task", "panoptic", "--labels", tiny_labels, "--out", tmp_path / "run")
-    refused(answer, "task 'panoptic' is not known; choose semantic or instance")
+    refused_choice(answer, "panoptic", "semantic", "instance")
 
 
 def test_images_without_labels(train, shapes_voc, tiny_labels, tmp_path):
@@ -212,7 +212,8 @@ def test_objects_of_a_coco_data_set_have_its_numbers(run_cli, run, shapes_voc, t
     file.write_text(json.dumps(content))
     dataset = read_dataset(tmp_path / "coco")
     out = tmp_path / "out"
-    answer = run_cli("predict", run, tmp_path / "coco", "--split", dataset.split or "train", "--out", out, "--min-score", 0)
+    split = dataset.split or "train"
+    answer = run_cli("predict", run, tmp_path / "coco", "--split", split, "--out", out, "--min-score", 0)
     assert answer.status == 0, answer.err
     results = objects_of(out)
     assert {each["image_id"] for each in results} == {record.source_id for record in dataset}

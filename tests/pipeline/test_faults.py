@@ -84,7 +84,5 @@ def test_a_real_command_that_was_ended_goes_on(run_cli, shapes_voc, preset, tmp_
     process.send_signal(how)
     _, said = process.communicate()
     assert process.returncode == status
-    assert ("to go on, run the same command again (classify, segment: with --resume)" in said) == (
-        how == signal.SIGTERM
-    )
+    assert ("interrupted; run the same command again to go on" in said) == (how == signal.SIGTERM)
     assert not (tmp_path / "ended" / "labeler.safetensors").exists()

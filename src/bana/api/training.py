@@ -165,7 +165,7 @@ def segment(
     file = train(semantic, dataset, folder, run)
     part = Shard.of_rank()
     if part is None or part.number == 1:  # of the processes of a launcher, the first draws
-        draw_confidence(semantic, dataset, folder)
+        draw_confidence(semantic.targets_of(dataset), dataset, folder)
     return file
 
 
