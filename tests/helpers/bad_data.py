@@ -174,3 +174,10 @@ def refused(answer, *named):
     assert answer.err.splitlines()[-1] == lines[0]
     for name in named:
         assert str(name) in lines[0]
+
+
+def refused_choice(answer, value, *choices):
+    """Exit status 2, nothing on standard output, and an error that names the value and all that may be chosen."""
+    assert (answer.status, answer.out) == (2, "")
+    said = " ".join(answer.err.replace("│", " ").split())
+    assert f"{value!r} is not one of {', '.join(map(repr, choices))}" in said

@@ -8,7 +8,7 @@ ADDED = {
     "predict": "--scales 1 --no-flip --workers 1",
     "predict objects": "--workers 1",
     "report": "--workers 1",
-    "compare": "--methods box,wssl --sample 2 --labeler boxes --workers 1",
+    "compare": "--methods box,wssl --max-images 2 --labeler boxes --workers 1",
     "tune": "--images 2 --trials 2 --labeler boxes --workers 1",
 }
 """Options of a command, in the place of the same ones in its text; TINY is a preset of one epoch on small crops."""

@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-from bad_data import refused
+from bad_data import refused, refused_choice
 from bana.data.images import open_record_image
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.masks import decode_mask
@@ -94,14 +94,14 @@ def test_the_same_seed_gives_the_same_bytes_and_a_cut_run_too(train, shapes_voc,
 
 
 def test_options_that_mean_nothing_are_refused(train, shapes_voc, tmp_path):
-    refused(train(shapes_voc, tmp_path / "run", "--loss", "nal"), "--loss: is for --task semantic")
+    refused(train(shapes_voc, tmp_path / "run", "--loss", "nal"), "loss: is for the semantic task only")
     refused(train(shapes_voc, tmp_path / "run", labels=None), "image a has no true mask; add its mask")
     refused(train(shapes_voc, tmp_path / "run", labels=tmp_path), "holds no labels.json")
 
 
 def test_an_unknown_task_is_refused(run_cli, shapes_voc, tiny_labels, tmp_path):
     answer = run_cli("segment", shapes_voc, "--task", "panoptic", "--labels", tiny_labels, "--out", tmp_path / "run")
-    refused(answer, "task 'panoptic' is not known; choose semantic or instance")
+    refused_choice(answer, "panoptic", "semantic", "instance")
 
 
 def test_an_image_without_labels_is_refused_or_skipped(train, shapes_voc, tiny_labels, tmp_path):
@@ -170,7 +170,7 @@ def one_thread():
 @pytest.mark.usefixtures("one_thread")
 def test_predict_lists_the_objects_of_pictures(run_cli, run, shapes_voc, tmp_path):
     out = tmp_path / "out"
-    command = ("predict", run, shapes_voc / "JPEGImages", "--out", out, "--score", 0.3, "--workers", 1)
+    command = ("predict", run, shapes_voc / "JPEGImages", "--out", out, "--min-score", 0.3, "--workers", 1)
     answer = run_cli(*command)
     assert answer.status == 0, answer.err
     assert answer.out.startswith(f"{out / 'results.json'}: 6 pictures, 6 searched now in ")
@@ -208,7 +208,8 @@ def test_objects_of_a_coco_data_set_have_its_numbers(run_cli, run, shapes_voc, t
     file.write_text(json.dumps(content))
     dataset = read_dataset(tmp_path / "coco")
     out = tmp_path / "out"
-    answer = run_cli("predict", run, tmp_path / "coco", "--split", dataset.split or "train", "--out", out, "--score", 0)
+    split = dataset.split or "train"
+    answer = run_cli("predict", run, tmp_path / "coco", "--split", split, "--out", out, "--min-score", 0)
     assert answer.status == 0, answer.err
     results = objects_of(out)
     assert {each["image_id"] for each in results} == {record.source_id for record in dataset}
@@ -224,7 +225,7 @@ def test_evaluate_scores_what_predict_found(run_cli, run, shapes_voc, tiny_label
         truth = read_label_map(tiny_labels / "y_crf" / f"{record.image_id}.png", record.width, record.height)
         write_label_map(root / "SegmentationClass" / f"{record.image_id}.png", truth)
     out = tmp_path / "out"
-    assert run_cli("predict", run, root, "--split", "train", "--out", out, "--score", 0, "--workers", 1).status == 0
+    assert run_cli("predict", run, root, "--split", "train", "--out", out, "--min-score", 0, "--workers", 1).status == 0
     scores = [
         json.loads(run_cli("evaluate", each, root, "--split", "train", "--json").out)
         for each in (out, out / "results.json")
@@ -237,8 +238,8 @@ def test_evaluate_scores_what_predict_found(run_cli, run, shapes_voc, tiny_label
 def test_options_of_segmenters_are_refused(run_cli, run, tiny_segment_run, shapes_voc, tmp_path):
     photo = shapes_voc / "JPEGImages" / "a.jpg"
     refused(run_cli("predict", run, photo, "--out", tmp_path / "out", "--no-crf"), "--crf: is not for a Mask R-CNN")
-    answer = run_cli("predict", tiny_segment_run, photo, "--out", tmp_path / "out", "--score", 0.5)
-    refused(answer, "--score: is for a Mask R-CNN")
+    answer = run_cli("predict", tiny_segment_run, photo, "--out", tmp_path / "out", "--min-score", 0.5)
+    refused(answer, "min_score: is for a Mask R-CNN")
 
 
 def test_a_mask_rcnn_is_not_exported(run_cli, run):

@@ -6,7 +6,7 @@ import shutil
 import fsspec
 import pytest
 
-from bad_data import refused, truncated_image
+from bad_data import refused, refused_choice, truncated_image
 from bana.io.files import write_bytes
 from bana.io.remote import parse_path
 
@@ -129,7 +129,5 @@ def test_where_nothing_can_be_written(label, shapes_voc, s3):
 
 
 def test_an_engine_that_is_none(label, shapes_voc, tmp_path):
-    refused(
-        label(shapes_voc, tmp_path / "out", "--engine", "steam"), "engine 'steam' is not known; choose local or ray"
-    )
+    refused_choice(label(shapes_voc, tmp_path / "out", "--engine", "steam"), "steam", "local", "ray")
     assert not (tmp_path / "out").exists()

@@ -9,12 +9,13 @@ from PIL import Image
 
 from bad_data import refused
 from bana import read_dataset
+from bana.cli.common import split_names
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.errors import SettingsError
 from bana.evaluate import ConfusionMatrix, evaluate_labels, mean_iou
 from bana.pipeline import compare as compare_module
-from bana.pipeline.methods import ALL, method_of, names_in
+from bana.pipeline.methods import ALL, method_of
 from shapes_data import CLASSES, IMAGES
 
 METHODS = "box,wssl,ret,bap+ret,fuse:labeler,box"
@@ -38,7 +39,7 @@ def compared(data, tiny_run, tmp_path_factory):
     out = tmp_path_factory.mktemp("compared") / "out"
     result = compare_module.compare_methods(
         read_dataset(data, "train"),
-        names_in(METHODS),
+        split_names(METHODS),
         MethodChoice.of_labeler(tiny_run),
         out,
         workers=1,
@@ -89,14 +90,14 @@ def test_a_second_call_skips_what_is_unchanged(compare, data, tmp_path):
     out = tmp_path / "out"
     answer = compare(data, out, "--methods", METHODS)
     assert answer.status == 0, answer.err
-    for name in names_in(METHODS):
+    for name in split_names(METHODS):
         assert f"│ {name} " in answer.out
         assert f"--out one --methods {name}\n" in answer.out
     assert Image.open(out / "compare.png").width > 1000
     again = compare(data, out, "--methods", METHODS, "--json")
     assert "begun" not in again.err
     rows = json.loads(again.out)["rows"]
-    assert set(rows) == set(names_in(METHODS))
+    assert set(rows) == set(split_names(METHODS))
     assert rows["box"]["seconds_per_image"] > 0
     assert rows["box"]["peak_memory"] > 10_000_000
     assert rows["box"]["paper"] == {"train": 65.4, "val": 62.2}
@@ -136,7 +137,7 @@ def test_true_masks_of_another_folder_score_a_random_sample(compare, data, tmp_p
     masks = tmp_path / "masks"
     for name, ((width, height), _) in IMAGES.items():
         write_label_map(masks / f"{name}.png", np.zeros((height, width), np.uint8))
-    answer = compare(data, tmp_path / "out", "--methods", "box", "--truth", masks, "--sample", 3, "--json")
+    answer = compare(data, tmp_path / "out", "--methods", "box", "--truth", masks, "--max-images", 3, "--json")
     result = json.loads(answer.out)
     assert result["images"] == 3
     assert result["rows"]["box"]["per_class"][CLASSES[0]] in (0.0, None)
@@ -146,7 +147,7 @@ def test_true_masks_of_another_folder_score_a_random_sample(compare, data, tmp_p
 
 
 def test_methods_are_found_by_name():
-    assert names_in("box,fuse:a,b,ret") == ["box", "fuse:a,b", "ret"]
+    assert split_names("box,fuse:a,b,ret") == ["box", "fuse:a,b", "ret"]
     assert method_of("sdi").needs == ("mcg", "grabcut")
     assert method_of("fuse:sam,wssl").needs == ("sam", "wssl")
     for name, message in (("magic", "'magic' is not known"), ("fuse:sdi,box", "label every pixel themselves")):

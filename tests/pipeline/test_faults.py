@@ -84,5 +84,5 @@ def test_a_killed_command_resumes(run_cli, shapes_voc, preset, tmp_path, how, st
     process.send_signal(how)
     _, said = process.communicate()
     assert process.returncode == status
-    assert ("to go on, run the same command again" in said) == (how == signal.SIGTERM)
+    assert ("interrupted; run the same command again to go on" in said) == (how == signal.SIGTERM)
     assert not (tmp_path / "ended" / "labeler.safetensors").exists()

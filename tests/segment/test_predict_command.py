@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bad_data import refused
+from bad_data import refused, refused_choice
 from bana.data.images import open_image
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.segment.segmenter import PredictSettings, Segmenter
@@ -168,20 +168,24 @@ def test_predictions_are_scored(run_cli, predict, shapes_voc, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--scales", "0"], "options: scales.0: Input should be greater than 0"),
-        (["--scales", "one"], "options: scales.0: Input should be a valid number"),
-        (["--on-error", "shrug"], "on_error: 'shrug' is not known"),
+        (["--scales", "0"], "settings: scales.0: must be greater than 0, not '0'"),
+        (["--scales", "one"], "settings: scales.0: must be a number, not 'one'"),
     ],
 )
 def test_bad_options(predict, shapes_voc, tmp_path, options, message):
     refused(predict(shapes_voc / "JPEGImages", tmp_path / "out", *options), message)
 
 
+def test_an_unknown_choice(predict, shapes_voc, tmp_path):
+    answer = predict(shapes_voc / "JPEGImages", tmp_path / "out", "--on-error", "shrug")
+    refused_choice(answer, "shrug", "stop", "skip")
+
+
 def test_bad_runs_and_images(run_cli, predict, shapes_voc, tiny_run, tmp_path):
     photos = shapes_voc / "JPEGImages"
     refused(predict(tmp_path / "nowhere", tmp_path / "out"), "nowhere")
     refused(predict(tiny_run / "log.jsonl", tmp_path / "out"), "log.jsonl")
-    refused(predict(photos, photos), "holds the images themselves; choose another --out")
+    refused(predict(photos, photos), "holds the images themselves; choose another output folder")
     refused(predict([shapes_voc, shapes_voc], tmp_path / "out", "--split", "train"), "would be called 'a'")
     refused(run_cli("predict", tiny_run / "labeler.safetensors", photos, "--out", tmp_path / "out"), "not a segmenter")
     refused(run_cli("predict", tmp_path / "none", photos, "--out", tmp_path / "out"), "none: no such file")

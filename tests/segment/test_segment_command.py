@@ -212,11 +212,10 @@ def test_an_image_without_labels_is_refused_or_skipped(segment, shapes_voc, tiny
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--loss", "magic"], "options: loss: Input should be 'nal'"),
         (["--device", "cuda"], "device 'cuda' cannot be used"),
         (["--val-split", "val"], "split 'val'"),
         (["--val-split", "train"], "image a has no true mask; add its mask"),
-        (["--epochs", "0"], "options: epochs: Input should be greater than or equal to 1"),
+        (["--epochs", "0"], "settings: epochs: must be at least 1, not 0"),
         (["--masks", "nowhere"], "nowhere: holds no masks (<image>.png); check the path"),
         (["--preset", "vgg17"], "preset 'vgg17' is not known; choose one of coco, lite0, resnet101, small, vgg16"),
     ],

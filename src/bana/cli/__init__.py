@@ -1,7 +1,9 @@
-"""The command line: parse, call, print. Everything else lives in the modules that the commands call.
+"""The command line: parse, call one function of the API, print.
 
-Heavy imports (torch) happen inside the commands, so that ``bana --help`` answers at once.
-Exit status: 0 done, 1 done but images were rejected or faults found, 2 bad input or settings, 130 interrupted,
+A command has the parameters of the API's function of its name, which it passes on, and ``--json``. ``import bana``
+loads that function when the command runs, so ``bana --help`` answers at once.
+
+Exit status: 0 done, 1 done but images were left out or faults found, 2 bad input or settings, 130 interrupted,
 143 told to end (SIGTERM).
 """
 
@@ -16,7 +18,7 @@ from types import FrameType
 import typer
 
 from bana import __version__
-from bana.cli import comparing, data, predict, reporting, reproducing, run, stages, tuning, workbench
+from bana.cli import comparing, datasets, labeling, predicting, runs, training
 from bana.cli.verbosity import print_error, with_verbosity
 from bana.errors import BanaError
 
@@ -46,8 +48,7 @@ def main() -> None:
         raise SystemExit(2) from None
     except SystemExit as left:
         if left.code in (_INTERRUPTED, _TOLD_TO_END):  # typer turns KeyboardInterrupt into the first
-            hint = "to go on, run the same command again"
-            print(f"bana: interrupted; {hint}", file=sys.stderr)
+            print("bana: interrupted; run the same command again to go on", file=sys.stderr)
         raise
 
 
@@ -70,21 +71,21 @@ def _options(
 
 
 for command in (
-    run.demo,
-    run.run,
-    data.check,
-    data.convert,
-    stages.classify,
-    stages.label,
-    stages.merge,
-    tuning.tune,
-    stages.segment,
-    predict.predict,
-    data.evaluate,
-    predict.export,
-    workbench.app,
+    runs.demo,
+    runs.run,
+    datasets.check,
+    datasets.convert,
+    training.classify,
+    labeling.label,
+    labeling.merge,
+    labeling.tune,
+    training.segment,
+    predicting.predict,
+    datasets.evaluate,
+    predicting.export,
+    runs.app,
     comparing.compare,
-    reproducing.reproduce,
-    reporting.report,
+    comparing.reproduce,
+    runs.report,
 ):
     app.command()(with_verbosity(command))

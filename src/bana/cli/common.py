@@ -1,59 +1,59 @@
-"""What the commands share: where messages go, how results are printed, how many processes there are."""
+"""What the commands share: from options to arguments, how results are printed, exit statuses."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import typer
 from rich.console import Console, RenderableType
 
-if TYPE_CHECKING:
-    from bana.data.records import ImageRecord
-
 console = Console(stderr=True)
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """Print one JSON object and nothing else on standard output (the contract of every ``--json``)."""
-    print(json.dumps(value, allow_nan=False, ensure_ascii=False))
+class Result(Protocol):
+    """What a function of the API returns."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result for JSON."""
+
+
+def arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the API's function that has a command's name, from the command's options."""
+    return {name: value for name, value in options.items() if name != "as_json"} | {"quiet": console.quiet}
+
+
+def show(result: Result, as_json: bool, tables: Callable[[], Iterable[RenderableType]]) -> None:
+    """Print a result on standard output: as one JSON object and nothing else, or as tables and lines."""
+    if as_json:
+        print(json.dumps(result.as_dict(), allow_nan=False, ensure_ascii=False))
+    else:
+        print_tables(tables())
 
 
 def print_tables(tables: Iterable[RenderableType]) -> None:
-    """Print tables and lines on standard output."""
+    """Print tables and lines on standard output; a line is left as it is, however narrow the terminal."""
     for table in tables:
-        Console(markup=False, highlight=False).print(table)
+        Console(markup=False, highlight=False).print(table, crop=False, soft_wrap=isinstance(table, str))
 
 
-def tracked(what: str) -> Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]:
-    """A wrapper of records that shows a progress bar on a terminal, and nothing elsewhere."""
-    from rich.progress import track
-
-    return lambda records: track(records, what, console=console, transient=True, disable=not console.is_terminal)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def processes(wanted: int | None, device: str = "cpu") -> int:
-    """How many processes to use: as many as wanted, else one for each core, or one alone where a GPU works.
-
-    DistContext that a launcher such as torchrun has started on this machine share its cores.
-    """
-    sharing = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    share = max(1, cores() // max(1, int(sharing) if sharing.isdecimal() else 1))
-    return wanted or (share if device == "cpu" else 1)
+def split_names(text: str) -> list[str]:
+    """The names in a list joined by commas; the comma of ``fuse:A,B`` is part of the name."""
+    names: list[str] = []
+    for part in text.split(","):
+        if names and names[-1].startswith("fuse:") and "," not in names[-1]:
+            names[-1] += f",{part}"
+        else:
+            names.append(part)
+    return names
 
 
-def end_training(file: Path, rejected: Path, picture: Callable[[], Path | None] = lambda: None) -> None:
-    """Print the file that a training has written, draw its picture, and tell of images that were left out.
+def show_training(file: Path, picture: Path | None = None) -> None:
+    """Print the file that a training has written and its picture, and tell of images that were left out.
 
-    Of processes that a launcher has started the first tells; none of them fails, since it would be started again.
+    Of processes that a launcher has started the first tells. None of them fails: it would be started again.
     """
     from bana.io.shards import Shard
 
@@ -61,35 +61,22 @@ def end_training(file: Path, rejected: Path, picture: Callable[[], Path | None] 
     if part is not None and part.number > 1:
         return
     print(file)
-    if (drawn := picture()) is not None:
-        print(drawn)
+    if picture is not None and picture.is_file():
+        print(picture)
+    rejected = file.parent / "rejected.jsonl"
     if part is None:
-        exit_if_rejected(left_out(rejected), rejected)
+        exit_if_rejected(len(rejected.read_text(encoding="utf-8").splitlines()), rejected)
 
 
-def left_out(file: Path) -> int:
-    """How many images a ``rejected.jsonl`` names."""
-    return len(file.read_text(encoding="utf-8").splitlines())
+def is_shard(shard: str | None) -> bool:
+    """Whether this process works on a part of the whole, by its options or as one of several of a launcher."""
+    from bana.io.shards import Shard
+
+    return shard is not None or Shard.of_rank() is not None
 
 
 def exit_if_rejected(count: int, file: Path) -> None:
-    """End with exit status 1 if images were left out, and say which file names them."""
+    """End with exit status 1 if images were left out, and say which file lists them."""
     if count:
         console.print(f"{count} images left out: see {file}", highlight=False, soft_wrap=True)
         raise typer.Exit(1)
-
-
-def data_or_demo(data: Path, format: str | None) -> tuple[Path, str | None]:
-    """Where the data set is and its format; of ``demo``, unless there is such a path, the photographs of bana."""
-    from bana.data.sample import FOLDER
-
-    return (FOLDER, "coco") if str(data) == "demo" and not data.exists() else (data, format)
-
-
-def chosen_device(name: str) -> str:
-    """The device of that name; for ``auto`` a GPU if there is one."""
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,5 +1,6 @@
 """Scores of labels and predictions against true masks. Knows no stage: it reads arrays, files and data sets."""
 
+from bana.callable_modules import make_callable
 from bana.evaluate.boundary import BoundaryIoU
 from bana.evaluate.confusion import ConfusionMatrix, binary_miou, mean_iou
 from bana.evaluate.detection_scores import evaluate_detections
@@ -18,3 +19,5 @@ __all__ = [
     "evaluate_predictions",
     "mean_iou",
 ]
+
+make_callable(__name__)

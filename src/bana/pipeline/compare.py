@@ -42,6 +42,7 @@ class Comparison:
         costs: Costs by method: ``seconds_per_image`` and ``peak_memory`` (bytes) of one process; None if not measured.
         true_filling_rates: Filling rates of the true objects, by class name.
         unavailable: Methods of ``all`` that are not available here, and why.
+        pictures: Files that show the comparison.
     """
 
     dataset: BoxDataset
@@ -50,6 +51,7 @@ class Comparison:
     costs: Mapping[str, Mapping[str, Any]]
     true_filling_rates: Mapping[str, Sequence[float]]
     unavailable: Mapping[str, str]
+    pictures: tuple[Path, ...] = ()
 
     def cost(self, name: str, of: str) -> float | None:
         """``seconds_per_image`` over all that a method needs, or the greatest ``peak_memory``; None if not measured."""
@@ -75,6 +77,7 @@ class Comparison:
             "rows": rows,
             "true_filling_rates": dict(self.true_filling_rates),
             "unavailable": dict(self.unavailable),
+            "pictures": [str(path) for path in self.pictures],
         }
 
 

@@ -52,17 +52,6 @@ ALL = (*_METHODS, "fuse:sam,labeler")
 """What ``--methods all`` compares."""
 
 
-def names_in(text: str) -> list[str]:
-    """The names in a list joined by commas; the comma of ``fuse:A,B`` is part of the name."""
-    names: list[str] = []
-    for part in text.split(","):
-        if names and names[-1].startswith("fuse:") and "," not in names[-1]:
-            names[-1] += f",{part}"
-        else:
-            names.append(part)
-    return names
-
-
 def method_of(name: str) -> Method:
     """The row of a method's name, or of ``fuse:A,B``. Raises SettingsError if there is no such method."""
     if name in _METHODS:

@@ -14,12 +14,12 @@ from bana.data.records import BoxDataset
 from bana.engine.loop import LOG
 from bana.errors import SettingsError
 from bana.evaluate import ConfusionMatrix
-from bana.evaluate.tables import TITLES, shown
 from bana.io.strict_json import read_json_object
 from bana.pipeline.methods import method_of
 from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES
 from bana.pipeline.rows import ROWS, TABLES
 from bana.pipeline.steps import TIMINGS
+from bana.report.numbers import TITLES, shown
 from bana.report.page.charts import calibration_svg, curve_svg, violins_svg
 from bana.report.page.images import Totals
 from bana.report.page.page import Card, Chart, Confusion, Table

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from bana.data.label_maps import write_label_map
 from bana.data.records import BoxDataset
 from bana.data.truth import required_truth
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.seeds import shuffled
-from bana.evaluate.tables import shown
 from bana.io.locking import exclusive
 from bana.label.methods.choose import MethodChoice
 from bana.pipeline.context import PipelineContext
-from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES, ObjectRow
-from bana.pipeline.rows import ROWS, TABLES, Row
-from bana.pipeline.study import LABEL_TABLE, Reproduction, Study
-from bana.segment.scoring import STEPS
+from bana.pipeline.object_rows import OBJECT_TABLES, ObjectRow
+from bana.pipeline.rows import ROWS, Row
+from bana.pipeline.study import Reproduction, Study
 from bana.segment.validation import check_truth
 
 
@@ -143,40 +138,3 @@ def share_of(dataset: BoxDataset, share: float, seed: int) -> list[str]:
     """Ids of a random share (0..1) of a data set's images."""
     chosen = shuffled(len(dataset), seed, "masks")[: round(share * len(dataset))]
     return [dataset[index].image_id for index in sorted(chosen)]
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean, and the standard deviation of three or more."""
-    if len(values) < 3:
-        return shown(statistics.mean(values) if values else None)
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
-
-
-def reproduction_tables(result: Reproduction) -> Iterator[Table]:
-    """The table for a terminal, the paper's figures beside ours."""
-    yield _object_table(result) if result.table in OBJECT_TABLES else _network_table(result)
-
-
-def _network_table(result: Reproduction) -> Table:
-    table = Table("trained on", title=f"{result.table}: mIoU, %", title_justify="left")
-    for heading in ("paper", "paper, CRF", "ours", "ours, CRF", "seeds"):
-        table.add_column(heading, justify="right")
-    for name, paper in TABLES[result.table].items():
-        ours = result.ours.get(name, {})
-        figures = [spread([value for seed in ours.values() if (value := seed[when]) is not None]) for when in STEPS]
-        table.add_row(ROWS[name].title, *map(shown, paper), *figures, str(len(ours)))
-    return table
-
-
-def _object_table(result: Reproduction) -> Table:
-    what = "labels" if result.table == LABEL_TABLE else "trained on"
-    table = Table(what, "of", title=f"{result.table}: mask AP, %", title_justify="left")
-    for heading in ("AP", "AP50", "AP75", "S", "M", "L"):
-        table.add_column(heading, justify="right")
-    for name, row in OBJECT_TABLES[result.table].items():
-        if row.paper is not None:
-            table.add_row(row.title, "paper", *map(shown, row.paper))
-        if ours := result.ours.get(name):
-            values = ([value for seed in ours.values() if (value := seed[each]) is not None] for each in FIGURES)
-            table.add_row("" if row.paper else row.title, "ours", *map(spread, values))
-    return table

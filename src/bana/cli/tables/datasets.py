@@ -1,31 +1,36 @@
-"""The reports of ``bana check`` and ``bana convert``, for people."""
+"""What a person reads of a check and of a conversion."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.console import RenderableType
 
-from bana.data.check import CheckReport
-from bana.data.convert import Conversion
-from bana.data.writing import WriteReport, lost_sentence
+from bana.cli.tables.table import Column, FittedTable
+
+if TYPE_CHECKING:
+    from bana.data.check import CheckReport
+    from bana.data.convert import Conversion
+    from bana.data.writing import WriteReport
 
 
-def check_tables(report: CheckReport) -> Iterator[Table]:
+def check_tables(report: CheckReport) -> Iterator[RenderableType]:
     """Contents, boxes by class, and faults if there are any."""
     dataset = report.dataset
     split = f", split {dataset.split}" if dataset.split else ""
-    contents = Table("", "", title=f"{dataset.root} ({dataset.format}{split})", show_header=False, title_justify="left")
+    title = f"{dataset.root} ({dataset.format}{split})"
+    contents = FittedTable(title, (Column("", text=True), Column("")), header=False)
     for name, value in (
         ("images", len(dataset)),
         ("boxes", report.boxes),
         ("objects with a mask", report.masks),
         ("images with a label map", report.label_maps),
-        ("difficult, crowd", f"{report.difficult}, {report.crowd}"),
-        ("image side, pixels (least, quartiles, most)", _spread(report.image_sides)),
-        ("box side, pixels (least, quartiles, most)", _spread(report.box_sides)),
-        ("background share, mean", f"{report.background_share:.1%}"),
+        ("difficult objects, crowd regions", f"{report.difficult}, {report.crowd}"),
+        ("image side, pixels (min, quartiles, max)", _quartiles(report.image_sides)),
+        ("box side, pixels (min, quartiles, max)", _quartiles(report.box_sides)),
+        ("background, mean share of an image", f"{report.background_share:.1%}"),
         ("images without boxes", report.without_boxes),
         ("images that boxes cover entirely", report.all_covered),
         ("images with less than 1/8 background", report.little_background),
@@ -33,21 +38,17 @@ def check_tables(report: CheckReport) -> Iterator[Table]:
     ):
         contents.add_row(name, str(value))
     yield contents
-    classes = Table("class", title="Classes", title_justify="left")
-    for heading in ("boxes", "images"):
-        classes.add_column(heading, justify="right")
+    classes = FittedTable("Classes", (Column("class", text=True), Column("boxes"), Column("images")))
     for count in report.classes:
         classes.add_row(count.name, str(count.boxes), str(count.images))
     yield classes
     if report.faults:
-        faults = Table("image", "fault", title="Faults", title_justify="left")
-        for fault in report.faults:
-            faults.add_row(fault.image_id, fault.reason)
-        yield faults
+        yield "Faults:"
+        yield from (f"  {fault.image_id}: {fault.reason}" for fault in report.faults)
 
 
 def conversion_lines(conversion: Conversion, out: Path) -> Iterator[str]:
-    """What was written, and what got lost on the way."""
+    """What was written, and what was lost on the way."""
     for split, report in conversion.reports.items():
         yield (
             f"{out}: {conversion.target_format}, split {split}: "
@@ -59,6 +60,8 @@ def conversion_lines(conversion: Conversion, out: Path) -> Iterator[str]:
 
 
 def _losses(report: WriteReport, target: str) -> Iterator[str]:
+    from bana.data.writing import lost_sentence
+
     if report.lost:
         yield lost_sentence(target, report.lost)
     if report.polygons:
@@ -68,5 +71,5 @@ def _losses(report: WriteReport, target: str) -> Iterator[str]:
         yield f"{report.reencoded} images were encoded anew, as JPEG or upright"
 
 
-def _spread(values: Sequence[float]) -> str:
+def _quartiles(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.0f}" for value in values) or "-"

@@ -1,0 +1,154 @@
+"""Functions that measure: compare methods on your own data, reproduce the paper's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bana.api.defaults import choose_device, labeler_or_own, worker_count
+from bana.api.labeling import choose_method
+from bana.api.progress import AnyPath, progress_console
+from bana.data.reading import read_dataset
+from bana.data.records import BoxDataset
+from bana.data.truth import mask_files
+from bana.engine.distributed import RuntimeConfig
+from bana.errors import SettingsError
+from bana.pipeline.compare import Comparison, available, compare_methods, sampled, with_truth
+from bana.pipeline.comparison import draw_comparison
+from bana.pipeline.methods import ALL
+from bana.pipeline.object_rows import OBJECT_TABLES
+from bana.pipeline.recipe import Recipe
+from bana.pipeline.reproduce import reproduce as reproduce_table
+from bana.pipeline.reproduce import share_of
+from bana.pipeline.rows import PRESETS, TABLES
+from bana.pipeline.study import LABEL_TABLE, Reproduction, Study
+from bana.presets import load_preset
+
+
+def compare(
+    data: AnyPath,
+    out: AnyPath,
+    *,
+    split: str | None = None,
+    methods: Sequence[str] | None = None,
+    truth: AnyPath | None = None,
+    labeler: AnyPath | Sequence[AnyPath] | None = None,
+    sam_encoder: AnyPath | None = None,
+    sam_decoder: AnyPath | None = None,
+    max_images: int | None = None,
+    seed: int = 0,
+    format: str | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Comparison:
+    """Compare methods of labeling on a data set with true masks, as the paper's Table 1 does.
+
+    Args:
+        data: Images with boxes and true masks, which are used for scoring only.
+        out: The folder for the labels of all methods; what is there and unchanged is kept.
+        split: The split to label (default: the only one).
+        methods: The methods to compare, among them ``fuse:A,B`` (default: all that can run here).
+        truth: A folder of true masks, ``<image>.png`` (default: the data set's own).
+        labeler: A run of ``classify`` or a labeler file; ``METHOD=RUN`` names one for a single method (default: bana's
+            own labeler).
+        sam_encoder: The encoder's ONNX file, for the method ``sam``.
+        sam_decoder: The decoder's ONNX file, for the method ``sam``.
+        max_images: Compare on this many images, chosen at random (default: all).
+        seed: Random seed of that choice.
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        workers: Number of worker processes (default: one per core).
+        quiet: Show no progress.
+
+    Raises:
+        DataError: If an image has no true mask or cannot be used.
+        CheckpointError: If a labeler or network is missing or damaged.
+        OutputError: If ``out`` holds other folders or cannot be written.
+        SettingsError: If a method is not known, or a file or package that it needs is missing.
+    """
+    dataset = read_dataset(data, split, format)
+    if truth is not None:
+        dataset = with_truth(dataset, mask_files(Path(truth)))
+    if max_images is not None:
+        dataset = sampled(dataset, max_images, seed)
+    choice = choose_method("labeler", labeler, sam_encoder, sam_decoder)
+    names, missing = available(ALL, choice, dataset.classes) if methods is None else (methods, {})
+    processes, console = worker_count(workers), progress_console(quiet)
+    result = compare_methods(dataset, names, choice, Path(out), unavailable=missing, workers=processes, console=console)
+    return replace(result, pictures=tuple(draw_comparison(result, Path(out))))
+
+
+def reproduce(
+    table: str,
+    data: AnyPath,
+    out: AnyPath,
+    *,
+    labeler: AnyPath | None = None,
+    preset: str | None = None,
+    split: str | None = None,
+    val_split: str | None = None,
+    rows: Sequence[str] | None = None,
+    seeds: int = 1,
+    mask_share: float | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Reproduction:
+    """Train and score what a table of the paper compares, for its figures beside ours.
+
+    Call it again to go on with an interrupted run.
+
+    Args:
+        table: ``table2``, ``table3``, ``table4``, ``table5`` or ``table6``.
+        data: PASCAL VOC 2012, MS-COCO, or another data set with true masks.
+        out: The folder of all runs; what is there and unchanged is kept.
+        labeler: A labeler trained on other data, for tables 2 and 6 (default: bana's own labeler).
+        preset: A preset's name or a YAML file (default: the table's own recipe).
+        split: The split to learn from (default: ``train_aug`` for tables 3 to 5, else the only one).
+        val_split: The split to score on (default: ``val`` for tables 3 to 5).
+        rows: The rows of the table to make (default: all).
+        seeds: Number of seeds with which each network is trained.
+        mask_share: Share of the images whose true masks the row ``semi`` uses (default: the images of ``train``).
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
+        workers: Number of worker processes (default: one per core).
+        quiet: Show no progress.
+
+    Raises:
+        DataError: If an image has no true mask or cannot be used.
+        CheckpointError: If the labeler is missing or damaged.
+        OutputError: If ``out`` holds runs with other settings or images, or cannot be written.
+        SettingsError: If an argument has a value that is not allowed, or is not for this table.
+    """
+    of_objects = table in OBJECT_TABLES
+    _check_table(table, mask_share, labeler, val_split)
+    recipe = load_preset(preset or PRESETS.get(table, "coco"), Recipe)
+    names = list(OBJECT_TABLES[table] if of_objects else TABLES[table]) if rows is None else list(rows)
+    dataset = read_dataset(data, split or (None if of_objects else "train_aug"))
+    device = choose_device(device)
+    runtime, processes, console = RuntimeConfig(device), worker_count(workers, device), progress_console(quiet)
+    scored = None if table == LABEL_TABLE else read_dataset(data, val_split or "val")
+    masked = _masked(data, dataset, mask_share) if "semi" in names else []
+    other = labeler_or_own(labeler) if of_objects else None
+    study = Study(table, dataset, scored, recipe, names, range(seeds), masked, other)
+    return reproduce_table(study, Path(out), runtime=runtime, workers=processes, console=console)
+
+
+def _check_table(table: str, mask_share: float | None, labeler: AnyPath | None, val_split: str | None) -> None:
+    """Raise SettingsError if there is no such table, or an argument is missing or not for it."""
+    of_objects = table in OBJECT_TABLES
+    if not of_objects and table not in TABLES:
+        tables = ", ".join(sorted([*TABLES, *OBJECT_TABLES]))
+        raise SettingsError(f"table {table!r} is not known; choose one of {tables}")
+    if of_objects and mask_share is not None:
+        raise SettingsError(f"mask_share: is not for {table}; leave it out")
+    if labeler is not None and not of_objects:
+        raise SettingsError(f"labeler: is not for {table}; leave it out")
+    if of_objects and table != LABEL_TABLE and val_split is None:
+        raise SettingsError(f"{table}: needs --val-split, the split to score on, such as val2017")
+
+
+def _masked(data: AnyPath, dataset: BoxDataset, share: float | None) -> list[str]:
+    """The images whose true masks the row ``semi`` uses."""
+    if share is not None:
+        return share_of(dataset, share, seed=0)
+    return [record.image_id for record in read_dataset(data, "train")]

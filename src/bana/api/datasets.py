@@ -1,0 +1,114 @@
+"""Functions about data sets: check, convert, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bana.api.progress import AnyPath, tracked
+from bana.data.check import CheckReport
+from bana.data.check import check as check_dataset
+from bana.data.convert import Conversion
+from bana.data.convert import convert as convert_dataset
+from bana.data.prediction_folder import MANIFEST, RESULTS
+from bana.data.reading import read_dataset
+from bana.data.writing import ImageMode
+from bana.evaluate import LabelScores, evaluate_detections, evaluate_labels, evaluate_predictions
+from bana.evaluate.detection_scores import DetectionScores
+from bana.evaluate.scores import PredictionScores
+from bana.io.faults import OnError
+
+
+def check(data: AnyPath, *, split: str | None = None, format: str | None = None, quiet: bool = False) -> CheckReport:
+    """Open every image and annotation of a data set, count what it holds and list its faults.
+
+    Args:
+        data: A folder, COCO JSON file or YOLO data.yaml.
+        split: The split to check (default: the only one).
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        quiet: Show no progress.
+
+    Raises:
+        DataError: If the data set or the split as a whole cannot be read.
+    """
+    return check_dataset(Path(data), split, format, progress=tracked("Checking", quiet))
+
+
+def convert(
+    source: AnyPath,
+    out: AnyPath,
+    to: str,
+    *,
+    format: str | None = None,
+    splits: Sequence[str] = (),
+    polygons: bool = False,
+    images: ImageMode = "copy",
+    overwrite: bool = False,
+    on_error: OnError = "stop",
+    quiet: bool = False,
+) -> Conversion:
+    """Convert a data set to another format and count what that format cannot hold.
+
+    Args:
+        source: A folder, COCO JSON file or YOLO data.yaml.
+        out: The folder to write.
+        to: ``voc``, ``coco``, ``yolo`` or ``labelme``.
+        format: The format of ``source`` (default: detected).
+        splits: The splits to convert (default: all).
+        polygons: Write COCO masks as polygons instead of RLE.
+        images: ``copy`` or ``link`` the images, or write ``none``.
+        overwrite: Write into ``out`` even if it is not empty.
+        on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        quiet: Show no progress.
+
+    Raises:
+        DataError: If the data set or one of its images cannot be used.
+        OutputError: If ``out`` is not empty or cannot be written.
+        SettingsError: If an argument has a value that is not allowed.
+    """
+    return convert_dataset(
+        Path(source),
+        Path(out),
+        to,
+        format=format,
+        splits=splits,
+        polygons=polygons,
+        images=images,
+        overwrite=overwrite,
+        on_error=on_error,
+        progress=tracked("Converting", quiet),
+    )
+
+
+def evaluate(
+    results: AnyPath,
+    data: AnyPath,
+    *,
+    split: str | None = None,
+    format: str | None = None,
+    boundary: bool = True,
+    quiet: bool = False,
+) -> LabelScores | PredictionScores | DetectionScores:
+    """Score labels or predictions against true masks.
+
+    Args:
+        results: A folder of labels or of predictions, or a COCO results file with masks.
+        data: A data set with true masks.
+        split: The split to score on (default: the only one).
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        boundary: Compute the boundary IoU too.
+        quiet: Show no progress.
+
+    Returns:
+        The scores of labels, of a segmentation network's predictions, or of detections, by what ``results`` holds.
+
+    Raises:
+        DataError: If a file is missing or damaged, or an image has no true mask.
+    """
+    folder, dataset, progress = Path(results), read_dataset(data, split, format), tracked("Scoring", quiet)
+    objects = folder / RESULTS if (folder / RESULTS).is_file() else folder
+    if objects.is_file() or objects.suffix == ".json":
+        return evaluate_detections(objects, dataset, progress=progress)
+    if (folder / MANIFEST).is_file():
+        return evaluate_predictions(folder, dataset, boundary=boundary, progress=progress)
+    return evaluate_labels(folder, dataset, boundary=boundary, progress=progress)

@@ -1,0 +1,195 @@
+"""Functions about labels: label, merge, tune."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bana.api.defaults import choose_device, labeler_or_own, worker_count
+from bana.api.progress import AnyPath, as_list, optional_path, progress_console
+from bana.data.mirror import read_anywhere
+from bana.data.reading import read_dataset
+from bana.engine.run_folder import REJECTED
+from bana.errors import SettingsError
+from bana.io.faults import OnError
+from bana.io.remote import parse_path
+from bana.io.shards import Shard
+from bana.label.merge import merge_labels
+from bana.label.methods.choose import NAMES, MethodChoice
+from bana.label.run import LabelRun, label_dataset
+from bana.label.search import SearchMethod
+from bana.label.tune import TuneRun, tune_labeler
+
+
+def label(
+    data: AnyPath,
+    out: AnyPath,
+    *,
+    split: str | None = None,
+    method: str = "labeler",
+    labeler: AnyPath | Sequence[AnyPath] | None = None,
+    sam_encoder: AnyPath | None = None,
+    sam_decoder: AnyPath | None = None,
+    formats: Sequence[str] = (),
+    format: str | None = None,
+    shard: str | None = None,
+    workers: int | None = None,
+    device: str = "cpu",
+    engine: str = "local",
+    on_error: OnError = "stop",
+    quiet: bool = False,
+    **settings: Any,
+) -> LabelRun:
+    """Label every pixel of every image from its boxes.
+
+    Labels that are in ``out`` already and intact are kept.
+
+    Args:
+        data: Images with boxes: a folder, COCO JSON file, YOLO data.yaml, or an address such as ``s3://bucket/data``.
+        out: The folder for the labels, or an address.
+        split: The split to label (default: the only one).
+        method: The method to label with, or ``fuse:A,B`` for the pixels on which two methods agree.
+        labeler: A run of ``classify`` or a labeler file; ``METHOD=RUN`` names one for a single method (default: bana's
+            own labeler).
+        sam_encoder: The encoder's ONNX file, for the method ``sam``.
+        sam_decoder: The decoder's ONNX file, for the method ``sam``.
+        formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
+        format: The format of ``data``: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, in a folder of its own inside ``out``.
+        workers: Number of worker processes (default: one per core).
+        device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
+        engine: ``local`` uses processes of this machine, ``ray`` a Ray cluster.
+        on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        quiet: Show no progress.
+        **settings: Settings of labeling that differ from the labeler's own, such as ``refinements=2``.
+
+    Raises:
+        DataError: If an image cannot be used.
+        CheckpointError: If a labeler or network is missing or damaged.
+        OutputError: If ``out`` holds labels of another method or cannot be written.
+        SettingsError: If an argument has a value that is not allowed.
+    """
+    dataset, images = read_anywhere(parse_path(str(data)), split, format, on_error)
+    folder = parse_path(str(out))
+    exported = [name for name in formats if name != "png"]
+    part = Shard.of_rank() if shard is None else Shard.parse(shard)
+    if part is not None:
+        if exported:
+            raise SettingsError(f"formats: a shard cannot be written as {exported[0]}; merge all shards first")
+        dataset, folder = dataset.shard(part), folder / part.folder
+    return label_dataset(
+        dataset,
+        choose_method(method, labeler, sam_encoder, sam_decoder, settings, choose_device(device)),
+        folder,
+        formats=exported,
+        workers=worker_count(workers),
+        on_error=on_error,
+        engine=engine,
+        images=images,
+        console=progress_console(quiet),
+    )
+
+
+def choose_method(
+    name: str,
+    labeler: AnyPath | Sequence[AnyPath] | None,
+    sam_encoder: AnyPath | None = None,
+    sam_decoder: AnyPath | None = None,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+) -> MethodChoice:
+    """The method that arguments of ``label`` choose; a setting that is None stays as the labeler has it."""
+    labelers = {}
+    for text in as_list(labeler):
+        method, sign, run = str(text).partition("=")
+        if sign and method in NAMES:
+            labelers[method] = Path(run)
+        else:
+            labelers[""] = Path(text)
+    changes = {option: value for option, value in (settings or {}).items() if value is not None}
+    return MethodChoice(name, labelers, optional_path(sam_encoder), optional_path(sam_decoder), changes, device)
+
+
+@dataclass(frozen=True)
+class MergeRun:
+    """What a merge gave.
+
+    Attributes:
+        images: Images with labels from these shards.
+        left_out: Images that the shards could not label.
+    """
+
+    images: int
+    left_out: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result for JSON."""
+        return asdict(self)
+
+
+def merge(shards: AnyPath | Sequence[AnyPath], out: AnyPath, *, quiet: bool = False) -> MergeRun:
+    """Merge the labels of shards into one folder.
+
+    Args:
+        shards: The ``out`` of ``label`` with ``shard``, or the folders of the shards.
+        out: The folder for all labels; labels that are there already are kept.
+        quiet: Show no progress.
+
+    Raises:
+        DataError: If a shard is missing, or shards were labeled in different ways.
+        OutputError: If ``out`` cannot be written.
+    """
+    images = merge_labels([Path(shard) for shard in as_list(shards)], Path(out), console=progress_console(quiet))
+    return MergeRun(images, len((Path(out) / REJECTED).read_text(encoding="utf-8").splitlines()))
+
+
+def tune(
+    data: AnyPath,
+    out: AnyPath,
+    *,
+    split: str | None = None,
+    labeler: AnyPath | None = None,
+    images: int = 100,
+    trials: int = 60,
+    search: SearchMethod = "grid",
+    seed: int = 0,
+    workers: int | None = None,
+    format: str | None = None,
+    quiet: bool = False,
+) -> TuneRun:
+    """Search the settings of the CRF and the threshold with which a labeler labels best.
+
+    Call it again to go on with an interrupted search.
+
+    Args:
+        data: A data set with boxes and true masks.
+        out: The folder of the search, which also holds the tuned labeler.
+        split: The split to search on (default: the only one).
+        labeler: A run of ``classify`` or a labeler file (default: bana's own labeler).
+        images: How many images to search on. As many others, if there are any, measure the gain.
+        trials: The most settings to try.
+        search: ``grid`` varies one parameter after the other, ``random`` all at once.
+        seed: Random seed.
+        workers: Number of worker processes (default: one per core).
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        quiet: Show no progress.
+
+    Raises:
+        DataError: If there are fewer than two images, or an image or its true mask cannot be used.
+        CheckpointError: If the labeler is missing or damaged.
+        OutputError: If ``out`` holds another search or cannot be written.
+        SettingsError: If an argument has a value that is not allowed.
+    """
+    return tune_labeler(
+        read_dataset(data, split, format),
+        labeler_or_own(labeler),
+        Path(out),
+        images=images,
+        trials=trials,
+        method=search,
+        seed=seed,
+        workers=worker_count(workers),
+        console=progress_console(quiet),
+    )

@@ -1,0 +1,203 @@
+"""Functions that do several things in one go: demo, run, report, app."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bana.api.defaults import choose_device, labeler_or_own, locate_data, worker_count
+from bana.api.progress import AnyPath, optional_path, progress_console
+from bana.data.reading import read_dataset
+from bana.extras import needed
+from bana.io.faults import OnError
+
+if TYPE_CHECKING:
+    from bana.pipeline.report import ReportRun
+    from bana.pipeline.run import PipelineRun
+    from bana.report.demo import Demo
+
+
+def demo(
+    out: AnyPath = "bana-demo", *, labeler: AnyPath | None = None, workers: int | None = None, quiet: bool = False
+) -> Demo:
+    """Label the photographs that come with bana, score the masks and draw a picture of them.
+
+    Args:
+        out: The folder for the picture and the labels.
+        labeler: A run of ``classify`` or a labeler file (default: bana's own labeler).
+        workers: Number of worker processes (default: one per core).
+        quiet: Show no progress.
+
+    Raises:
+        CheckpointError: If the labeler is missing or damaged.
+        OutputError: If ``out`` holds labels of another labeler or cannot be written.
+    """
+    from bana.report.demo import run_demo
+
+    console = progress_console(quiet)
+    return run_demo(Path(out), labeler_or_own(labeler), workers=worker_count(workers), console=console)
+
+
+def run(
+    data: AnyPath,
+    out: AnyPath,
+    *,
+    split: str | None = None,
+    val_split: str | None = None,
+    preset: str | None = None,
+    format: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    workers: int | None = None,
+    on_error: OnError = "stop",
+    quiet: bool = False,
+) -> PipelineRun:
+    """Classify, label, segment and evaluate: from boxes to a trained network.
+
+    Call it again to go on with an interrupted run. Finished stages are skipped.
+
+    Args:
+        data: Images with boxes: a folder, COCO JSON file or YOLO data.yaml; ``demo`` is the sample data set.
+        out: The folder of the run.
+        split: The split to learn from (default: the only one).
+        val_split: A split with true masks to score the network on (default: ``split``, if it has true masks).
+        preset: A preset's name or a YAML file (default: ``lite0``; ``small`` for the sample data set).
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        seed: Random seed.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
+        workers: Number of worker processes (default: one per core).
+        on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        quiet: Show no progress.
+
+    Raises:
+        DataError: If an image cannot be used, or a validation image has no true mask.
+        OutputError: If ``out`` holds other folders or cannot be written.
+        SettingsError: If a setting is not known or not allowed.
+    """
+    from bana.engine.distributed import RuntimeConfig
+    from bana.pipeline.recipe import Recipe
+    from bana.pipeline.run import run_pipeline
+    from bana.presets import load_preset
+
+    root, format = locate_data(data, format)
+    device = choose_device(device)
+    return run_pipeline(
+        read_dataset(root, split, format, on_error),
+        None if val_split is None else read_dataset(root, val_split, format, on_error),
+        load_preset(preset or ("lite0" if root == Path(data) else "small"), Recipe),
+        Path(out),
+        seed=seed,
+        runtime=RuntimeConfig(device),
+        workers=worker_count(workers, device),
+        on_error=on_error,
+        console=progress_console(quiet),
+    )
+
+
+def report(
+    run: AnyPath,
+    out: AnyPath | None = None,
+    *,
+    data: AnyPath | None = None,
+    split: str | None = None,
+    images: int = 500,
+    thumbnail_size: int = 480,
+    format: str | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> ReportRun:
+    """Write one HTML page to look at: scores, training, confidence, and a gallery of images and their labels.
+
+    Args:
+        run: The folder of ``run``, or of ``label`` together with ``data``.
+        out: The HTML file (default: ``report.html`` in ``run``).
+        data: The labeled data set (default: the one that the run names).
+        split: The split that was labeled (default: the one that the run names).
+        images: The most images in the gallery. All images are counted.
+        thumbnail_size: Longest side of the gallery's pictures, in pixels.
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        workers: Number of worker processes (default: one per core).
+        quiet: Show no progress.
+
+    Raises:
+        DataError: If the folder is of another kind or not finished, or the data set cannot be read.
+        OutputError: If the page cannot be written.
+    """
+    from bana.pipeline.report import FILE, subject_of, write_report
+
+    subject = subject_of(Path(run), optional_path(data), split, format)
+    file, processes, console = Path(out or Path(run) / FILE), worker_count(workers), progress_console(quiet)
+    return write_report(subject, file, images=images, side=thumbnail_size, workers=processes, console=console)
+
+
+def app(
+    data: AnyPath,
+    *,
+    split: str | None = None,
+    labels: AnyPath | None = None,
+    labeler: AnyPath | None = None,
+    port: int = 8008,
+    browser: bool = True,
+    format: str | None = None,
+    device: str = "cpu",
+    on_error: OnError = "stop",
+    quiet: bool = False,
+) -> None:
+    """Serve a page on which labels are looked at, corrected, accepted or rejected, and exported.
+
+    Runs until it is interrupted. Only this machine reaches the page.
+
+    Args:
+        data: Images with boxes: a folder, COCO JSON file or YOLO data.yaml; ``demo`` is the sample data set.
+        split: The split to work on (default: the only one).
+        labels: The folder of labels and reviews (default: ``<data>-labels`` beside ``data``).
+        labeler: A run of ``classify`` or a labeler file (default: bana's own labeler).
+        port: The port; 0 takes a free one.
+        browser: Open the page in a browser.
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
+        on_error: ``skip`` leaves out images that cannot be used.
+        quiet: Print the address only.
+
+    Raises:
+        DataError: If the data set or the labels cannot be used.
+        CheckpointError: If the labeler is missing or damaged.
+        OutputError: If another process works in the folder of labels, or it cannot be written.
+        SettingsError: If the port is taken, or a package that the page needs is missing.
+    """
+    for package in ("fastapi", "uvicorn"):
+        needed(package, "app", "bana app")
+    from bana.api.labeling import choose_method
+    from bana.app.serve import serve
+
+    root, format = locate_data(data, format)
+    beside = _beside(root) if root == Path(data) else Path(f"{data}-labels")
+    folder = Path(labels or beside)
+    serve(
+        read_dataset(root, split, format, on_error),
+        choose_method("labeler", labeler, device=choose_device(device)),
+        folder,
+        port=port,
+        open_browser=browser,
+        tell=_announcement(data, folder, quiet),
+    )
+
+
+def _announcement(data: AnyPath, labels: Path, quiet: bool) -> Callable[[str], None]:
+    """What tells the user that the page can be opened."""
+
+    def tell(address: str) -> None:
+        print(f"{address} shows {data}; labels and reviews are kept in {labels}", flush=True)
+        if not quiet:
+            print("Press Ctrl-C to stop.", file=sys.stderr)
+
+    return tell
+
+
+def _beside(data: Path) -> Path:
+    """The folder of a data set's labels, beside it: ``NAME-labels``, NAME without the suffix of a file."""
+    where = Path(os.path.abspath(data))  # noqa: PTH100 - folds . and .., and a link keeps its own name
+    return where.parent / f"{(where.stem if where.is_file() else where.name) or 'data'}-labels"

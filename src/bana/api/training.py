@@ -1,0 +1,180 @@
+"""Functions that train a network: classify, segment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from bana.api.defaults import choose_device
+from bana.api.progress import AnyPath, optional_path, progress_console
+from bana.classify.task import ClassifyTask
+from bana.data.reading import read_dataset
+from bana.data.records import BoxDataset
+from bana.data.truth import mask_files
+from bana.engine.distributed import RuntimeConfig
+from bana.engine.options import RunOptions
+from bana.errors import SettingsError
+from bana.instance.task import InstanceTask
+from bana.io.faults import OnError
+from bana.io.shards import Shard
+from bana.nn.train import train
+from bana.pipeline.recipe import Recipe
+from bana.presets import change_settings, load_preset
+from bana.report.confidence import draw_confidence
+from bana.segment.task import SegmentTask
+
+
+def classify(
+    data: AnyPath,
+    out: AnyPath,
+    *,
+    split: str | None = None,
+    preset: str = "lite0",
+    labels: AnyPath | None = None,
+    labeler: AnyPath | None = None,
+    format: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    accumulate: int = 1,
+    checkpoint_seconds: float = 10.0,
+    workers: int = 0,
+    on_error: OnError = "stop",
+    quiet: bool = False,
+    **settings: Any,
+) -> Path:
+    """Train a box classifier (stage 1), which then serves as a labeler.
+
+    Call it again to go on with an interrupted run.
+
+    Args:
+        data: Images with boxes: a folder, COCO JSON file or YOLO data.yaml.
+        out: The folder of the run.
+        split: The split to learn from (default: the only one).
+        preset: A preset's name or a YAML file.
+        labels: Labels of these images, whose agreed pixels are learned as well (default: none).
+        labeler: A labeler to start from, if the preset starts from one (default: bana's own labeler).
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        seed: Random seed.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
+        accumulate: Number of parts in which a batch is computed, to save memory.
+        checkpoint_seconds: Least time between two checkpoints.
+        workers: Number of processes that load images; 0 loads them in the training process.
+        on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        quiet: Show no progress.
+        **settings: Settings that differ from the preset's, such as ``epochs=3`` or ``pooling="gap"``.
+
+    Returns:
+        The labeler file.
+
+    Raises:
+        DataError: If an image cannot be used, or no image has boxes.
+        CheckpointError: If a checkpoint or labeler is damaged or of another kind.
+        OutputError: If ``out`` holds another run or cannot be written.
+        SettingsError: If a setting is not known or not allowed.
+    """
+    recipe = load_preset(preset, Recipe)
+    task = ClassifyTask(
+        change_settings(recipe.classify, settings),
+        label_settings=recipe.label.model_dump(mode="json"),
+        labels=optional_path(labels),
+        labeler=optional_path(labeler),
+    )
+    runtime = RuntimeConfig(choose_device(device), workers, checkpoint_seconds, accumulate=accumulate)
+    run = RunOptions(seed=seed, on_error=on_error, console=progress_console(quiet), runtime=runtime)
+    return train(task, read_dataset(data, split, format, on_error), Path(out), run)
+
+
+def segment(
+    data: AnyPath,
+    out: AnyPath,
+    *,
+    labels: AnyPath | None = None,
+    split: str | None = None,
+    task: Literal["semantic", "instance"] = "semantic",
+    preset: str = "lite0",
+    masks: AnyPath | None = None,
+    labeler: AnyPath | None = None,
+    val_split: str | None = None,
+    pictures: int = 4,
+    format: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    accumulate: int = 1,
+    checkpoint_seconds: float = 10.0,
+    workers: int = 0,
+    tensorboard: bool = False,
+    on_error: OnError = "stop",
+    quiet: bool = False,
+    **settings: Any,
+) -> Path:
+    """Train a segmentation network on labels (stage 3), which then needs no boxes.
+
+    Call it again to go on with an interrupted run.
+
+    Args:
+        data: Images with boxes: a folder, COCO JSON file or YOLO data.yaml.
+        out: The folder of the run.
+        labels: The folder that ``label`` wrote (default: none; the true masks of ``masks`` or ``data`` are learned).
+        split: The split to learn from (default: the only one).
+        task: ``semantic`` gives every pixel a class, ``instance`` trains a Mask R-CNN.
+        preset: A preset's name or a YAML file.
+        masks: A folder of true masks, ``<image>.png``, which take the place of labels (semantic only).
+        labeler: A labeler to start from, if the preset starts from one (default: bana's own labeler).
+        val_split: A split with true masks to score after every epoch (semantic only; default: none).
+        pictures: Number of images whose confidence maps are drawn (semantic only).
+        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        seed: Random seed.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
+        accumulate: Number of parts in which a batch is computed, to save memory.
+        checkpoint_seconds: Least time between two checkpoints.
+        workers: Number of processes that load images; 0 loads them in the training process.
+        tensorboard: Write a log for TensorBoard too (semantic only).
+        on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        quiet: Show no progress.
+        **settings: Settings that differ from the preset's, such as ``epochs=3`` or ``loss="nal"``.
+
+    Returns:
+        The network's file.
+
+    Raises:
+        DataError: If an image or its labels cannot be used, or no image has any.
+        CheckpointError: If a checkpoint or labeler is damaged or of another kind.
+        OutputError: If ``out`` holds another run or cannot be written.
+        SettingsError: If an argument or setting is not known or not allowed.
+    """
+    recipe, folder = load_preset(preset, Recipe), Path(out)
+    runtime = RuntimeConfig(choose_device(device), workers, checkpoint_seconds, tensorboard, accumulate)
+    run = RunOptions(seed=seed, on_error=on_error, console=progress_console(quiet), runtime=runtime)
+    dataset, start = read_dataset(data, split, format, on_error), optional_path(labeler)
+    if task == "instance":
+        _refuse_semantic(loss=settings.pop("loss", None), masks=masks, val_split=val_split, tensorboard=tensorboard)
+        if labels is None:
+            run.console.print(f"no labels given: learning the true masks of {data}", highlight=False, soft_wrap=True)
+        chosen = change_settings(recipe.instance, settings)
+        return train(InstanceTask(chosen, labels=optional_path(labels), labeler=start), dataset, folder, run)
+    if task != "semantic":
+        raise SettingsError(f"task {task!r} is not known; choose semantic or instance")
+    semantic = SegmentTask(
+        change_settings(recipe.segment, settings),
+        labels=optional_path(labels),
+        masks={} if masks is None else mask_files(Path(masks)),
+        labeler=start,
+        validation=_validation(data, val_split, format, on_error),
+        pictures=pictures,
+    )
+    file = train(semantic, dataset, folder, run)
+    part = Shard.of_rank()
+    if part is None or part.number == 1:  # of the processes of a launcher, the first draws
+        draw_confidence(semantic.targets_of(dataset), dataset, folder)
+    return file
+
+
+def _validation(data: AnyPath, split: str | None, format: str | None, on_error: OnError) -> BoxDataset | None:
+    return None if split is None else read_dataset(data, split, format, on_error)
+
+
+def _refuse_semantic(**given: Any) -> None:
+    """Raise SettingsError for the first argument that only the semantic task takes."""
+    for name, value in given.items():
+        if value not in (None, False):
+            raise SettingsError(f"{name}: is for the semantic task only; leave it out")

@@ -1,0 +1,64 @@
+"""Commands about labels: label, merge, tune."""
+
+from __future__ import annotations
+
+import typer
+
+import bana
+from bana.cli import options as o
+from bana.cli.common import arguments, exit_if_rejected, is_shard, show
+from bana.cli.tables.labels import label_lines, tune_tables
+
+
+def label(
+    data: o.DataOrAddress,
+    out: o.LabelsOut,
+    split: o.Split = None,
+    method: o.Method = "labeler",
+    labeler: o.Labelers = None,
+    sam_encoder: o.SamEncoder = None,
+    sam_decoder: o.SamDecoder = None,
+    formats: o.LabelFormats = "png",
+    u0: o.U0 = None,
+    refinements: o.Refinements = None,
+    format: o.Format = None,
+    shard: o.ShardOption = None,
+    workers: o.Workers = None,
+    device: o.Device = "cpu",
+    engine: o.Engine = "local",
+    on_error: o.OnError = "stop",
+    as_json: o.Json = False,
+) -> None:
+    """Label every pixel of every image from its boxes (stage 2)."""
+    run = bana.label(**arguments(locals()) | {"formats": formats.split(",")})
+    show(run, as_json, lambda: label_lines(run, out))
+    if run.rejected and not is_shard(shard):  # bana merge tells of the images that a shard left out
+        raise typer.Exit(1)
+
+
+def merge(shards: o.Shards, out: o.MergedOut, as_json: o.Json = False) -> None:
+    """Merge the labels of shards into one folder."""
+    run = bana.merge(**arguments(locals()))
+    show(run, as_json, lambda: [f"{out}: labels of {run.images} images"])
+    exit_if_rejected(run.left_out, out / "rejected.jsonl")
+
+
+def tune(
+    data: o.DataWithMasks,
+    out: o.TuneOut,
+    split: o.Split = None,
+    labeler: o.Labeler = None,
+    images: o.TuneImages = 100,
+    trials: o.Trials = 60,
+    search: o.Search = "grid",
+    seed: o.Seed = 0,
+    workers: o.Workers = None,
+    format: o.Format = None,
+    as_json: o.Json = False,
+) -> None:
+    """Search the settings of the CRF and the threshold on images with true masks.
+
+    Interrupted? Run the same command again.
+    """
+    run = bana.tune(**arguments(locals()))
+    show(run, as_json, lambda: tune_tables(run, out))

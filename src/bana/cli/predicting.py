@@ -1,0 +1,38 @@
+"""Commands that use a trained network: predict, export."""
+
+from __future__ import annotations
+
+import bana
+from bana.cli import options as o
+from bana.cli.common import arguments, exit_if_rejected, show
+from bana.cli.tables.labels import prediction_lines
+
+
+def predict(
+    run: o.Network,
+    images: o.Images,
+    out: o.PredictOut,
+    split: o.PredictSplit = None,
+    format: o.Format = None,
+    scales: o.Scales = None,
+    flip: o.Flip = None,
+    crf: o.Crf = None,
+    overlays: o.Overlays = False,
+    probabilities: o.Probabilities = False,
+    min_score: o.MinScore = None,
+    device: o.Device = "auto",
+    workers: o.Workers = None,
+    on_error: o.OnError = "stop",
+    as_json: o.Json = False,
+) -> None:
+    """Segment images that have no boxes, or find their objects, with a trained network."""
+    done = bana.predict(**arguments(locals()) | {"scales": None if scales is None else scales.split(",")})
+    show(done, as_json, lambda: prediction_lines(done, out))
+    exit_if_rejected(len(done.rejected), out / "rejected.jsonl")
+
+
+def export(run: o.Network, to: o.ExportFormat, out: o.ExportOut = None, as_json: o.Json = False) -> None:
+    """Write a segmentation network for other programs, and check that it computes the same there."""
+    file = bana.export(run, to, out)
+    size, difference = f"{file.bytes / 1e6:.1f} MB", f"{file.difference:.0e}"
+    show(file, as_json, lambda: [f"{file.path}: {size}, differs from the network by at most {difference}"])

@@ -1,0 +1,65 @@
+"""What a person reads of labeling, of a search for its settings, and of prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+
+from bana.cli.tables.table import Column, FittedTable
+from bana.report.numbers import shown
+
+if TYPE_CHECKING:
+    from bana.engine.prediction import PredictRun
+    from bana.label.run import LabelRun
+    from bana.label.tune import TuneRun
+
+
+def label_lines(run: LabelRun, out: str) -> Iterator[str]:
+    """The run in a few lines."""
+    from bana.data.writing import lost_sentence
+
+    speed = f", {run.labeled / run.seconds:.2f} images/s" if run.labeled and run.seconds else ""
+    now = f"{run.labeled} labeled now in {run.seconds:.0f} s{speed}"
+    yield f"{out}: {run.images} images with {run.boxes} boxes; {now}"
+    if run.rejected:
+        yield f"{len(run.rejected)} images left out: see {out}/rejected.jsonl"
+    if run.without_weights:
+        yield f"classes that the labeler does not know, labeled class-agnostically: {', '.join(run.without_weights)}"
+    for name, losses in run.lost.items():
+        if losses:
+            yield lost_sentence(name, losses)
+
+
+def prediction_lines(run: PredictRun, out: Path) -> Iterator[str]:
+    """Where the predictions are, and how many were made now."""
+    from bana.data.prediction_folder import RESULTS
+
+    objects = (out / RESULTS).is_file()
+    place, what = (out / RESULTS, "searched") if objects else (out, "segmented")
+    yield f"{place}: {run.images} pictures, {run.predicted} {what} now in {run.seconds:.0f} s"
+
+
+def tune_tables(run: TuneRun, out: Path) -> Iterator[RenderableType]:
+    """The settings before and after a search, what it gained, and where its labeler is."""
+    from bana.classify.model import LABELER
+
+    before, after = run.before, run.after
+    columns = (Column("setting", text=True), Column("labeler's own"), Column("best"), Column("tried", 1, text=True))
+    table = FittedTable(f"{out}: {run.trials} trials", columns)
+    for parameter in run.search.parameters:
+        name = parameter.name
+        table.add_row(name, f"{before.values[name]:g}", f"{after.values[name]:g}", parameter.shown(run.search.method))
+    yield table
+    searched = f"searched on {len(run.facts['searched_images'])} images: {shown(before.searched)}"
+    yield f"mIoU of Y_crf, {searched} -> {shown(after.searched)}; {_gain(run)}"
+    yield f"Labeler: {out / LABELER.file_name}"
+
+
+def _gain(run: TuneRun) -> str:
+    if run.after.unseen is None:
+        return "no images are left to measure the gain on; for that, give fewer --images"
+    unseen = f"{shown(run.before.unseen)} -> {shown(run.after.unseen)}"
+    return f"on {len(run.facts['unseen_images'])} images it did not see: {unseen}"
