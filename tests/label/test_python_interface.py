@@ -198,8 +198,8 @@ def test_a_segmenter_takes_the_same_images(tiny_segment_run, image, record):
 
 
 def test_a_detector_takes_the_same_images(image, record):
-    from bana.instance.detector_file import build_detector
     from bana.instance.detector import DetectSettings
+    from bana.instance.detector_file import build_detector
     from bana.instance.settings import InstanceSettings
 
     settings = InstanceSettings(backbone="lite0", train_backbone="none", width=16)
