@@ -85,7 +85,7 @@ def label_dataset(
         method: The labeling method.
         out: Gets ``labels.json``, one PNG per image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one
             JSON file per image in ``instances``. Images whose files are there and intact are skipped.
-        formats: Further formats for the instances, each in a folder of its name: ``coco``, ``yolo``, ``labelme``, ``voc``.
+        formats: ``coco``, ``yolo``, ``labelme``, ``voc``: further formats for the instances, each in its own folder.
         workers: Number of processes.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         engine: ``local`` for processes of this machine, ``ray`` for actors of a Ray cluster. The files are the same.
