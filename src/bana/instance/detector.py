@@ -102,15 +102,7 @@ class Detector:
 
     @torch.inference_mode()
     def __call__(self, image: AnyImage) -> Detections:
-        """Find the objects of an image.
-
-        Args:
-            image: A path, a PIL image, or an array: uint8 (H, W, 3) in RGB order, also gray (H, W), RGBA (H, W, 4) or
-                16-bit. See ``bana.data.images.as_rgb``.
-
-        Raises:
-            DataError: If the image cannot be read.
-        """
+        """Find the objects of an image: a path, a PIL image, or an array; see ``bana.data.images.as_rgb``."""
         photograph = as_rgb(image)
         height, width = photograph.shape[:2]
         pixels = network_input(photograph, self.settings.image_side, self.network.backbone.info.multiple)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,19 +15,24 @@ from bana.data.label_folder import LabelFolder
 from bana.data.masks import encode_mask
 from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
 from bana.data.writing import WriteReport
+from bana.errors import SettingsError
+from bana.io.remote import AnyPath
 
 
-def format_writers(formats: Sequence[str], out: Path) -> dict[str, Callable[[BoxDataset], WriteReport]]:
+def format_writers(formats: Sequence[str], out: AnyPath, local: bool) -> dict[str, Callable[[BoxDataset], WriteReport]]:
     """For each format a function that writes the labels of a data set's images to a folder of that name in ``out``.
 
     Args:
         formats: ``coco``, ``yolo``, ``labelme`` or ``voc``.
         out: The label folder.
+        local: Whether images and labels are files of this machine, since the writers open both.
 
     Raises:
-        SettingsError: If a format is not known.
+        SettingsError: If a format is not known, or ``local`` is false.
     """
-    return {name: partial(_write, writer(name, images="none"), out, out / name) for name in formats}
+    if formats and not local:
+        raise SettingsError(f"--formats {formats[0]}: needs a local DATA and --out; ask for it on copies of both")
+    return {name: partial(_write, writer(name, images="none"), out, name) for name in formats}
 
 
 def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
@@ -49,5 +55,5 @@ def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
         )
 
 
-def _write(write: Callable[..., WriteReport], labels: Path, folder: Path, dataset: BoxDataset) -> WriteReport:
-    return write(labeled_records(dataset, labels), dataset.class_table, folder, dataset.split or "train")
+def _write(write: Callable[..., WriteReport], labels: Any, name: str, dataset: BoxDataset) -> WriteReport:
+    return write(labeled_records(dataset, labels), dataset.class_table, labels / name, dataset.split or "train")

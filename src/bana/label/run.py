@@ -85,8 +85,7 @@ def label_dataset(
         method: The labeling method.
         out: Gets ``labels.json``, one PNG per image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one
             JSON file per image in ``instances``. Images whose files are there and intact are skipped.
-        formats: ``coco``, ``yolo``, ``labelme`` or ``voc``: also write the instances in these formats, each to a folder
-            of that name.
+        formats: ``coco``, ``yolo``, ``labelme``, ``voc``: further formats for the instances, each in its own folder.
         workers: Number of processes.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         engine: ``local`` for processes of this machine, ``ray`` for actors of a Ray cluster. The files are the same.
@@ -101,22 +100,18 @@ def label_dataset(
     """
     run_worker = _engine(engine)
     local = images is nullcontext and isinstance(out, Path)
-    if formats and not local:
-        raise SettingsError(f"--formats {formats[0]}: needs a local DATA and --out; ask for it on copies of both")
-    exports = format_writers(formats, out) if isinstance(out, Path) else {}
+    exports = format_writers(formats, out, local)
     manifest = manifest_of(method.facts(), dataset.class_table)
     worker = _LabelWorker(method, dataset.classes, manifest["labeling"], out, images)
     opened = worker.method  # a faulty labeler is found before any process starts
     write_manifest(out, manifest)
     faults = FaultLog(on_error)
     began = time.monotonic()
-    # Without local files and processes, the workers themselves look for labels that are there.
-    look = local and run_worker is map_in_order
+    look = local and run_worker is map_in_order  # otherwise the workers look for labels that are there
     kept, missing = _split(dataset, worker, faults) if look else ([], list(dataset))
     done = _done(run_worker(worker, missing, workers), len(missing), faults, console)
     seconds = time.monotonic() - began
-    rejected = (*dataset.rejected, *_in_order(faults.rejected(), dataset))
-    write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in rejected))
+    rejected = _write_rejected(dataset, faults, out)
     there = {record.image_id for record in (*kept, *(record for record, _ in done))}
     labeled = replace(dataset, records=tuple(record for record in dataset if record.image_id in there))
     costs = [cost for _, cost in done if cost is not None]
@@ -208,7 +203,9 @@ def _done(
     return done
 
 
-def _in_order(rejected: Sequence[Rejected], dataset: BoxDataset) -> list[Rejected]:
-    """The entries in the order of the data set, whether their faults were found before labeling or by it."""
+def _write_rejected(dataset: BoxDataset, faults: FaultLog, out: AnyPath) -> tuple[Rejected, ...]:
+    """The images left out in reading, then those left out here in the data set's order."""
     position = {record.image_id: number for number, record in enumerate(dataset)}
-    return sorted(rejected, key=lambda entry: position[entry.image_id])
+    rejected = (*dataset.rejected, *sorted(faults.rejected(), key=lambda entry: position[entry.image_id]))
+    write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in rejected))
+    return rejected

@@ -110,11 +110,10 @@ def tune_labeler(
         dataset: Images with boxes and true masks.
         labeler: A labeler file or run folder.
         out: Gets ``labeler.safetensors`` with the best settings, ``tune.json``, ``trials.jsonl`` and ``cache``.
-        images: Number of images to search on, drawn by the seed. As many of the others, if there are, tell at the end
-            what the search gained.
+        images: Number of images to search on. As many others, if there are, tell at the end what the search gained.
         trials: Most settings to try. The labeler's own are the first.
         method: ``random`` or ``grid``.
-        seed: Seed of the images and of random settings.
+        seed: Seed for drawing the images and random settings.
         workers: Number of processes; the result does not depend on it.
         console: Where progress is shown.
 

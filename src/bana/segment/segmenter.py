@@ -123,15 +123,7 @@ class Segmenter:
         return cls(on_device(network, device), facts.classes, facts.settings.temperature, settings, threads)
 
     def __call__(self, image: AnyImage) -> Prediction:
-        """Segment an image.
-
-        Args:
-            image: A path, a PIL image, or an array: uint8 (H, W, 3) in RGB order, also gray (H, W), RGBA (H, W, 4) or
-                16-bit. See ``bana.data.images.as_rgb``.
-
-        Raises:
-            DataError: If the image cannot be read.
-        """
+        """Segment an image: a path, a PIL image, or an RGB, gray or RGBA array; see ``bana.data.images.as_rgb``."""
         pixels = as_rgb(image)
         plain = self.probabilities(pixels)
         refined = plain if self._crf is None else self._refined(pixels, plain)
