@@ -1,36 +1,11 @@
-import os
 import pickle
-from dataclasses import dataclass
-from functools import cached_property
 
 import pytest
 import torch
 
-from bana.engine.pool import Worker, map_in_order
+from bana.engine.pool import map_in_order
 from bana.errors import DataError, OutputError
-
-
-class Ends(Worker):
-    """A worker whose process ends without a word."""
-
-    def __call__(self, item):
-        os._exit(1)
-
-
-@dataclass(frozen=True)
-class Half(Worker):
-    """Halves even numbers, with a divisor that is loaded in each process."""
-
-    sent: tuple = ()
-
-    @cached_property
-    def divisor(self):
-        return 2
-
-    def __call__(self, number):
-        if number % self.divisor:
-            raise DataError(f"{number} is odd")
-        return number // self.divisor
+from pool_workers import Ends, Half
 
 
 def answers(workers):

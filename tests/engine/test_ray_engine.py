@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from test_pool import Ends
 
 from bad_data import refused, truncated_image
 from bana.data.mirror import read_anywhere
@@ -21,6 +20,7 @@ from bana.errors import OutputError
 from bana.io.remote import parse_path
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
+from pool_workers import Ends
 from s3_stand_in import s3_environment
 
 BOX = ("--method", "box")
