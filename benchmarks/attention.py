@@ -22,7 +22,7 @@ from bana.data.records import boxes_to_mask
 from bana.data.truth import semantic_truth
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.backbones import Backbone, create_backbone
-from bana.nn.images import network_input
+from bana.nn.network import network_input
 
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.0 + 1e-6)
 REGIONS = ("outside boxes", "background in boxes", "objects")

@@ -20,7 +20,7 @@ from bana.data.records import BoxDataset, pixel_slices
 from bana.data.truth import required_truth
 from bana.label.class_transfer import matching_classes
 from bana.label.upsampled import UpsampledFeatures
-from bana.nn.images import network_input
+from bana.nn.network import network_input
 
 THRESHOLDS = np.arange(0.1, 1.0, 0.1)
 

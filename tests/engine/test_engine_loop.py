@@ -215,7 +215,7 @@ def test_off_a_terminal_progress_is_printed_in_lines(tmp_path):
     assert "step 9/9" in line
     assert "loss" in line
     assert "images/s" in line
-    assert "0:00 left" in line
+    assert "0:00:00 left" in line
     assert "\x1b" not in text.getvalue()
 
 

@@ -135,7 +135,7 @@ def test_progress_counts_images_a_second(clock):
         clock[0] += 2.0
         assert shown.update(step, 10, {"loss": 0.25}) == 5.0
     shown.close()
-    assert text.getvalue() == "training  step 5/5  loss 0.250  5.0 images/s  0:00 left\n"
+    assert text.getvalue() == "training  step 5/5  loss 0.250  5.0 images/s  0:00:00 left\n"
 
 
 def test_progress_of_a_long_run_speaks_now_and_then(clock):
@@ -146,7 +146,7 @@ def test_progress_of_a_long_run_speaks_now_and_then(clock):
         shown.update(step, 1, {})
     lines = text.getvalue().splitlines()
     assert len(lines) == 6  # every 16 s
-    assert lines[-1] == "labeling  step 96/8000    1.0 images/s  2:11:44 left"
+    assert lines[-1] == "labeling  step 96/8000  1.0 images/s  2:11:44 left"
 
 
 def test_progress_on_a_terminal_leaves_the_cursor_as_it_was():

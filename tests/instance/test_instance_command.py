@@ -135,7 +135,7 @@ def test_a_detector_scales_what_its_network_finds_to_the_image(run, shapes_voc):
     assert (np.diff(found.scores) <= 0).all()
     assert (found.boxes[:, :2] >= 0).all()
     assert (found.boxes[:, 2:] <= np.array([image.shape[1], image.shape[0]]) + 1e-3).all()
-    from bana.nn.images import network_input
+    from bana.nn.network import network_input
 
     pixels = network_input(image, 161, 32)
     with torch.inference_mode():

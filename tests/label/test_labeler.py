@@ -9,7 +9,7 @@ from bana.data.records import pixel_slices
 from bana.errors import DataError, SettingsError
 from bana.label.unaries import reached_share
 from bana.label.upsampled import concat_low_level
-from bana.nn.images import network_input
+from bana.nn.network import network_input
 from densecrf import DenseCRF, DenseCRFError, PreparedCRF
 from reference import bap_loops, retrieval_naive, unaries_naive, upsampled_naive
 from shapes_data import CLASSES, IMAGES, draw

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from bana.errors import CheckpointError
 from bana.nn import weights
-from bana.nn.images import network_input
+from bana.nn.network import network_input
 from bana.nn.weights import digest, embedded_lite0, load_weights, read_state_dict, rename_in_order
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.tensor([1.0, 2.0])}

@@ -11,7 +11,7 @@ from bana.data.reading import read_dataset
 from bana.data.records import ClassTable
 from bana.errors import CheckpointError, SettingsError
 from bana.nn.crf_settings import CRFSettings
-from bana.nn.images import network_input
+from bana.nn.network import network_input
 from bana.presets import parse_settings
 from bana.segment.model import SEGMENTER
 from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine

@@ -79,17 +79,9 @@ def label(
         if exported:
             raise SettingsError(f"formats: a shard cannot be written as {exported[0]}; merge all shards first")
         dataset, folder = dataset.shard(part), folder / part.folder
-    return label_dataset(
-        dataset,
-        choose_method(method, labeler, sam_encoder, sam_decoder, settings, choose_device(device)),
-        folder,
-        formats=exported,
-        workers=worker_count(workers),
-        on_error=on_error,
-        engine=engine,
-        images=images,
-        console=progress_console(quiet),
-    )
+    chosen = choose_method(method, labeler, sam_encoder, sam_decoder, settings, choose_device(device))
+    how: dict[str, Any] = {"workers": worker_count(workers), "on_error": on_error, "engine": engine, "images": images}
+    return label_dataset(dataset, chosen, folder, formats=exported, console=progress_console(quiet), **how)
 
 
 def choose_method(

@@ -78,10 +78,8 @@ def predict(
     job = _predictor(Path(run), _given(semantic), overlays, min_score, device)
     faults = FaultLog(on_error)
     datasets = [] if split is None else [read_with(faults, Path(each), split, format) for each in inputs]
-    if split is None:
-        pictures = find_inputs(inputs, folder)
-    else:
-        pictures = inputs_from_records(record for dataset in datasets for record in dataset)
+    records = (record for dataset in datasets for record in dataset)
+    pictures = find_inputs(inputs, folder) if split is None else inputs_from_records(records)
     processes, console = worker_count(workers, device), progress_console(quiet)
     done = predict_pictures(job, pictures, folder, workers=processes, on_error=on_error, console=console)
     if isinstance(job, Detecting):

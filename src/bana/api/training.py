@@ -79,12 +79,11 @@ def classify(
         labels=optional_path(labels),
         labeler=optional_path(labeler),
     )
-    runtime = RuntimeConfig(choose_device(device), workers, checkpoint_seconds, accumulate=accumulate)
-    run = RunOptions(seed=seed, on_error=on_error, console=progress_console(quiet), runtime=runtime)
+    run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet)
     return train(task, read_dataset(data, split, format, on_error), Path(out), run)
 
 
-def segment(
+def segment(  # noqa: D417 - the other arguments are those of classify
     data: AnyPath,
     out: AnyPath,
     *,
@@ -109,7 +108,8 @@ def segment(
 ) -> Path:
     """Train a segmentation network on labels (stage 3), which then needs no boxes.
 
-    Call it again to go on with an interrupted run.
+    Call it again to go on with an interrupted run. Errors, and arguments that are not described, are those of
+    ``classify``.
 
     Args:
         data: Images with boxes: a folder, COCO JSON file or YOLO data.yaml.
@@ -122,55 +122,50 @@ def segment(
         labeler: A labeler to start from, if the preset starts from one (default: bana's own labeler).
         val_split: A split with true masks to score after every epoch (semantic only; default: none).
         pictures: Number of images whose confidence maps are drawn (semantic only).
-        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
-        seed: Random seed.
-        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
-        accumulate: Number of parts in which a batch is computed, to save memory.
-        checkpoint_seconds: Least time between two checkpoints.
-        workers: Number of processes that load images; 0 loads them in the training process.
         tensorboard: Write a log for TensorBoard too (semantic only).
-        on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
-        quiet: Show no progress.
         **settings: Settings that differ from the preset's, such as ``epochs=3`` or ``loss="nal"``.
 
     Returns:
         The network's file.
-
-    Raises:
-        DataError: If an image or its labels cannot be used, or no image has any.
-        CheckpointError: If a checkpoint or labeler is damaged or of another kind.
-        OutputError: If ``out`` holds another run or cannot be written.
-        SettingsError: If an argument or setting is not known or not allowed.
     """
-    recipe, folder = load_preset(preset, Recipe), Path(out)
-    runtime = RuntimeConfig(choose_device(device), workers, checkpoint_seconds, tensorboard, accumulate)
-    run = RunOptions(seed=seed, on_error=on_error, console=progress_console(quiet), runtime=runtime)
-    dataset, start = read_dataset(data, split, format, on_error), optional_path(labeler)
+    run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet, tensorboard)
+    dataset, recipe = read_dataset(data, split, format, on_error), load_preset(preset, Recipe)
+    common: dict[str, Any] = {"labels": optional_path(labels), "labeler": optional_path(labeler)}
     if task == "instance":
         _refuse_semantic(loss=settings.pop("loss", None), masks=masks, val_split=val_split, tensorboard=tensorboard)
         if labels is None:
             run.console.print(f"no labels given: learning the true masks of {data}", highlight=False, soft_wrap=True)
-        chosen = change_settings(recipe.instance, settings)
-        return train(InstanceTask(chosen, labels=optional_path(labels), labeler=start), dataset, folder, run)
+        return train(InstanceTask(change_settings(recipe.instance, settings), **common), dataset, Path(out), run)
     if task != "semantic":
         raise SettingsError(f"task {task!r} is not known; choose semantic or instance")
-    semantic = SegmentTask(
-        change_settings(recipe.segment, settings),
-        labels=optional_path(labels),
-        masks={} if masks is None else mask_files(Path(masks)),
-        labeler=start,
-        validation=_validation(data, val_split, format, on_error),
-        pictures=pictures,
-    )
-    file = train(semantic, dataset, folder, run)
+    validation = None if val_split is None else read_dataset(data, val_split, format, on_error)
+    files = {} if masks is None else mask_files(Path(masks))
+    chosen = change_settings(recipe.segment, settings)
+    semantic = SegmentTask(chosen, masks=files, validation=validation, pictures=pictures, **common)
+    return _train_and_draw(semantic, dataset, Path(out), run)
+
+
+def _run_options(
+    seed: int,
+    device: str,
+    accumulate: int,
+    checkpoint_seconds: float,
+    workers: int,
+    on_error: OnError,
+    quiet: bool,
+    tensorboard: bool = False,
+) -> RunOptions:
+    runtime = RuntimeConfig(choose_device(device), workers, checkpoint_seconds, tensorboard, accumulate)
+    return RunOptions(seed=seed, on_error=on_error, console=progress_console(quiet), runtime=runtime)
+
+
+def _train_and_draw(task: SegmentTask, dataset: BoxDataset, out: Path, run: RunOptions) -> Path:
+    """Train, then draw the confidence maps; of the processes of a launcher, the first draws."""
+    file = train(task, dataset, out, run)
     part = Shard.of_rank()
-    if part is None or part.number == 1:  # of the processes of a launcher, the first draws
-        draw_confidence(semantic.targets_of(dataset), dataset, folder)
+    if part is None or part.number == 1:
+        draw_confidence(task.targets_of(dataset), dataset, out)
     return file
-
-
-def _validation(data: AnyPath, split: str | None, format: str | None, on_error: OnError) -> BoxDataset | None:
-    return None if split is None else read_dataset(data, split, format, on_error)
 
 
 def _refuse_semantic(**given: Any) -> None:

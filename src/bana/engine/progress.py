@@ -7,12 +7,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+from rich.progress import BarColumn, MofNCompleteColumn, Progress
 
 from bana.errors import OutputError
 from bana.extras import needed
@@ -90,36 +90,36 @@ class TensorBoardLog:
 
 
 class StepProgress:
-    """One line that tells the step, speed, metrics and time left; live on a terminal, now and then elsewhere."""
+    """Step, speed, metrics and time left: a bar on a terminal, elsewhere a line every 15 seconds."""
 
     def __init__(self, name: str, steps: int, console: Console) -> None:
         self._name, self._steps, self._console = name, steps, console
         self._recent: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=50)
         self._said = time.monotonic()
-        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        if self._live:
-            self._live.start()
+        columns = ("{task.description}", BarColumn(20), MofNCompleteColumn(), "{task.fields[shown]}")
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task(name, total=steps, shown="")
+        self._bar.start()
 
     def update(self, step: int, images: int, metrics: dict[str, float]) -> float:
-        """Show a finished step of so many images; returns images a second over the last steps."""
+        """Show a finished step of so many images; returns images per second over the last steps."""
         now = time.monotonic()
         self._recent.append((now, self._recent[-1][1] + images))
         (begin, before), (end, after) = self._recent[0], self._recent[-1]
         speed = (after - before) / max(end - begin, 1e-9)
-        left = (end - begin) / (len(self._recent) - 1) * (self._steps - step - 1)
-        shown = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        line = f"{self._name}  step {step + 1}/{self._steps}  {shown}  {speed:.1f} images/s  {_clock(left)} left"
-        if self._live:
-            self._live.update(Text(line))
-        elif now - self._said > _LINE_SECONDS or step + 1 == self._steps:
+        left = timedelta(seconds=round((end - begin) / (len(self._recent) - 1) * (self._steps - step - 1)))
+        shown = "  ".join([*(f"{name} {value:.3f}" for name, value in metrics.items()), f"{speed:.1f} images/s"])
+        shown = f"{shown}  {left} left"
+        self._bar.update(self._task, completed=step + 1, shown=shown)
+        if not self._console.is_terminal and (now - self._said > _LINE_SECONDS or step + 1 == self._steps):
+            line = f"{self._name}  step {step + 1}/{self._steps}  {shown}"
             self._console.print(line, highlight=False, soft_wrap=True)
             self._said = now
         return speed
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        if self._live:
-            self._live.stop()
+        self._bar.stop()
 
 
 def _step(line: str, unknown: int) -> int:
@@ -128,9 +128,3 @@ def _step(line: str, unknown: int) -> int:
         return int(json.loads(line)["step"])
     except (ValueError, TypeError, KeyError):
         return unknown
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

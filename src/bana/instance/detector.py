@@ -17,8 +17,7 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from bana.data.images import AnyImage, as_rgb
 from bana.data.records import BoolArray, ClassTable, FloatArray
 from bana.instance.model import DETECTOR, InstanceNetwork
-from bana.nn.images import network_input
-from bana.nn.network import on_device
+from bana.nn.network import network_input, on_device
 from bana.presets import Settings
 
 _MASK_THRESHOLD = 0.5

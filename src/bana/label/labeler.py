@@ -24,9 +24,8 @@ from bana.label.settings import LabelSettings
 from bana.label.unaries import ROUNDS, background_unary, label_probabilities, object_unary, raised_unaries
 from bana.label.upsampled import UpsampledFeatures, concat_low_level
 from bana.nn.crf_settings import crf_errors
-from bana.nn.images import network_input
 from bana.nn.initialization import pretrained_path
-from bana.nn.network import on_device
+from bana.nn.network import network_input, on_device
 from bana.presets import parse_settings
 
 

@@ -18,8 +18,7 @@ from bana.data.images import AnyImage, as_rgb
 from bana.data.label_maps import LabelMap
 from bana.data.records import ClassTable, FloatArray
 from bana.nn.crf_settings import CRFSettings, crf_errors
-from bana.nn.images import network_input
-from bana.nn.network import on_device
+from bana.nn.network import network_input, on_device
 from bana.nn.settings import Positive
 from bana.presets import Settings
 from bana.segment.model import SEGMENTER, SegmentationNetwork, upsampled

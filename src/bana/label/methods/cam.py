@@ -20,7 +20,7 @@ from bana.label.pseudo_labels import PseudoLabels
 from bana.label.settings import LabelSettings
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.crf_settings import crf_errors
-from bana.nn.images import network_input
+from bana.nn.network import network_input
 
 BACKGROUND_POWER = 4.0
 """The background's score is (1 - the greatest CAM) to this power, as in AffinityNet (Ahn and Kwak, 2018)."""
