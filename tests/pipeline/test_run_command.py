@@ -125,7 +125,7 @@ def test_images_that_cannot_be_used_are_left_out(run, data, tmp_path):
     answer = run(damaged, tmp_path / "run", "--split", "train", "--on-error", "skip", "--json")
     assert answer.status == 1
     result = json.loads(answer.out)
-    assert (result["images"], result["left_out"]) == (len(IMAGES) - 1, 1)
+    assert (result["images"], result["rejected"]) == (len(IMAGES) - 1, 1)
     assert result["network"]["crf"]["miou"] > 0
 
 
