@@ -270,8 +270,8 @@ def test_options_of_other_tables_are_refused(run_cli, objects_preset, data, tmp_
     def reproduce(table, *more):
         return run_cli("reproduce", table, data, "--out", tmp_path / "out", "--preset", objects_preset, *more)
 
-    refused(reproduce("table6", "--mask-share", 0.5), "--mask-share: is not for table6")
-    refused(reproduce("table3", "--labeler", "run"), "--labeler: is not for table3")
+    refused(reproduce("table6", "--mask-share", 0.5), "mask_share: is not for table6")
+    refused(reproduce("table3", "--labeler", "run"), "labeler: is not for table3")
     refused(reproduce("table6", "--split", "train"), "table6: needs --val-split")
     refused(
         reproduce("table2", "--split", "train", "--rows", "own,nal"), "rows: 'nal' is not one of other-bap, other-ret"
