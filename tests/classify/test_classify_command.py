@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from bad_data import BAD_DATA, refused, truncated_image
+from bad_data import BAD_DATA, refused, refused_choice, truncated_image
 from bana import Labeler
 from bana.classify import task as task_module
 from bana.classify.model import LABELER
@@ -64,7 +64,7 @@ def test_options_overrule_the_preset(classify, shapes_voc, tmp_path):
     assert classify(shapes_voc, tmp_path / "run", "--pooling", "gap", "--epochs", 1).status == 0
     settings = LABELER.load_facts(tmp_path / "run").settings
     assert (settings.pooling, settings.epochs) == ("gap", 1)
-    refused(classify(shapes_voc, tmp_path / "other", "--pooling", "max"), "pooling")
+    refused_choice(classify(shapes_voc, tmp_path / "other", "--pooling", "max"), "max", "bap", "gap", "image")
     refused(classify(shapes_voc, tmp_path / "other", "--epochs", 0), "epochs")
     assert not (tmp_path / "other").exists()
 

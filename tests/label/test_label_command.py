@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from bad_data import BAD_DATA, refused, truncated_image
+from bad_data import BAD_DATA, refused, refused_choice, truncated_image
 from bana import Labeler, read_dataset
 from bana.classify.model import LABELER
 from bana.classify.task import ClassifyTask
@@ -203,7 +203,11 @@ def test_a_damaged_manifest(label, shapes_voc, done, content):
 def test_a_setting_is_an_option(label, shapes_voc, tmp_path, name, value, bad):
     assert label(shapes_voc, tmp_path / "out", f"--{name}", value).status == 0
     assert json.loads((tmp_path / "out/labels.json").read_text())["method"]["settings"][name] == value
-    refused(label(shapes_voc, tmp_path / "other", f"--{name}", bad), name)
+    answer = label(shapes_voc, tmp_path / "other", f"--{name}", bad)
+    if bad == "both":
+        refused_choice(answer, bad, "attention", "cam")
+    else:
+        refused(answer, name)
     assert not (tmp_path / "other").exists()
 
 
@@ -356,9 +360,10 @@ def test_a_process_that_finds_another_labeler(shapes_voc, tmp_path):
 
 
 def test_bad_options(label, shapes_voc, tmp_path):
-    refused(label(shapes_voc, tmp_path / "out", "--on-error", "ignore"), "on_error: 'ignore'")
+    refused_choice(label(shapes_voc, tmp_path / "out", "--on-error", "ignore"), "ignore", "stop", "skip")
     refused(label(shapes_voc, tmp_path / "out", "--split", "val"), "val")
-    refused(label(shapes_voc, tmp_path / "out", "--format", "tfrecord"), "tfrecord")
+    answer = label(shapes_voc, tmp_path / "out", "--format", "tfrecord")
+    refused_choice(answer, "tfrecord", "voc", "coco", "yolo", "labelme")
     refused(label(tmp_path / "nowhere", tmp_path / "out"), tmp_path / "nowhere")
     assert label(shapes_voc, tmp_path / "out", "--workers", 0).status == 2
     assert not (tmp_path / "out").exists()

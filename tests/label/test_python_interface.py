@@ -107,8 +107,8 @@ def test_what_is_no_image_is_refused_in_one_line(labeler, image):
 def test_a_truncated_pil_image_is_refused(labeler, record, tmp_path):
     file = tmp_path / "torn.jpg"
     file.write_bytes(record.path.read_bytes()[:-1500])
-    with pytest.raises(DataError, match=r"torn\.jpg: image is damaged or truncated"):
-        labeler(Image.open(file), record.boxes, record.class_ids)
+    with pytest.raises(DataError, match=r"torn\.jpg: image is damaged or truncated"), Image.open(file) as torn:
+        labeler(torn, record.boxes, record.class_ids)
 
 
 def test_class_names_count_as_their_ids(labeler, labels, image, record):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bad_data import refused
+from bad_data import refused, refused_choice
 from bana import Labeler, read_dataset
 from bana.classify.model import LABELER
 from bana.data.images import open_image
@@ -231,7 +231,7 @@ def test_what_is_printed(command, searched, tmp_path):
 def test_without_other_images_it_says_so(command, tmp_path):
     answer = command(tmp_path / "out", "--images", 100, "--trials", 1)
     assert answer.status == 0
-    assert "no other images" in answer.out
+    assert "no images are left to measure the gain on" in answer.out
     assert "searched on 6 images" in answer.out
     result = result_of(tmp_path / "out")
     assert result["unseen_images"] == []
@@ -267,7 +267,7 @@ def test_bad_options(command, shapes_voc, masked, tmp_path):
     out = tmp_path / "out"
     refused(command(out, "--images", 1), "images: 1")
     refused(command(out, "--trials", 0), "trials: 0")
-    refused(command(out, "--search", "bayes"), "search 'bayes'", "random, grid")
+    refused_choice(command(out, "--search", "bayes"), "bayes", "grid", "random")
     refused(command(out, "--split", "val"), "val")
     refused(command(out, "--labeler", tmp_path / "none"), tmp_path / "none")
     refused(command(out, data=tmp_path / "nowhere"), tmp_path / "nowhere")
