@@ -8,7 +8,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes of pytest-xdist share the c
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,18 +138,23 @@ def tiny_segment_run(shapes_voc, tiny_run, tiny_labels, tiny_segment_settings, t
 
 
 @pytest.fixture
-def torchrun() -> Callable[..., subprocess.Popen[str]]:
+def torchrun() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start the real command on processes of torchrun, each with one thread."""
+
+    started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object, processes: int = 2, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *options]
         command = [sys.executable, "-m", *launcher, "-m", "bana", *map(str, arguments)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes))
+        return started[-1]
 
-    return start
+    yield start
+    for process in started:
+        process.stdout.close()
+        process.stderr.close()
 
 
 class Answer(NamedTuple):
