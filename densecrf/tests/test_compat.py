@@ -39,7 +39,7 @@ def updates(unary, pairs, iterations):
 
 
 def anisotropic_features(image, sxy, srgb=None):
-    """Places along x and y divided by their own sigmas; then colours."""
+    """Places along x and y divided by their own sigmas; then colors."""
     features = pixel_features(image, 1, 1 if srgb else None)
     return features / np.array([*sxy, *(srgb or ())])
 

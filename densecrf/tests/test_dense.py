@@ -75,7 +75,7 @@ def test_near_the_exact_dense_sum(seed, settings_, mean_error, agreement, with_f
     assert (ours.argmax(0) == exact.argmax(0)).mean() > agreement
 
 
-def test_exact_kernel_rows_are_normalised_symmetrically():
+def test_exact_kernel_rows_are_normalized_symmetrically():
     kernel = kernel_matrix(pixel_features(scene(0, 5, 6)[0], 3))
     np.testing.assert_allclose(kernel, kernel.T)
     assert np.linalg.eigvalsh(kernel).max() == pytest.approx(1)

@@ -37,7 +37,7 @@ def random_features(count, reach, seed):
 )
 def test_filter_equals_the_dictionary_lattice(reach):
     features = random_features(90, reach, seed=len(reach))
-    features[45:] = features[:45] + np.float32(0.3)  # neighbours at every reach
+    features[45:] = features[:45] + np.float32(0.3)  # neighbors at every reach
     expected = lattice_filter_matrix(features.astype(np.float64))
     np.testing.assert_allclose(filter_matrix(features), expected, atol=1e-5 + 1e-6 * max(reach))
 

@@ -20,7 +20,7 @@ def crf(iterations=2, **arguments):
 
 @pytest.fixture(scope="module")
 def scene():
-    """Image, unary, fixed and ignore: patches of colour with noise, so that the lattice has gaps."""
+    """Image, unary, fixed and ignore: patches of color with noise, so that the lattice has gaps."""
     generator = np.random.default_rng(0)
     patches = np.kron(generator.integers(0, 255, (17, 19, 3)), np.ones((7, 7, 1)))[:HEIGHT, :WIDTH]
     image = np.clip(patches + generator.normal(size=(HEIGHT, WIDTH, 3)) * 6, 0, 255).astype(np.uint8)
@@ -30,17 +30,17 @@ def scene():
 
 
 @pytest.mark.parametrize("sigma", [0.9, 1.7])
-@pytest.mark.parametrize("colours", [False, True])
-def test_no_filter_reaches_further_than_stated(sigma, colours):
+@pytest.mark.parametrize("colors", [False, True])
+def test_no_filter_reaches_further_than_stated(sigma, colors):
     rows, columns = np.mgrid[:17, :17].reshape(2, -1)
     places = np.stack([columns, rows], axis=1) / sigma
-    # Colours that differ by fractions of a sigma: pixels of many simplices that are close enough to see each other.
-    extra = np.random.default_rng(0).uniform(0, 1.5, (len(rows), 3)) if colours else np.empty((len(rows), 0))
+    # Colors that differ by fractions of a sigma: pixels of many simplices that are close enough to see each other.
+    extra = np.random.default_rng(0).uniform(0, 1.5, (len(rows), 3)) if colors else np.empty((len(rows), 0))
     seen = lattice_filter_matrix(np.concatenate([places, extra], axis=1)) > 1e-9
     for axis, reach in zip((rows, columns), REACH, strict=True):
         distance = np.abs(axis[:, None] - axis) / sigma
         assert distance[seen].max() <= reach + 1e-6
-        if not colours:
+        if not colors:
             assert distance[seen].max() > 0.8 * reach
 
 

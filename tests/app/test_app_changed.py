@@ -33,7 +33,7 @@ def test_a_review_of_another_annotation_is_refused(workbench, shapes_voc):
     assert (rows["d"].state, rows["d"].fault) == ("accepted", "")
     done = export(bench, "coco", "accepted")
     assert done.images == 1
-    assert "b.json" in done.left_out[0]
+    assert "b.json" in done.rejected[0]
 
 
 def test_a_damaged_review_is_named(workbench):

@@ -76,8 +76,8 @@ def test_large_photographs_are_scaled_down_and_turned_upright(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.exe", photograph(), "no photograph"),
-        ("a", photograph(), "no photograph"),
+        ("a.exe", photograph(), "bana does not read this format"),
+        ("a", photograph(), "bana does not read this format"),
         ("a.jpg", b"no image", "a.jpg: not a readable image"),
         ("a.png", photograph()[:200], "damaged or truncated"),
         ("a.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a readable image"),

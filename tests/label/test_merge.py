@@ -32,7 +32,7 @@ def test_shards_together_are_what_one_run_gives(run_cli, label, shards, tmp_path
     assert label(tmp_path / "whole").status == 0
     answer = run_cli("merge", shards, "--out", tmp_path / "merged", "--json")
     assert answer.status == 0, answer.err
-    assert json.loads(answer.out) == {"images": 6, "left_out": 0}
+    assert json.loads(answer.out) == {"images": 6, "rejected": 0}
     merged = contents(tmp_path / "merged")
     assert merged == contents(tmp_path / "whole")
     assert run_cli("merge", *sorted(shards.iterdir()), "--out", tmp_path / "merged").status == 0

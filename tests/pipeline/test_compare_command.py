@@ -79,7 +79,8 @@ def test_filling_rates_are_those_of_the_masks(compared, data):
     assert set(np.concatenate(list(result.scores["box"]["filling_rates"].values()))) == {1.0}
     true = result.true_filling_rates
     record = read_dataset(data, "train")[0]
-    numbers = np.array(Image.open(record.instance_path))
+    with Image.open(record.instance_path) as picture:
+        numbers = np.array(picture)
     x0, y0, x1, y1 = record.boxes[0].astype(int)
     expected = (numbers[y0:y1, x0:x1] == 1).mean()
     assert true[CLASSES[int(record.class_ids[0]) - 1]][0] == pytest.approx(expected, abs=1e-4)
@@ -93,7 +94,8 @@ def test_a_second_call_skips_what_is_unchanged(compare, data, tmp_path):
     for name in split_names(METHODS):
         assert f"│ {name} " in answer.out
         assert f"--out one --methods {name}\n" in answer.out
-    assert Image.open(out / "compare.png").width > 1000
+    with Image.open(out / "compare.png") as picture:
+        assert picture.width > 1000
     again = compare(data, out, "--methods", METHODS, "--json")
     assert "begun" not in again.err
     rows = json.loads(again.out)["rows"]

@@ -125,7 +125,7 @@ def test_images_that_cannot_be_used_are_left_out(run, data, tmp_path):
     answer = run(damaged, tmp_path / "run", "--split", "train", "--on-error", "skip", "--json")
     assert answer.status == 1
     result = json.loads(answer.out)
-    assert (result["images"], result["left_out"]) == (len(IMAGES) - 1, 1)
+    assert (result["images"], result["rejected"]) == (len(IMAGES) - 1, 1)
     assert result["network"]["crf"]["miou"] > 0
 
 
@@ -270,8 +270,8 @@ def test_options_of_other_tables_are_refused(run_cli, objects_preset, data, tmp_
     def reproduce(table, *more):
         return run_cli("reproduce", table, data, "--out", tmp_path / "out", "--preset", objects_preset, *more)
 
-    refused(reproduce("table6", "--mask-share", 0.5), "--mask-share: is not for table6")
-    refused(reproduce("table3", "--labeler", "run"), "--labeler: is not for table3")
+    refused(reproduce("table6", "--mask-share", 0.5), "mask_share: is not for table6")
+    refused(reproduce("table3", "--labeler", "run"), "labeler: is not for table3")
     refused(reproduce("table6", "--split", "train"), "table6: needs --val-split")
     refused(
         reproduce("table2", "--split", "train", "--rows", "own,nal"), "rows: 'nal' is not one of other-bap, other-ret"

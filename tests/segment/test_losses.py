@@ -213,6 +213,7 @@ def test_any_number_can_be_the_ignored_one(name):
     assert_same(found, expected)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # raised by torch.compile itself
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["noise aware", "entropy", "hard bootstrapping"])
 def test_compiled_losses_equal_eager_ones(name):

@@ -15,10 +15,10 @@ from densecrf.errors import DenseCRFError
 PROBABILITY_FLOOR = 1e-5
 """Probabilities below it are raised to it before the logarithm, as the field's usual helper does."""
 
-LARGEST_UNARY = 1e30
+MAX_UNARY = 1e30
 """Unaries beyond it, of either sign, are refused: their differences would overflow float32."""
 
-MOST_PIXELS = 2**31 // 9
+MAX_PIXELS = 2**31 // 9
 """Of one image: the 32-bit indices of a lattice count pixels times vertices around each."""
 
 BoolArray = npt.NDArray[np.bool_]
@@ -68,10 +68,10 @@ def checked_guide(image: Any, grid: tuple[int, ...] | None) -> Guide:
         raise DenseCRFError(
             f"image: {values.dtype} {shape} is not allowed; give numbers {shapes}, not empty, of 1 to 3 axes"
         )
-    if math.prod(grid) > MOST_PIXELS:
+    if math.prod(grid) > MAX_PIXELS:
         size = "x".join(str(length) for length in reversed(grid))
         raise DenseCRFError(
-            f"image: {size} is above the {MOST_PIXELS} pixels allowed; use DenseCRF.tiled, or scale it down"
+            f"image: {size} is above the {MAX_PIXELS} pixels allowed; use DenseCRF.tiled, or scale it down"
         )
     if values.dtype.kind == "f" and not (np.isfinite(values.min()) and np.isfinite(values.max())):
         raise DenseCRFError("image: NaN or infinite values are not allowed; give finite numbers")
@@ -86,7 +86,7 @@ def checked_unary(unary: Any, probabilities: Any) -> tuple[FloatArray, tuple[int
     values = array(name, given)
     if values.dtype.kind not in "fiu" or not 2 <= values.ndim <= 4 or values.size == 0:
         raise DenseCRFError(f"{name}: {values.dtype} {values.shape} is not allowed; give numbers (C, H, W), C >= 1")
-    low, high = (-LARGEST_UNARY, LARGEST_UNARY) if probabilities is None else (0.0, 1.001)
+    low, high = (-MAX_UNARY, MAX_UNARY) if probabilities is None else (0.0, 1.001)
     smallest, largest = values.min(), values.max()
     if not (low <= smallest and largest <= high):
         raise DenseCRFError(

@@ -12,20 +12,20 @@ from densecrf import tiling
 from densecrf.arguments import checked_guide, checked_unary, like, on_gpu
 from densecrf.errors import DenseCRFError
 from densecrf.general import MeanField
-from densecrf.kernel import LARGEST_WEIGHT, Kernel
+from densecrf.kernel import MAX_WEIGHT, Kernel
 from densecrf.numbers import count, number_in
 from densecrf.prepared import Parameters, PreparedCRF
 from densecrf.workspace import Arrays, default_thread_count
 
 
 class DenseCRF(Parameters):
-    """A fully connected CRF over the pixels of an image, with a spatial and a colour-sensitive Gaussian kernel.
+    """A fully connected CRF over the pixels of an image, with a spatial and a color-sensitive Gaussian kernel.
 
     The marginals are those of ``iterations`` parallel mean-field updates
 
         Q <- softmax(-unary + gaussian_weight * K_g Q + bilateral_weight * K_b Q),   Q_0 = softmax(-unary),
 
-    where each kernel matrix is normalised symmetrically, D^-1/2 K D^-1/2, includes every pixel's own term, and is
+    where each kernel matrix is normalized symmetrically, D^-1/2 K D^-1/2, includes every pixel's own term, and is
     applied through a permutohedral lattice, which approximates the Gaussian to some percent.
 
     An instance can be called from several threads at once, pickled, and used after a fork. The result has the same
@@ -63,7 +63,7 @@ class DenseCRF(Parameters):
     ) -> None:
         given = {"gaussian_weight": gaussian_weight, "bilateral_weight": bilateral_weight}
         sigmas = {"gaussian_sxy": gaussian_sxy, "bilateral_sxy": bilateral_sxy, "bilateral_srgb": bilateral_srgb}
-        weights = {name: number_in(name, value, 0, LARGEST_WEIGHT, "0 (off)") for name, value in given.items()}
+        weights = {name: number_in(name, value, 0, MAX_WEIGHT, "0 (off)") for name, value in given.items()}
         widths = {name: number_in(name, value, 0, 3.4e38, "above 0") for name, value in sigmas.items()}
         if kernels is None:
             kernels = (

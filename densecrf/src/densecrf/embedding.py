@@ -20,7 +20,7 @@ from densecrf.workspace import Arrays, Workspace
 
 KeyArray = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
 
-LARGEST_COORDINATE = 2**20
+MAX_COORDINATE = 2**20
 """Above it float32 places a point in its simplex no better than to a hundredth of its width."""
 
 _u = np.uint64
@@ -70,7 +70,7 @@ def embedding_scale(dimensions: int) -> FloatArray:
 
 
 def key_space(features: FloatArray) -> KeySpace:
-    """The keys that the vertices around these points, and their neighbours, can have.
+    """The keys that the vertices around these points, and their neighbors, can have.
 
     Args:
         features: float32 (d, N), already divided by their standard deviations.
@@ -80,7 +80,7 @@ def key_space(features: FloatArray) -> KeySpace:
     """
     dimensions = len(features)
     reach = np.abs(features).max()
-    if not reach < LARGEST_COORDINATE:  # NaN too, from infinities that meet
+    if not reach < MAX_COORDINATE:  # NaN too, from infinities that meet
         raise _too_far(reach)
     scale = embedding_scale(dimensions).astype(np.float64)
     low, high = features.min(axis=1) * scale, features.max(axis=1) * scale
@@ -89,9 +89,9 @@ def key_space(features: FloatArray) -> KeySpace:
         before_low, before_high = (low[axis - 1], high[axis - 1]) if axis else (0.0, 0.0)
         first = (low[axis:].sum() - axis * before_high) / (dimensions + 1)
         last = (high[axis:].sum() - axis * before_low) / (dimensions + 1)
-        if max(abs(first), abs(last)) * (dimensions + 1) >= LARGEST_COORDINATE:
+        if max(abs(first), abs(last)) * (dimensions + 1) >= MAX_COORDINATE:
             raise _too_far(reach)
-        # Below the rounded quotient: one for its correction, one inside the simplex, one for the neighbour; above: two.
+        # Below the rounded quotient: one for its correction, one inside the simplex, one for the neighbor; above: two.
         lowest.append(math.floor(first + _ROUNDING_SLACK) - 3)
         radices.append(math.ceil(last - _ROUNDING_SLACK) + 2 - lowest[-1] + 1)
     strides = [math.prod(radices[axis + 1 :]) for axis in range(dimensions)]

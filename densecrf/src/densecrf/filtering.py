@@ -53,21 +53,19 @@ def splat_points(
 
 
 @compiled
-def blur(
-    begin: int, end: int, lanes: tuple[int, ...], neighbours: IndexArray, old: FloatArray, new: FloatArray
-) -> None:
+def blur(begin: int, end: int, lanes: tuple[int, ...], neighbors: IndexArray, old: FloatArray, new: FloatArray) -> None:
     """One direction's (1/2, 1, 1/2) for the vertices begin..end.
 
     Args:
         begin: First vertex.
         end: One after the last vertex.
         lanes: L items.
-        neighbours: uint32 (M, 2); M, whose values are 0, where there is none.
+        neighbors: uint32 (M, 2); M, whose values are 0, where there is none.
         old: float32 ((M + 1) * L).
         new: float32 ((M + 1) * L), output.
     """
     width, half = _u(len(lanes)), splat(lanes, _HALF)
-    pairs = neighbours.reshape(-1)
+    pairs = neighbors.reshape(-1)
     for vertex in range(_u(begin), _u(end)):
         ahead, behind = _u(pairs[_u(2) * vertex]) * width, _u(pairs[_u(2) * vertex + _u(1)]) * width
         own = load(lanes, old, vertex * width)

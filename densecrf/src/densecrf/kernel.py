@@ -14,24 +14,24 @@ from densecrf.errors import DenseCRFError
 from densecrf.lattice import Normalization
 from densecrf.numbers import number_in, numbers_in
 
-LARGEST_WEIGHT = 1e6
+MAX_WEIGHT = 1e6
 """Kernel weights above it are refused."""
 
 SMALLEST_SIGMA = 0.15
 """Sigmas of whole numbers (places, and the values of integer images) below it act like it: different ones are then more
 than six sigmas apart, which is beyond the reach of the lattice's kernel (and 2e-10 in the Gaussian's)."""
 
-_LARGEST_SIGMA = float(np.finfo(np.float32).max)
+_MAX_SIGMA = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
 class Kernel:
     """exp(-|dp|^2 / (2 sxy^2) - |dI|^2 / (2 srgb^2)) between any two pixels, dp apart and dI different in the image.
 
-    The energy of a pair with labels a and b is ``weight * compatibility[a, b]`` times the normalised kernel.
+    The energy of a pair with labels a and b is ``weight * compatibility[a, b]`` times the normalized kernel.
 
     Attributes:
-        weight: 0 (off) to LARGEST_WEIGHT.
+        weight: 0 (off) to MAX_WEIGHT.
         sxy: Standard deviation in pixels; or one for each axis, in the order of the image's axes.
         srgb: Standard deviation in the values of the image; or one for each channel; None: only places count.
         compatibility: Symmetric (C, C); or (C,), short for the negative of that diagonal: what equal labels gain. None:
@@ -51,7 +51,7 @@ class Kernel:
     normalization: Normalization = "symmetric"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weight", number_in("weight", self.weight, 0, LARGEST_WEIGHT, "0 (off)"))
+        object.__setattr__(self, "weight", number_in("weight", self.weight, 0, MAX_WEIGHT, "0 (off)"))
         for name in ("sxy", "srgb"):
             value = getattr(self, name)
             if value is not None or name == "sxy":
@@ -77,10 +77,10 @@ class Kernel:
         matrix = -np.diag(given) if given.ndim == 1 else given
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise DenseCRFError(f"compatibility: shape {given.shape} is not allowed; give (C, C) or a diagonal (C,)")
-        if not np.array_equal(matrix, matrix.T) or not (np.abs(matrix) <= LARGEST_WEIGHT).all():
+        if not np.array_equal(matrix, matrix.T) or not (np.abs(matrix) <= MAX_WEIGHT).all():
             raise DenseCRFError(
-                f"compatibility: {given.tolist()} is not allowed; give a symmetric matrix of -{LARGEST_WEIGHT:g} to "
-                f"{LARGEST_WEIGHT:g}"
+                f"compatibility: {given.tolist()} is not allowed; give a symmetric matrix of -{MAX_WEIGHT:g} to "
+                f"{MAX_WEIGHT:g}"
             )
         return (matrix * self.weight).astype(np.float32)
 
@@ -126,7 +126,7 @@ class Kernel:
 
 def sigmas(name: str, value: float | Sequence[float], count: int | None = None) -> FloatArray:
     """Standard deviations as float32; ``count`` of them if a number is given."""
-    numbers = numbers_in(name, value, 0, _LARGEST_SIGMA, "above 0")
+    numbers = numbers_in(name, value, 0, _MAX_SIGMA, "above 0")
     if count is not None and len(numbers) not in (1, count):
         raise DenseCRFError(f"{name}: {value!r} is not allowed; give one number or {count}")
     return np.broadcast_to(np.array(numbers, dtype=np.float32), count or len(numbers))

@@ -1,7 +1,7 @@
 """Short vectors of float32 for compiled loops: what a pixel's classes, or a vertex's values, are worked on at once.
 
 A kernel takes ``lanes``, any tuple of that length, and thus is compiled for it: ``load(lanes, array, index)`` gives
-``len(lanes)`` neighbouring values as one LLVM vector, which has ``+``, ``-``, ``*`` and the functions below. With one
+``len(lanes)`` neighboring values as one LLVM vector, which has ``+``, ``-``, ``*`` and the functions below. With one
 lane it is a plain float32, so that LLVM can vectorise the loop around it. Nothing is fused or reordered.
 """
 

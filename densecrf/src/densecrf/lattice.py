@@ -19,7 +19,7 @@ from densecrf.workspace import Arrays, Workspace
 
 Normalization = Literal["symmetric", "before", "after", "none"]
 
-MOST_ENTRIES = 2**31
+MAX_ENTRIES = 2**31
 """Points times vertices around each: what the 32-bit indices of a lattice are allowed to count."""
 
 _u = np.uint64
@@ -28,22 +28,22 @@ _TILE = _u(128)  # points whose rows stay in the first-level cache
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """A weighted sum of normalised Gaussian filters over N points.
+    """A weighted sum of normalized Gaussian filters over N points.
 
-    Every filter has columns and vertices of its own; weights and normalisation are folded into the shares that points
+    Every filter has columns and vertices of its own; weights and normalization are folded into the shares that points
     have in their vertices.
 
     Attributes:
         vertex: uint32 (N, D), the vertices around every point, 1..M.
         splat_weight: float32 (N, D), a point's share in each, for splatting.
-        slice_weight: float32 (N, D), the same for slicing; the same array if all normalisations are symmetric.
-        neighbours: uint32 (passes, M+1, 2), a vertex's neighbours along and against every direction; 0 for none.
+        slice_weight: float32 (N, D), the same for slicing; the same array if all normalizations are symmetric.
+        neighbors: uint32 (passes, M+1, 2), a vertex's neighbors along and against every direction; 0 for none.
     """
 
     vertex: IndexArray
     splat_weight: FloatArray
     slice_weight: FloatArray
-    neighbours: IndexArray
+    neighbors: IndexArray
 
     @property
     def symmetric(self) -> bool:
@@ -52,7 +52,7 @@ class Lattice:
 
     def empty_values(self, lanes: tuple[int, ...], blocks: int, arrays: Arrays) -> FloatArray:
         """Zeros for every vertex, and for number 0, which no point touches: float32 (B, (M+1) * L)."""
-        return arrays.zeros((blocks, self.neighbours.shape[1] * len(lanes)), np.float32)
+        return arrays.zeros((blocks, self.neighbors.shape[1] * len(lanes)), np.float32)
 
     def splat(self, lanes: tuple[int, ...], signals: FloatArray, values: FloatArray, work: Workspace) -> None:
         """Add signals of the points, float32 (B, N * L), to the values of their vertices."""
@@ -68,9 +68,9 @@ class Lattice:
         self, lanes: tuple[int, ...], values: FloatArray, spare: FloatArray, work: Workspace
     ) -> tuple[FloatArray, FloatArray]:
         """Blur along all directions; the blurred values, and the array that is free now."""
-        for neighbours in self.neighbours:
+        for neighbors in self.neighbors:
             for old, new in zip(values, spare, strict=True):
-                work.over_range(len(neighbours), blur, lanes, neighbours, old, new)
+                work.over_range(len(neighbors), blur, lanes, neighbors, old, new)
             values, spare = spare, values
         return values, spare
 
@@ -97,20 +97,20 @@ class Lattice:
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """One Gaussian filter K over N points, before normalisation.
+    """One Gaussian filter K over N points, before normalization.
 
     Attributes:
         vertex: Unsigned integers (d+1, N), the vertices around every point, numbered from 1 in each row.
         bases: uint32 (d+1,), what makes them 1..M.
         share: float32 (d+1, N), barycentric coordinates of every point.
-        neighbours: As of ``Lattice``.
+        neighbors: As of ``Lattice``.
         row_sums: float32 (N,), K's row sums.
     """
 
     vertex: KeyArray
     bases: IndexArray
     share: FloatArray
-    neighbours: IndexArray
+    neighbors: IndexArray
     row_sums: FloatArray
 
 
@@ -119,7 +119,7 @@ class Term:
     """A summand of a lattice.
 
     Attributes:
-        weight: What the normalised filter is multiplied by.
+        weight: What the normalized filter is multiplied by.
         normalization: How K becomes that, with the diagonal matrix D of K's row sums: ``symmetric`` D^-1/2 K D^-1/2,
             ``before`` K D^-1, ``after`` D^-1 K, ``none`` K itself, over what the lattice's blur adds up to.
         source: Features float32 (d, N), already divided by their standard deviations; or the filter that they make.
@@ -145,7 +145,7 @@ class Term:
             return (factor / row_sums).astype(np.float32), plain
         if self.normalization == "after":
             return plain, (factor / row_sums).astype(np.float32)
-        # The original code's constant; the other normalisations cancel it.
+        # The original code's constant; the other normalizations cancel it.
         return plain / np.float32(1 + 2.0 ** (1 - self.columns)), plain
 
 
@@ -156,7 +156,7 @@ def build_filter(features: FloatArray, work: Workspace, arrays: Arrays, room: in
         features: float32 (d, N), divided by their standard deviations.
         work: Threads and memory.
         arrays: Where the filter is made.
-        room: How many rows of zeros follow the neighbours.
+        room: How many rows of zeros follow the neighbors.
 
     Raises:
         DenseCRFError: If the features reach too far (a sigma is too small).
@@ -167,11 +167,11 @@ def build_filter(features: FloatArray, work: Workspace, arrays: Arrays, room: in
     row_sums: FloatArray = arrays.empty(features.shape[1], np.float32)
     with work.scratch() as scratch:
         values, spare = found.sums, scratch.empty(len(found.sums), np.float32)
-        for neighbours in found.neighbours:
-            work.over_range(len(values), blur, (0,), neighbours, values, spare)
+        for neighbors in found.neighbors:
+            work.over_range(len(values), blur, (0,), neighbors, values, spare)
             values, spare = spare, values
         work.over_range(len(row_sums), _slice_rows, keys, found.bases, share, values, row_sums)
-    return Filter(keys, found.bases, share, found.neighbours, row_sums)
+    return Filter(keys, found.bases, share, found.neighbors, row_sums)
 
 
 def build_lattice(terms: Sequence[Term], work: Workspace) -> Lattice:
@@ -184,16 +184,16 @@ def build_lattice(terms: Sequence[Term], work: Workspace) -> Lattice:
     source = terms[0].source
     points = (source.vertex if isinstance(source, Filter) else source).shape[1]
     shape = points, sum(term.columns for term in terms)
-    if math.prod(shape) > MOST_ENTRIES:
-        raise DenseCRFError(f"image: {points} pixels need more than {MOST_ENTRIES} lattice entries; use DenseCRF.tiled")
+    if math.prod(shape) > MAX_ENTRIES:
+        raise DenseCRFError(f"image: {points} pixels need more than {MAX_ENTRIES} lattice entries; use DenseCRF.tiled")
     vertex, splat_weight = work.empty(shape, np.uint32), work.empty(shape, np.float32)
     symmetric = all(term.normalization == "symmetric" for term in terms)
     slice_weight = splat_weight if symmetric else work.empty(shape, np.float32)
     # The usual case, one filter that looks at the image and one that is known: the first leaves room for the other.
-    known = [term.source.neighbours for term in terms if isinstance(term.source, Filter)]
+    known = [term.source.neighbors for term in terms if isinstance(term.source, Filter)]
     direct = len(known) == len(terms) - 1 and not isinstance(source, Filter)
-    direct = direct and all(len(neighbours) <= terms[0].columns for neighbours in known)
-    room = sum(neighbours.shape[1] - 1 for neighbours in known) if direct else 0
+    direct = direct and all(len(neighbors) <= terms[0].columns for neighbors in known)
+    room = sum(neighbors.shape[1] - 1 for neighbors in known) if direct else 0
     with work.scratch() as scratch:
         column, base = 0, np.uint32(0)
         parts = []
@@ -207,15 +207,15 @@ def build_lattice(terms: Sequence[Term], work: Workspace) -> Lattice:
             work.over_range(points, _put_columns, *entries, splat_scale, column, vertex, splat_weight)
             if not symmetric:
                 work.over_range(points, _put_columns, *entries, slice_scale, column, vertex, slice_weight)
-            parts.append((int(base), part.neighbours))
-            column, base = column + term.columns, base + np.uint32(part.neighbours.shape[1] - 1)
+            parts.append((int(base), part.neighbors))
+            column, base = column + term.columns, base + np.uint32(part.neighbors.shape[1] - 1)
             if direct and len(parts) == 1:
                 base -= np.uint32(room)
-        passes = max(len(neighbours) for _, neighbours in parts)
-        neighbours = parts.pop(0)[1] if direct else work.zeros((passes, int(base) + 1, 2), np.uint32)
-        for start, part_neighbours in parts:
-            work.each(partial(_put_neighbours, start), list(zip(part_neighbours, neighbours, strict=False)))
-    return Lattice(vertex, splat_weight, slice_weight, neighbours)
+        passes = max(len(neighbors) for _, neighbors in parts)
+        neighbors = parts.pop(0)[1] if direct else work.zeros((passes, int(base) + 1, 2), np.uint32)
+        for start, part_neighbors in parts:
+            work.each(partial(_put_neighbors, start), list(zip(part_neighbors, neighbors, strict=False)))
+    return Lattice(vertex, splat_weight, slice_weight, neighbors)
 
 
 @compiled
@@ -252,7 +252,7 @@ def _put_columns(
                 weight[point, _u(column) + k] = shares[point] * scale[point]
 
 
-def _put_neighbours(base: int, pair: tuple[IndexArray, IndexArray]) -> None:
-    """Copy one direction's neighbours into the rows of zeros from ``base`` + 1 on."""
+def _put_neighbors(base: int, pair: tuple[IndexArray, IndexArray]) -> None:
+    """Copy one direction's neighbors into the rows of zeros from ``base`` + 1 on."""
     old, new = pair[0][1:], pair[1][base + 1 : base + len(pair[0])]
     np.add(old, np.uint32(base), out=new, where=old != 0)

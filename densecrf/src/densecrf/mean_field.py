@@ -107,9 +107,9 @@ def _update(
         work.together(
             _run,
             costs.lanes,
-            *(lattice.vertex, lattice.splat_weight, lattice.slice_weight, lattice.neighbours),
+            *(lattice.vertex, lattice.splat_weight, lattice.slice_weight, lattice.neighbors),
             *(costs.first, costs.others, contrasts),
-            scratch.zeros((3, len(costs.others), lattice.neighbours.shape[1] * len(costs.lanes)), np.float32),
+            scratch.zeros((3, len(costs.others), lattice.neighbors.shape[1] * len(costs.lanes)), np.float32),
             *(pixels, marginals, updates, np.float32(tolerance)),
             np.zeros(work.threads, dtype=np.float32),
         )
@@ -124,7 +124,7 @@ def _run(
     vertex: IndexArray,
     splat_weight: FloatArray,
     slice_weight: FloatArray,
-    neighbours: IndexArray,
+    neighbors: IndexArray,
     first_cost: FloatArray,
     costs: FloatArray,
     contrasts: FloatArray,
@@ -145,7 +145,7 @@ def _run(
     size = flat.shape[1]
     begin, end = points * thread // threads, points * (thread + 1) // threads
     low, high = _u(size * thread // threads), _u(size * (thread + 1) // threads)
-    from_vertex, to_vertex = neighbours.shape[1] * thread // threads, neighbours.shape[1] * (thread + 1) // threads
+    from_vertex, to_vertex = neighbors.shape[1] * thread // threads, neighbors.shape[1] * (thread + 1) // threads
     groups = (threads + 1) // 2
     now, one, other = 0, 1, 2
     for update in range(updates):
@@ -163,9 +163,9 @@ def _run(
         for i in range(low, high):
             flat[one, i] += flat[other, i]
         wait(barrier, threads)
-        for direction in range(len(neighbours)):
+        for direction in range(len(neighbors)):
             for b in range(blocks):
-                blur(from_vertex, to_vertex, lanes, neighbours[direction], values[one, b], values[other, b])
+                blur(from_vertex, to_vertex, lanes, neighbors[direction], values[one, b], values[other, b])
             one, other = other, one
             wait(barrier, threads)
         now, one = one, now

@@ -54,10 +54,10 @@ class PreparedCRF:
     ) -> None:
         self._arrays, self._ended = arrays, False
         self._crf, self._grid = crf, guide.grid
-        fixed_mask, left_out = (checked_mask(*pair, guide.grid) for pair in (("fixed", fixed), ("ignore", ignore)))
+        fixed_mask, ignored = (checked_mask(*pair, guide.grid) for pair in (("fixed", fixed), ("ignore", ignore)))
         self._fixed = fixed_mask
         everything = np.arange(guide.pixels, dtype=np.uint32)
-        self._connected: IndexArray = everything if left_out is None else everything[~left_out]
+        self._connected: IndexArray = everything if ignored is None else everything[~ignored]
         kernels = [kernel for kernel in crf.kernels if kernel.weight] if len(self._connected) else []
         potts = [kernel for kernel in kernels if kernel.compatibility is None]
         self._potts = _lattice(potts, guide, self._connected, work, origin) if potts else None

@@ -13,7 +13,7 @@ from densecrf.lanes import larger, largest_lane, load, power_of_two, splat, stor
 _u = np.uint64
 _TILE = _u(512)  # pixels whose scores stay in the first-level cache
 
-_LEAST_POWER = np.float32(-87)  # below it exp is not a normal float32
+_MIN_POWER = np.float32(-87)  # below it exp is not a normal float32
 _LOG2_E = np.float32(1.4426950408889634)
 _LN2_HIGH = np.float32(0.693359375)  # few enough bits that its products with small integers are exact
 _LN2_LOW = np.float32(-2.12194440e-4)
@@ -110,7 +110,7 @@ def update_contrasts(
 @compiled
 def _exponential(x: np.float32) -> np.float32:
     """Exponential function of a float32 of at most 0, to 3e-7 of its value; unlike libm's, it vectorises."""
-    x = max(x, _LEAST_POWER)
+    x = max(x, _MIN_POWER)
     shifted = x * _LOG2_E + ROUND_TO_EVEN
     power = shifted - ROUND_TO_EVEN
     rest = x - power * _LN2_HIGH - power * _LN2_LOW

@@ -17,38 +17,36 @@ def lattice_of_points(lattice: Lattice, points: IndexArray, work: Workspace) -> 
     vertex, splat_weight = work.empty(shape, np.uint32), work.empty(shape, np.float32)
     slice_weight = splat_weight if lattice.symmetric else work.empty(shape, np.float32)
     with work.scratch() as scratch:
-        number = scratch.zeros(lattice.neighbours.shape[1], np.uint32)
-        count = _number_needed(lattice.vertex, points, lattice.neighbours, number)
-        neighbours: IndexArray = work.zeros((len(lattice.neighbours), int(count) + 1, 2), np.uint32)
-        work.each(
-            lambda both: _renumber_neighbours(*both, number), list(zip(lattice.neighbours, neighbours, strict=True))
-        )
+        number = scratch.zeros(lattice.neighbors.shape[1], np.uint32)
+        count = _number_needed(lattice.vertex, points, lattice.neighbors, number)
+        neighbors: IndexArray = work.zeros((len(lattice.neighbors), int(count) + 1, 2), np.uint32)
+        work.each(lambda both: _renumber_neighbors(*both, number), list(zip(lattice.neighbors, neighbors, strict=True)))
         pairs = [(lattice.splat_weight, splat_weight), (lattice.slice_weight, slice_weight)]
         for old, new in pairs[: 1 if lattice.symmetric else 2]:
             work.over_range(len(points), _take_points, lattice.vertex, old, points, number, vertex, new)
-    return Lattice(vertex, splat_weight, slice_weight, neighbours)
+    return Lattice(vertex, splat_weight, slice_weight, neighbors)
 
 
 @compiled
-def _number_needed(vertex: IndexArray, points: IndexArray, neighbours: IndexArray, number: IndexArray) -> np.uint32:
+def _number_needed(vertex: IndexArray, points: IndexArray, neighbors: IndexArray, number: IndexArray) -> np.uint32:
     """Set the ``number`` of every vertex that carries values between these points, 1, 2, ..., and return the count.
 
     Bit p of ``number`` first says that values from the points are there after p passes of the blur, and bit p of
     ``onwards`` that values which are there then still come to the points.
     """
-    passes, one = np.uint32(len(neighbours)), np.uint32(1)
+    passes, one = np.uint32(len(neighbors)), np.uint32(1)
     onwards = np.zeros_like(number)
     for i in range(_u(len(points))):
         for k in range(_u(vertex.shape[1])):
             number[vertex[points[i], k]] = one
             onwards[vertex[points[i], k]] = one << passes
     for p in range(passes):
-        after = neighbours[p]
+        after = neighbors[p]
         for v in range(_u(len(number))):
             here = number[v] | number[after[v, _u(0)]] | number[after[v, _u(1)]]
             number[v] |= ((here >> p) & one) << (p + one)
     for p in range(passes, 0, -1):
-        before = neighbours[p - 1]
+        before = neighbors[p - 1]
         for v in range(_u(len(number))):
             here = onwards[v] | onwards[before[v, _u(0)]] | onwards[before[v, _u(1)]]
             onwards[v] |= ((here >> np.uint32(p)) & one) << np.uint32(p - 1)
@@ -61,11 +59,11 @@ def _number_needed(vertex: IndexArray, points: IndexArray, neighbours: IndexArra
 
 
 @compiled
-def _renumber_neighbours(neighbours: IndexArray, out: IndexArray, number: IndexArray) -> None:
+def _renumber_neighbors(neighbors: IndexArray, out: IndexArray, number: IndexArray) -> None:
     for v in range(_u(len(number))):
         if number[v]:
             for side in range(_u(2)):
-                out[number[v], side] = number[neighbours[v, side]]
+                out[number[v], side] = number[neighbors[v, side]]
 
 
 @compiled

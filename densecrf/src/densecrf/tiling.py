@@ -11,10 +11,10 @@ How far a filter reaches
     4, whatever d is. A vertex on the way is there if some point touches it, and that point is no further away either.
 
 How much overlap is exact
-    The normalised filter at a pixel needs the row sums of the pixels that it reaches, and each row sum needs those
+    The normalized filter at a pixel needs the row sums of the pixels that it reaches, and each row sum needs those
     that it reaches in turn; each iteration goes one reach further. A core is that of the whole image from
     (iterations + 1) * (floor(4 sxy) + 1) pixels of overlap on: ``exact_overlap``, 2431 for the default parameters.
-    With a normalisation of "none", whose mean row sum is then the tile's, or with a tolerance above 0, results are
+    With a normalization of "none", whose mean row sum is then the tile's, or with a tolerance above 0, results are
     near but not the same.
 
     Tiles keep the places that pixels have in the whole image, and so the lattice: moving the origin, even by a period
@@ -23,7 +23,7 @@ How much overlap is exact
     would be worse than some hundredths is refused before the first tile.
 
 What less overlap costs
-    The default overlap of 4 sxy is one reach: pixels beyond it act only through others in between, and colours that
+    The default overlap of 4 sxy is one reach: pixels beyond it act only through others in between, and colors that
     differ stop them. On three photographs of the sample set, enlarged to 1500 x 1200, with the default parameters,
     tile=600 and noisy scores of 2 classes, marginals differed from those of one call by up to 3e-5 on average and
     0.18 at a single pixel, and 99.998 % of the labels or more were equal; with 5 classes 8e-5, 0.45 and 99.98 %.

@@ -27,27 +27,27 @@ from densecrf.prepared import Parameters
 
 @dataclass(frozen=True, eq=False)
 class TensorFilter:
-    """A normalised Gaussian filter over N points, through a permutohedral lattice of M vertices.
+    """A normalized Gaussian filter over N points, through a permutohedral lattice of M vertices.
 
     Attributes:
         vertex: int64 (d+1, N), the vertices around every point, 1..M.
-        neighbours: int64 (d+1, 2, M+1), a vertex's neighbours along and against every direction; 0 for none.
+        neighbors: int64 (d+1, 2, M+1), a vertex's neighbors along and against every direction; 0 for none.
         splat_weight: float32 (d+1, N), a point's share in each vertex, for splatting.
         slice_weight: float32 (d+1, N), the same for slicing.
     """
 
     vertex: Tensor
-    neighbours: Tensor
+    neighbors: Tensor
     splat_weight: Tensor
     slice_weight: Tensor
 
     def __call__(self, signals: Tensor) -> Tensor:
         """The filtered signals, float32 (N, C) of (N, C)."""
-        values = signals.new_zeros(self.neighbours.shape[2], signals.shape[1])
+        values = signals.new_zeros(self.neighbors.shape[2], signals.shape[1])
         for vertex, weight in zip(self.vertex, self.splat_weight, strict=True):
             values.index_add_(0, vertex, signals * weight[:, None])
-        for ahead, behind in self.neighbours:
-            # Number 0 is its own neighbour and stays 0.
+        for ahead, behind in self.neighbors:
+            # Number 0 is its own neighbor and stays 0.
             values = values + 0.5 * (values.index_select(0, ahead) + values.index_select(0, behind))
         out = torch.zeros_like(signals)
         for vertex, weight in zip(self.vertex, self.slice_weight, strict=True):
@@ -74,8 +74,8 @@ def gpu_marginals(
     with torch.no_grad():
         costs, grid = _costs(unary, probabilities, device)
         values = _image(image, grid, device)
-        held, left_out = (_mask(name, mask, grid, device) for name, mask in (("fixed", fixed), ("ignore", ignore)))
-        connected = torch.nonzero(~left_out)[:, 0]
+        held, ignored = (_mask(name, mask, grid, device) for name, mask in (("fixed", fixed), ("ignore", ignore)))
+        connected = torch.nonzero(~ignored)[:, 0]
         couplings = build_couplings(crf.kernels, grid, values, connected, classes=costs.shape[1])
         marginals = mean_field(costs, couplings, connected, held, crf.iterations, crf.tolerance)
         result = marginals.T.reshape(-1, *grid).contiguous()
@@ -167,15 +167,15 @@ def kernel_features(kernel: Kernel, grid: tuple[int, ...], image: Tensor | None,
 
 
 def build_filter(features: Tensor, weight: float, normalization: Normalization) -> TensorFilter:
-    """``weight`` times the normalised filter of points with features (d, N), divided by their standard deviations.
+    """``weight`` times the normalized filter of points with features (d, N), divided by their standard deviations.
 
     Raises:
         DenseCRFError: If the features reach too far (a sigma is too small).
     """
     space = key_space(torch.stack(torch.aminmax(features, dim=1), dim=1).cpu().numpy())
     keys, share = embed(features, space)
-    vertex, neighbours = link(keys, space)
-    row_sums = TensorFilter(vertex, neighbours, share, share)(torch.ones_like(share[0])[:, None])[:, 0]
+    vertex, neighbors = link(keys, space)
+    row_sums = TensorFilter(vertex, neighbors, share, share)(torch.ones_like(share[0])[:, None])[:, 0]
     factor = torch.full_like(row_sums, math.sqrt(weight))
     if normalization == "symmetric":
         splat_scale = slice_scale = factor / row_sums.sqrt()
@@ -185,7 +185,7 @@ def build_filter(features: Tensor, weight: float, normalization: Normalization) 
         splat_scale, slice_scale = factor, factor / row_sums
     else:
         splat_scale, slice_scale = factor / (1 + 2.0 ** -len(features)), factor
-    return TensorFilter(vertex, neighbours, share * splat_scale, share * slice_scale)
+    return TensorFilter(vertex, neighbors, share * splat_scale, share * slice_scale)
 
 
 def embed(features: Tensor, space: KeySpace) -> tuple[Tensor, Tensor]:
@@ -230,25 +230,25 @@ def embed(features: Tensor, space: KeySpace) -> tuple[Tensor, Tensor]:
 
 
 def link(keys: Tensor, space: KeySpace) -> tuple[Tensor, Tensor]:
-    """Number the distinct keys (d+1, N) of every remainder and find each vertex's neighbours.
+    """Number the distinct keys (d+1, N) of every remainder and find each vertex's neighbors.
 
     Returns:
-        ``vertex`` int64 (d+1, N) and ``neighbours`` int64 (d+1, 2, M+1), as of ``TensorFilter``.
+        ``vertex`` int64 (d+1, N) and ``neighbors`` int64 (d+1, 2, M+1), as of ``TensorFilter``.
     """
     known, vertex = zip(*(torch.unique(of_remainder, return_inverse=True) for of_remainder in keys), strict=True)
     bases = [1, *(1 + np.cumsum([len(distinct) for distinct in known])).tolist()]
-    neighbours = keys.new_zeros(len(keys), 2, bases[-1])
+    neighbors = keys.new_zeros(len(keys), 2, bases[-1])
     for remainder, distinct in enumerate(known):
         after = (remainder + 1) % len(keys)
         first, last = bases[remainder : remainder + 2]
         numbers = torch.arange(first, last, device=keys.device)
-        for direction, (ahead, behind) in enumerate(neighbours):
+        for direction, (ahead, behind) in enumerate(neighbors):
             wanted = distinct + space.step(remainder, direction)
             place = torch.searchsorted(known[after], wanted).clamp_max(len(known[after]) - 1)
             ahead[first:last] = torch.where(known[after][place] == wanted, place + bases[after], 0)
             behind[ahead[first:last]] = numbers
-    neighbours[:, :, 0] = 0
-    return torch.stack([number + base for number, base in zip(vertex, bases, strict=False)]), neighbours
+    neighbors[:, :, 0] = 0
+    return torch.stack([number + base for number, base in zip(vertex, bases, strict=False)]), neighbors
 
 
 def _costs(unary: Any, probabilities: Any, device: torch.device) -> tuple[Tensor, tuple[int, ...]]:

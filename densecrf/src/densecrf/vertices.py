@@ -1,7 +1,7 @@
-"""Vertices from keys: number them in the order in which points touch them, and find each one's neighbours.
+"""Vertices from keys: number them in the order in which points touch them, and find each one's neighbors.
 
-A hash table of each remainder's keys does both. The numbers do not depend on its layout, and neighbouring pixels get
-vertices that lie near each other in memory. Whether a neighbour exists is no branch, as no processor could predict it.
+A hash table of each remainder's keys does both. The numbers do not depend on its layout, and neighboring pixels get
+vertices that lie near each other in memory. Whether a neighbor exists is no branch, as no processor could predict it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from densecrf.workspace import Arrays, Workspace
 
 _u = np.uint64
 _GOLDEN = _u(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio: multiplying by it spreads keys over the high bits
-_LEAST_SLOTS = 64
+_MIN_SLOTS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +43,12 @@ class Vertices:
 
     Attributes:
         bases: uint32 (d+1,): what is added to a number within remainder k, from 1 on, to make it one of 1..M.
-        neighbours: uint32 (d+1, M+1, 2): the neighbours of each vertex along and against every direction; 0 for none.
+        neighbors: uint32 (d+1, M+1, 2): the neighbors of each vertex along and against every direction; 0 for none.
         sums: float32 (M+1,): the sum of the shares that points have in each vertex; 0 for number 0.
     """
 
     bases: IndexArray
-    neighbours: IndexArray
+    neighbors: IndexArray
     sums: FloatArray
 
 
@@ -61,7 +61,7 @@ def find_vertices(
         keys: (d+1, N), row k the keys of remainder k, as ``embed`` gives them; replaced by their numbers.
         shares: float32 (d+1, N), of points in these vertices.
         space: The space of the keys.
-        room: How many rows of zeros follow the neighbours.
+        room: How many rows of zeros follow the neighbors.
         work: Threads and memory.
         arrays: Where the results are made.
     """
@@ -69,7 +69,7 @@ def find_vertices(
     with work.scratch() as scratch:
         tables = work.each(lambda k: _table(keys[k], shares[k], scratch), range(remainders))
         bases = [0, *(int(base) for base in np.cumsum([table.count for table in tables]))]
-        neighbours: IndexArray = arrays.empty((remainders, bases[-1] + 1 + room, 2), np.uint32)
+        neighbors: IndexArray = arrays.empty((remainders, bases[-1] + 1 + room, 2), np.uint32)
         sums: FloatArray = arrays.empty(bases[-1] + 1, np.float32)
         sums[0] = 0
 
@@ -80,19 +80,19 @@ def find_vertices(
             for direction in range(remainders):
                 step = space.wrapped(space.step(remainder, direction))
                 starts = bases[remainder], bases[after]
-                _link(table.keys, table.count, target.keys, target.slots, step, *starts, neighbours[direction])
+                _link(table.keys, table.count, target.keys, target.slots, step, *starts, neighbors[direction])
 
-        work.each(lambda direction: neighbours[direction].fill(0), range(remainders))
+        work.each(lambda direction: neighbors[direction].fill(0), range(remainders))
         work.each(link, range(remainders))
-        neighbours[:, 0] = 0
-    return Vertices(np.array(bases[:-1], dtype=np.uint32), neighbours, sums)
+        neighbors[:, 0] = 0
+    return Vertices(np.array(bases[:-1], dtype=np.uint32), neighbors, sums)
 
 
 def _table(keys: KeyArray, shares: FloatArray, scratch: Arrays) -> _Table:
     """The table of these keys, which are replaced by their numbers."""
     known = scratch.empty(len(keys) + 1, keys.dtype)
     sums = scratch.empty(len(keys) + 1, np.float32)
-    slots = scratch.zeros(max(_LEAST_SLOTS, 1 << (len(keys) // 2).bit_length()), np.uint32)
+    slots = scratch.zeros(max(_MIN_SLOTS, 1 << (len(keys) // 2).bit_length()), np.uint32)
     point, count = _number(0, 0, keys, shares, known, sums, slots)
     while point < len(keys):
         slots = scratch.zeros(4 * len(slots), np.uint32)
@@ -162,7 +162,7 @@ def _link(
     step: np.unsignedinteger[Any],
     base: int,
     target_base: int,
-    neighbours: IndexArray,
+    neighbors: IndexArray,
 ) -> None:
     """Link vertex base + 1, base + 2, ... with those of the target table whose keys are greater by ``step``."""
     key_type = keys.dtype.type
@@ -175,5 +175,5 @@ def _link(
             slot = (slot + _u(1)) & (capacity - _u(1))
             found = slots[slot]
         ahead = _u(found + np.uint32(target_base)) * _u(found != 0)
-        neighbours[number + _u(base), _u(0)] = np.uint32(ahead)
-        neighbours[ahead, _u(1)] = np.uint32(number + _u(base))  # row 0 is nobody's and is cleared afterwards
+        neighbors[number + _u(base), _u(0)] = np.uint32(ahead)
+        neighbors[ahead, _u(1)] = np.uint32(number + _u(base))  # row 0 is nobody's and is cleared afterwards

@@ -110,11 +110,11 @@ class MergeRun:
 
     Attributes:
         images: Images with labels from these shards.
-        left_out: Images that the shards could not label.
+        rejected: Images that the shards could not label.
     """
 
     images: int
-    left_out: int
+    rejected: int
 
     def as_dict(self) -> dict[str, Any]:
         """The result for JSON."""

@@ -38,14 +38,14 @@ class Export:
         images: Number of images.
         objects: Number of objects.
         lost: What the format cannot hold, and of how many objects.
-        left_out: Why images were left out whose reviews cannot be used, a line each.
+        rejected: Why images were left out whose reviews cannot be used, a line each.
     """
 
     folder: Path
     images: int
     objects: int
     lost: dict[str, int]
-    left_out: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The export for JSON."""
@@ -65,10 +65,10 @@ def export(bench: Workbench, format: Format, which: Which) -> Export:
         DataError: If there are none, or one cannot be read.
         OutputError: If they cannot be written.
     """
-    chosen, left_out = _chosen(bench, which)
+    chosen, rejected = _chosen(bench, which)
     if not chosen:
         remedy = "accept some first" if which == "accepted" else "wait until some are labeled"
-        remedy = f"{len(left_out)} cannot be used, such as {left_out[0]}" if left_out else remedy
+        remedy = f"{len(rejected)} cannot be used, such as {rejected[0]}" if rejected else remedy
         raise DataError(f"nothing to export: no image is {which.replace('_', ' ')}; {remedy}")
     out = _free(bench.folder / EXPORTS, format)
     with staged_folder(out, overwrite=False) as folder:
@@ -77,7 +77,7 @@ def export(bench: Workbench, format: Format, which: Which) -> Export:
             _write_labels(bench, chosen, folder / LABELS)
         else:
             report = _write(bench, format, chosen, folder)
-    return Export(out, report.images, report.objects, dict(report.lost), tuple(left_out))
+    return Export(out, report.images, report.objects, dict(report.lost), tuple(rejected))
 
 
 def reviewed(bench: Workbench, image_id: str) -> ImageRecord:
@@ -88,17 +88,17 @@ def reviewed(bench: Workbench, image_id: str) -> ImageRecord:
 
 def _chosen(bench: Workbench, which: Which) -> tuple[list[str], list[str]]:
     """The ids of the images that are wanted, in order, and why others are not: their reviews cannot be used."""
-    chosen, left_out = [], []
+    chosen, rejected = [], []
     for image_id in bench.image_ids():
         try:
             state = bench.state(image_id)
         except DataError as error:
-            left_out.append(str(error))
+            rejected.append(str(error))
             continue
         wanted = state == "accepted" if which == "accepted" else state != "rejected"
         if wanted and bench.is_labeled(image_id):
             chosen.append(image_id)
-    return chosen, left_out
+    return chosen, rejected
 
 
 def _free(folder: Path, name: str) -> Path:

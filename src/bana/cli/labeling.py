@@ -40,7 +40,7 @@ def merge(shards: o.Shards, out: o.MergedOut, as_json: o.Json = False) -> None:
     """Merge the labels of shards into one folder."""
     run = bana.merge(**arguments(locals()))
     show(run, as_json, lambda: [f"{out}: labels of {run.images} images"])
-    exit_if_rejected(run.left_out, out / "rejected.jsonl")
+    exit_if_rejected(run.rejected, out / "rejected.jsonl")
 
 
 def tune(

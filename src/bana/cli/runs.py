@@ -40,7 +40,7 @@ def run(
     """
     result = bana.run(**arguments(locals()))
     show(result, as_json, lambda: run_tables(result))
-    exit_if_rejected(result.left_out, out / "labels" / "rejected.jsonl")
+    exit_if_rejected(result.rejected, out / "labels" / "rejected.jsonl")
 
 
 def report(

@@ -99,7 +99,7 @@ class Labeler(LabelingMethod):
     def pretrained(
         cls, settings: LabelSettings | None = None, threads: int | None = None, device: str = "cpu"
     ) -> Labeler:
-        """The labeler that comes with bana: VOC's 20 classes, and any other class through 1 - A."""
+        """The labeler that comes with bana: VOC's 20 classes, and any other class class-agnostically."""
         return cls.load(pretrained_path(), settings, threads, device)
 
     @property
@@ -110,8 +110,8 @@ class Labeler(LabelingMethod):
     def for_classes(self, names: str | Sequence[str]) -> Labeler:
         """The same labeler for other classes.
 
-        Classes whose name the classifier knows (or a synonym of it) are labeled with its weights, all others through
-        1 - A (paper 4.2, VOC-to-COCO).
+        Classes whose name the classifier knows (or a synonym of it) are labeled with its weights, all others
+        class-agnostically through 1 - A (paper 4.2, VOC-to-COCO).
 
         Args:
             names: The names of the new classes 1..L; a text is the name of a single class.

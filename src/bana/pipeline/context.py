@@ -91,7 +91,7 @@ class PipelineContext:
             run = label_dataset(
                 dataset, method, folder, workers=self.workers, on_error=self.on_error, console=self.console
             )
-            return {"images": run.images, "boxes": run.boxes, "left_out": len(run.rejected)}
+            return {"images": run.images, "boxes": run.boxes, "rejected": len(run.rejected)}
 
         def is_there(folder: Path) -> bool:
             # Which images should be there after skipping some is known by labeling alone; it keeps those that are.

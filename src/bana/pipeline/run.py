@@ -33,7 +33,7 @@ class PipelineRun:
     Attributes:
         out: The run folder.
         dataset: The images that the networks learned from.
-        left_out: Number of images that could not be used.
+        rejected: Number of images that could not be used.
         skipped: Names of the steps that were unchanged.
         seconds: Seconds of every step, in the call that finished it.
         labels: Scores of the labels as plain values; None where not every image has a true mask.
@@ -43,7 +43,7 @@ class PipelineRun:
 
     out: Path
     dataset: BoxDataset
-    left_out: int
+    rejected: int
     skipped: frozenset[str]
     seconds: dict[str, float]
     labels: dict[str, Any] | None
@@ -54,7 +54,7 @@ class PipelineRun:
         """The run for JSON."""
         return {
             "images": len(self.dataset),
-            "left_out": self.left_out,
+            "rejected": self.rejected,
             "skipped": sorted(self.skipped),
             "seconds": self.seconds,
             "labels": self.labels,
@@ -118,9 +118,9 @@ def run_pipeline(
         lambda _: (out / PICTURE).is_file(),
     )
     where = None if scored is None else "training" if validation is None else "validation"
-    left_out = len(dataset) + len(dataset.rejected) - len(labeled)
+    rejected = len(dataset) + len(dataset.rejected) - len(labeled)
     return PipelineRun(
-        out, labeled, left_out, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where
+        out, labeled, rejected, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where
     )
 
 

@@ -240,11 +240,11 @@ class DenseCRF2D(DenseCRF):
         kernel: int = KernelType.DIAG_KERNEL,
         normalization: int = NormalizationType.NORMALIZE_SYMMETRIC,
     ) -> None:
-        """Add a kernel of the places and colours.
+        """Add a kernel of the places and colors.
 
         Args:
             sxy: Standard deviation in pixels, or the two along x and y.
-            srgb: Standard deviation in the colours, or the three of red, green and blue.
+            srgb: Standard deviation in the colors, or the three of red, green and blue.
             rgbim: uint8 (height, width, 3), of any memory order.
             compat: As of ``addPairwiseEnergy``.
             kernel: As of ``addPairwiseEnergy``.
@@ -258,5 +258,5 @@ class DenseCRF2D(DenseCRF):
         if image.dtype != np.uint8 or image.shape != (*self._grid, 3):
             wanted = f"uint8 {(*self._grid, 3)}; for others use utils.create_pairwise_bilateral, addPairwiseEnergy"
             raise DenseCRFError(f"rgbim: {image.dtype} {image.shape} is not allowed; give {wanted}")
-        places, colours = sigmas("sxy", sxy, 2)[::-1].tolist(), sigmas("srgb", srgb, 3).tolist()
-        self._add(Kernel(1, places, colours).features(self._grid, image), compat, kernel, normalization)
+        places, colors = sigmas("sxy", sxy, 2)[::-1].tolist(), sigmas("srgb", srgb, 3).tolist()
+        self._add(Kernel(1, places, colors).features(self._grid, image), compat, kernel, normalization)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from densecrf.compiled import FloatArray
 from densecrf.errors import DenseCRFError
-from densecrf.kernel import LARGEST_WEIGHT
+from densecrf.kernel import MAX_WEIGHT
 from densecrf.lattice import Lattice, Normalization, Term, build_lattice
 from densecrf.workspace import Workspace
 
@@ -93,14 +93,14 @@ def compatibility(compat: npt.ArrayLike, labels: int) -> tuple[float | None, Flo
     Raises:
         DenseCRFError: If it is something else.
     """
-    allowed = f"a number, ({labels},) or ({labels}, {labels}), from -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}"
+    allowed = f"a number, ({labels},) or ({labels}, {labels}), from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}"
     try:
         values = np.asarray(compat, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise DenseCRFError(f"compat: {type(compat).__name__} is not allowed; give {allowed}") from error
     if values.shape not in ((), (labels,), (labels, labels)):
         raise DenseCRFError(f"compat: shape {values.shape} is not allowed; give {allowed}")
-    if not (np.abs(values) <= LARGEST_WEIGHT).all():
+    if not (np.abs(values) <= MAX_WEIGHT).all():
         raise DenseCRFError(f"compat: {values.tolist()} is not allowed; give {allowed}")
     if values.ndim == 0 and values >= 0:
         return float(values), None

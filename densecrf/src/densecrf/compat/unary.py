@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from densecrf.arguments import LARGEST_UNARY, array, checked_unary
+from densecrf.arguments import MAX_UNARY, array, checked_unary
 from densecrf.compiled import FloatArray
 from densecrf.errors import DenseCRFError
 
@@ -59,7 +59,7 @@ class LogisticUnary(Unary):
 def checked_costs(u: npt.ArrayLike) -> FloatArray:
     """The costs as a new float32 matrix; +inf, the cost of probability 0, becomes the largest cost that there is."""
     given = matrix_of_numbers("unary", u, finite=False)
-    return np.array(checked_unary(np.where(given == np.inf, LARGEST_UNARY, given), None)[0])
+    return np.array(checked_unary(np.where(given == np.inf, MAX_UNARY, given), None)[0])
 
 
 def matrix_of_numbers(name: str, value: npt.ArrayLike, *, finite: bool = True) -> npt.NDArray[Any]:

@@ -144,8 +144,8 @@ def create_pairwise_bilateral(
     places = create_pairwise_gaussian(sdims, channels.shape[1:])
     spread = [schan] * len(channels) if np.ndim(schan) == 0 else schan
     sigmas = np.array(_one_for_each("schan", spread, len(channels)))
-    colours = channels.reshape(len(channels), -1) / sigmas[:, None]
-    return np.concatenate([places, colours.astype(np.float32)])
+    colors = channels.reshape(len(channels), -1) / sigmas[:, None]
+    return np.concatenate([places, colors.astype(np.float32)])
 
 
 def _one_for_each(name: str, value: Any, number: int) -> list[float]:

@@ -23,8 +23,8 @@ function written(result, format) {
   }
   const lost = Object.entries(result.lost).map(([what, count]) => element("li", { textContent: `${what}: ${count}` }));
   if (lost.length) lines.push(element("p", { textContent: "What the format cannot hold:" }), element("ul", {}, ...lost));
-  if (result.left_out.length) {
-    const reasons = result.left_out.map((reason) => element("li", { className: "fault", textContent: reason }));
+  if (result.rejected.length) {
+    const reasons = result.rejected.map((reason) => element("li", { className: "fault", textContent: reason }));
     lines.push(element("p", { textContent: "Left out:" }), element("ul", {}, ...reasons));
   }
   return lines;
