@@ -237,7 +237,7 @@ def test_evaluate_scores_what_predict_found(run_cli, run, shapes_voc, tiny_label
 
 def test_options_of_segmenters_are_refused(run_cli, run, tiny_segment_run, shapes_voc, tmp_path):
     photo = shapes_voc / "JPEGImages" / "a.jpg"
-    refused(run_cli("predict", run, photo, "--out", tmp_path / "out", "--no-crf"), "--crf: is not for a Mask R-CNN")
+    refused(run_cli("predict", run, photo, "--out", tmp_path / "out", "--no-crf"), "crf: is not for a Mask R-CNN")
     answer = run_cli("predict", tiny_segment_run, photo, "--out", tmp_path / "out", "--min-score", 0.5)
     refused(answer, "min_score: is for a Mask R-CNN")
 
