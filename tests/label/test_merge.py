@@ -107,5 +107,5 @@ def test_shards_that_do_not_belong_together(run_cli, label, shards, tmp_path):
 
 
 def test_formats_are_for_the_whole(label, tmp_path):
-    refused(label(tmp_path / "out", "--shard", "1/2", "--formats", "coco"), "--formats coco: is for the whole")
+    refused(label(tmp_path / "out", "--shard", "1/2", "--formats", "coco"), "formats: a shard cannot be written as coco; merge all shards first")
     refused(label(tmp_path / "out", "--shard", "3/2"), "shard '3/2': is no part of a whole")
