@@ -56,7 +56,9 @@ def test_a_launchers_rank_is_a_shard(label, shards, tmp_path, monkeypatch):
 
 def test_torchrun_labels_on_several_processes(run_cli, torchrun, shapes_voc, tmp_path):
     options = ["--method", "box", "--workers", "1", "--out"]
-    assert torchrun("label", shapes_voc, *options, tmp_path / "ranks").wait() == 0
+    with torchrun("label", shapes_voc, *options, tmp_path / "ranks") as launcher:
+        launcher.communicate()
+    assert launcher.returncode == 0
     assert run_cli("label", shapes_voc, *options, tmp_path / "whole").status == 0
     assert run_cli("merge", tmp_path / "ranks", "--out", tmp_path / "merged").status == 0
     assert contents(tmp_path / "merged") == contents(tmp_path / "whole")
@@ -107,5 +109,6 @@ def test_shards_that_do_not_belong_together(run_cli, label, shards, tmp_path):
 
 
 def test_formats_are_for_the_whole(label, tmp_path):
-    refused(label(tmp_path / "out", "--shard", "1/2", "--formats", "coco"), "formats: a shard cannot be written as coco; merge all shards first")
+    answer = label(tmp_path / "out", "--shard", "1/2", "--formats", "coco")
+    refused(answer, "formats: a shard cannot be written as coco; merge all shards first")
     refused(label(tmp_path / "out", "--shard", "3/2"), "shard '3/2': is no part of a whole")
