@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # processes of pytest-xdist share the cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,14 +21,20 @@ from headless import start_browser
 from s3_stand_in import s3_environment
 from shapes_data import IMAGES, true_mask, write_shapes
 
-LONG = {"browser", "s3_server", "tiny_run", "tiny_segment_run", "torchrun"}
-"""Fixtures that train a network or start a process: what uses one is not in the fast tier."""
+LONG_FIXTURES = {"browser", "s3_server", "tiny_run", "tiny_segment_run", "torchrun"}
+"""Fixtures that train a network or start a process."""
+
+LONG_FILES = re.compile(
+    r"/(api|app|docs|notebook|pipeline)/|_command\.py$|densecrf/|test_(backbones|export|label_methods|ray_engine|tables)\.py$"
+)
+"""Tests of whole commands, exports and large networks, and those that compile."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the first tier: `pytest -m fast`."""
     for item in items:
-        if not LONG & set(getattr(item, "fixturenames", ())) and not item.get_closest_marker("slow"):
+        long = LONG_FIXTURES & set(getattr(item, "fixturenames", ())) or LONG_FILES.search(item.path.as_posix())
+        if not long and not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.fast)
 
 
