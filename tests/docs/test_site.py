@@ -67,7 +67,8 @@ def test_broken_links_end_the_build(tmp_path):
     (docs / "api").mkdir()
     for name in ("commands.md", "api/label.md", "iframe-worker.js", "site.css", "site.js"):
         shutil.copy(ROOT / "docs" / name, docs / name)
-    (tmp_path / "src").symlink_to(ROOT / "src")
+    for name in ("src", "densecrf"):
+        (tmp_path / name).symlink_to(ROOT / name)
     settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
     settings["nav"] = ["index.md", "commands.md", "api/label.md"]
     (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(settings))
