@@ -9,6 +9,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes of pytest-xdist share the c
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -31,11 +32,13 @@ LONG_FILES = re.compile(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the first tier: `pytest -m fast`."""
+    """Mark the tests of the first tier (`pytest -m fast`), and put long files first, so that processes end together."""
     for item in items:
         long = LONG_FIXTURES & set(getattr(item, "fixturenames", ())) or LONG_FILES.search(item.path.as_posix())
         if not long and not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.fast)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
