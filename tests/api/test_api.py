@@ -111,7 +111,7 @@ def test_a_program_that_calls_bana_passes_a_type_checker(tmp_path):
     )
     source = Path(bana.__file__).parents[1]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", program],
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", source.parent / ".mypy_cache", program],
         capture_output=True,
         text=True,
         env={"MYPYPATH": str(source), "PATH": ""},
