@@ -11,9 +11,8 @@ from bana.api.defaults import choose_device, labeler_or_own, worker_count
 from bana.api.progress import AnyPath, as_list, optional_path, progress_console
 from bana.data.mirror import read_anywhere
 from bana.data.reading import read_dataset
-from bana.engine.run_folder import REJECTED
 from bana.errors import SettingsError
-from bana.io.faults import OnError
+from bana.io.faults import REJECTED, OnError
 from bana.io.remote import parse_path
 from bana.io.shards import Shard
 from bana.label.merge import merge_labels

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import typer
 from rich.console import Console, RenderableType
 
+from bana.io.faults import REJECTED
+
 console = Console(stderr=True)
 
 
@@ -63,7 +65,7 @@ def show_training(file: Path, picture: Path | None = None) -> None:
     print(file)
     if picture is not None and picture.is_file():
         print(picture)
-    rejected = file.parent / "rejected.jsonl"
+    rejected = file.parent / REJECTED
     if part is None:
         exit_if_rejected(len(rejected.read_text(encoding="utf-8").splitlines()), rejected)
 

@@ -8,6 +8,7 @@ import bana
 from bana.cli import options as o
 from bana.cli.common import arguments, exit_if_rejected, is_shard, show
 from bana.cli.tables.labels import label_lines, tune_tables
+from bana.io.faults import REJECTED
 
 
 def label(
@@ -40,7 +41,7 @@ def merge(shards: o.Shards, out: o.MergedOut, as_json: o.Json = False) -> None:
     """Merge the labels of shards into one folder."""
     run = bana.merge(**arguments(locals()))
     show(run, as_json, lambda: [f"{out}: labels of {run.images} images"])
-    exit_if_rejected(run.rejected, out / "rejected.jsonl")
+    exit_if_rejected(run.rejected, out / REJECTED)
 
 
 def tune(

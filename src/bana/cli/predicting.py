@@ -6,6 +6,7 @@ import bana
 from bana.cli import options as o
 from bana.cli.common import arguments, exit_if_rejected, show
 from bana.cli.tables.labels import prediction_lines
+from bana.io.faults import REJECTED
 
 
 def predict(
@@ -28,7 +29,7 @@ def predict(
     """Segment images that have no boxes, or find their objects, with a trained network."""
     done = bana.predict(**arguments(locals()) | {"scales": None if scales is None else scales.split(",")})
     show(done, as_json, lambda: prediction_lines(done, out))
-    exit_if_rejected(len(done.rejected), out / "rejected.jsonl")
+    exit_if_rejected(len(done.rejected), out / REJECTED)
 
 
 def export(run: o.Network, to: o.ExportFormat, out: o.ExportOut = None, as_json: o.Json = False) -> None:

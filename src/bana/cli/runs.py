@@ -8,6 +8,7 @@ import bana
 from bana.cli import options as o
 from bana.cli.common import arguments, exit_if_rejected, show
 from bana.cli.tables.runs import demo_tables, run_tables
+from bana.io.faults import REJECTED
 
 
 def demo(
@@ -40,7 +41,7 @@ def run(
     """
     result = bana.run(**arguments(locals()))
     show(result, as_json, lambda: run_tables(result))
-    exit_if_rejected(result.rejected, out / "labels" / "rejected.jsonl")
+    exit_if_rejected(result.rejected, out / "labels" / REJECTED)
 
 
 def report(

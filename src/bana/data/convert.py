@@ -13,9 +13,7 @@ from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.writing import ImageMode, WriteReport, staged_folder
 from bana.errors import SettingsError
-from bana.io.faults import OnError, Rejected
-from bana.io.files import write_text
-from bana.io.strict_json import json_lines
+from bana.io.faults import OnError, Rejected, write_rejected
 
 WRITERS: dict[str, Callable[..., WriteReport]] = {
     "voc": voc_write.write,
@@ -106,8 +104,7 @@ def convert(
             split = PurePosixPath(dataset.split or DEFAULT_SPLIT).name
             reports[split] = write(progress(dataset.records), dataset.class_table, folder, split)
         if rejected:
-            lines = [{"image_id": each.image_id, "reason": each.reason} for each in rejected]
-            write_text(folder / "rejected.jsonl", json_lines(lines))
+            write_rejected(folder, rejected)
     return Conversion(datasets[0].format, to, reports, rejected)
 
 

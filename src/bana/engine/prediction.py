@@ -22,11 +22,11 @@ from bana.data.prediction_folder import ENTRIES, MANIFEST
 from bana.engine.pool import Worker, map_in_order
 from bana.engine.progress import SILENT, StepProgress
 from bana.errors import OutputError
-from bana.io.faults import FaultLog, OnError, Rejected
-from bana.io.files import write_json, write_text
+from bana.io.faults import FaultLog, OnError, Rejected, write_rejected
+from bana.io.files import write_json
 from bana.io.locking import exclusive
 from bana.io.outputs import are_written, write_outputs
-from bana.io.strict_json import json_lines, read_json_object
+from bana.io.strict_json import read_json_object
 
 NamedImage = tuple[str, npt.NDArray[np.uint8]]
 """A picture's name and its pixels, uint8 (H, W, 3)."""
@@ -117,7 +117,7 @@ def predict_pictures(
                 result()
                 predicted += 1
             progress.update(missing.kept + predicted - 1, 1, {})
-    write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in faults.rejected()))
+    write_rejected(out, faults.rejected())
     seconds = round(time.monotonic() - began, 3)
     return PredictRun(missing.kept + predicted, predicted, faults.rejected(), seconds)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +10,10 @@ import numpy as np
 import torch
 
 from bana._version import __version__
-from bana.io.faults import Rejected
-from bana.io.files import write_json, write_text
-from bana.io.strict_json import json_lines
-
-REJECTED = "rejected.jsonl"
-"""The file that names the images left out, one JSON object a line."""
+from bana.io.files import write_json
 
 SETTINGS = "settings.json"
 """The file that says what the run depends on."""
-
-
-def write_rejected(out: Path, rejected: Sequence[Rejected]) -> None:
-    """Write the images left out because of a fault. Raises OutputError if the folder cannot be written."""
-    write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
 
 
 def write_settings(out: Path, facts: dict[str, Any]) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Literal
 
 from bana.errors import DataError, SettingsError
+from bana.io.files import write_text
+from bana.io.remote import AnyPath
+from bana.io.strict_json import json_lines
 
 OnError = Literal["stop", "skip"]
+
+REJECTED = "rejected.jsonl"
+"""The file that names the images left out, one JSON object a line."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +25,11 @@ class Rejected:
 
     image_id: str
     reason: str
+
+
+def write_rejected(out: AnyPath, rejected: Iterable[Rejected]) -> None:
+    """Write the images left out because of a fault. Raises OutputError if the folder cannot be written."""
+    write_text(out / REJECTED, json_lines(asdict(entry) for entry in rejected))
 
 
 class FaultLog:

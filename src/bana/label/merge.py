@@ -13,8 +13,8 @@ from rich.console import Console
 
 from bana.data.label_folder import INSTANCES, MANIFEST
 from bana.engine.progress import SILENT, StepProgress
-from bana.engine.run_folder import REJECTED
 from bana.errors import DataError
+from bana.io.faults import REJECTED
 from bana.io.files import write_bytes, write_text
 from bana.io.locking import exclusive
 from bana.io.shards import FOLDER

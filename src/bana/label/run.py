@@ -22,11 +22,9 @@ from bana.engine.pool import Engine, Results, Worker, map_in_order
 from bana.engine.progress import SILENT, StepProgress
 from bana.engine.ray_engine import ray_engine
 from bana.errors import CheckpointError, SettingsError
-from bana.io.faults import FaultLog, OnError, Rejected
-from bana.io.files import write_text
+from bana.io.faults import FaultLog, OnError, Rejected, write_rejected
 from bana.io.locking import exclusive
 from bana.io.remote import AnyPath
-from bana.io.strict_json import json_lines
 from bana.label.formats import format_writers
 from bana.label.labeler import Labeler
 from bana.label.method import LabelingMethod, crowd_pixels
@@ -207,5 +205,5 @@ def _write_rejected(dataset: BoxDataset, faults: FaultLog, out: AnyPath) -> tupl
     """The images left out in reading, then those left out here in the data set's order."""
     position = {record.image_id: number for number, record in enumerate(dataset)}
     rejected = (*dataset.rejected, *sorted(faults.rejected(), key=lambda entry: position[entry.image_id]))
-    write_text(out / "rejected.jsonl", json_lines(asdict(entry) for entry in rejected))
+    write_rejected(out, rejected)
     return rejected

@@ -13,9 +13,10 @@ from bana.engine.loop import CHECKPOINT, training_loop
 from bana.engine.memory import keep_freed_memory
 from bana.engine.options import RunOptions
 from bana.engine.plan import LoopConfig, Samples
-from bana.engine.run_folder import REJECTED, versions, write_rejected, write_settings
+from bana.engine.run_folder import versions, write_settings
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import CheckpointError, DataError
+from bana.io.faults import REJECTED, write_rejected
 from bana.nn.heads import FusingHead
 from bana.nn.initialization import initialization_digest, start_from_labeler
 from bana.nn.network import Network, on_device
