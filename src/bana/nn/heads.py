@@ -7,7 +7,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class FusingHead(nn.Module):
+class CalibratedHead(nn.Module):
+    """Base of heads that first normalize a backbone's maps by statistics, which ``Network.calibrate`` sets.
+
+    Args:
+        channels: Channels of each feature map, finest first.
+    """
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.normalise = nn.ModuleList(
+            nn.BatchNorm2d(count, affine=False) for count in channels
+        )  # the spelling in saved files
+
+
+class FusingHead(CalibratedHead):
     """Fuses several feature maps to one map on the finest grid, cell by cell.
 
     It stands where VGG has fc6 and fc7: what background attention and CAMs see is learned here. Every layer is a 1x1
@@ -19,10 +33,7 @@ class FusingHead(nn.Module):
     """
 
     def __init__(self, channels: tuple[int, ...], width: int) -> None:
-        super().__init__()
-        self.normalise = nn.ModuleList(
-            nn.BatchNorm2d(count, affine=False) for count in channels
-        )  # the spelling in saved files
+        super().__init__(channels)
         self.project = nn.ModuleList(nn.Conv2d(count, width, 1) for count in channels)
         self.mix = nn.Conv2d(width, width, 1)
         for layer in [*self.project, self.mix]:

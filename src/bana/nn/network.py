@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bana.errors import SettingsError
 from bana.nn.backbones import Backbone, create_backbone
-from bana.nn.heads import FusingHead
+from bana.nn.heads import CalibratedHead
 from bana.nn.settings import TrainingSettings
 from bana.nn.weights import load_weights
 
@@ -55,8 +55,8 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, images: Tensor) -> None:
-        """Set a fusing head's normalization to the statistics of the backbone's features of a batch of images."""
-        if isinstance(self.head, FusingHead):
+        """Set a head's normalization to the statistics of the backbone's features of a batch of images."""
+        if isinstance(self.head, CalibratedHead):
             for maps, norm in zip(self.backbone(images), self.head.normalise, strict=True):
                 norm.get_buffer("running_mean").copy_(maps.mean((0, 2, 3)))
                 norm.get_buffer("running_var").copy_(maps.var((0, 2, 3)))
@@ -121,7 +121,7 @@ def build_backbone(settings: TrainingSettings, weights: str | None = None) -> Ba
     Raises:
         SettingsError: If the backbone or its weights cannot be had, or the crop does not fit it.
     """
-    backbone = create_backbone(settings.backbone, weights or settings.backbone_weights)
+    backbone = create_backbone(settings.backbone, weights or settings.backbone_weights, settings.pyramid)
     backbone.check_crop(settings.crop_size, settings.backbone)
     backbone.train_only(settings.train_backbone)
     return backbone

@@ -22,6 +22,9 @@ from bana.presets import parse_settings
 
 NetworkSettings = TypeVar("NetworkSettings", bound=TrainingSettings)
 
+_PART = "/"
+"""Stands between the kind of a part and the name of its tensor; names of layers have none."""
+
 
 @dataclass(frozen=True)
 class NetworkKind:
@@ -29,12 +32,12 @@ class NetworkKind:
 
     Attributes:
         name: The kind, such as ``segmenter``.
-        folder: The folder of its stage in a run of ``bana run``.
+        folders: The folders of a run of ``bana run`` that may hold such a file; the first that does counts.
         command: The command that writes such files.
     """
 
     name: str
-    folder: str
+    folders: tuple[str, ...]
     command: str
 
     @property
@@ -46,8 +49,8 @@ class NetworkKind:
         """The file itself, or the one in the run folder of its stage or of ``bana run``."""
         if not file_or_run.is_dir():
             return file_or_run
-        whole = file_or_run / self.folder / self.file_name
-        return whole if whole.is_file() else file_or_run / self.file_name
+        whole = [file for folder in self.folders if (file := file_or_run / folder / self.file_name).is_file()]
+        return whole[0] if whole else file_or_run / self.file_name
 
     def matches(self, file_or_run: Path) -> bool:
         """Whether a file, or what a run folder holds, is of this kind rather than of another."""
@@ -55,20 +58,63 @@ class NetworkKind:
         return file.is_file() and (file_or_run.is_dir() or load_metadata(file).get("kind") == self.name)
 
     def read(self, file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """A file's tensors and metadata. Raises CheckpointError if it is missing, damaged or of another kind."""
+        """The tensors and metadata of this kind's network, in a file of its own or as a part of another's.
+
+        Raises:
+            CheckpointError: If the file is missing, damaged or has no network of this kind.
+        """
         tensors, metadata = load_tensors(file)
-        self._check(file, metadata)
-        return tensors, metadata
+        own = self._own(file, metadata)
+        prefix = "" if own is metadata else f"{self.name}{_PART}"
+        return {
+            name.removeprefix(prefix): value
+            for name, value in tensors.items()
+            if name.startswith(prefix) and _PART not in name.removeprefix(prefix)
+        }, own
 
     def read_metadata(self, file: Path) -> dict[str, Any]:
         """The metadata alone. Raises CheckpointError as ``read`` does."""
-        metadata = load_metadata(file)
-        self._check(file, metadata)
-        return metadata
+        return self._own(file, load_metadata(file))
 
-    def _check(self, file: Path, metadata: dict[str, Any]) -> None:
-        if metadata.get("kind") != self.name:
+    def is_in(self, file: Path) -> bool:
+        """Whether a file has a network of this kind. Raises CheckpointError if it is missing or damaged."""
+        metadata = load_metadata(file)
+        return metadata.get("kind") == self.name or self.name in _parts(metadata)
+
+    def _own(self, file: Path, metadata: dict[str, Any]) -> dict[str, Any]:
+        """The metadata of this kind's network: the file's, or those of a part."""
+        own = metadata if metadata.get("kind") == self.name else _parts(metadata).get(self.name)
+        if not isinstance(own, dict):
             raise CheckpointError(f"{file}: not a {self.name}; choose a {self.file_name} that `{self.command}` wrote")
+        return own
+
+
+def join_networks(whole: Path, part: Path, kind: NetworkKind, out: Path, **changes: Any) -> None:
+    """Write a file of a network with another one, so that one file is all that is needed.
+
+    Args:
+        whole: The file whose kind the new one has; a part of ``kind`` that it has is replaced.
+        part: A file of ``kind``.
+        kind: The kind of the part.
+        out: The new file; it may be ``whole``.
+        changes: Metadata of the new file that differ from those of ``whole``, as plain values.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged, or ``part`` has no network of ``kind``.
+        OutputError: If ``out`` cannot be written.
+    """
+    tensors, metadata = load_tensors(whole)
+    part_tensors, part_metadata = kind.read(part)
+    prefix = f"{kind.name}{_PART}"
+    kept = {name: value for name, value in tensors.items() if not name.startswith(prefix)}
+    joined = kept | {prefix + name: value for name, value in part_tensors.items()}
+    save_tensors(out, joined, metadata | changes | {"parts": _parts(metadata) | {kind.name: part_metadata}})
+
+
+def _parts(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of the networks that a file has beside its own, by their kind."""
+    parts = metadata.get("parts", {})
+    return parts if isinstance(parts, dict) else {}
 
 
 @dataclass(frozen=True)

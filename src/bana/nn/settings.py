@@ -24,7 +24,8 @@ class TrainingSettings(Settings):
     """What the settings of all stages have in common.
 
     Attributes:
-        backbone: ``lite0``, ``vgg16``, ``resnet50``, ``resnet101`` or ``timm:<model>``.
+        pyramid: Whether the stage takes the backbone's maps of all strides (``create_backbone``).
+        backbone: ``lite0``, ``lite2``, ``vgg16``, ``resnet50``, ``resnet101`` or ``timm:<model>``.
         backbone_weights: ``default``, ``random`` or a file.
         train_backbone: Which of its layers are trained: ``all``, ``late`` (those after its finest map) or ``none``.
             Layers that are not trained are not saved either.
@@ -54,6 +55,7 @@ class TrainingSettings(Settings):
         "warm_up": "warmup",
     }
 
+    pyramid: ClassVar[bool] = False
     backbone: str = "lite0"
     backbone_weights: str = "default"
     train_backbone: Trained = "all"

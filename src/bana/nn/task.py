@@ -15,6 +15,7 @@ from bana.data.records import BoxDataset, ImageRecord
 from bana.engine.distributed import SINGLE_PROCESS, DistContext
 from bana.engine.loop import Validated
 from bana.engine.plan import Samples
+from bana.nn.initialization import start_from_labeler
 from bana.nn.network import AnyNetwork
 from bana.nn.network_file import NetworkFile, NetworkSettings
 from bana.nn.settings import TrainingSettings
@@ -81,6 +82,10 @@ class Task(ABC, Generic[AnyNetwork, NetworkSettings]):
     @abstractmethod
     def collate(samples: Sequence[Any]) -> Any:
         """A batch of several samples."""
+
+    def start_from_labeler(self, model: AnyNetwork) -> None:
+        """Give a new network the layers of the labeler. Raises as ``nn.initialization.start_from_labeler`` does."""
+        start_from_labeler(model, self.data.classes, self.settings, self.labeler)
 
     def begin(self, model: AnyNetwork, context: DistContext = SINGLE_PROCESS, out: Path = Path()) -> None:
         """Get ready for the first step."""

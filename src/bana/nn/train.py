@@ -17,8 +17,8 @@ from bana.engine.run_folder import versions, write_settings
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import CheckpointError, DataError
 from bana.io.faults import REJECTED, write_rejected
-from bana.nn.heads import FusingHead
-from bana.nn.initialization import initialization_digest, start_from_labeler
+from bana.nn.heads import CalibratedHead
+from bana.nn.initialization import initialization_digest
 from bana.nn.network import Network, on_device
 from bana.nn.network_file import NetworkFacts
 from bana.nn.task import Task, lines_digest
@@ -63,7 +63,9 @@ def train(task: Task[Any, Any], data: BoxDataset, out: Path, run: RunOptions = D
         check_same_run(out / CHECKPOINT, identity)
         if _is_finished(task, file, identity):
             return file
-        model = network_file.build(settings, len(data.classes), seed_of(run.seed, "weights"))
+        replaced = settings.start == "labeler" and settings.train_backbone == "all"  # the labeler has all tensors
+        weights = "random" if replaced else None
+        model = network_file.build(settings, len(data.classes), seed_of(run.seed, "weights"), weights)
         if context.is_main:
             write_rejected(out, rejected)
         if not task.records:
@@ -73,7 +75,7 @@ def train(task: Task[Any, Any], data: BoxDataset, out: Path, run: RunOptions = D
         keep_freed_memory()
         samples = task.samples()
         if settings.start == "labeler":
-            start_from_labeler(model, data.classes, settings, task.labeler)
+            task.start_from_labeler(model)
         elif not (out / CHECKPOINT).exists():
             _calibrate(model, samples, task)
         task.begin(on_device(model, context.device), context, out)
@@ -113,7 +115,7 @@ def _is_finished(task: Task[Any, Any], file: Path, identity: dict[str, Any]) -> 
 
 
 def _calibrate(model: Network, samples: Samples, task: Task[Any, Any]) -> None:
-    """Set a fusing head's normalization to the statistics of the backbone's features of some crops."""
-    if isinstance(model.head, FusingHead):
+    """Set a head's normalization to the statistics of the backbone's features of some crops."""
+    if isinstance(model.head, CalibratedHead):
         indices = shuffled(len(samples), task.seed, "calibration")[:CALIBRATION_IMAGES]
         model.calibrate(task.collate([samples[(0, index)] for index in indices]).images)

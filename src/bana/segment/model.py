@@ -55,5 +55,5 @@ def _create(backbone: Backbone, settings: SegmentSettings, classes: int) -> Segm
     return SegmentationNetwork(backbone, head, settings.head_width, classes)
 
 
-SEGMENTER = NetworkFile("segmenter", "segment", "bana segment", "segment", SegmentSettings, _create)
+SEGMENTER = NetworkFile("segmenter", ("segment",), "bana segment", "segment", SegmentSettings, _create)
 """The segmenter file: what stage 3 leaves, and all that prediction needs."""
