@@ -20,9 +20,9 @@ from rich.console import Console
 
 from headless import start_browser
 from s3_stand_in import s3_environment
-from shapes_data import IMAGES, true_mask, write_shapes
+from shapes_data import CLASSES, IMAGES, inside_of, true_mask, write_shapes
 
-LONG_FIXTURES = {"browser", "s3_server", "tiny_run", "tiny_segment_run", "torchrun"}
+LONG_FIXTURES = {"browser", "s3_server", "tiny_refine_run", "tiny_run", "tiny_segment_run", "torchrun"}
 """Fixtures that train a network or start a process."""
 
 LONG_FILES = re.compile(
@@ -111,6 +111,63 @@ def tiny_labels(shapes_voc, tiny_run, tmp_path_factory) -> Path:
         truth = true_mask(size, shapes)
         write_label_map(out / "y_crf" / f"{name}.png", truth)
         write_label_map(out / "y_ret" / f"{name}.png", np.roll(truth, 2, axis=1))
+    return out
+
+
+@pytest.fixture(scope="session")
+def true_labels(tmp_path_factory) -> Path:
+    """A label folder of the tiny data set in which everything is true: both label maps, and the boxes' masks."""
+    from bana.data.records import ClassTable
+    from bana.label.instances import assemble
+    from bana.label.method import BoxedImage
+
+    out = tmp_path_factory.mktemp("true") / "labels"
+    for name, (size, shapes) in IMAGES.items():
+        truth, front = true_mask(size, shapes), np.full(size[::-1], -1)
+        for number, (kind, box) in enumerate(shapes):
+            front[inside_of(kind, box, size)] = number
+        masks = front == np.arange(len(shapes))[:, None, None]
+        class_ids = [CLASSES.index(kind) + 1 for kind, _ in shapes]
+        blank = np.zeros((*truth.shape, 3), np.uint8)
+        boxed = BoxedImage(blank, [box for _, box in shapes], class_ids, None, None, len(CLASSES))
+        sure = np.ones(truth.shape, np.float32)
+        assemble(boxed, ClassTable(CLASSES), truth, truth.copy(), sure, masks=masks).save(out, name)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_refine_settings():
+    """Stage 2b in seconds: small windows, and no shape too small."""
+    from bana.refine.settings import RefineSettings
+
+    return RefineSettings(
+        backbone="lite0",
+        train_backbone="late",
+        crop_size=65,
+        context=1.5,
+        min_side=8,
+        looseness=0.125,
+        scale_range=(0.12, 0.7),
+        color_jitter=0.2,
+        reach_weight=0.2,
+        pairwise_weight=0.2,
+        lr_backbone=0.0005,
+        lr_head=0.004,
+        epochs=10,
+        batch_size=4,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_refine_run(shapes_voc, true_labels, tiny_refine_settings, tmp_path_factory) -> Path:
+    """The folder of a run of stage 2b on the tiny data set, whose refiner is joined to bana's own labeler."""
+    from bana.data.reading import read_dataset
+    from bana.label.join import join_refiner
+    from bana.nn.train import train
+    from bana.refine.task import RefineTask
+
+    out = tmp_path_factory.mktemp("tiny") / "refine"
+    join_refiner(train(RefineTask(tiny_refine_settings, true_labels), read_dataset(shapes_voc), out), None, out)
     return out
 
 

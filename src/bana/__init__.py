@@ -53,6 +53,7 @@ __all__ = [
     "open_image",
     "predict",
     "read_dataset",
+    "refine",
     "report",
     "reproduce",
     "run",
@@ -72,7 +73,7 @@ _CLASSES = {
     "open_image": "bana.data.images",
     "read_dataset": "bana.data.reading",
 }
-_PACKAGES = ("app", "classify", "evaluate", "label", "report", "segment")
+_PACKAGES = ("app", "classify", "evaluate", "label", "refine", "report", "segment")
 """Packages that are functions too."""
 
 

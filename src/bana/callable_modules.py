@@ -22,6 +22,7 @@ API = {
     "compare": "bana.api.comparing",
     "reproduce": "bana.api.comparing",
     "classify": "bana.api.training",
+    "refine": "bana.api.training",
     "segment": "bana.api.training",
     "predict": "bana.api.predicting",
     "export": "bana.api.predicting",

@@ -16,7 +16,8 @@ COMMANDS = {
     for name, function in vars(module).items()
     if inspect.isfunction(function) and function.__module__ == module.__name__
 }
-SETTINGS = {"label": {"u0", "refinements"}, "classify": {"pooling", "epochs", "precision"}}
+SETTINGS = {"label": {"refine", "u0", "refinements"}, "refine": {"epochs", "precision"}}
+SETTINGS["classify"] = {"pooling", "epochs", "precision"}
 SETTINGS["segment"] = {"loss", "epochs", "precision"}
 PARSED = {
     ("label", "formats"): ("png", ()),

@@ -18,6 +18,7 @@ def tiny_preset(tiny_settings, tiny_segment_settings):
     return {
         "classify": tiny_settings.model_dump(mode="json") | {"epochs": 1},
         "label": {"image_side": 129},
+        "refine": {"crop_size": 65, "epochs": 1, "min_side": 8, "batch_size": 4},
         "segment": tiny_segment_settings.model_dump(mode="json") | {"epochs": 1},
         "predict": {"scales": [1.0], "flip": False},
         "instance": {
@@ -47,7 +48,7 @@ def _write_data(root: Path, shapes_voc: Path) -> None:
 
     data = write_true_masks(shutil.copytree(shapes_voc, root / "DATA"))
     lists = data / "ImageSets/Main"
-    for split in ("val", "train_aug", "train2017", "val2017"):
+    for split in ("val", "train_aug", "all", "learn", "train2017", "val2017"):
         shutil.copy(lists / "train.txt", lists / f"{split}.txt")
     convert(data, root / "COCO", "coco", splits=("train2017", "val2017"))
     convert(data, root / "export", "coco", splits=("train",))

@@ -111,7 +111,11 @@ IN_SENTENCES = [block for block in inline() if re.match(r"bana [a-z]+ .*--", blo
 @pytest.mark.parametrize("block", IN_SENTENCES, ids=str)
 def test_a_command_in_a_sentence_has_options_that_exist(block):
     _, name, *words = block.text.split()
-    known = {option for each in typer.main.get_command(app).commands[name].params for option in each.opts}
+    known = {
+        option
+        for each in typer.main.get_command(app).commands[name].params
+        for option in (*each.opts, *each.secondary_opts)
+    }
     assert {word for word in words if word.startswith("--")} <= known | {"--help"}
 
 

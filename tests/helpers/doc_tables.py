@@ -3,6 +3,7 @@
 ADDED = {
     "classify": "--preset TINY",
     "label": "--labeler boxes --workers 1",
+    "refine": "--preset TINY --labeler boxes",
     "segment": "--preset TINY --labeler boxes",
     "run": "--preset TINY --workers 1",
     "predict": "--scales 1 --no-flip --workers 1",
@@ -17,6 +18,10 @@ PLACEHOLDERS = {
     "VOC2012": "DATA",
     "s3://bucket/voc": "DATA",
     "my.yaml": "TINY",
+    "round1.yaml": "TINY",
+    "round2.yaml": "TINY",
+    "labels1": "labels",
+    "labels2": "labels",
     "RUN": "run",
     "trained": "run",
 }
@@ -29,7 +34,7 @@ SPLITS = ("--split", "--val-split")
 """Options whose value does not make a command another one; nor does that of ``--out``."""
 
 DATASETS = ("DATA", "COCO", "YOLO", "parts", "export")
-SLOW = ("classify", "segment", "run", "compare", "tune")
+SLOW = ("classify", "refine", "segment", "run", "compare", "tune")
 """Commands that train or compare: the same one on another data set is not run again."""
 
 NOT_RUN = {

@@ -24,7 +24,22 @@ SMALL = {
         "schedule": "poly",
         "epochs": 15,
     },
-    "label": {"image_side": 705, "low_level": 1, "refinements": 1, "tightness": 0.7, "instance_aware": True},
+    "label": {
+        "image_side": 705,
+        "low_level": 1,
+        "refinements": 1,
+        "tightness": 0.7,
+        "instance_aware": True,
+        "refine": True,
+    },
+    "refine": {
+        "backbone": "lite2",
+        "start": "labeler",
+        "lr_backbone": 0.0002,
+        "lr_head": 0.0005,
+        "epochs": 8,
+        "min_side": 8,
+    },
     "segment": {
         "backbone": "lite0",
         "train_backbone": "late",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bana.api.progress import AnyPath, tracked
+from bana.api.progress import AnyPath, optional_path, tracked
 from bana.data.check import CheckReport
 from bana.data.check import check as check_dataset
 from bana.data.convert import Conversion
@@ -19,19 +19,28 @@ from bana.evaluate.scores import PredictionScores
 from bana.io.faults import OnError
 
 
-def check(data: AnyPath, *, split: str | None = None, format: str | None = None, quiet: bool = False) -> CheckReport:
+def check(
+    data: AnyPath,
+    *,
+    split: str | None = None,
+    labels: AnyPath | None = None,
+    format: str | None = None,
+    quiet: bool = False,
+) -> CheckReport:
     """Open every image and annotation of a data set, count what it holds and list its faults.
 
     Args:
         data: A folder, COCO JSON file or YOLO data.yaml.
         split: The split to check (default: the only one).
+        labels: The folder that ``label`` wrote, to list boxes that look wrong by it (default: none).
         format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
         quiet: Show no progress.
 
     Raises:
         DataError: If the data set or the split as a whole cannot be read.
     """
-    return check_dataset(Path(data), split, format, progress=tracked("Checking", quiet))
+    progress = tracked("Checking", quiet)
+    return check_dataset(Path(data), split, format, labels=optional_path(labels), progress=progress)
 
 
 def convert(

@@ -1,4 +1,4 @@
-"""Functions that train a network: classify, segment."""
+"""Functions that train a network: classify, refine, segment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from bana.api.defaults import choose_device
 from bana.api.progress import AnyPath, optional_path, progress_console
+from bana.classify.model import LABELER
 from bana.classify.task import ClassifyTask
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset
@@ -17,9 +18,12 @@ from bana.errors import SettingsError
 from bana.instance.task import InstanceTask
 from bana.io.faults import OnError
 from bana.io.shards import Shard
+from bana.label.join import join_refiner
 from bana.nn.train import train
 from bana.pipeline.recipe import Recipe
 from bana.presets import change_settings, load_preset
+from bana.refine.model import REFINER
+from bana.refine.task import RefineTask
 from bana.report.confidence import draw_confidence
 from bana.segment.task import SegmentTask
 
@@ -81,6 +85,51 @@ def classify(
     )
     run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet)
     return train(task, read_dataset(data, split, format, on_error), Path(out), run)
+
+
+def refine(  # noqa: D417 - the other arguments are those of classify
+    data: AnyPath,
+    labels: AnyPath,
+    out: AnyPath,
+    *,
+    split: str | None = None,
+    preset: str = "lite0",
+    labeler: AnyPath | None = None,
+    format: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    accumulate: int = 1,
+    checkpoint_seconds: float = 10.0,
+    workers: int = 0,
+    on_error: OnError = "stop",
+    quiet: bool = False,
+    **settings: Any,
+) -> Path:
+    """Train a refiner (stage 2b), which gives each box a mask of its own, and join it to the labeler.
+
+    Call it again to go on with an interrupted run. Errors, and arguments that are not described, are those of
+    ``classify``.
+
+    Args:
+        data: Images with boxes: a folder, COCO JSON file or YOLO data.yaml.
+        labels: The folder that ``label`` wrote.
+        out: The folder of the run, which then serves as a labeler.
+        labeler: The labeler that the refiner is joined to: the one that made the labels (default: bana's own labeler).
+            If the preset starts from a refiner, it is this labeler's, or bana's own where this one has none. A finished
+            run that is called again with another labeler is joined to that one.
+        **settings: Settings that differ from the preset's, such as ``epochs=3`` or ``looseness=0.2``.
+
+    Returns:
+        The labeler file, which has the refiner.
+    """
+    chosen = change_settings(load_preset(preset, Recipe).refine, settings)
+    whole = LABELER.path(Path(labeler)) if labeler else None
+    if whole is not None:
+        LABELER.load_facts(whole)  # what is no labeler is refused before training, not after
+    task = RefineTask(chosen, Path(labels), whole if whole and REFINER.is_in(whole) else None)
+    run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet)
+    file = train(task, read_dataset(data, split, format, on_error), Path(out), run)
+    return join_refiner(file, whole, Path(out)) if _is_first_process() else Path(out) / LABELER.file_name
 
 
 def segment(  # noqa: D417 - the other arguments are those of classify
@@ -162,10 +211,15 @@ def _run_options(
 def _train_and_draw(task: SegmentTask, dataset: BoxDataset, out: Path, run: RunOptions) -> Path:
     """Train, then draw the confidence maps; of the processes of a launcher, the first draws."""
     file = train(task, dataset, out, run)
-    part = Shard.of_rank()
-    if part is None or part.number == 1:
+    if _is_first_process():
         draw_confidence(task.targets_of(dataset), dataset, out)
     return file
+
+
+def _is_first_process() -> bool:
+    """Whether this is the first of a launcher's processes, or the only one."""
+    part = Shard.of_rank()
+    return part is None or part.number == 1
 
 
 def _refuse_semantic(**given: Any) -> None:

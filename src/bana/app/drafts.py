@@ -130,7 +130,7 @@ def first_draft(
 def relabeled(draft: Draft, labels: PseudoLabels, classes: int) -> Draft:
     """The draft with other labels of its objects; what a person painted stays."""
     objects = tuple(
-        each if each.crowd else replace(each, mask=encode_mask(instance.mask), confidence=round(instance.confidence, 6))
+        each if each.crowd else replace(each, mask=encode_mask(instance.mask), confidence=round(instance.score, 6))
         for each, instance in zip(draft.objects, labels.instances, strict=True)
     )
     return replace(draft, objects=objects, retrieved=_by_class(labels.y_ret, classes))

@@ -168,7 +168,7 @@ class Workbench:
             if self._own:  # the annotation has changed since: opening the image labels it anew
                 return None
             raise
-        values = [box.confidence for box, crowd in zip(boxes, record.crowd, strict=True) if not crowd]
+        values = [box.score for box, crowd in zip(boxes, record.crowd, strict=True) if not crowd]
         return fmean(values) if values else None, "todo", tuple(sorted(set(record.class_ids.tolist()))), len(record)
 
     def review(self, image_id: str) -> Review:
@@ -237,11 +237,11 @@ class Workbench:
         elif not self._labels.has(record.image_id):  # nothing of ours may stand among another method's labels
             labels = self._labels_of(record)
             masks = [encode_mask(each.mask) for each in labels.instances]
-            confidences = [round(each.confidence, 6) for each in labels.instances]
+            confidences = [round(each.score, 6) for each in labels.instances]
             return first_draft(record, masks, confidences, labels.y_ret, classes)
         boxes = self._labels.boxes(record)
         y_ret = self._labels.label_map("y_ret", record)
-        return first_draft(record, [box.mask for box in boxes], [box.confidence for box in boxes], y_ret, classes)
+        return first_draft(record, [box.mask for box in boxes], [box.score for box in boxes], y_ret, classes)
 
     def _label_if_missing(self, record: ImageRecord) -> None:
         digest = input_digest(record, self.labeling)

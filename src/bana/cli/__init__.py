@@ -77,6 +77,7 @@ for command in (
     datasets.convert,
     training.classify,
     labeling.label,
+    training.refine,
     labeling.merge,
     labeling.tune,
     training.segment,

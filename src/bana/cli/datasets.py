@@ -11,7 +11,13 @@ from bana.cli.tables.datasets import check_tables, conversion_lines
 from bana.cli.tables.scores import score_tables
 
 
-def check(data: o.Data, split: o.Split = None, format: o.Format = None, as_json: o.Json = False) -> None:
+def check(
+    data: o.Data,
+    split: o.Split = None,
+    labels: o.CheckedLabels = None,
+    format: o.Format = None,
+    as_json: o.Json = False,
+) -> None:
     """Open every image and annotation, and show what a data set holds and its faults.
 
     The exit status is 1 if there are faults.

@@ -20,6 +20,7 @@ def label(
     sam_encoder: o.SamEncoder = None,
     sam_decoder: o.SamDecoder = None,
     formats: o.LabelFormats = "png",
+    refine: o.Refine = None,
     u0: o.U0 = None,
     refinements: o.Refinements = None,
     format: o.Format = None,

@@ -114,6 +114,10 @@ Labels = Annotated[Path | None, _option("Folder of bana label (default: none, le
 AgreedLabels = Annotated[
     Path | None, _option("Labels of these images; pixels where both labelings agree are learned too (default: none).")
 ]
+CheckedLabels = Annotated[
+    Path | None, _option("Labels of these images, to list boxes that look wrong by them (default: none).", "--labels")
+]
+RefineLabels = Annotated[Path, _option("Folder of bana label: the labels to learn from.")]
 AppLabels = Annotated[Path | None, _option("Folder of labels and reviews (default: DATA-labels beside DATA).")]
 Labeler = Annotated[Path | None, _option("Folder of bana classify, or a labeler file (default: bana's own labeler).")]
 Labelers = Annotated[
@@ -121,6 +125,9 @@ Labelers = Annotated[
     _option(
         "Folder of bana classify, or a labeler file (default: bana's own labeler). METHOD=RUN sets that of one method."
     ),
+]
+RefineLabeler = Annotated[
+    Path | None, _option("Labeler that the refiner is joined to, the one of the labels (default: bana's own labeler).")
 ]
 StartLabeler = Annotated[
     Path | None, _option("Labeler to start from, if the preset starts from one (default: bana's own labeler).")
@@ -140,6 +147,10 @@ Methods = Annotated[
     str, _option(f"Methods to compare, joined by commas: {', '.join(METHODS)}, fuse:A,B; all: those that can run here.")
 ]
 LabelFormats = Annotated[str, _option("Formats to write, joined by commas: png (always), coco, yolo, labelme, voc.")]
+Refine = Annotated[
+    bool | None,
+    _option("Combine with the labeler's refiner (default: if it has one).", "--refine/--no-refine"),
+]
 U0 = Annotated[UnaryName | None, _option("Background unary (default: the labeler's).")]
 Refinements = Annotated[int | None, _option("Rounds of retrieval and CRF (default: the method's).")]
 ShardOption = Annotated[

@@ -1,4 +1,4 @@
-"""Commands that train a network: classify, segment."""
+"""Commands that train a network: classify, refine, segment."""
 
 from __future__ import annotations
 
@@ -27,6 +27,27 @@ def classify(
 ) -> None:
     """Train a box classifier (stage 1). Its folder then serves as --labeler."""
     show_training(bana.classify(**arguments(locals())))
+
+
+def refine(
+    data: o.Data,
+    labels: o.RefineLabels,
+    out: o.RunFolder,
+    split: o.Split = None,
+    preset: o.Preset = "lite0",
+    epochs: o.Epochs = None,
+    labeler: o.RefineLabeler = None,
+    format: o.Format = None,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    precision: o.Precision = None,
+    accumulate: o.Accumulate = 1,
+    checkpoint_seconds: o.CheckpointSeconds = 10.0,
+    workers: o.LoadWorkers = 0,
+    on_error: o.OnError = "stop",
+) -> None:
+    """Train a refiner on labels (stage 2b). Its folder then serves as --labeler and gives each box a better mask."""
+    show_training(bana.refine(**arguments(locals())))
 
 
 def segment(

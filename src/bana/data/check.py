@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bana.data.images import open_record_image
+from bana.data.label_folder import labels_of
 from bana.data.reading import read_with
 from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord
+from bana.data.suspects import Suspect, suspects
 from bana.data.truth import instance_truth, semantic_truth
 from bana.errors import DataError
 from bana.io.faults import FaultLog, Rejected
@@ -45,6 +47,7 @@ class CheckReport:
         little_background: Images with less than 1/8 background, but some.
         masks: Objects with a mask of their own.
         label_maps: Images with a label map.
+        suspects: Boxes that look wrong by the labels, if there are any.
     """
 
     dataset: BoxDataset
@@ -58,6 +61,7 @@ class CheckReport:
     little_background: int
     masks: int
     label_maps: int
+    suspects: tuple[Suspect, ...] = ()
 
     @property
     def boxes(self) -> int:
@@ -93,14 +97,29 @@ class CheckReport:
             "images_without_boxes": self.without_boxes,
             "images_all_covered": self.all_covered,
             "images_with_little_background": self.little_background,
+            "suspects": [asdict(suspect) for suspect in self.suspects],
             "faults": [{"image_id": fault.image_id, "reason": fault.reason} for fault in self.faults],
         }
 
 
-def check(path: Path, split: str | None = None, format: str | None = None, *, progress: Progress = iter) -> CheckReport:
+def check(
+    path: Path,
+    split: str | None = None,
+    format: str | None = None,
+    *,
+    labels: Path | None = None,
+    progress: Progress = iter,
+) -> CheckReport:
     """Read a data set, open every image and mask, and count.
 
     Images with faults are not counted among the contents. That a data set has no boxes at all is a fault too.
+
+    Args:
+        path: The data set.
+        split: Its split (default: the only one).
+        format: Its format (default: detected).
+        labels: A folder that ``bana label`` wrote, to find boxes that look wrong.
+        progress: Shows how far it is.
 
     Raises:
         DataError: If the data set as a whole cannot be read, or has no image at all.
@@ -121,7 +140,9 @@ def check(path: Path, split: str | None = None, format: str | None = None, *, pr
     found = tuple(faults.faults)
     if sound and not any(len(record) for record in sound):
         found += (Rejected("", f"{path}: has no boxes in {len(sound)} images; add annotations"),)
-    return counted(dataset, sound, found)
+    report = counted(dataset, sound, found)
+    folder = labels_of(dataset, labels)
+    return report if folder is None else replace(report, suspects=tuple(suspects(sound, folder)))
 
 
 def counted(dataset: BoxDataset, sound: Sequence[ImageRecord], faults: tuple[Rejected, ...] = ()) -> CheckReport:

@@ -42,6 +42,7 @@ class LabeledBox:
         filling_rate: Share of the box's pixels that are its object, 0..1.
         predicted_class: 1..L, 0 for background, None where the classifier has no say.
         mask: COCO's RLE, ``{"size": [H, W], "counts": str}``.
+        expected_iou: 0..1, the IoU that the mask is expected to have; None where nothing is expected.
     """
 
     class_id: int
@@ -50,6 +51,12 @@ class LabeledBox:
     filling_rate: float
     predicted_class: int | None
     mask: dict[str, Any]
+    expected_iou: float | None = None
+
+    @property
+    def score(self) -> float:
+        """How sure the mask is, for ranking: its expected IoU, or its confidence where nothing is expected."""
+        return self.confidence if self.expected_iou is None else self.expected_iou
 
 
 class LabelFolder:
@@ -153,5 +160,8 @@ def _labeled_box(entry: Any, record: ImageRecord, where: str) -> LabeledBox:
     if not isinstance(mask, dict):
         raise DataError(f"{where}: 'segmentation' is no RLE; run bana label again")
     predicted = None if entry.get("predicted_class") is None else value_of(entry, "predicted_class", int, where)
+    expected = None if entry.get("expected_iou") is None else float(value_of(entry, "expected_iou", float, where))
     confidence, filling_rate = (float(value_of(entry, name, float, where)) for name in ("confidence", "filling_rate"))
-    return LabeledBox(value_of(entry, "class_id", int, where), status, confidence, filling_rate, predicted, mask)
+    return LabeledBox(
+        value_of(entry, "class_id", int, where), status, confidence, filling_rate, predicted, mask, expected
+    )

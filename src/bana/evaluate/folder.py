@@ -136,7 +136,7 @@ class InstanceEvaluation:
         self.truth = TrueMasks(class_table)
 
     def update(self, boxes: Iterable[LabeledBox], record: ImageRecord) -> None:
-        """Match the masks of one image's boxes with its true masks; a box's score is its confidence.
+        """Match the masks of one image's boxes with its true masks, ranked by the boxes' scores.
 
         A true object whose mask is not known, or has no pixel, is neither to be found nor wrong to be found in its box.
 
@@ -145,7 +145,7 @@ class InstanceEvaluation:
         """
         truth, void = self.truth.of(record)
         found = [
-            ScoredMask(box.class_id, box.mask if void is None else _without(box.mask, void), box.confidence)
+            ScoredMask(box.class_id, box.mask if void is None else _without(box.mask, void), box.score)
             for box in boxes
             if box.status == "ok"
         ]

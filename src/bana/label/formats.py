@@ -36,7 +36,7 @@ def format_writers(formats: Sequence[str], out: AnyPath, local: bool) -> dict[st
 
 
 def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
-    """Yield the records with the masks and confidences of a label folder.
+    """Yield the records with the masks and scores of a label folder.
 
     Raises:
         DataError: If labels of an image are missing or damaged.
@@ -49,7 +49,7 @@ def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
             record,
             segmentations=tuple(box.mask for box in boxes),
             reliable=tuple(encode_mask(agreed & boxes_to_mask(box, *agreed.shape)) for box in record.boxes),
-            scores=np.array([box.confidence for box in boxes], dtype=np.float32),
+            scores=np.array([box.score for box in boxes], dtype=np.float32),
             semantic_path=out / "y_crf" / f"{record.image_id}.png",
             instance_path=None,
         )

@@ -40,6 +40,7 @@ def assemble(
     *,
     masks: BoolArray | None = None,
     predicted_classes: Sequence[int | None] | None = None,
+    expected_ious: Sequence[float] | None = None,
 ) -> PseudoLabels:
     """Make PseudoLabels from label maps, with one instance per box in input order.
 
@@ -51,6 +52,7 @@ def assemble(
         confidence: float32 (H, W) in 0..1, of ``y_crf``.
         masks: bool (K, H, W), the object in every box and nothing outside it (default: ``y_crf`` cut by the boxes).
         predicted_classes: K classes that a classifier gives the boxes (default: it has no say).
+        expected_ious: K numbers, how good each mask is expected to be (default: nothing is expected).
     """
     for labels in (y_crf, y_ret):
         labels[boxed.ignored & (labels == 0)] = table.ignore_index
@@ -58,8 +60,9 @@ def assemble(
         masks = cut_by_boxes(boxed, y_crf)
     agreement = y_crf == y_ret
     predicted = predicted_classes or [None] * len(boxed.boxes)
+    expected: Sequence[float | None] = expected_ious or [None] * len(boxed.boxes)
     instances = [
-        _instance(boxed, number, masks[number], agreement, confidence, predicted[number])
+        _instance(boxed, number, masks[number], agreement, confidence, predicted[number], expected[number])
         for number in range(len(boxed.boxes))
     ]
     return PseudoLabels(y_crf, y_ret, confidence, tuple(instances), table)
@@ -154,11 +157,12 @@ def _instance(
     agreement: BoolArray,
     confidence: FloatArray,
     predicted_class: int | None,
+    expected_iou: float | None,
 ) -> Instance:
     box, class_id = boxed.boxes[number], int(boxed.class_ids[number])
     if not boxed.usable[number]:
         nothing = np.zeros(boxed.size, dtype=bool)
-        return Instance(box, class_id, nothing, "rejected", 0.0, 0.0, 0.0, None)
+        return Instance(box, class_id, nothing, "rejected", 0.0, 0.0, 0.0)
     region = boxed.regions[number].numpy()
     return Instance(
         box=box,
@@ -169,4 +173,5 @@ def _instance(
         agreement=float(agreement[region].mean()),
         filling_rate=float(mask[region].mean()),
         predicted_class=predicted_class,
+        expected_iou=expected_iou,
     )

@@ -20,6 +20,7 @@ from bana.label.class_transfer import matching_classes
 from bana.label.instances import assemble, instance_masks
 from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
+from bana.label.refined import assemble_refined, combined_boxes
 from bana.label.settings import LabelSettings
 from bana.label.unaries import ROUNDS, background_unary, label_probabilities, object_unary, raised_unaries
 from bana.label.upsampled import UpsampledFeatures, concat_low_level
@@ -27,6 +28,8 @@ from bana.nn.crf_settings import crf_errors
 from bana.nn.initialization import pretrained_path
 from bana.nn.network import network_input, on_device
 from bana.presets import parse_settings
+from bana.refine.model import REFINER
+from bana.refine.refiner import Refiner
 
 
 class Labeler(LabelingMethod):
@@ -42,10 +45,12 @@ class Labeler(LabelingMethod):
         settings: How images are labeled.
         roi_bins: R, as the classifier was trained.
         threads: CRF threads (default: all cores).
-        device: Where the network computes; everything else runs on the CPU.
+        device: Where the networks compute; everything else runs on the CPU.
+        refiner: Gives each box a mask of its own (default: there is none).
 
     Attributes:
         model: As given.
+        refiner: As given.
         settings: As given.
         class_table: The classes that ``class_ids`` refer to.
     """
@@ -58,8 +63,10 @@ class Labeler(LabelingMethod):
         roi_bins: int,
         threads: int | None = None,
         device: str = "cpu",
+        refiner: Refiner | None = None,
     ) -> None:
         self.model = on_device(model.eval(), device)
+        self.refiner = refiner
         self._device = device
         self._weights = model.class_weights.detach().cpu()
         self.settings = settings
@@ -90,10 +97,12 @@ class Labeler(LabelingMethod):
             CheckpointError: If there is none, or it is damaged or of another kind.
             SettingsError: If the device cannot be had.
         """
-        model, facts = LABELER.load(Path(file_or_run))
+        file = LABELER.path(Path(file_or_run))
+        model, facts = LABELER.load(file)
         if settings is None:
-            settings = parse_settings(facts.label, LabelSettings, str(file_or_run))
-        return cls(model, facts.classes, settings, facts.settings.roi_bins, threads, device)
+            settings = parse_settings(facts.label, LabelSettings, str(file))
+        refiner = Refiner.load(file, device) if REFINER.is_in(file) else None
+        return cls(model, facts.classes, settings, facts.settings.roi_bins, threads, device, refiner)
 
     @classmethod
     def pretrained(
@@ -123,7 +132,9 @@ class Labeler(LabelingMethod):
 
     def with_settings(self, settings: LabelSettings) -> Labeler:
         """The same labeler, for the same classes, with other settings."""
-        other = Labeler(self.model, self._trained_classes, settings, self._roi_bins, self._threads, self._device)
+        other = Labeler(
+            self.model, self._trained_classes, settings, self._roi_bins, self._threads, self._device, self.refiner
+        )
         other.class_table, other._trained_ids = self.class_table, self._trained_ids
         return other
 
@@ -152,20 +163,19 @@ class Labeler(LabelingMethod):
         view = self._view(boxed, UpsampledFeatures(features[0], boxed.size))
         marginals = self._marginals(image, view)
         crf = _labels(marginals, view)
-        confidence = torch.where(boxed.background_mask, 1.0, marginals.gather(0, crf[None])[0])
-        retrieved = self._retrieve(view, crf)
         names = np.array(view.labels, dtype=self.class_table.label_dtype)
         y_crf = names[crf.numpy()]
+        predicted = self._box_classes(boxed, features)
+        if self.refiner is not None and self.settings.refine:
+            refined = self.refiner(image, boxed.inside[boxed.usable])
+            boxes = combined_boxes(boxed, refined, marginals.numpy(), view.labels, self.settings.labeler_share)
+            return assemble_refined(boxed, self.class_table, boxes, refined, y_crf, predicted)
+        y_ret = names[self._retrieve(view, crf).numpy()]
+        confidence = torch.where(boxed.background_mask, 1.0, marginals.gather(0, crf[None])[0])
+        aware = self.settings.instance_aware
+        masks = instance_masks(boxed, y_crf, view.features, image, self._crf) if aware else None
         return assemble(
-            boxed,
-            self.class_table,
-            y_crf,
-            names[retrieved.numpy()],
-            confidence.numpy(),
-            masks=instance_masks(boxed, y_crf, view.features, image, self._crf)
-            if self.settings.instance_aware
-            else None,
-            predicted_classes=self._box_classes(boxed, features),
+            boxed, self.class_table, y_crf, y_ret, confidence.numpy(), masks=masks, predicted_classes=predicted
         )
 
     def _view(self, boxed: BoxedImage, features: UpsampledFeatures) -> _View:

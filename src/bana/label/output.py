@@ -111,6 +111,7 @@ def _entry_path(image_id: str) -> str:
 
 
 def _instance_entry(instance: Instance) -> dict[str, Any]:
+    expected, tight = instance.expected_iou, instance.tight_box
     return {
         "class_id": instance.class_id,
         "box": [float(value) for value in instance.box],
@@ -118,6 +119,8 @@ def _instance_entry(instance: Instance) -> dict[str, Any]:
         "confidence": round(instance.confidence, 6),
         "agreement": round(instance.agreement, 6),
         "filling_rate": round(instance.filling_rate, 6),
+        "expected_iou": None if expected is None else round(expected, 6),
         "predicted_class": instance.predicted_class,
+        "tight_box": None if tight is None else tight.tolist(),
         "segmentation": encode_mask(instance.mask),
     }

@@ -13,6 +13,7 @@ from PIL import Image
 
 from bana.data.images import AnyImage, as_rgb
 from bana.data.label_maps import LabelMap, voc_palette, write_label_map
+from bana.data.masks import mask_bounds
 from bana.data.paths import checked_name
 from bana.data.records import ClassTable
 from bana.errors import DataError
@@ -35,6 +36,8 @@ class Instance:
         agreement: Share of the box's pixels on which Y_crf and Y_ret agree, 0..1.
         filling_rate: Share of the box's pixels that the mask covers, 0..1.
         predicted_class: The class that the classifier gives the box, 1..L (0: background, None: it has no say).
+        expected_iou: The IoU that the mask is expected to have with the true one, 0..1 (None: nothing is expected, as
+            by methods without a refiner).
     """
 
     box: npt.NDArray[np.float32]
@@ -45,6 +48,17 @@ class Instance:
     agreement: float
     filling_rate: float
     predicted_class: int | None = None
+    expected_iou: float | None = None
+
+    @property
+    def score(self) -> float:
+        """How sure the mask is, for ranking: ``expected_iou``, or ``confidence`` where nothing is expected."""
+        return self.confidence if self.expected_iou is None else self.expected_iou
+
+    @property
+    def tight_box(self) -> npt.NDArray[np.float32] | None:
+        """The tight box of the mask: float32 (4,) xyxy, or None if the mask is empty."""
+        return mask_bounds(self.mask) if self.mask.any() else None
 
 
 @dataclass(frozen=True, eq=False)

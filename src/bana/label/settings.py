@@ -30,6 +30,10 @@ class LabelSettings(Settings):
             its class is raised in the empty ones and the CRF runs again. 0 is the paper's way.
         instance_aware: Whether a pixel in several boxes of its class belongs to one of them (``divided_masks``), or to
             all as in the paper.
+        refine: Whether to combine the labels with those of the labeler's refiner, where it has one. False is the
+            paper's way.
+        labeler_share: Weight of the labeler beside its refiner, 0..1, where both give a box the same mask; it falls
+            with the IoU of the two.
     """
 
     u0: Literal["attention", "cam"] = "attention"
@@ -43,6 +47,8 @@ class LabelSettings(Settings):
     refinement_scale: Annotated[float, Field(gt=0, le=100)] = 4.0
     tightness: Annotated[float, Field(ge=0, le=1)] = 0.0
     instance_aware: bool = False
+    refine: bool = False
+    labeler_share: Annotated[float, Field(ge=0, le=1)] = 0.5
 
     def with_options(self, **options: Any) -> LabelSettings:
         """The same settings with some changed, checked again."""

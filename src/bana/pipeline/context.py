@@ -27,12 +27,14 @@ from bana.instance.settings import InstanceSettings
 from bana.instance.task import InstanceTask
 from bana.io.faults import OnError
 from bana.io.files import file_digest
+from bana.label.join import join_refiner
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 from bana.nn.initialization import initialization_digest
 from bana.nn.train import train
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.steps import Steps, content_digest
+from bana.refine.task import RefineTask
 from bana.report.confidence import draw_confidence
 from bana.segment.model import SEGMENTER
 from bana.segment.scoring import score_segmenter
@@ -79,6 +81,23 @@ class PipelineContext:
         depends = [content_digest(dataset), recipe["classify"], recipe["label"], start, self.seed]
         self.steps.do("classify", depends, work, lambda folder: (folder / LABELER.file_name).is_file())
         return self.steps.out / "classify"
+
+    def refine(self, dataset: BoxDataset, labels: Path, labeler: Path) -> Path:
+        """Train a refiner on labels and join it to the labeler that made them; returns its folder, a labeler too."""
+        settings = self.recipe.refine
+
+        def work(folder: Path) -> None:
+            join_refiner(train(RefineTask(settings, labels), dataset, folder, self.run_options()), labeler, folder)
+
+        depends = [
+            content_digest(dataset),
+            settings.model_dump(mode="json"),
+            LabelFolder(labels).labeling,
+            initialization_digest(settings, None),
+            self.seed,
+        ]
+        self.steps.do("refine", depends, work, lambda folder: (folder / LABELER.file_name).is_file())
+        return self.steps.out / "refine"
 
     def recipe_labels(self, labeler: Path) -> MethodChoice:
         """The labels that a labeler gives by the recipe."""

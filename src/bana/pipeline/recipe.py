@@ -6,6 +6,7 @@ from bana.classify.settings import ClassifySettings
 from bana.instance.settings import InstanceSettings
 from bana.label.settings import LabelSettings
 from bana.presets import Settings
+from bana.refine.settings import RefineSettings
 from bana.segment.segmenter import PredictSettings
 from bana.segment.settings import SegmentSettings
 
@@ -15,6 +16,7 @@ class Recipe(Settings):
 
     classify: ClassifySettings = ClassifySettings()
     label: LabelSettings = LabelSettings()
+    refine: RefineSettings = RefineSettings()
     segment: SegmentSettings = SegmentSettings()
     predict: PredictSettings = PredictSettings()
     instance: InstanceSettings = InstanceSettings()

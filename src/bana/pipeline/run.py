@@ -78,7 +78,7 @@ def run_pipeline(
     on_error: OnError = "stop",
     console: Console,
 ) -> PipelineRun:
-    """Classify, label, segment and evaluate, each only where its inputs or settings have changed.
+    """Classify, label, refine, segment and evaluate, each only where its inputs or settings have changed.
 
     Args:
         dataset: Images with boxes.
@@ -101,9 +101,12 @@ def run_pipeline(
     if validation is not None:
         check_truth(validation, dataset)
     facts = {"settings": recipe.model_dump(mode="json"), "seed": seed, "versions": versions(), "data": _facts(dataset)}
-    steps = Steps(out, facts, ("classify", "labels", "segment"), console)
+    steps = Steps(out, facts, ("classify", "unrefined", "refine", "labels", "segment"), console)
     context = PipelineContext(steps, recipe, seed, runtime, workers, on_error, console)
     labeler = context.classify(dataset)
+    if recipe.label.refine:
+        unrefined = context.label("unrefined", dataset, context.recipe_labels(labeler))
+        labeler = context.refine(labeled_part(dataset, LabelFolder(unrefined)), unrefined, labeler)
     labels = context.label("labels", dataset, context.recipe_labels(labeler))
     labeled = labeled_part(dataset, LabelFolder(labels))  # all, or with skip those that could be used
     network = context.segment("segment", recipe.segment, labeled, labels, labeler, validation=validation)

@@ -153,7 +153,7 @@ def test_wssl_is_a_crf_from_fixed_centers(photo):
 def test_labels_of_the_paper_recipe(photo):
     """bap, ret and bap+ret are parts of one labeling, by Labeler without what goes beyond the paper."""
     image, record = photo
-    settings = {"image_side": None, "low_level": 0, "refinements": 0, "tightness": 0}
+    settings = {"image_side": None, "low_level": 0, "refinements": 0, "tightness": 0, "refine": False}
     plain = Labeler.load(pretrained_path(), settings_of(settings), threads=1).for_classes(sample_dataset().classes)
     expected = plain(image, record.boxes, record.class_ids)
     whole, retrieved, agreed = (label_photo(name, photo) for name in ("bap", "ret", "bap+ret"))

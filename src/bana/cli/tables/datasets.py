@@ -42,6 +42,11 @@ def check_tables(report: CheckReport) -> Iterator[RenderableType]:
     for count in report.classes:
         classes.add_row(count.name, str(count.boxes), str(count.images))
     yield classes
+    if report.suspects:
+        yield "Boxes that look wrong:"
+        yield from (
+            f"  {each.image_id}: box {each.number} ({each.class_name}): {each.reason}" for each in report.suspects
+        )
     if report.faults:
         yield "Faults:"
         yield from (f"  {fault.image_id}: {fault.reason}" for fault in report.faults)

@@ -29,7 +29,14 @@ DEFAULT = "labeler"
 
 _FUSE = "fuse:"
 
-_RECIPE = {"image_side": None, "low_level": 0.0, "refinements": 0, "tightness": 0.0, "instance_aware": False}
+_RECIPE = {
+    "image_side": None,
+    "low_level": 0.0,
+    "refinements": 0,
+    "tightness": 0.0,
+    "instance_aware": False,
+    "refine": False,
+}
 _WITHOUT_U0 = _RECIPE | {"u0": "cam"}
 
 

@@ -1,0 +1,168 @@
+"""Training samples of the refiner: the windows of an image's boxes, and what its labels say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import v2
+
+from bana.data.images import open_record_image
+from bana.data.label_folder import LabeledBox, LabelFolder
+from bana.data.masks import decode_mask
+from bana.data.records import FloatArray, ImageRecord
+from bana.engine.plan import SampleKey
+from bana.engine.seeds import seed_of
+from bana.nn.crops import GRAY
+from bana.refine.settings import RefineSettings
+from bana.refine.targets import BoxTarget, box_target
+from bana.refine.windows import cut_window, windows_of
+
+_TIGHTER = 0.25
+"""How much a loosened box may lose on one side, as a share of what it may gain: people cut into objects too."""
+
+_GRAYSCALE = 0.1
+"""The share of images shown without color."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of boxes: those of one image, or of a batch of images.
+
+    Attributes:
+        images: uint8 (N, 3, S, S).
+        targets: uint8 (N, S, S), the share of a pixel that is the box's object, 255 for all of it.
+        weights: uint8 (N, S, S), how sure that is, 255 for sure and 0 for unknown.
+        boxes: float32 (N, 4) xyxy: the tight box in pixel-edge coordinates of the window.
+    """
+
+    images: Tensor
+    targets: Tensor
+    weights: Tensor
+    boxes: Tensor
+
+
+class BoxWindows:
+    """The windows of an image's boxes; the same ones for the same (epoch, index).
+
+    Args:
+        records: The images.
+        settings: How windows are cut and varied.
+        seed: Random seed of the run.
+        labels: Labels of these images.
+    """
+
+    def __init__(
+        self, records: Sequence[ImageRecord], settings: RefineSettings, seed: int, labels: LabelFolder
+    ) -> None:
+        self._records = records
+        self._settings = settings
+        self._seed = seed
+        self._labels = labels
+        strength = settings.color_jitter
+        self._color = v2.Compose([v2.ColorJitter(strength, strength, strength), v2.RandomGrayscale(_GRAYSCALE)])
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, key: SampleKey) -> Windows:
+        epoch, index = key
+        torch.manual_seed(seed_of(self._seed, "sample", epoch, index))
+        record = self._records[index]
+        labeled = self._labels.boxes(record)
+        numbers = usable_boxes(record, labeled, self._settings.min_side)
+        drawn = [numbers[place] for place in torch.randperm(len(numbers))[: self._settings.boxes_per_image].tolist()]
+        image = open_record_image(record)
+        agreed = self._labels.label_map("agreed", record)
+        ignore_index = 255 if agreed.dtype == np.uint8 else 65535
+        windows = []
+        for number in drawn:
+            mask = decode_mask(labeled[number].mask, record.height, record.width)
+            box = inside_image(record)[number]
+            target = box_target(mask, agreed, box, int(record.class_ids[number]), ignore_index)
+            windows.append(self._window(image, target, box))
+        return collate(windows)
+
+    def _window(self, image: npt.NDArray[np.uint8], target: BoxTarget, box: FloatArray) -> Windows:
+        """The window of a box, at random loosened, shrunk, recolored and flipped."""
+        settings, side = self._settings, self._settings.crop_size
+        given = self._loosened(box, image.shape[1], image.shape[0]) if _chance(0.5) else box
+        window = windows_of(given, settings.context)[0]
+        picture = cut_window(image, window, side, GRAY)
+        weight = cut_window(target.weight, window, side, 0)
+        known = (target.target.astype(np.uint16) * target.weight // 255).astype(np.uint8)
+        share = cut_window(known, window, side, 0) / np.maximum(weight, 1)
+        tight = (np.tile(-window[:2], 2) + box) * (side / np.tile(window[2:] - window[:2], 2))
+        if _chance(0.5):
+            picture = _shrunk(picture, _uniform(*settings.scale_range))
+        sample = Windows(
+            self._color(torch.from_numpy(picture.copy()).permute(2, 0, 1))[None],
+            torch.from_numpy((255 * share.clip(0, 1)).round().astype(np.uint8))[None],
+            torch.from_numpy(weight.copy())[None],
+            torch.from_numpy(tight.astype(np.float32))[None],
+        )
+        return _flipped(sample) if _chance(0.5) else sample
+
+    def _loosened(self, box: FloatArray, width: int, height: int) -> FloatArray:
+        """A box whose sides have moved, most of them outwards, and which stays inside the image."""
+        sides = np.tile(box[2:] - box[:2], 2)
+        most = _uniform(0.0, 1.0)
+        moved = torch.empty(4).uniform_(-_TIGHTER, 1.0).numpy() * self._settings.looseness * most * sides
+        loosened: FloatArray = np.clip(box + moved * [-1, -1, 1, 1], 0, [width, height, width, height])
+        return loosened
+
+
+def inside_image(record: ImageRecord) -> FloatArray:
+    """A record's boxes (K, 4), cut at the image's edges."""
+    inside: FloatArray = np.clip(record.boxes, 0, [record.width, record.height, record.width, record.height])
+    return inside
+
+
+def usable_boxes(record: ImageRecord, labeled: Sequence[LabeledBox], min_side: float) -> list[int]:
+    """The numbers of the boxes that are learned from: labeled, and large enough."""
+    boxes = inside_image(record)
+    sides = (boxes[:, 2:] - boxes[:, :2]).min(1)
+    return [number for number, box in enumerate(labeled) if box.status == "ok" and sides[number] >= max(min_side, 1)]
+
+
+def collate(samples: Sequence[Windows]) -> Windows:
+    """Several windows as one batch."""
+    return Windows(
+        *(
+            torch.cat([getattr(sample, name) for sample in samples])
+            for name in ("images", "targets", "weights", "boxes")
+        )
+    )
+
+
+def _shrunk(picture: npt.NDArray[np.uint8], factor: float) -> npt.NDArray[np.uint8]:
+    """A picture that has lost the detail that a smaller one would not have."""
+    side = picture.shape[0]
+    small = max(round(side * factor), 8)
+    image = Image.fromarray(picture).resize((small, small), Image.Resampling.BILINEAR)
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
+
+
+def _flipped(sample: Windows) -> Windows:
+    """The mirror image."""
+    x0, y0, x1, y1 = sample.boxes.unbind(1)
+    side = sample.images.shape[-1]
+    return Windows(
+        sample.images.flip(-1),
+        sample.targets.flip(-1),
+        sample.weights.flip(-1),
+        torch.stack([side - x1, y0, side - x0, y1], 1),
+    )
+
+
+def _chance(probability: float) -> bool:
+    return float(torch.rand(())) < probability
+
+
+def _uniform(low: float, high: float) -> float:
+    return float(torch.empty(()).uniform_(low, high))
