@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--gap", type=Path, help="run of bana classify --pooling gap")
     gap = parser.parse_args().gap
     dataset = sample_dataset()
-    choices = {name: MethodChoice(name) for name in ("bap", "labeler")}
+    choices = {name: MethodChoice(name, options={"refine": False}) for name in ("bap", "labeler")}
     if gap is not None:
         choices = {"gap": MethodChoice("gap", {"gap": gap}), **choices}
     labelers = {name: choice.open(dataset.classes, threads=1) for name, choice in choices.items()}

@@ -27,6 +27,7 @@ from bana.label import labeler as labeler_module
 from bana.label import run as run_module
 from bana.label.labeler import Labeler
 from bana.label.methods.choose import MethodChoice
+from bana.refine.refiner import Refiner
 from densecrf import DenseCRF, PreparedCRF
 
 PARTS: dict[str, tuple[Any, str]] = {
@@ -40,6 +41,8 @@ PARTS: dict[str, tuple[Any, str]] = {
     "CRF, mean field": (PreparedCRF, "__call__"),
     "retrieval": (Labeler, "_correlation"),
     "box classes": (Labeler, "_box_classes"),
+    "refiner": (Refiner, "__call__"),
+    "combination": (labeler_module, "assemble_refined"),
     "encode and write": (run_module, "write_labels"),
 }
 """Parts of labeling an image, none within another, and the function that is each."""
