@@ -79,6 +79,7 @@ def commands(options: argparse.Namespace, folder: Path) -> dict[str, Command]:
     return {
         "classify": Command(["classify", *data, *preset, "--checkpoint-seconds", "0.3"]),
         "label": Command(["label", *data, *labeler, *workers, "--formats", "coco,voc"]),
+        "refine": Command(["refine", *data, *labels, *preset, "--checkpoint-seconds", "0.3"]),
         "shards": Command(["label", *data, *labeler, *workers, "--shard", "1/1"]),
         "merge": Command(["merge", str(folder / "shards/whole")]),
         "tune": Command(["tune", *data, *labeler, *workers, "--images", "3", "--trials", "4"]),

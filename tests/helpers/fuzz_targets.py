@@ -34,10 +34,12 @@ from bana.data.truth import instance_truth, read_class_map, semantic_truth
 from bana.engine.checkpoint import check_same_run, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 from bana.nn import network_file
 from bana.nn.backbones import Backbone, BackboneInfo
-from bana.nn.network_file import NetworkFacts
+from bana.nn.network_file import NetworkFacts, join_networks
 from bana.nn.weights import load_weights, read_state_dict
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset
+from bana.refine.model import REFINER, BoxRefiner
+from bana.refine.settings import RefineSettings
 from bana.segment.model import SEGMENTER, SegmentationNetwork
 from bana.segment.settings import SegmentSettings
 from fuzz_mutations import (
@@ -297,6 +299,15 @@ def _save_tiny_segmenter(path: Path) -> None:
     SEGMENTER.save(path, SegmentationNetwork(_tiny_backbone(), None, 2, 3), NetworkFacts(CLASSES, settings))
 
 
+def _save_tiny_refiner(path: Path) -> None:
+    """A labeler file that has a refiner."""
+    settings = RefineSettings(crop_size=65)
+    refiner = path.with_name("refiner.safetensors")
+    REFINER.save(refiner, BoxRefiner(_tiny_backbone(), settings.context), NetworkFacts(CLASSES, settings))
+    _save_tiny_labeler(path)
+    join_networks(path, refiner, REFINER, path, label={"refine": True})
+
+
 def _network_reader(load: Callable[[Path], object], folder: Path) -> Read:
     path = folder / "network.safetensors"
 
@@ -378,6 +389,11 @@ TARGETS: dict[str, Target] = {
     "labeler": Target(
         partial(_written, _save_tiny_labeler),
         partial(_network_reader, LABELER.load),
+        changed_safetensors,
+    ),
+    "refiner": Target(
+        partial(_written, _save_tiny_refiner),
+        partial(_network_reader, REFINER.load),
         changed_safetensors,
     ),
     "segmenter": Target(

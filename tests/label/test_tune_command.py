@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from bad_data import refused, refused_choice
@@ -300,3 +301,13 @@ def test_a_full_disk_ends_in_one_line_and_the_run_can_go_on(command, searched, t
         refused(command(tmp_path / "out"), "No space left on device")
     assert command(tmp_path / "out").status == 0
     assert (tmp_path / "out" / TRIALS).read_bytes() == (searched / TRIALS).read_bytes()
+
+
+def test_a_tuned_labeler_keeps_its_refiner(command, tiny_refine_run, tmp_path):
+    out = tmp_path / "out"
+    answer = command(out, "--labeler", tiny_refine_run, "--trials", 1)
+    assert answer.status == 0, answer.err
+    kept, before = (Labeler.load(run).refiner for run in (out, tiny_refine_run))
+    ours, theirs = kept.model.state_dict(), before.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert Labeler.load(out).settings.refine

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, get_args
@@ -28,6 +28,7 @@ from bana.label.output import input_digest
 from bana.label.scoring import Bench
 from bana.label.search import Search, SearchMethod, Trial, Values, best_trial
 from bana.label.settings import LabelSettings
+from bana.nn.network_file import copy_network
 
 RESULT = "tune.json"
 """States from the start what is searched and on which images, and at the end what was found."""
@@ -142,8 +143,7 @@ def tune_labeler(
     _claim(out, facts)
     finished = _run_trials(search, trials, bench, searched, out / TRIALS, console)
     before, after = _confirm(search, finished, bench, unseen, console)
-    model, saved = LABELER.load(labeler)
-    LABELER.save(out / LABELER.file_name, model, replace(saved, label=after.settings.model_dump(mode="json")))
+    copy_network(LABELER.path(labeler), out / LABELER.file_name, label=after.settings.model_dump(mode="json"))
     run = TuneRun(search, facts, len(finished), before, after)
     write_json(out / RESULT, run.as_dict(), indent=2)
     return run

@@ -111,6 +111,17 @@ def join_networks(whole: Path, part: Path, kind: NetworkKind, out: Path, **chang
     save_tensors(out, joined, metadata | changes | {"parts": _parts(metadata) | {kind.name: part_metadata}})
 
 
+def copy_network(file: Path, out: Path, **changes: Any) -> None:
+    """Copy a file with all its networks, and other metadata for some.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged.
+        OutputError: If ``out`` cannot be written.
+    """
+    tensors, metadata = load_tensors(file)
+    save_tensors(out, tensors, metadata | changes)
+
+
 def _parts(metadata: dict[str, Any]) -> dict[str, Any]:
     """The metadata of the networks that a file has beside its own, by their kind."""
     parts = metadata.get("parts", {})
