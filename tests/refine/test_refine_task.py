@@ -123,6 +123,8 @@ def test_a_batch_without_a_known_pixel_has_finite_gradients(begun):
 class Shared:
     """Stands for processes that share a batch: sums over all processes are those of the whole batch, as noted."""
 
+    device = "cpu"
+
     def __init__(self, sums=None):
         self.sums = [] if sums is None else list(sums)
         self._notes = sums is None

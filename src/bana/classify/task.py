@@ -63,7 +63,7 @@ class ClassifyTask(Task[BoxClassifier, ClassifySettings]):
             loss, metrics = self._image_loss(features, batch)
         else:
             loss, metrics = self._box_loss(features, background, boxes, batch)
-        if known_labels := self._count((labels != UNKNOWN).sum()):
+        if known_labels := self.total((labels != UNKNOWN).sum()):
             known = F.cross_entropy(self._cell_scores(features), labels, ignore_index=UNKNOWN, reduction="sum")
             known = known / known_labels
             loss = loss + known
@@ -83,7 +83,7 @@ class ClassifyTask(Task[BoxClassifier, ClassifySettings]):
             [batch.class_ids.repeat_interleave(bins.shape[1]), batch.class_ids.new_zeros(int(valid.sum()))]
         )
         bin_count = len(bins) * bins.shape[1]
-        all_bins, all_queries = self._count(bin_count), self._count(len(truth) - bin_count)
+        all_bins, all_queries = self.total(bin_count), self.total(len(truth) - bin_count)
         loss = F.cross_entropy(scores, truth, reduction="sum") / max(all_bins + all_queries, 1)
         right = (scores.argmax(1) == truth).float()
         metrics = {"loss": loss.item()}
@@ -98,14 +98,10 @@ class ClassifyTask(Task[BoxClassifier, ClassifySettings]):
         scores = self.model.classifier(features.mean((2, 3)))[:, 1:]
         truth = torch.zeros_like(scores)
         truth[batch.image_classes[:, 0], batch.image_classes[:, 1] - 1] = 1.0
-        count = self._count(truth.numel())
+        count = self.total(truth.numel())
         loss = F.binary_cross_entropy_with_logits(scores, truth, reduction="sum") / count
         right = ((scores > 0) == (truth > 0)).sum().item()
         return loss, {"loss": loss.item(), "accuracy": right / count}
-
-    def _count(self, number: Tensor | int) -> int:
-        """A count, summed over all processes."""
-        return int(self.context.all_reduce(torch.as_tensor(number, device=self.context.device)))
 
     def _cell_scores(self, features: Tensor) -> Tensor:
         """Scores of every cell: (N, L + 1, h, w)."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask, mask_bounds
-from bana.data.records import BoolArray, FloatArray, ImageRecord
+from bana.data.records import FloatArray, ImageRecord
 
 MIN_TIGHT_IOU = 0.6
 """A box is suspect if its IoU with the tight box of its mask is less: it is loose, or cuts the object off."""
@@ -34,7 +34,7 @@ class Suspect:
     number: int
     class_name: str
     reason: str
-    tight_box: tuple[float, float, float, float] | None
+    tight_box: tuple[float, ...] | None
 
 
 def suspects(records: Iterable[ImageRecord], folder: LabelFolder) -> Iterator[Suspect]:
@@ -50,28 +50,22 @@ def suspects(records: Iterable[ImageRecord], folder: LabelFolder) -> Iterator[Su
             if labeled.status == "rejected":
                 continue
             mask = decode_mask(labeled.mask, record.height, record.width)
-            reason = _reason(record.boxes[index], mask, labeled.expected_iou)
+            tight = mask_bounds(mask) if mask.any() else None
+            reason = _reason(record.boxes[index], tight, labeled.expected_iou)
             if reason is not None:
                 name = folder.classes[labeled.class_id - 1]
-                yield Suspect(record.image_id, index + 1, name, reason, _tight(mask))
+                corners = None if tight is None else tuple(tight.tolist())
+                yield Suspect(record.image_id, index + 1, name, reason, corners)
 
 
-def _reason(box: FloatArray, mask: BoolArray, expected_iou: float | None) -> str | None:
-    if not mask.any():
+def _reason(box: FloatArray, tight: FloatArray | None, expected_iou: float | None) -> str | None:
+    if tight is None:
         return "no object was found in it"
-    tight = mask_bounds(mask)
     if (iou := _box_iou(box, tight)) < MIN_TIGHT_IOU:
         return f"its object fills {iou:.0%} of it; perhaps it should be {_corners(tight)}"
     if expected_iou is not None and expected_iou < MIN_EXPECTED_IOU:
         return f"its mask is expected to have an IoU of {expected_iou:.2f}; look at it"
     return None
-
-
-def _tight(mask: BoolArray) -> tuple[float, float, float, float] | None:
-    if not mask.any():
-        return None
-    x0, y0, x1, y1 = mask_bounds(mask).tolist()
-    return x0, y0, x1, y1
 
 
 def _corners(box: FloatArray) -> str:

@@ -90,9 +90,7 @@ def assemble_refined(
         predicted_classes: K classes that the classifier gives the boxes.
     """
     usable = np.flatnonzero(boxed.usable)
-    names: LabelMap = np.append(boxed.class_ids[usable], 0).astype(
-        table.label_dtype
-    )  # the last is of pixels without owner
+    names: LabelMap = np.append(boxed.class_ids[usable], 0).astype(table.label_dtype)  # the last: -1, of no box
     owner, confidence = owners(boxes, boxed.size)
     y_crf: LabelMap = names[owner]
     alone: LabelMap = names[owners(refined, boxed.size)[0]]

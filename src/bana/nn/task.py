@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic
 
+import torch
 from torch import Tensor, nn, optim
 
 from bana.data.label_folder import LabelFolder, labels_of
@@ -95,6 +96,10 @@ class Task(ABC, Generic[AnyNetwork, NetworkSettings]):
     @abstractmethod
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
         """The loss of a batch, and metrics for the log: this process's share of both (see the engine's protocol)."""
+
+    def total(self, number: Tensor | int) -> float:
+        """A number, summed over all processes; no gradients flow through it."""
+        return float(self.context.all_reduce(torch.as_tensor(number, device=self.context.device).detach()))
 
     def lr_factor(self, progress: float) -> float:
         """The factor on the learning rates after a share ``progress`` (0..1) of the run."""

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 from bana.data.images import open_record_image
 from bana.data.label_folder import LabeledBox, LabelFolder
 from bana.data.masks import decode_mask
-from bana.data.records import FloatArray, ImageRecord
+from bana.data.records import ClassTable, FloatArray, ImageRecord
 from bana.engine.plan import SampleKey
 from bana.engine.seeds import seed_of
 from bana.nn.crops import GRAY
@@ -79,13 +79,12 @@ class BoxWindows:
         drawn = [numbers[place] for place in torch.randperm(len(numbers))[: self._settings.boxes_per_image].tolist()]
         image = open_record_image(record)
         agreed = self._labels.label_map("agreed", record)
-        ignore_index = 255 if agreed.dtype == np.uint8 else 65535
+        boxes, ignore_index = inside_image(record), ClassTable(self._labels.classes).ignore_index
         windows = []
         for number in drawn:
             mask = decode_mask(labeled[number].mask, record.height, record.width)
-            box = inside_image(record)[number]
-            target = box_target(mask, agreed, box, int(record.class_ids[number]), ignore_index)
-            windows.append(self._window(image, target, box))
+            target = box_target(mask, agreed, boxes[number], int(record.class_ids[number]), ignore_index)
+            windows.append(self._window(image, target, boxes[number]))
         return collate(windows)
 
     def _window(self, image: npt.NDArray[np.uint8], target: BoxTarget, box: FloatArray) -> Windows:

@@ -69,8 +69,7 @@ class RefineTask(Task[BoxRefiner, RefineSettings]):
         stride = (images.shape[-1] - 1) // (logits.shape[-1] - 1)
         targets, weights = (each[:, ::stride, ::stride].float() / 255 for each in (batch.targets, batch.weights))
         boxes = (batch.boxes - 0.5) / stride
-        known = self._count(weights.sum())
-        windows = self._count(weights.new_tensor(float(len(images))))
+        known, windows = self.total(weights.sum()), self.total(len(images))
         known_loss = weighted_cross_entropy(logits, targets, weights) / max(known, 1.0)
         reach = reach_loss(logits, boxes) / windows
         loss = known_loss + self.settings.reach_weight * reach
@@ -81,7 +80,3 @@ class RefineTask(Task[BoxRefiner, RefineSettings]):
             loss = loss + self.settings.pairwise_weight * pairwise
             metrics["pairwise"] = pairwise.item()
         return loss, {"loss": loss.item(), **metrics}
-
-    def _count(self, number: Tensor) -> float:
-        """A number, summed over all processes."""
-        return float(self.context.all_reduce(number.detach()))
