@@ -10,6 +10,7 @@ from bana.errors import DataError, SettingsError
 from bana.label.unaries import reached_share
 from bana.label.upsampled import concat_low_level
 from bana.nn.network import network_input
+from bana.refine.refiner import BoxProbability
 from densecrf import DenseCRF, DenseCRFError, PreparedCRF
 from reference import bap_loops, retrieval_naive, unaries_naive, upsampled_naive
 from shapes_data import CLASSES, IMAGES, draw
@@ -152,6 +153,24 @@ def test_objects_reach_into_their_boxes(labeler):
     assert shares[1] > shares[0]
     satisfied = with_options(labeler, tightness=shares[0])(image, wide, class_ids)
     np.testing.assert_array_equal(satisfied.y_crf, loose.y_crf)
+
+
+def test_a_refiner_at_work_needs_no_objects_raised(labeler):
+    """The box of the test above; a refiner that is a little for the whole of it leaves the choice to the marginals."""
+    image, boxes, class_ids = photo("a")
+    x0, y0, x1, y1 = boxes[0]
+    wide = [(x0, y0, min(2 * x1 - x0, image.shape[1]), min(2 * y1 - y0, image.shape[0]))]
+    other = with_options(labeler, refine=True, labeler_share=0.9)
+    other.refiner = lambda image, boxes: [
+        BoxProbability(pixel_slices(box), np.full((y1 - y0, x1 - x0), 0.6, np.float32))
+        for box in boxes
+        for x0, y0, x1, y1 in [box.astype(int)]
+    ]
+    loose, tight = (
+        other.with_settings(other.settings.with_options(tightness=share))(image, wide, class_ids)
+        for share in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(tight.confidence, loose.confidence)
 
 
 @pytest.mark.parametrize("name", ["b", "d", "e"])

@@ -249,3 +249,16 @@ def test_a_batch_has_the_windows_of_all_images(windows_of):
     assert len(batch.images) == len(batch.targets) == len(batch.weights) == len(batch.boxes) == 1 + 2 + 2
     assert torch.equal(batch.images[1:3], samples[1].images)
     assert torch.equal(batch.boxes[3:], samples[2].boxes)
+
+
+def test_objects_of_other_images_come_in_front_of_objects(windows_of):
+    plain, crowded = windows_of(), windows_of(changed(occlusion=1.0))
+    changed_targets = 0
+    for epoch in range(4):
+        for index in range(len(IMAGES)):
+            first, second = plain[(epoch, index)], crowded[(epoch, index)]
+            assert same(second, windows_of(changed(occlusion=1.0))[(epoch, index)])
+            changed_targets += not torch.equal(first.targets.sum(), second.targets.sum())
+            for target, box in zip(second.targets.numpy(), second.boxes.tolist(), strict=True):
+                assert bounds(target > 127) == pytest.approx(box, abs=1.6)
+    assert changed_targets > 4

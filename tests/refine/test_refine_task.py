@@ -179,9 +179,9 @@ def test_an_image_without_labels_is_named(shapes_voc, true_labels, tmp_path):
         [task.is_usable(record) for record in task.data]
 
 
-def test_a_folder_without_labels_is_refused(tmp_path):
+def test_a_folder_without_labels_is_refused(shapes_voc, tmp_path):
     with pytest.raises(DataError, match=r"holds no labels\.json"):
-        RefineTask(RefineSettings(), tmp_path)
+        RefineTask(RefineSettings(), tmp_path).open(read_dataset(shapes_voc))
 
 
 def started(labeler, settings, true_labels):

@@ -142,6 +142,10 @@ class Labeler(LabelingMethod):
         """The classes that the classifier does not know and that are labeled through 1 - A."""
         return tuple(name for name, known in zip(self.classes, self._trained_ids, strict=True) if known is None)
 
+    @property
+    def _refiner_at_work(self) -> Refiner | None:
+        return self.refiner if self.settings.refine else None
+
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image, uint8 (H, W, 3), whose boxes are checked."""
         return self.from_features(self.features(image), image, boxed)
@@ -166,8 +170,8 @@ class Labeler(LabelingMethod):
         names = np.array(view.labels, dtype=self.class_table.label_dtype)
         y_crf = names[crf.numpy()]
         predicted = self._box_classes(boxed, features)
-        if self.refiner is not None and self.settings.refine:
-            refined = self.refiner(image, boxed.inside[boxed.usable])
+        if self._refiner_at_work is not None:
+            refined = self._refiner_at_work(image, boxed.inside[boxed.usable])
             boxes = combined_boxes(boxed, refined, marginals.numpy(), view.labels, self.settings.labeler_share)
             return assemble_refined(boxed, self.class_table, boxes, refined, y_crf, predicted)
         y_ret = names[self._retrieve(view, crf).numpy()]
@@ -225,7 +229,7 @@ class Labeler(LabelingMethod):
                 unaries = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale
                 unaries = unaries.masked_fill(~view.allowed, -torch.inf)
                 marginals = crf(probabilities=label_probabilities(unaries, background_mask))
-            for _ in range(ROUNDS):
+            for _ in range(0 if self._refiner_at_work else ROUNDS):
                 raised = self._raised(view, _labels(marginals, view))
                 if raised is None:
                     break

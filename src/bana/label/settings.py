@@ -27,7 +27,8 @@ class LabelSettings(Settings):
             the paper's way.
         refinement_scale: What the cosines are multiplied by for that: greater trusts them more, and colors less.
         tightness: Least share of a box's rows and columns, 0..1, that its object shall reach into; where it does not,
-            its class is raised in the empty ones and the CRF runs again. 0 is the paper's way.
+            its class is raised in the empty ones and the CRF runs again. 0 is the paper's way. A refiner has learned to
+            reach, and where a box is loose it does better alone: with one at work this does nothing.
         instance_aware: Whether a pixel in several boxes of its class belongs to one of them (``divided_masks``), or to
             all as in the paper.
         refine: Whether to combine the labels with those of the labeler's refiner, where it has one. False is the

@@ -19,8 +19,9 @@ from bana.data.records import ClassTable, FloatArray, ImageRecord
 from bana.engine.plan import SampleKey
 from bana.engine.seeds import seed_of
 from bana.nn.crops import GRAY
+from bana.refine.occlusion import BoxedObject, Cutout, cut_out, occluded
 from bana.refine.settings import RefineSettings
-from bana.refine.targets import BoxTarget, box_target
+from bana.refine.targets import box_target
 from bana.refine.windows import cut_window, windows_of
 
 _TIGHTER = 0.25
@@ -28,6 +29,10 @@ _TIGHTER = 0.25
 
 _GRAYSCALE = 0.1
 """The share of images shown without color."""
+
+
+_CUTOUT_SIDES = (0.3, 1.0)
+"""Longer side of what is pasted in front of an object, in longer sides of its box."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +85,28 @@ class BoxWindows:
         image = open_record_image(record)
         agreed = self._labels.label_map("agreed", record)
         boxes, ignore_index = inside_image(record), ClassTable(self._labels.classes).ignore_index
+        cutout = self._cutout() if self._settings.occlusion else None
         windows = []
         for number in drawn:
             mask = decode_mask(labeled[number].mask, record.height, record.width)
             target = box_target(mask, agreed, boxes[number], int(record.class_ids[number]), ignore_index)
-            windows.append(self._window(image, target, boxes[number]))
+            boxed = BoxedObject(image, target, boxes[number])
+            if cutout is not None and _chance(self._settings.occlusion):
+                boxed = _occluded(boxed, cutout)
+            windows.append(self._window(boxed))
         return collate(windows)
 
-    def _window(self, image: npt.NDArray[np.uint8], target: BoxTarget, box: FloatArray) -> Windows:
+    def _cutout(self) -> Cutout:
+        """An object of any image."""
+        record = self._records[_whole(len(self._records))]
+        labeled = self._labels.boxes(record)
+        numbers = usable_boxes(record, labeled, self._settings.min_side)
+        mask = labeled[numbers[_whole(len(numbers))]].mask
+        return cut_out(open_record_image(record), decode_mask(mask, record.height, record.width))
+
+    def _window(self, boxed: BoxedObject) -> Windows:
         """The window of a box, at random loosened, shrunk, recolored and flipped."""
+        image, target, box = boxed
         settings, side = self._settings, self._settings.crop_size
         given = self._loosened(box, image.shape[1], image.shape[0]) if _chance(0.5) else box
         window = windows_of(given, settings.context)[0]
@@ -157,6 +175,17 @@ def _flipped(sample: Windows) -> Windows:
         sample.weights.flip(-1),
         torch.stack([side - x1, y0, side - x0, y1], 1),
     )
+
+
+def _occluded(boxed: BoxedObject, cutout: Cutout) -> BoxedObject:
+    """A box's object with a cutout somewhere in front of it, of 0.3 to 1 times the box's longer side."""
+    x0, y0, x1, y1 = boxed.box.tolist()
+    side = round(_uniform(*_CUTOUT_SIDES) * max(x1 - x0, y1 - y0))
+    return occluded(boxed, cutout, max(side, 1), (round(_uniform(y0, y1)), round(_uniform(x0, x1))))
+
+
+def _whole(below: int) -> int:
+    return int(torch.randint(below, ()))
 
 
 def _chance(probability: float) -> bool:

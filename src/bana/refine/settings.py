@@ -22,6 +22,7 @@ class RefineSettings(TrainingSettings):
         min_side: Boxes whose shorter side has fewer pixels are not learned from.
         looseness: Half of the boxes are made larger. Each side moves out by at most this share of
             the box, or in by a quarter of that.
+        occlusion: Share of the boxes over which an object of another image is pasted.
         reach_weight: Weight of the loss that lets objects reach into each row and column of their boxes.
         pairwise_weight: Weight of the loss that gives neighbors of like color like labels.
     """
@@ -43,5 +44,6 @@ class RefineSettings(TrainingSettings):
     boxes_per_image: Count = 8
     min_side: NotNegative = 24
     looseness: Annotated[float, Field(ge=0, le=1)] = 0.125
+    occlusion: Annotated[float, Field(ge=0, le=1)] = 0.0
     reach_weight: NotNegative = 0.2
     pairwise_weight: NotNegative = 0.5

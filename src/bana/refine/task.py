@@ -34,16 +34,20 @@ class RefineTask(Task[BoxRefiner, RefineSettings]):
 
     def __init__(self, settings: RefineSettings, labels: Path, labeler: Path | None = None) -> None:
         super().__init__(settings, labels, labeler)
-        self._folder = LabelFolder(labels)
 
     def is_usable(self, record: ImageRecord) -> bool:
         """Whether an image has a labeled box that is large enough. Raises DataError if it has no labels."""
-        self._folder.require(record)
-        return bool(usable_boxes(record, self._folder.boxes(record), self.settings.min_side))
+        labels = self._opened()
+        labels.require(record)
+        return bool(usable_boxes(record, labels.boxes(record), self.settings.min_side))
 
     def samples(self) -> BoxWindows:
         """The windows of each image's boxes."""
-        return BoxWindows(self.records, self.settings, self.seed, self._folder)
+        return BoxWindows(self.records, self.settings, self.seed, self._opened())
+
+    def _opened(self) -> LabelFolder:
+        assert self.label_folder is not None  # there are labels: the constructor requires them
+        return self.label_folder
 
     def start_from_labeler(self, model: BoxRefiner) -> None:
         """Give a new refiner the weights of the labeler's.

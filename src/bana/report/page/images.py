@@ -181,11 +181,11 @@ class LookJob(Worker[ImageRecord, tuple[ImageLook, Totals]]):
 
 
 def uncertainty(record: ImageRecord, boxes: tuple[LabeledBox, ...]) -> float | None:
-    """How uncertain an image's labels are, 0..1: one minus the mean confidence of its boxes; None without any.
+    """How uncertain an image's labels are, 0..1: one minus the mean score of its boxes; None without any.
 
     Crowd regions, which are not labeled, do not count.
     """
-    values = [box.confidence for box, crowd in zip(boxes, record.crowd, strict=True) if not crowd]
+    values = [box.score for box, crowd in zip(boxes, record.crowd, strict=True) if not crowd]
     return 1.0 - float(np.mean(values)) if values else None
 
 

@@ -1,0 +1,104 @@
+"""Crowds from single objects: an object of another image is pasted in front of a box's own.
+
+This is copy-paste (Ghiasi et al., CVPR 2021), with cutouts by labels instead of drawn masks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from bana.data.masks import mask_bounds
+from bana.data.records import BoolArray, FloatArray
+from bana.refine.targets import SURE, BoxTarget
+
+_LEAST_VISIBLE = 0.5
+"""An object that would keep a smaller share of its pixels stays as it is."""
+
+_HIDDEN = 127
+"""What lies under a pixel of greater opacity (0..255) is hidden."""
+
+Picture = npt.NDArray[np.uint8]
+"""uint8 (H, W, 3), RGB."""
+
+
+class Cutout(NamedTuple):
+    """An object without its surroundings.
+
+    Attributes:
+        picture: uint8 (h, w, 3).
+        mask: bool (h, w), the object's pixels; some in each outermost row and column.
+    """
+
+    picture: Picture
+    mask: BoolArray
+
+
+class BoxedObject(NamedTuple):
+    """What is known of one box.
+
+    Attributes:
+        image: uint8 (H, W, 3).
+        target: What is learned of the box.
+        box: (4,) xyxy in pixel-edge coordinates.
+    """
+
+    image: Picture
+    target: BoxTarget
+    box: FloatArray
+
+
+def cut_out(image: Picture, mask: BoolArray) -> Cutout:
+    """The object of a mask (H, W) that has some pixel."""
+    x0, y0, x1, y1 = mask_bounds(mask).astype(int)
+    return Cutout(image[y0:y1, x0:x1], mask[y0:y1, x0:x1])
+
+
+def occluded(boxed: BoxedObject, cutout: Cutout, side: int, center: tuple[int, int]) -> BoxedObject:
+    """A box's object with another in front of it, and the tight box of what is still seen.
+
+    Where less than half would be seen, or a row or column in between would be empty, nothing changes: people would
+    draw other boxes then.
+
+    Args:
+        boxed: The box.
+        cutout: What is pasted.
+        side: Its longer side, in pixels of the image.
+        center: Row and column of its center.
+    """
+    front, opacity = _placed(cutout, side, center, boxed.image.shape[:2])
+    hidden = np.asarray(opacity) > _HIDDEN
+    before = boxed.target.target > 0
+    after: BoolArray = before & ~hidden
+    if after.sum() < max(_LEAST_VISIBLE * before.sum(), 1) or _is_torn(before, after):
+        return boxed
+    image = np.asarray(Image.composite(front, Image.fromarray(boxed.image), opacity))
+    target = np.where(hidden, np.uint8(0), boxed.target.target)
+    weight = np.where(hidden, np.uint8(SURE), boxed.target.weight)
+    return BoxedObject(image, BoxTarget(target, weight), boxed.box + (mask_bounds(after) - mask_bounds(before)))
+
+
+def _placed(
+    cutout: Cutout, side: int, center: tuple[int, int], size: tuple[int, ...]
+) -> tuple[Image.Image, Image.Image]:
+    """A cutout and how opaque it is, each on a canvas of the image's size (H, W)."""
+    height, width = (max(round(length * side / max(cutout.mask.shape)), 1) for length in cutout.mask.shape)
+    corner = (center[1] - width // 2, center[0] - height // 2)
+    canvases = []
+    for part in (cutout.picture, cutout.mask.astype(np.uint8) * np.uint8(255)):
+        layer = Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR)
+        canvas = Image.new(layer.mode, (size[1], size[0]))
+        canvas.paste(layer, corner)
+        canvases.append(canvas)
+    return canvases[0], canvases[1]
+
+
+def _is_torn(before: BoolArray, after: BoolArray) -> bool:
+    """Whether a row or column that had object pixels has none left, between others that still have some."""
+    x0, y0, x1, y1 = mask_bounds(after).astype(int).tolist()
+    rows = np.asarray(before.any(1) & ~after.any(1))
+    columns = np.asarray(before.any(0) & ~after.any(0))
+    return bool(rows[y0:y1].any() or columns[x0:x1].any())
