@@ -17,6 +17,7 @@ from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import read_label_map
 from bana.data.masks import decode_mask, encode_mask
 from bana.errors import DataError, OutputError
+from bana.io.files import write_json
 
 
 def masks(bench, image_id):
@@ -110,7 +111,7 @@ def test_after_undo_a_new_action_takes_the_place_of_what_was_undone(bench):
     bench.act("a", 0, SetState(do="state", state="rejected"))
     bench.act("a", 1, Step(do="undo"))
     shown = bench.act("a", 2, SetState(do="state", state="accepted"))
-    assert (shown.review.step, shown.review.last, shown.review.revision) == (1, 1, 3)
+    assert (shown.review.step, shown.review.trail, shown.review.revision) == (1, (0, 3), 3)
 
 
 def test_an_action_for_an_earlier_revision_is_refused(bench):
@@ -168,9 +169,33 @@ def test_a_failed_write_leaves_the_image_unchanged(bench, monkeypatch):
     assert bench.review("a").draft.state == "accepted"
 
 
+@pytest.mark.parametrize("refused", [1, 2])
+def test_a_refused_save_leaves_undo_and_redo_as_they_were(workbench, monkeypatch, refused):
+    """An action after an undo, of which the first or second file cannot be written: redo gives what was undone."""
+    bench = workbench()
+    bench.act("a", 0, SetState(do="state", state="accepted"))
+    bench.act("a", 1, Step(do="undo"))
+    writes = []
+
+    def full(path, content):
+        writes.append(path)
+        if len(writes) == refused:
+            raise OutputError(f"{path}: cannot be written (No space left on device)")
+        write_json(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("bana.app.store.write_json", full)
+        with pytest.raises(OutputError):
+            bench.act("a", 2, SetState(do="state", state="rejected"))
+    bench = workbench()
+    assert bench.review("a").draft.state == "todo"
+    assert bench.act("a", 2, Step(do="redo")).review.draft.state == "accepted"
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        (lambda review: review.update(trail=[0]), "step 1 is not among the 1 of trail"),
         (lambda review: review.update(extra=1), "extra"),
         (lambda review: review["draft"]["objects"][0].update(box=[0, 0, 900, 9]), "lies outside"),
         (lambda review: review["draft"]["objects"][0].update(class_name="horse"), "horse"),

@@ -1,8 +1,9 @@
 """Saved reviews: one file for each image with its draft, and one for each step that led there.
 
-``review/<image>.json`` is the draft as it is, ``history/<image>/<step>.json`` the draft after each step, 0 being what
-was labeled. A step is written before what points to it, each file at once or not at all: whatever ends the process, an
-image has its last answered action, and undo goes as far back as the first.
+``review/<image>.json`` is the draft as it is and names the steps that led there; ``history/<image>/<revision>.json`` is
+the draft as an action left it, 0 being what was labeled. A step's file is written before the review that names it, and
+none that a review names is written anew. So an action counts once its review is written, and not before: whatever ends
+the process or fails, an image has its last answered action, and undo and redo reach the steps that they reached then.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from bana.app.drafts import Draft, DraftObject, Rle, State
 from bana.data.classes import class_id_of
@@ -38,14 +39,14 @@ class Review:
     Attributes:
         draft: The draft.
         revision: Grows with every action, undo and redo among them; 0: nothing was done yet.
-        step: The draft's number.
-        last: Number of the last step that redo can reach.
+        step: The draft's place in ``trail``.
+        trail: The revision that made each step which undo and redo can reach.
     """
 
     draft: Draft
     revision: int = 0
     step: int = 0
-    last: int = 0
+    trail: tuple[int, ...] = (0,)
 
 
 class Store:
@@ -76,7 +77,7 @@ class Store:
                 f"{path}: reviews another annotation than image {record.image_id} has now; "
                 "restore the annotation, or remove the file to start over"
             )
-        return Review(self._draft(content.draft, record, path), content.revision, content.step, content.last)
+        return Review(self._draft(content.draft, record, path), content.revision, content.step, content.trail)
 
     def first(self, record: ImageRecord, review: Review) -> Draft:
         """The draft as it was labeled. Raises DataError if its file is damaged."""
@@ -90,9 +91,9 @@ class Store:
         """
         if review.revision == 0:
             write_json(self._step_path(record, 0), self._content(review.draft))
-        step = review.step + 1
-        write_json(self._step_path(record, step), self._content(draft))
-        return self._keep(record, Review(draft, review.revision + 1, step, step))
+        revision, step = review.revision + 1, review.step + 1
+        write_json(self._step_path(record, revision), self._content(draft))
+        return self._keep(record, Review(draft, revision, step, (*review.trail[:step], revision)))
 
     def move(self, record: ImageRecord, review: Review, by: int) -> Review:
         """Go one step back (-1) or forward (1).
@@ -102,16 +103,18 @@ class Store:
             OutputError: If it cannot be written.
         """
         step = review.step + by
-        if not 0 <= step <= review.last:
+        if not 0 <= step < len(review.trail):
             raise DataError(f"{record.image_id}: there is nothing to {'undo' if by < 0 else 'redo'}")
-        return self._keep(record, Review(self._step(record, step), review.revision + 1, step, review.last))
+        return self._keep(
+            record, Review(self._step(record, review.trail[step]), review.revision + 1, step, review.trail)
+        )
 
-    def _step(self, record: ImageRecord, step: int) -> Draft:
-        path = self._step_path(record, step)
+    def _step(self, record: ImageRecord, revision: int) -> Draft:
+        path = self._step_path(record, revision)
         return self._draft(_checked(_DraftFile, read_json_object(path), path), record, path)
 
     def _keep(self, record: ImageRecord, review: Review) -> Review:
-        place = {"revision": review.revision, "step": review.step, "last": review.last}
+        place = {"revision": review.revision, "step": review.step, "trail": list(review.trail)}
         facts = {"image_id": record.image_id, "annotation": self._annotation(record), **place}
         content = facts | {"draft": self._content(review.draft)}
         write_json(self._path(record), content)
@@ -126,8 +129,8 @@ class Store:
     def _path(self, record: ImageRecord) -> Path:
         return self._folder / REVIEW / f"{record.image_id}.json"
 
-    def _step_path(self, record: ImageRecord, step: int) -> Path:
-        return self._folder / HISTORY / record.image_id / f"{step}.json"
+    def _step_path(self, record: ImageRecord, revision: int) -> Path:
+        return self._folder / HISTORY / record.image_id / f"{revision}.json"
 
     def _content(self, draft: Draft) -> dict[str, Any]:
         names = self._table.names
@@ -189,8 +192,14 @@ class _ReviewFile(_File):
     annotation: str
     revision: int
     step: int
-    last: int
+    trail: tuple[int, ...]
     draft: _DraftFile
+
+    @model_validator(mode="after")
+    def _step_is_in_trail(self) -> _ReviewFile:
+        if not 0 <= self.step < len(self.trail):
+            raise ValueError(f"step {self.step} is not among the {len(self.trail)} of trail")
+        return self
 
 
 def _checked(kind: type[File], content: dict[str, Any], path: Path) -> File:

@@ -61,7 +61,7 @@ def review_view(record: ImageRecord, shown: Shown) -> dict[str, Any]:
         "revision": review.revision,
         "state": review.draft.state,
         "can_undo": review.step > 0,
-        "can_redo": review.step < review.last,
+        "can_redo": review.step < len(review.trail) - 1,
         "objects": objects,
         "uncertain": encode_mask(uncertain(shown.y_crf, shown.y_ret))["counts"],
     }
