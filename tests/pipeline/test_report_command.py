@@ -107,6 +107,20 @@ def test_a_label_folder_with_its_data_makes_a_page(run_cli, evil_run, evil_data,
     assert "Table 3" not in html
 
 
+def test_a_page_takes_the_place_of_a_page_and_of_nothing_else(run_cli, evil_run, evil_data, tmp_path):
+    file = tmp_path / "notes.html"
+    command = ("report", evil_run / "labels", "--data", evil_data, "--split", "train", "--out", file, "--workers", 1)
+    file.write_text("<html>Notes of a person</html>")
+    refused(run_cli(*command), str(file), "no report of bana")
+    assert file.read_text() == "<html>Notes of a person</html>"
+    file.unlink()
+    assert run_cli(*command).status == 0
+    first = file.read_bytes()
+    assert run_cli(*command).status == 0
+    assert file.read_bytes() == first
+    refused(run_cli(*command[:-4], "--out", tmp_path, "--workers", 1), str(tmp_path), "cannot be read")
+
+
 def test_a_folder_that_is_no_finished_run_is_refused(run_cli, evil_run, data, tmp_path):
     refused(run_cli("report", evil_run / "labels"), str(evil_run / "labels"), "--data")
     refused(run_cli("report", tmp_path), "labels.json")

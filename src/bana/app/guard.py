@@ -2,17 +2,26 @@
 
 The server listens on this machine only, but any page that is open in a browser there can send requests to it. So the
 Host has to be this server's (else a name that is made to lead here could read answers), what changes anything has to
-come from its own page (Origin), and bodies have a size that they may not exceed.
+come from its own page (Origin), and so does what makes it compute (Sec-Fetch-Site). Bodies have a size that they may
+not exceed, and a time in which they have to arrive.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+BODY_SECONDS = 120.0
+"""In which a request has to be here as a whole."""
+
 _SAFE = {"GET", "HEAD"}
+
+_OWN_SITES = {"same-origin", "none"}
+"""What browsers say of a request by the page itself, and of one by the person. Other programs say nothing."""
 
 _POLICY = "; ".join(
     (
@@ -37,8 +46,15 @@ _HEADERS = (
 )
 
 
+_TOO_SLOW = (408, "the request did not arrive as a whole; send it again")
+
+
 class _TooLargeError(Exception):
     """A body has more bytes than it may have."""
+
+
+class _TooSlowError(Exception):
+    """A body takes more time than it may take."""
 
 
 class Guard:
@@ -48,13 +64,15 @@ class Guard:
         app: The other.
         port: The port that the server listens on.
         max_bytes: The most bytes of a body.
+        body_seconds: The most time from the first look at a body to its end.
     """
 
-    def __init__(self, app: ASGIApp, port: int, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, port: int, max_bytes: int, body_seconds: float = BODY_SECONDS) -> None:
         self._app = app
         names = ("127.0.0.1", "localhost")
         self._hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())  # browsers omit :80
         self._max_bytes = max_bytes
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the application answer."""
@@ -79,15 +97,20 @@ class Guard:
             return
         try:
             await self._app(scope, self._bounded(receive), marked)
-        except _TooLargeError:
+        except ClientDisconnect:  # who left gets no answer
+            return
+        except (_TooLargeError, _TooSlowError) as error:
             if not begun:
-                await _answer(marked, 413, "the request is too large")
+                refusal = (413, "the request is too large") if isinstance(error, _TooLargeError) else _TOO_SLOW
+                await _answer(marked, *refusal)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = scope["headers"]
         hosts = _values(headers, b"host")
         if len(hosts) != 1 or hosts[0] not in self._hosts:
             return 403, "this server answers to 127.0.0.1 and localhost only"
+        if scope["path"].startswith("/api/") and not _OWN_SITES.issuperset(_values(headers, b"sec-fetch-site")):
+            return 403, "this server's own page alone is answered"
         if scope["method"] not in _SAFE:
             origins = _values(headers, b"origin")
             if len(origins) != 1 or origins[0] != f"http://{hosts[0]}":
@@ -98,12 +121,20 @@ class Guard:
         return None
 
     def _bounded(self, receive: Receive) -> Receive:
-        received = 0
+        received, whole, deadline = 0, False, None
 
         async def bounded() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, whole, deadline
+            if whole:  # what comes now is that the other side leaves
+                return await receive()
+            deadline = deadline or asyncio.get_running_loop().time() + self._body_seconds
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError as error:
+                raise _TooSlowError from error
             received += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if received > self._max_bytes:
                 raise _TooLargeError
             return message

@@ -24,6 +24,9 @@ from bana.label.output import manifest_of
 
 HOST = "127.0.0.1"
 
+CONNECTIONS = 200
+"""Open at once; a browser has some six, and each further one is answered that the server is busy."""
+
 
 def serve(
     dataset: BoxDataset,
@@ -59,7 +62,8 @@ def serve(
         queue = Queue(bench)
         number: int = listener.getsockname()[1]
         address = f"http://{HOST}:{number}/"
-        config = uvicorn.Config(create_app(bench, queue, number), log_level="warning", access_log=False)
+        app = create_app(bench, queue, number)
+        config = uvicorn.Config(app, log_level="warning", access_log=False, limit_concurrency=CONNECTIONS)
         queue.start()
         try:
             tell(address)

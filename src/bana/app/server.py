@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated, Any
@@ -21,6 +22,9 @@ from bana.app.views import bench_view, check_viewable, photograph, review_view, 
 from bana.app.workbench import Shown, StaleError, UnknownImageError, Workbench
 from bana.data.images import open_record_image
 from bana.errors import BanaError, OutputError
+
+_UPLOADS = 2
+"""Photographs that are taken in at once."""
 
 _THUMBNAILS = 2000
 """That are kept in memory, some 10 kB each."""
@@ -136,6 +140,8 @@ def _serve_images(app: FastAPI, bench: Workbench, queue: Queue) -> None:
 
 
 def _serve_actions(app: FastAPI, bench: Workbench, queue: Queue) -> None:
+    uploading = asyncio.Semaphore(_UPLOADS)
+
     @app.post("/api/ahead")
     def ahead(body: Ahead) -> dict[str, Any]:
         queue.ahead([bench.record(image).image_id for image in body.images])
@@ -147,7 +153,8 @@ def _serve_actions(app: FastAPI, bench: Workbench, queue: Queue) -> None:
 
     @app.post("/api/upload")
     async def upload(request: Request, name: Annotated[str, Query(max_length=500)]) -> dict[str, Any]:
-        content = await request.body()
-        record = await run_in_threadpool(bench.upload, name, content)
+        async with uploading:  # a body is read by who holds this alone, so memory is bounded
+            content = await request.body()
+            record = await run_in_threadpool(bench.upload, name, content)
         await run_in_threadpool(lambda: queue.note(record.image_id, bench.review(record.image_id).draft))
         return {"image": record.image_id}

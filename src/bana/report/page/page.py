@@ -8,10 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
+
+_HEAD = 2000
+"""Bytes of a page in which its generator is named."""
 
 LAYERS = {
     "photo": "photo",
@@ -24,6 +28,16 @@ LAYERS = {
     "truth": "truth",
 }
 """The layers of a photograph, and what the page calls them."""
+
+
+GENERATOR = "bana report"
+"""What a page names as its generator."""
+
+
+def is_page(file: Path) -> bool:
+    """Whether a file is a page of this kind. Raises OSError if it cannot be read."""
+    with file.open("rb") as content:
+        return f'name="generator" content="{GENERATOR}"'.encode() in content.read(_HEAD)
 
 
 @dataclass(frozen=True)
@@ -116,6 +130,7 @@ class Page:
             .get_template("page.html")
             .render(
                 page=self,
+                generator=GENERATOR,
                 sections=list(dict.fromkeys([*self.tables, *self.charts])),
                 gallery=self._gallery(),
                 layers=[_encoded(image.layers) for image in self.images],
