@@ -9,7 +9,7 @@ from PIL import Image
 
 from bana import read_dataset
 from bana.app.actions import Add
-from bana.app.uploads import MAX_SIDE, keep_upload
+from bana.app.uploads import MAX_SIDE, keep_upload, uploaded_records
 from bana.data.images import open_image
 from bana.errors import DataError
 from shapes_data import IMAGES, draw
@@ -110,3 +110,20 @@ def test_a_box_drawn_on_a_photograph_is_labeled_and_found_again(workbench, tiny_
     again = workbench()
     assert again.image_ids()[-1] == "uploaded-my-disk"
     assert again.show(record.image_id).review.draft == shown.review.draft
+
+
+@pytest.mark.parametrize("linked", ["folder", "photograph"])
+def test_uploads_follow_no_link_out_of_the_label_folder(tmp_path, linked):
+    folder, outside = tmp_path / "labels", tmp_path / "outside"
+    folder.mkdir()
+    keep_upload(outside, "secret.png", photograph(), str)
+    if linked == "folder":
+        (folder / "uploads").symlink_to(outside / "uploads")
+        with pytest.raises(DataError, match="a link that leaves"):
+            keep_upload(folder, "dog.png", photograph(), str)
+        assert [path.name for path in (outside / "uploads").iterdir()] == ["secret.jpg"]
+    else:
+        (folder / "uploads").mkdir()
+        (folder / "uploads/dog.jpg").symlink_to(outside / "uploads/secret.jpg")
+    with pytest.raises(DataError, match="a link that leaves"):
+        uploaded_records(folder)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from bana import __version__
 from bana.cli import app
@@ -110,3 +111,25 @@ def test_completion_knows_commands_and_options():
 
     assert completed("bana la", 1) == ["label"]
     assert "--labeler" in completed("bana label --la", 2)
+
+
+def test_control_characters_of_names_never_reach_the_terminal(run_cli, tmp_path):
+    """A class and a file whose names would rename the window and move the cursor."""
+    evil = "dog\x1b]0;owned\x07\x9b2J"
+    folder = tmp_path / "data\x1b[2J"
+    folder.mkdir()
+    Image.new("RGB", (20, 20)).save(folder / "a.png")
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 20, "height": 20}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 2, 9, 9]}],
+        "categories": [{"id": 1, "name": evil}],
+    }
+    file = folder / "instances.json"
+    file.write_text(json.dumps(content))
+    answers = [run_cli("check", file), run_cli("check", file, "--json"), run_cli("check", folder / "none.json")]
+    assert [answer.status for answer in answers] == [0, 0, 2]
+    assert "dog␛]0;owned" in answers[0].out
+    assert evil in json.loads(answers[1].out)["classes"]
+    assert "data␛[2J" in answers[2].err
+    for answer in answers:
+        assert not set("\x1b\x07\x9b") & set(answer.out + answer.err)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from bana.io.terminal import Terminal
 
 if TYPE_CHECKING:
     from bana.data.records import ImageRecord
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 AnyPath = str | Path
 
 
-def progress_console(quiet: bool) -> Console:
+def progress_console(quiet: bool) -> Terminal:
     """Where progress is shown: standard error, or nowhere."""
-    return Console(stderr=True, quiet=quiet)
+    return Terminal(stderr=True, quiet=quiet)
 
 
 def tracked(what: str, quiet: bool) -> Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]]:

@@ -13,6 +13,7 @@ from bana.api.progress import AnyPath, optional_path, progress_console
 from bana.data.reading import read_dataset
 from bana.extras import needed
 from bana.io.faults import OnError
+from bana.io.terminal import print_line
 
 if TYPE_CHECKING:
     from bana.pipeline.report import ReportRun
@@ -190,7 +191,7 @@ def _announcement(data: AnyPath, labels: Path, quiet: bool) -> Callable[[str], N
     """What tells the user that the page can be opened."""
 
     def tell(address: str) -> None:
-        print(f"{address} shows {data}; labels and reviews are kept in {labels}", flush=True)
+        print_line(f"{address} shows {data}; labels and reviews are kept in {labels}", flush=True)
         if not quiet:
             print("Press Ctrl-C to stop.", file=sys.stderr)
 

@@ -12,6 +12,7 @@ from PIL import Image
 from bana.data.encoding import jpeg
 from bana.data.images import SUFFIXES, image_size, open_image
 from bana.data.objects import make_record
+from bana.data.paths import LinkGuard
 from bana.data.records import ImageRecord
 from bana.errors import DataError
 from bana.io.files import write_bytes
@@ -30,8 +31,13 @@ _MAX_SHOWN = 100
 
 
 def uploaded_records(folder: Path) -> list[ImageRecord]:
-    """The photographs that are there already, sorted; none has boxes in an annotation. Raises DataError if damaged."""
-    return [_record(path) for path in sorted((folder / UPLOADS).glob("*.jpg"))]
+    """The photographs that are there already, sorted; none has boxes in an annotation.
+
+    Raises:
+        DataError: If one is damaged, or a link leads out of the folder.
+    """
+    links, uploads = LinkGuard(), folder / UPLOADS
+    return [_record(links.checked(folder, path, str(uploads))) for path in sorted(uploads.glob("*.jpg"))]
 
 
 def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str], str]) -> ImageRecord:
@@ -47,7 +53,8 @@ def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str
         reserved: Gives the stem to keep it under, which nobody else gets; called with the one that is wished for.
 
     Raises:
-        DataError: If it is no photograph that bana reads, or has too many bytes or pixels.
+        DataError: If it is no photograph that bana reads, or has too many bytes or pixels, or the folder of uploads is
+            a link that leads out of the label folder.
         OutputError: If it cannot be written.
     """
     whole = PurePosixPath(name.replace("\\", "/"))
@@ -66,7 +73,7 @@ def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str
     picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     stem = _NO_LETTERS.sub("-", whole.stem)[:_MAX_NAME].strip("-") or "photograph"
     content = jpeg(picture)
-    target = folder / UPLOADS / f"{reserved(stem)}.jpg"
+    target = LinkGuard().checked(folder, folder / UPLOADS / f"{reserved(stem)}.jpg", shown)
     write_bytes(target, content)
     return _record(target)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from bana.io.faults import REJECTED
+from bana.io.terminal import Terminal, escaped_json, print_line
 
-console = Console(stderr=True)
+console = Terminal(stderr=True)
 
 
 class Result(Protocol):
@@ -30,7 +30,7 @@ def arguments(options: dict[str, Any]) -> dict[str, Any]:
 def show(result: Result, as_json: bool, tables: Callable[[], Iterable[RenderableType]]) -> None:
     """Print a result on standard output: as one JSON object and nothing else, or as tables and lines."""
     if as_json:
-        print(json.dumps(result.as_dict(), allow_nan=False, ensure_ascii=False))
+        print(escaped_json(result.as_dict()))
     else:
         print_tables(tables())
 
@@ -38,7 +38,7 @@ def show(result: Result, as_json: bool, tables: Callable[[], Iterable[Renderable
 def print_tables(tables: Iterable[RenderableType]) -> None:
     """Print tables and lines on standard output; a line is left as it is, however narrow the terminal."""
     for table in tables:
-        Console(markup=False, highlight=False).print(table, crop=False, soft_wrap=isinstance(table, str))
+        Terminal(markup=False, highlight=False).print(table, crop=False, soft_wrap=isinstance(table, str))
 
 
 def split_names(text: str) -> list[str]:
@@ -62,9 +62,9 @@ def show_training(file: Path, picture: Path | None = None) -> None:
     part = Shard.of_rank()
     if part is not None and part.number > 1:
         return
-    print(file)
+    print_line(file)
     if picture is not None and picture.is_file():
-        print(picture)
+        print_line(picture)
     rejected = file.parent / REJECTED
     if part is None:
         exit_if_rejected(len(rejected.read_text(encoding="utf-8").splitlines()), rejected)

@@ -16,6 +16,7 @@ import typer
 
 from bana import __version__
 from bana.cli.common import console
+from bana.io.terminal import print_line
 
 _SHOWN = ("torch", "torchvision", "timm", "numpy", "numba", "pillow")
 _FLAGS = {
@@ -44,7 +45,7 @@ def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
         if verbose:
             versions = ", ".join(f"{name} {version(name)}" for name in _SHOWN)
             print(f"bana {__version__}, Python {platform.python_version()}, {versions}", file=sys.stderr)
-            print(f"{platform.platform()}: {shlex.join(sys.argv)}", file=sys.stderr)
+            print_line(f"{platform.platform()}: {shlex.join(sys.argv)}", file=sys.stderr)
         command(**options)
 
     signature = inspect.signature(command, eval_str=True)
@@ -59,5 +60,5 @@ def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
 def print_error(error: Exception) -> None:
     """Print an error of a user's as one line; before it the traceback, where ``--verbose`` was given."""
     if Verbosity.verbose:
-        traceback.print_exception(error)
-    print(f"bana: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print_line("".join(traceback.format_exception(error)), end="", file=sys.stderr)
+    print_line(f"bana: error: {' '.join(str(error).split())}", file=sys.stderr)
