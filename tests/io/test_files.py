@@ -99,3 +99,16 @@ def test_where_a_file_system_has_no_locks_nothing_is_left(tmp_path, monkeypatch)
     monkeypatch.setattr("bana.io.files.lock_descriptor", no_locks)
     write_text(tmp_path / "a.txt", "whole")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folder")
+def test_a_file_and_then_its_new_name_are_flushed_to_disk(tmp_path, monkeypatch):
+    flushed, real = [], os.fsync
+
+    def noted(descriptor):
+        flushed.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), (tmp_path / "a.txt").exists()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_text(tmp_path / "a.txt", "x")
+    assert flushed == [(False, False), (True, True)]

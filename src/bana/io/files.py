@@ -45,12 +45,25 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             Path(temporary).chmod(0o666 & ~_umask())
             Path(temporary).replace(path)
             temporary = None
+            _sync_folder(path.parent)
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"{path}: cannot be written ({reason}); free space or choose another --out") from error
         finally:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let a rename outlast a loss of power, where the file system can."""
+    if WINDOWS:  # which opens no folder
+        return
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _temporary(path: Path, held: ExitStack) -> tuple[int, str]:
