@@ -1,6 +1,8 @@
 """What was reviewed, written for other tools and for training."""
 
 from dataclasses import replace
+from pathlib import Path
+from threading import Barrier, Thread
 
 import numpy as np
 import pytest
@@ -106,3 +108,19 @@ def test_a_crowd_region_is_exported_as_one(workbench, shapes_voc):
 def test_export_labels_no_unlabeled_images(reviewed, monkeypatch):
     monkeypatch.setattr(reviewed, "_labeled", None)  # nothing is read to learn a state
     assert export(reviewed, "coco", "accepted").images == 2
+
+
+def test_exports_at_once_go_to_folders_of_their_own(client):
+    barrier, answers = Barrier(3), []
+
+    def ask():
+        barrier.wait()
+        answers.append(client.post("/api/export", json={"format": "coco", "which": "not_rejected"}))
+
+    threads = [Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200, 200, 200], [answer.text for answer in answers]
+    assert sorted(Path(answer.json()["folder"]).name for answer in answers) == ["coco-1", "coco-2", "coco-3"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 from importlib.resources import files
+from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -140,7 +141,7 @@ def _serve_images(app: FastAPI, bench: Workbench, queue: Queue) -> None:
 
 
 def _serve_actions(app: FastAPI, bench: Workbench, queue: Queue) -> None:
-    uploading = asyncio.Semaphore(_UPLOADS)
+    uploading, exporting = asyncio.Semaphore(_UPLOADS), Lock()
 
     @app.post("/api/ahead")
     def ahead(body: Ahead) -> dict[str, Any]:
@@ -149,7 +150,8 @@ def _serve_actions(app: FastAPI, bench: Workbench, queue: Queue) -> None:
 
     @app.post("/api/export")
     def write(body: Wanted) -> dict[str, Any]:
-        return export(bench, body.format, body.which).as_dict()
+        with exporting:  # two at once would look for a free folder at the same time
+            return export(bench, body.format, body.which).as_dict()
 
     @app.post("/api/upload")
     async def upload(request: Request, name: Annotated[str, Query(max_length=500)]) -> dict[str, Any]:
