@@ -57,7 +57,7 @@ def compare(
         max_images: Compare on this many images, chosen at random (default: all).
         seed: Random seed of that choice.
         format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
-        workers: Number of worker processes (default: one per core).
+        workers: Number of worker processes (default: one per core, fewer where memory is short).
         quiet: Show no progress.
 
     Raises:
@@ -110,7 +110,7 @@ def reproduce(
         seeds: Number of seeds with which each network is trained.
         mask_share: Share of the images whose true masks the row ``semi`` uses (default: the images of ``train``).
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
-        workers: Number of worker processes (default: one per core).
+        workers: Number of worker processes (default: one per core, fewer where memory is short).
         quiet: Show no progress.
 
     Raises:

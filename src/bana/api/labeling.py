@@ -57,7 +57,7 @@ def label(
         formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
         format: The format of ``data``: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
         shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, in a folder of its own inside ``out``.
-        workers: Number of worker processes (default: one per core).
+        workers: Number of worker processes (default: one per core, fewer where memory is short).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         engine: ``local`` uses processes of this machine, ``ray`` a Ray cluster.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
@@ -163,7 +163,7 @@ def tune(
         trials: The most settings to try.
         search: ``grid`` varies one parameter after the other, ``random`` all at once.
         seed: Random seed.
-        workers: Number of worker processes (default: one per core).
+        workers: Number of worker processes (default: one per core, fewer where memory is short).
         format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
         quiet: Show no progress.
 

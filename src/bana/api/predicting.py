@@ -61,7 +61,7 @@ def predict(
         probabilities: Write the class probabilities too, as .npz (semantic only).
         min_score: The least score of a Mask R-CNN's object (default: 0.05).
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
-        workers: Number of worker processes (default: one per core).
+        workers: Number of worker processes (default: one per core, fewer where memory is short).
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         quiet: Show no progress.
 

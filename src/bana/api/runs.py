@@ -29,7 +29,7 @@ def demo(
     Args:
         out: The folder for the picture and the labels.
         labeler: A run of ``classify`` or a labeler file (default: bana's own labeler).
-        workers: Number of worker processes (default: one per core).
+        workers: Number of worker processes (default: one per core, fewer where memory is short).
         quiet: Show no progress.
 
     Raises:
@@ -69,7 +69,7 @@ def run(
         format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
         seed: Random seed.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
-        workers: Number of worker processes (default: one per core).
+        workers: Number of worker processes (default: one per core, fewer where memory is short).
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         quiet: Show no progress.
 
@@ -120,7 +120,7 @@ def report(
         images: The most images in the gallery. All images are counted.
         thumbnail_size: Longest side of the gallery's pictures, in pixels.
         format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
-        workers: Number of worker processes (default: one per core).
+        workers: Number of worker processes (default: one per core, fewer where memory is short).
         quiet: Show no progress.
 
     Raises:

@@ -220,5 +220,7 @@ Browser = Annotated[bool, _option("Open the page in a browser.", "--open/--no-op
 # What all kinds of commands share
 Seed = Annotated[int, _option("Random seed.")]
 Device = Annotated[str, _option("cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is a GPU.")]
-Workers = Annotated[int | None, _option("Number of worker processes (default: one per core).", min=1)]
+Workers = Annotated[
+    int | None, _option("Number of worker processes (default: one per core, fewer where memory is short).", min=1)
+]
 OnError = Annotated[OnErrorName, _option("At an image that cannot be used: stop, or skip it.")]

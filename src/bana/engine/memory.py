@@ -1,4 +1,4 @@
-"""Keeping freed memory at hand, and how much is in use at most."""
+"""Keeping freed memory at hand, how much is in use at most, and how much there is."""
 
 from __future__ import annotations
 
@@ -26,6 +26,41 @@ def keep_freed_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, _LARGEST)
 
 
+def available_memory(root: Path = Path("/")) -> int | None:
+    """The bytes of memory that processes may take besides what is in use; None where the system does not say.
+
+    Linux says what is free, and what is left of the limit of a container.
+
+    Args:
+        root: The folder that the system's files are read from.
+    """
+    group, old_group = root / "sys/fs/cgroup", root / "sys/fs/cgroup/memory"
+    found = [
+        _field(root / "proc/meminfo", "MemAvailable:"),
+        _left(group / "memory.max", group / "memory.current", group / "memory.stat"),
+        _left(old_group / "memory.limit_in_bytes", old_group / "memory.usage_in_bytes", old_group / "memory.stat"),
+    ]
+    return min((each for each in found if each is not None), default=None)
+
+
+def _field(file: Path, name: str, unit: int = 1024) -> int | None:
+    """The bytes of a line such as ``MemAvailable: 12 kB``."""
+    try:
+        words = (line.split() for line in file.read_text().splitlines())
+        return unit * int(next(word[1] for word in words if word[0] == name))
+    except (OSError, StopIteration):
+        return None
+
+
+def _left(limit: Path, used: Path, kinds: Path) -> int | None:
+    """The bytes that a control group has left; None if it has no limit. Pages of files are given back when needed."""
+    try:
+        most, in_use = int(limit.read_text()), int(used.read_text())
+    except (OSError, ValueError):  # "max" where there is no limit
+        return None
+    return max(most - in_use + (_field(kinds, "inactive_file", unit=1) or 0), 0)
+
+
 def reset_peak() -> None:
     """Let ``peak_memory`` begin anew from what is in use now, where the system can (Linux)."""
     try:
@@ -39,11 +74,8 @@ def peak_memory() -> int:
 
     0 where the system does not say.
     """
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
-    except (OSError, StopIteration):
-        return _peak_by_posix()
+    peak = _field(Path("/proc/self/status"), "VmHWM:")
+    return _peak_by_posix() if peak is None else peak
 
 
 def _peak_by_posix() -> int:
