@@ -1,8 +1,10 @@
 """Images under review: labeled, changed, kept, found again."""
 
+import errno
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -275,3 +277,16 @@ def test_the_queue_is_sorted_by_uncertainty_and_labels_ahead(shapes_voc, tiny_me
     confidences = [row.confidence for row in queue.rows()]
     assert confidences == sorted(confidences)
     assert Queue(bench).rows() == [replace(row, confidence=pytest.approx(row.confidence)) for row in queue.rows()]
+
+
+def test_a_folder_that_cannot_be_written_is_opened_and_left_as_it_is(workbench, monkeypatch):
+    def read_only(path, target):
+        raise OSError(errno.EROFS, "Read-only file system", str(target))
+
+    monkeypatch.setattr(Path, "replace", read_only)
+    bench = workbench()
+    assert len(Queue(bench).rows()) == len(bench.image_ids())
+    assert bench.show("a").masks
+    with pytest.raises(OutputError, match="Read-only file system"):
+        bench.act("a", 0, SetState(do="state", state="accepted"))
+    assert bench.review("a").draft.state == "todo"

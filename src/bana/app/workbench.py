@@ -100,9 +100,9 @@ class Workbench:
         self._promised: set[str] = set()
         self._store = Store(folder, dataset.class_table)
         there = folder / MANIFEST
-        self._own = not there.exists() or read_json_object(there).get("labeling") == self.labeling
-        if self._own:
+        if not there.exists():  # what is there is left alone: a folder that cannot be written can be looked at
             write_manifest(folder, dict(manifest))
+        self._own = read_json_object(there).get("labeling") == self.labeling
         self._labels = LabelFolder(folder)
         self._labels.check_classes(dataset)
         self._opened: OrderedDict[str, Opened] = OrderedDict()
