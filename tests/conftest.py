@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import stat
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # processes of pytest-xdist share the cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -245,6 +247,28 @@ def run_cli(monkeypatch, capsys) -> Callable[..., Answer]:
         return Answer(int(left.value.code or 0), *capsys.readouterr())
 
     return command
+
+
+@pytest.fixture
+def disk_full_after(monkeypatch) -> Callable[[int], AbstractContextManager[None]]:
+    """Within it the disk is full once so many files are written."""
+
+    @contextmanager
+    def limited(count: int) -> Iterator[None]:
+        written, original = [], os.fsync
+
+        def fsync(descriptor: int) -> None:
+            if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                written.append(descriptor)
+                if len(written) > count:
+                    raise OSError(28, "No space left on device")
+            original(descriptor)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", fsync)
+            yield
+
+    return limited
 
 
 @pytest.fixture(scope="session")

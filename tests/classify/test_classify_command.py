@@ -1,7 +1,6 @@
 """`bana classify` as a user meets it: the run folder, resuming, errors."""
 
 import json
-import os
 import shutil
 
 import pytest
@@ -184,17 +183,8 @@ def test_an_output_that_cannot_be_written_is_refused(classify, shapes_voc, tmp_p
 
 
 @pytest.mark.parametrize("after", [0, 1, 2, 3, 4])
-def test_a_full_disk_leaves_whole_files(classify, shapes_voc, tmp_path, monkeypatch, after):
-    written, original = [], os.fsync
-
-    def fsync(descriptor):
-        written.append(descriptor)
-        if len(written) > after:
-            raise OSError(28, "No space left on device")
-        original(descriptor)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", fsync)
+def test_a_full_disk_leaves_whole_files(classify, shapes_voc, tmp_path, disk_full_after, after):
+    with disk_full_after(after):
         refused(classify(shapes_voc, tmp_path / "run"), tmp_path / "run", "No space left on device")
     assert len(files(tmp_path / "run")) == after
     assert classify(shapes_voc, tmp_path / "run").status == 0

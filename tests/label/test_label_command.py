@@ -1,7 +1,6 @@
 """`bana label` as a user meets it: files, resuming, formats, errors."""
 
 import json
-import os
 import pickle
 import shutil
 import time
@@ -309,19 +308,11 @@ def test_an_output_that_cannot_be_written(label, shapes_voc, tmp_path):
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 5, 7])
-def test_a_full_disk_leaves_whole_files_and_the_run_can_go_on(label, shapes_voc, labeled, tmp_path, monkeypatch, after):
-    written = []
-    original = os.fsync
-
-    def fsync(descriptor):
-        written.append(descriptor)
-        if len(written) > after:
-            raise OSError(28, "No space left on device")
-        original(descriptor)
-
+def test_a_full_disk_leaves_whole_files_and_the_run_can_go_on(
+    label, shapes_voc, labeled, tmp_path, disk_full_after, after
+):
     out, whole = tmp_path / "out", files(labeled)
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", fsync)
+    with disk_full_after(after):
         refused(label(shapes_voc, out), out, "No space left on device")
     left = files(out)
     assert len(left) == after
