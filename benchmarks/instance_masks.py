@@ -38,7 +38,7 @@ def box_labels(boxed: BoxedImage) -> LabelMap:
     labels = np.zeros(boxed.size, np.uint8)
     for number in paint_order(boxed.boxes):
         if boxed.usable[number]:
-            labels[boxed.regions[number].numpy()] = boxed.class_ids[number]
+            labels[boxed.places[number]] = boxed.class_ids[number]
     return labels
 
 
@@ -52,12 +52,14 @@ def labelings(
         yield "ret", labels.y_ret, labels.confidence * labels.agreement
 
 
-def scored(boxed: BoxedImage, masks: np.ndarray, sure: FloatArray) -> list[LabeledBox]:
+def scored(boxed: BoxedImage, parts: list[np.ndarray], sure: FloatArray) -> list[LabeledBox]:
     """Boxes with these masks, as evaluation takes them."""
     boxes = []
-    for number, mask in enumerate(masks):
-        status = "rejected" if not boxed.usable[number] else "ok" if mask.any() else "empty"
-        confidence = float(sure[boxed.regions[number].numpy()].mean()) if boxed.usable[number] else 0.0
+    for number, part in enumerate(parts):
+        status = "rejected" if not boxed.usable[number] else "ok" if part.any() else "empty"
+        mask = np.zeros(boxed.size, dtype=bool)
+        mask[boxed.places[number]] = part
+        confidence = float(sure[boxed.places[number]].mean()) if boxed.usable[number] else 0.0
         class_id = int(boxed.class_ids[number])
         boxes.append(LabeledBox(class_id, status, confidence, 0.0, None, encode_mask(mask)))
     return boxes
@@ -92,8 +94,8 @@ def main() -> None:
         made.append((("box", box_labels(boxed), np.ones(boxed.size, np.float32)), made[-1][1]))
         for (name, labels, sure), upsampled in made:
             cut, divided = cut_by_boxes(boxed, labels), instance_masks(boxed, labels, upsampled, image, crf)
-            for evaluation, masks in zip(rows[name], (cut, divided), strict=True):
-                evaluation.update(scored(boxed, masks, sure), record)
+            for evaluation, parts in zip(rows[name], (cut, divided), strict=True):
+                evaluation.update(scored(boxed, parts, sure), record)
 
     with torch.inference_mode():
         for record in dataset:

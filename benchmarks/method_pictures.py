@@ -53,7 +53,7 @@ def panels_of(labeler: Labeler, dataset: BoxDataset, record: ImageRecord) -> dic
     present = sorted(set(record.class_ids.tolist()))
     activations = features.dot(labeler.model.class_weights[[trained[label - 1] for label in present]]).relu()
     pairs = zip(activations, present, strict=True)
-    objects = [object_unary(activation, boxed.of_class(label), per_box=True) for activation, label in pairs]
+    objects = [object_unary(activation, boxed.places_of(label), per_box=True) for activation, label in pairs]
     labels, better = paper(*arguments), beyond(*arguments)
     colors = dict(zip(present, PALETTE, strict=False))
     names = [dataset.classes[label - 1] for label in record.class_ids]

@@ -133,7 +133,8 @@ def true_labels(tmp_path_factory) -> Path:
         blank = np.zeros((*truth.shape, 3), np.uint8)
         boxed = BoxedImage(blank, [box for _, box in shapes], class_ids, None, None, len(CLASSES))
         sure = np.ones(truth.shape, np.float32)
-        assemble(boxed, ClassTable(CLASSES), truth, truth.copy(), sure, masks=masks).save(out, name)
+        parts = [mask[place] for mask, place in zip(masks, boxed.places, strict=True)]
+        assemble(boxed, ClassTable(CLASSES), truth, truth.copy(), sure, parts=parts).save(out, name)
     return out
 
 

@@ -14,22 +14,24 @@ def boxed(boxes=((2, 3, 10, 8),), class_ids=(1,), crowd=None, ignored=None, clas
 
 def test_regions_and_what_lies_outside_all():
     made = boxed([(2, 3, 10, 8), (5, 5, 30, 20)], [1, 2])
-    assert made.regions.sum((1, 2)).tolist() == [8 * 5, 25 * 15]
+    assert [made.region(number).sum() for number in range(2)] == [8 * 5, 25 * 15]
     assert made.background_mask.sum() == 600 - 40 - 375 + 5 * 3
-    assert made.of_class(2).shape == (1, 20, 30)
-    assert made.of_class(3).shape == (0, 20, 30)
+    assert made.places_of(2) == [(slice(5, 20), slice(5, 30))]
+    assert made.places_of(3) == []
+    assert (made.class_region(2).numpy() == made.region(1)).all()
+    assert not made.class_region(3).any()
 
 
 def test_no_boxes():
     made = boxed([], [])
     assert made.background_mask.all()
-    assert made.regions.shape == (0, 20, 30)
+    assert made.places == []
 
 
 def test_boxes_partly_and_wholly_outside_the_image():
     made = boxed([(-5, -5, 4, 6), (25, 15, 99, 99), (40, 0, 50, 10), (-9, -9, 0, 0)], [1, 1, 2, 2])
     assert made.usable.tolist() == [True, True, False, False]
-    assert made.regions.sum((1, 2)).tolist() == [4 * 6, 5 * 5, 0, 0]
+    assert [made.region(number).sum() for number in range(4)] == [4 * 6, 5 * 5, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def test_boxes_partly_and_wholly_outside_the_image():
 def test_a_box_around_no_pixel_center_still_has_one_pixel_of_the_image(box):
     made = boxed([box], [1])
     assert made.usable.tolist() == [True]
-    assert made.regions.any()
+    assert made.region(0).any()
     rows, columns = pixel_slices(np.float32(box))
     assert rows.stop <= 20
     assert columns.stop <= 30

@@ -291,7 +291,7 @@ def test_labels_agree_where_all_three_are_of_one_opinion(two):
     assert 0 < labels.agreement.mean() < 1
     dissents = labels.y_ret != labels.y_crf
     assert ((labels.y_ret == alone) | (labels.y_ret == labeler))[dissents].all()
-    region = boxed.regions[0].numpy()
+    region = boxed.region(0)
     assert labels.instances[0].agreement == pytest.approx(labels.agreement[region].mean())
 
 
@@ -360,7 +360,7 @@ def test_masks_stay_in_their_boxes_and_are_rated(seed):
     boxed = boxed_image(*corners, class_ids=[1 + number % 3 for number in range(len(boxes))])
     labels = assembled(boxed, boxes)
     for number, (box, instance) in enumerate(zip(boxes, labels.instances, strict=True)):
-        assert not (instance.mask & ~boxed.regions[number].numpy()).any()
+        assert not (instance.mask & ~boxed.region(number)).any()
         assert not (instance.mask[box.place] & (box.probability <= CLAIMED)).any()
         assert instance.mask.any() == (box.probability > CLAIMED).any()
         assert 0 <= instance.expected_iou <= 1
@@ -370,7 +370,7 @@ def test_masks_stay_in_their_boxes_and_are_rated(seed):
 
 def test_nothing_is_expected_of_masks_by_a_labeler_alone(two):
     boxed, _ = two
-    y_crf = boxed.regions[0].numpy().astype(np.uint8)
+    y_crf = boxed.region(0).astype(np.uint8)
     labels = assemble(boxed, TABLE, y_crf, y_crf.copy(), np.ones(SIZE, np.float32))
     assert [each.expected_iou for each in labels.instances] == [None, None]
 

@@ -17,6 +17,10 @@ boxes_of = st.lists(
 )
 
 
+def places(boxes):
+    return [pixel_slices(box) for box in boxes]
+
+
 def regions(boxes):
     masks = torch.zeros(len(boxes), HEIGHT, WIDTH, dtype=torch.bool)
     for mask, box in zip(masks, boxes, strict=True):
@@ -40,7 +44,7 @@ def test_background_unary_is_equation_7(boxes, seed, threshold):
 @given(boxes_of, st.integers(0, 100), st.booleans())
 def test_object_unary_is_equation_5(boxes, seed, per_box):
     activation = (a_map(seed) - 0.3).relu()
-    found = object_unary(activation, regions(boxes), per_box)
+    found = object_unary(activation, places(boxes), per_box)
     torch.testing.assert_close(found, torch.tensor(naive.of_class(activation.tolist(), boxes, per_box)))
 
 
@@ -67,13 +71,13 @@ def test_no_attention_at_all_is_no_background_inside():
 
 @pytest.mark.parametrize("per_box", [True, False])
 def test_a_class_without_activation_has_a_unary_of_0(per_box):
-    unary = object_unary(torch.zeros(HEIGHT, WIDTH), regions([(1, 1, 5, 5)]), per_box)
+    unary = object_unary(torch.zeros(HEIGHT, WIDTH), places([(1, 1, 5, 5)]), per_box)
     assert (unary == 0).all()
 
 
 def test_every_box_reaches_1_on_its_own_or_only_the_strongest():
     activation = torch.zeros(HEIGHT, WIDTH)
     activation[2, 2], activation[8, 12] = 0.5, 2.0
-    boxes = regions([(1, 1, 4, 4), (10, 6, 15, 10)])
+    boxes = places([(1, 1, 4, 4), (10, 6, 15, 10)])
     assert [object_unary(activation, boxes, per_box=True)[y, x].item() for y, x in ((2, 2), (8, 12))] == [1, 1]
     assert [object_unary(activation, boxes, per_box=False)[y, x].item() for y, x in ((2, 2), (8, 12))] == [0.25, 1]

@@ -54,7 +54,7 @@ def hook(tmp_path):
     y_crf, y_ret = red.astype(np.uint8), red.astype(np.uint8)
     y_ret[48:60, 42:70] = 0
     sure = np.ones(red.shape, np.float32)
-    labels = assemble(boxed, ClassTable(CLASSES[:2]), y_crf, y_ret, sure, masks=red[None])
+    labels = assemble(boxed, ClassTable(CLASSES[:2]), y_crf, y_ret, sure, parts=[red[boxed.places[0]]])
     labels.save(tmp_path / "labels", "photo")
     record = make_record("photo", tmp_path / "photo.png", (120, 90), [AnnotatedObject(box, 1)])
     return lambda settings=SETTINGS: BoxWindows([record], settings, 0, LabelFolder(tmp_path / "labels"))

@@ -14,7 +14,7 @@ from bana.app.workbench import Workbench
 from bana.data.convert import DEFAULT_SPLIT, writer
 from bana.data.images import open_record_image
 from bana.data.masks import decode_mask
-from bana.data.records import BoolArray, FloatArray, ImageRecord, pixel_slices
+from bana.data.records import FloatArray, ImageRecord, pixel_slices
 from bana.data.writing import WriteReport, staged_folder
 from bana.errors import DataError
 from bana.label.instances import assemble
@@ -125,12 +125,13 @@ def _write_labels(bench: Workbench, chosen: list[str], out: Path) -> None:
         rles = masks_of(draft)
         record = draft.record(bench.record(image_id), rles)
         y_crf, y_ret = label_maps(record, draft, rles, table)
-        masks: BoolArray = np.array([decode_mask(rle, record.height, record.width) for rle in rles])
         confidence = np.ones(y_crf.shape, dtype=np.float32)
         if draft.state != "accepted":
             confidence = _box_confidence(record, [each.confidence for each in draft.objects])
         boxed = BoxedImage.of_record(open_record_image(record), record, len(table))
-        labels = assemble(boxed, table, y_crf, y_ret, confidence, masks=masks)
+        masks = (decode_mask(rle, record.height, record.width) for rle in rles)
+        parts = [mask[place] for mask, place in zip(masks, boxed.places, strict=True)]
+        labels = assemble(boxed, table, y_crf, y_ret, confidence, parts=parts)
         write_labels(out, record.image_id, labels, input_digest(record, manifest["labeling"]))
 
 

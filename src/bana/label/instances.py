@@ -38,7 +38,7 @@ def assemble(
     y_ret: LabelMap,
     confidence: FloatArray,
     *,
-    masks: BoolArray | None = None,
+    parts: Sequence[BoolArray] | None = None,
     predicted_classes: Sequence[int | None] | None = None,
     expected_ious: Sequence[float] | None = None,
 ) -> PseudoLabels:
@@ -50,34 +50,34 @@ def assemble(
         y_crf: (H, W). Gets the ignore label, in place, where the truth is unknown and no object was found.
         y_ret: The same.
         confidence: float32 (H, W) in 0..1, of ``y_crf``.
-        masks: bool (K, H, W), the object in every box and nothing outside it (default: ``y_crf`` cut by the boxes).
+        parts: K masks, each bool (h, w) of the box's pixels (``boxed.places``): the object (default: ``y_crf`` cut by
+            the boxes).
         predicted_classes: K classes that a classifier gives the boxes (default: it has no say).
         expected_ious: K numbers, how good each mask is expected to be (default: nothing is expected).
     """
     for labels in (y_crf, y_ret):
         labels[boxed.ignored & (labels == 0)] = table.ignore_index
-    if masks is None:
-        masks = cut_by_boxes(boxed, y_crf)
+    if parts is None:
+        parts = cut_by_boxes(boxed, y_crf)
     agreement = y_crf == y_ret
     predicted = predicted_classes or [None] * len(boxed.boxes)
     expected: Sequence[float | None] = expected_ious or [None] * len(boxed.boxes)
     instances = [
-        _instance(boxed, number, masks[number], agreement, confidence, predicted[number], expected[number])
+        _instance(boxed, number, parts[number], agreement, confidence, predicted[number], expected[number])
         for number in range(len(boxed.boxes))
     ]
     return PseudoLabels(y_crf, y_ret, confidence, tuple(instances), table)
 
 
-def cut_by_boxes(boxed: BoxedImage, labels: LabelMap) -> BoolArray:
-    """The pixels of its class inside every box: bool (K, H, W)."""
-    masks: BoolArray = boxed.regions.numpy() & (labels == boxed.class_ids[:, None, None])
-    return masks
+def cut_by_boxes(boxed: BoxedImage, labels: LabelMap) -> list[BoolArray]:
+    """The pixels of its class inside every box: K masks, each bool (h, w) of the box's pixels."""
+    return [labels[place] == class_id for place, class_id in zip(boxed.places, boxed.class_ids, strict=True)]
 
 
 def instance_masks(
     boxed: BoxedImage, labels: LabelMap, features: UpsampledFeatures, image: Image, crf: DenseCRF
-) -> BoolArray:
-    """One mask per box, bool (K, H, W): some of its class's pixels in the box, none of them in two boxes of a class.
+) -> list[BoolArray]:
+    """One mask per box: some of its class's pixels in the box, none of them in two boxes of a class.
 
     Args:
         boxed: The image's boxes.
@@ -85,13 +85,20 @@ def instance_masks(
         features: The image's features.
         image: uint8 (H, W, 3).
         crf: Decides between boxes.
+
+    Returns:
+        K masks, each bool (h, w) of the box's pixels.
     """
-    masks = cut_by_boxes(boxed, labels)
+    parts = cut_by_boxes(boxed, labels)
     usable = np.flatnonzero(boxed.usable)
     for group in overlapping_groups(boxed.inside[usable], boxed.class_ids[usable]):
         numbers = usable[group]
-        masks[numbers] = divided_masks(masks[numbers], boxed.inside[numbers], features, image, crf)
-    return masks
+        own = np.zeros((len(numbers), *boxed.size), dtype=bool)
+        for index, number in enumerate(numbers):
+            own[(index, *boxed.places[number])] = parts[number]
+        for number, mask in zip(numbers, divided_masks(own, boxed.inside[numbers], features, image, crf), strict=True):
+            parts[number] = mask[boxed.places[number]]
+    return parts
 
 
 def divided_masks(
@@ -153,25 +160,25 @@ def _around(masks: BoolArray) -> tuple[slice, slice]:
 def _instance(
     boxed: BoxedImage,
     number: int,
-    mask: BoolArray,
+    part: BoolArray,
     agreement: BoolArray,
     confidence: FloatArray,
     predicted_class: int | None,
     expected_iou: float | None,
 ) -> Instance:
-    box, class_id = boxed.boxes[number], int(boxed.class_ids[number])
+    box, class_id, place = boxed.boxes[number], int(boxed.class_ids[number]), boxed.places[number]
     if not boxed.usable[number]:
-        nothing = np.zeros(boxed.size, dtype=bool)
-        return Instance(box, class_id, nothing, "rejected", 0.0, 0.0, 0.0)
-    region = boxed.regions[number].numpy()
+        return Instance(box, class_id, boxed.size, place, part, "rejected", 0.0, 0.0, 0.0)
     return Instance(
         box=box,
         class_id=class_id,
-        mask=mask,
-        status="ok" if mask.any() else "empty",
-        confidence=float(confidence[region].mean()),
-        agreement=float(agreement[region].mean()),
-        filling_rate=float(mask[region].mean()),
+        size=boxed.size,
+        place=place,
+        part=part,
+        status="ok" if part.any() else "empty",
+        confidence=float(confidence[place].mean()),
+        agreement=float(agreement[place].mean()),
+        filling_rate=float(part.mean()),
         predicted_class=predicted_class,
         expected_iou=expected_iou,
     )

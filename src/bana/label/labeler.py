@@ -177,9 +177,9 @@ class Labeler(LabelingMethod):
         y_ret = names[self._retrieve(view, crf).numpy()]
         confidence = torch.where(boxed.background_mask, 1.0, marginals.gather(0, crf[None])[0])
         aware = self.settings.instance_aware
-        masks = instance_masks(boxed, y_crf, view.features, image, self._crf) if aware else None
+        parts = instance_masks(boxed, y_crf, view.features, image, self._crf) if aware else None
         return assemble(
-            boxed, self.class_table, y_crf, y_ret, confidence.numpy(), masks=masks, predicted_classes=predicted
+            boxed, self.class_table, y_crf, y_ret, confidence.numpy(), parts=parts, predicted_classes=predicted
         )
 
     def _view(self, boxed: BoxedImage, features: UpsampledFeatures) -> _View:
@@ -193,7 +193,7 @@ class Labeler(LabelingMethod):
             weights=F.pad(weights, (0, len(features.features) - weights.shape[1])),
             cosine=cosine,
             labels=labels,
-            allowed=torch.stack([everywhere, *(boxed.of_class(label).any(0) for label in labels[1:])]),
+            allowed=torch.stack([everywhere, *(boxed.class_region(label) for label in labels[1:])]),
             attention=cosine(features.mean(boxed.background_mask[None]))[0].relu(),
         )
 
@@ -204,10 +204,11 @@ class Labeler(LabelingMethod):
             background = background_unary(view.attention, boxed.background_mask, settings.attention_threshold)
         else:
             activation = view.features.dot(view.weights[:1])[0].relu()
-            inside = (~boxed.background_mask)[None]
-            background = torch.where(boxed.background_mask, 1.0, object_unary(activation, inside, per_box=True))
+            inside = ~boxed.background_mask
+            greatest = (activation * inside).max().clamp(min=1e-12)
+            background = torch.where(inside, activation / greatest, 1.0)
         objects = [
-            object_unary(self._activation(view, label), boxed.of_class(label), settings.cam_norm == "box")
+            object_unary(self._activation(view, label), boxed.places_of(label), settings.cam_norm == "box")
             for label in view.labels[1:]
         ]
         return torch.stack([background, *objects])
@@ -264,7 +265,7 @@ class Labeler(LabelingMethod):
         trained = 0 if label == 0 else self._trained_ids[label - 1]
         if trained is not None:
             return view.weights[trained]
-        weight = (1.0 - view.attention) * view.boxed.of_class(label).any(0)
+        weight = (1.0 - view.attention) * view.boxed.class_region(label)
         return view.features.sum(weight[None])[0] / weight.sum().clamp(min=1e-12)
 
     def _box_classes(self, boxed: BoxedImage, features: Tensor) -> list[int | None]:

@@ -21,6 +21,11 @@ from bana.label.pseudo_labels import PseudoLabels
 Image = npt.NDArray[np.uint8]
 """uint8 (H, W, 3), RGB."""
 
+Place = tuple[slice, slice]
+"""Rows and columns."""
+
+NOWHERE: Place = (slice(0, 0), slice(0, 0))
+
 
 class LabelingMethod(ABC):
     """Labels images from their boxes. A Labeler is one.
@@ -80,7 +85,7 @@ class BoxedImage:
         inside: float32 (K, 4), the boxes cut at the image's edges.
         class_ids: int64 (K,).
         usable: bool (K,): not crowd, and with some area inside the image.
-        regions: bool (K, H, W): the pixels of every usable box, nothing for the others.
+        places: K row and column slices: the pixels of every usable box, nothing for the others.
         ignored: bool (H, W).
         background_mask: bool (H, W): definite background.
 
@@ -109,19 +114,35 @@ class BoxedImage:
         height, width = self.size
         self.inside = inside = np.clip(self.boxes, 0, np.array([width, height, width, height], dtype=np.float32))
         self.usable = ~is_crowd & (inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])
-        self.regions = torch.zeros(len(inside), *self.size, dtype=torch.bool)
-        for number in np.flatnonzero(self.usable):
-            self.regions[(int(number), *pixel_slices(inside[number]))] = True
-        self.background_mask: Tensor = ~(self.regions.any(0) | torch.from_numpy(self.ignored))
+        self.places = [
+            pixel_slices(box) if usable else NOWHERE for box, usable in zip(inside, self.usable, strict=True)
+        ]
+        known = self.ignored.copy()
+        for place in self.places:
+            known[place] = True
+        self.background_mask: Tensor = torch.from_numpy(~known)
 
     @classmethod
     def of_record(cls, image: Image, record: ImageRecord, classes: int) -> BoxedImage:
         """A record's boxes, on its photograph."""
         return cls(image, record.boxes, record.class_ids, record.crowd, crowd_pixels(record), classes)
 
-    def of_class(self, class_id: int) -> Tensor:
-        """The regions of one class: bool (K_c, H, W)."""
-        return self.regions[torch.from_numpy(self.usable & (self.class_ids == class_id))]
+    def places_of(self, class_id: int) -> list[Place]:
+        """The pixels of each usable box of one class."""
+        return [self.places[number] for number in np.flatnonzero(self.usable & (self.class_ids == class_id))]
+
+    def class_region(self, class_id: int) -> Tensor:
+        """The pixels in any box of one class: bool (H, W)."""
+        region = torch.zeros(self.size, dtype=torch.bool)
+        for place in self.places_of(class_id):
+            region[place] = True
+        return region
+
+    def region(self, number: int) -> BoolArray:
+        """The pixels of one box: bool (H, W)."""
+        region = np.zeros(self.size, dtype=bool)
+        region[self.places[number]] = True
+        return region
 
     def paint_order(self) -> list[int]:
         """The usable boxes in painting order."""

@@ -29,7 +29,9 @@ class Instance:
     Attributes:
         box: float32 (4,) xyxy as it was given.
         class_id: 1..L as it was given.
-        mask: bool (H, W), True on the object; never outside the box.
+        size: (H, W) of the image, in pixels.
+        place: Row and column slices of the box's pixels; of none where it has no area inside the image.
+        part: bool (h, w), True on the object: the mask at ``place``, outside of which there is none.
         status: ``ok``; ``empty`` if no pixel of the box was labeled with its class; ``rejected`` if the box was not
             labeled at all (a crowd region, or a box without area inside the image).
         confidence: Mean pixel confidence over the box, 0..1.
@@ -42,13 +44,22 @@ class Instance:
 
     box: npt.NDArray[np.float32]
     class_id: int
-    mask: npt.NDArray[np.bool_]
+    size: tuple[int, int]
+    place: tuple[slice, slice]
+    part: npt.NDArray[np.bool_]
     status: Status
     confidence: float
     agreement: float
     filling_rate: float
     predicted_class: int | None = None
     expected_iou: float | None = None
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """The object's pixels: bool (H, W), made anew at each call."""
+        mask = np.zeros(self.size, dtype=bool)
+        mask[self.place] = self.part
+        return mask
 
     @property
     def score(self) -> float:
@@ -58,7 +69,11 @@ class Instance:
     @property
     def tight_box(self) -> npt.NDArray[np.float32] | None:
         """The tight box of the mask: float32 (4,) xyxy, or None if the mask is empty."""
-        return mask_bounds(self.mask) if self.mask.any() else None
+        if not self.part.any():
+            return None
+        rows, columns = self.place
+        corner = np.array([columns.start, rows.start], dtype=np.float32)
+        return mask_bounds(self.part) + np.tile(corner, 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,18 +95,18 @@ def assemble_refined(
     y_crf: LabelMap = names[owner]
     alone: LabelMap = names[owners(refined, boxed.size)[0]]
     y_ret: LabelMap = np.where(alone == y_crf, labeler, alone)
-    masks = np.zeros((len(boxed.boxes), *boxed.size), dtype=bool)
+    parts = [np.zeros((0, 0), dtype=bool)] * len(boxed.boxes)
     expected = np.zeros(len(boxed.boxes))
     for index, (number, box) in enumerate(zip(usable, boxes, strict=True)):
-        masks[(number, *box.place)] = mask = own_mask(box, owner[box.place] == index)
-        expected[number] = expected_iou(box.probability, mask)
+        parts[number] = own_mask(box, owner[box.place] == index)
+        expected[number] = expected_iou(box.probability, parts[number])
     return assemble(
         boxed,
         table,
         y_crf,
         y_ret,
         confidence,
-        masks=masks,
+        parts=parts,
         predicted_classes=predicted_classes,
         expected_ious=expected.tolist(),
     )

@@ -7,6 +7,8 @@ what is small or thin. The object's unary is raised in such rows and columns, an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -36,21 +38,24 @@ def background_unary(attention: Tensor, background_mask: Tensor, threshold: floa
     return torch.where(background_mask, 1.0, confident)
 
 
-def object_unary(activation: Tensor, regions: Tensor, per_box: bool) -> Tensor:
+def object_unary(activation: Tensor, places: Sequence[tuple[slice, slice]], per_box: bool) -> Tensor:
     """u_c of one class (Eq. 5): its activation, divided by its maximum, 0 outside the class's boxes.
 
     Args:
         activation: CAM_c or another foreground map, not negative (H, W).
-        regions: bool (K_c, H, W), the pixels of each box of the class.
+        places: Row and column slices of each box of the class.
         per_box: Divide inside each box by the maximum there (where boxes overlap the larger quotient counts), instead
             of everywhere by the maximum over the image.
 
     Returns:
         (H, W) in [0, 1].
     """
-    inside = activation * regions
-    greatest = inside.amax((1, 2), keepdim=True) if per_box else activation.max()
-    return (inside / greatest.clamp(min=1e-12)).amax(0)
+    unary = torch.zeros_like(activation)
+    for place in places:
+        inside = activation[place]
+        greatest = inside.max() if per_box else activation.max()
+        unary[place] = torch.maximum(unary[place], inside / greatest.clamp(min=1e-12))
+    return unary
 
 
 def label_probabilities(unaries: Tensor, background_mask: Tensor) -> Tensor:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-
 from bana.label.instances import assemble
 from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
@@ -31,14 +29,13 @@ class Fusion(LabelingMethod):
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image with both."""
         first, second = (method.label_boxed(image, boxed) for method in (self._first, self._second))
-        nothing = np.zeros((0, *boxed.size), dtype=bool)
         return assemble(
             boxed,
             self.class_table,
             first.y_crf,
             second.y_crf,
             first.confidence,
-            masks=np.concatenate([nothing, *(instance.mask[None] for instance in first.instances)]),
+            parts=[instance.part for instance in first.instances],
             predicted_classes=[instance.predicted_class for instance in first.instances],
         )
 

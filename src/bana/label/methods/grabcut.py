@@ -28,12 +28,12 @@ class GrabCut:
     def __init__(self) -> None:
         self._cv = needed("cv2", "grabcut", "method grabcut")
 
-    def __call__(self, image: Image, boxed: BoxedImage) -> tuple[BoolArray, None]:
-        """The masks of all boxes, bool (K, H, W), with full confidence."""
-        masks = boxed.regions.numpy().copy()
+    def __call__(self, image: Image, boxed: BoxedImage) -> tuple[list[BoolArray], None]:
+        """The masks of all boxes, each bool (h, w) of the box's pixels, with full confidence."""
+        parts = [np.zeros((0, 0), dtype=bool)] * len(boxed.boxes)
         for number in np.flatnonzero(boxed.usable):
-            masks[number] = self._segment(image, masks[number])
-        return masks, None
+            parts[number] = self._segment(image, boxed.region(int(number)))[boxed.places[number]]
+        return parts, None
 
     def _segment(self, image: Image, inside: BoolArray) -> BoolArray:
         """The object in one box, bool (H, W)."""

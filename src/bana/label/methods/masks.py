@@ -11,9 +11,9 @@ from bana.label.instances import assemble
 from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
 
-MaskMaker = Callable[[Image, BoxedImage], tuple[BoolArray, FloatArray | None]]
-"""Makes bool (K, H, W), the object in every box, and float32 (H, W) in 0..1, the confidence in the labels that these
-masks give; None is full confidence. Masks of boxes that are not usable are ignored."""
+MaskMaker = Callable[[Image, BoxedImage], tuple[Sequence[BoolArray], FloatArray | None]]
+"""Makes K masks, each bool (h, w) of the box's pixels, and float32 (H, W) in 0..1, the confidence in the labels that
+these masks give; None is full confidence."""
 
 
 class MaskMethod(LabelingMethod):
@@ -21,7 +21,7 @@ class MaskMethod(LabelingMethod):
 
     Args:
         classes: The L class names.
-        masks_of: Makes the masks, which are cut off at their boxes.
+        masks_of: Makes the masks.
     """
 
     def __init__(self, classes: Sequence[str], masks_of: MaskMaker) -> None:
@@ -30,17 +30,15 @@ class MaskMethod(LabelingMethod):
 
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image. Where masks overlap, the smaller box is in front. Both labels are the same."""
-        masks, confidence = self._masks_of(image, boxed)
-        masks = masks & boxed.regions.numpy()
+        parts, confidence = self._masks_of(image, boxed)
         labels = np.zeros(boxed.size, dtype=self.class_table.label_dtype)
         for number in boxed.paint_order():
-            labels[masks[number]] = boxed.class_ids[number]
+            labels[boxed.places[number]][parts[number]] = boxed.class_ids[number]
         if confidence is None:
             confidence = np.ones(boxed.size, dtype=np.float32)
-        return assemble(boxed, self.class_table, labels, labels.copy(), confidence, masks=masks)
+        return assemble(boxed, self.class_table, labels, labels.copy(), confidence, parts=parts)
 
 
-def box_masks(image: Image, boxed: BoxedImage) -> tuple[BoolArray, None]:
-    """The filled boxes: bool (K, H, W), with full confidence."""
-    regions: BoolArray = boxed.regions.numpy()
-    return regions, None
+def box_masks(image: Image, boxed: BoxedImage) -> tuple[list[BoolArray], None]:
+    """The filled boxes: K masks, each bool (h, w), with full confidence."""
+    return [np.ones(boxed.ignored[place].shape, dtype=bool) for place in boxed.places], None

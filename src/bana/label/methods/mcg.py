@@ -34,22 +34,22 @@ class BestSegment:
     def __init__(self) -> None:
         self._hg = needed("higra", "mcg", "method mcg")
 
-    def __call__(self, image: Image, boxed: BoxedImage) -> tuple[BoolArray, None]:
-        """The masks of all boxes, bool (K, H, W), with full confidence."""
-        masks = np.zeros(boxed.regions.shape, dtype=bool)
+    def __call__(self, image: Image, boxed: BoxedImage) -> tuple[list[BoolArray], None]:
+        """The masks of all boxes, each bool (h, w) of the box's pixels, with full confidence."""
+        parts = [np.zeros(boxed.ignored[place].shape, dtype=bool) for place in boxed.places]
         usable = np.flatnonzero(boxed.usable)
         if not len(usable):
-            return masks, None
+            return parts, None
         best = np.full(len(usable), -1.0)
-        regions = boxed.regions.numpy()[usable]
+        regions = np.stack([boxed.region(int(number)) for number in usable])
         for tree in self._hierarchies(image):
             overlap = self._iou(tree, regions)
             nodes = overlap.argmax(0)
             for index, node in enumerate(nodes):
                 if overlap[node, index] > best[index]:
                     best[index] = overlap[node, index]
-                    masks[usable[index]] = _pixels(tree, int(node), boxed.size)
-        return masks, None
+                    parts[usable[index]] = _pixels(tree, int(node), boxed.size)[boxed.places[usable[index]]]
+        return parts, None
 
     def _hierarchies(self, image: Image) -> list[Any]:
         """Trees whose leaves are the pixels and whose nodes are regions."""

@@ -95,19 +95,18 @@ class PromptableSegmenter:
             )
         return {name: name for name in taken}
 
-    def __call__(self, image: Image, boxed: BoxedImage) -> tuple[BoolArray, FloatArray]:
-        """The masks of all boxes, bool (K, H, W), and the confidence of every pixel's label, (H, W)."""
-        masks = np.zeros(boxed.regions.shape, dtype=bool)
+    def __call__(self, image: Image, boxed: BoxedImage) -> tuple[list[BoolArray], FloatArray]:
+        """The masks of all boxes, each bool (h, w) of the box's pixels, and the confidence of every label (H, W)."""
+        parts = [np.zeros((0, 0), dtype=bool)] * len(boxed.boxes)
         uncertainty = np.zeros(boxed.size, dtype=np.float32)
         usable = np.flatnonzero(boxed.usable)
         embeddings = self._embeddings(image) if len(usable) else {}
         for number in usable:
-            region = boxed.regions[int(number)].numpy()
-            object_probability = self._probability(embeddings, boxed.boxes[number], boxed.size)
-            masks[number] = (object_probability > 0.5) & region
-            least = np.minimum(object_probability, 1 - object_probability)
-            uncertainty = np.maximum(uncertainty, least * region)
-        return masks, 1 - uncertainty
+            place = boxed.places[number]
+            object_probability = self._probability(embeddings, boxed.boxes[number], boxed.size)[place]
+            parts[number] = object_probability > 0.5
+            uncertainty[place] = np.maximum(uncertainty[place], np.minimum(object_probability, 1 - object_probability))
+        return parts, 1 - uncertainty
 
     def _embeddings(self, image: Image) -> Feed:
         """The encoder's outputs for an image, by the names of the decoder's inputs."""

@@ -35,7 +35,7 @@ class BoxSegmentation(LabelingMethod):
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image. Both labels are the same; the confidence is the CRF's marginal."""
         present = [0, *np.unique(boxed.class_ids[boxed.usable]).tolist()]
-        allowed = np.stack([np.ones(boxed.size, bool), *(boxed.of_class(each).any(0).numpy() for each in present[1:])])
+        allowed = np.stack([np.ones(boxed.size, bool), *(boxed.class_region(each).numpy() for each in present[1:])])
         probabilities, fixed = _start(boxed, present, allowed)
         marginals = self._crf(image, probabilities=probabilities, fixed=fixed) * allowed
         chosen = marginals.argmax(0)
