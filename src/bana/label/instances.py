@@ -176,7 +176,7 @@ def _instance(
         place=place,
         part=part,
         status="ok" if part.any() else "empty",
-        confidence=float(confidence[place].mean()),
+        confidence=float(confidence[place].ravel().mean()),
         agreement=float(agreement[place].mean()),
         filling_rate=float(part.mean()),
         predicted_class=predicted_class,
