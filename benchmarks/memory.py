@@ -1,12 +1,16 @@
-"""Resident memory of `bana label` over many images.
+"""Resident memory of `bana label` over many images, and for images with many pixels or boxes.
 
     python benchmarks/memory.py --images 10000 --plot docs/memory.png
     python benchmarks/memory.py --images 100000 --method box --same
+    python benchmarks/memory.py --boxes
 
 Photographs are made of those that come with bana: crops of 96 to 256 pixels a side, each another one, or with --same 52
 that are linked again and again. The data set is one COCO file. The labeler is the one that comes with bana, on images
 of 257 pixels, so that 10,000 take minutes. Memory is what the system says of the process, looked at while it works, and
 flat where after the first 200 images it stays within 5 % of its mean. Exit status 1 if it does not.
+
+With --boxes one image after the other, each in a process of its own and on one thread: the most memory that it takes,
+and the seconds after the labeler is loaded. Images are a sample photograph, resized; boxes lie anywhere.
 """
 
 from __future__ import annotations
@@ -23,15 +27,35 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from PIL import Image
+from rich.console import Console
+from rich.table import Table
 
+from bana import Labeler
 from bana.classify.model import LABELER
+from bana.data.images import open_record_image
 from bana.data.reading import read_dataset
-from bana.data.sample import FOLDER
+from bana.data.sample import FOLDER, sample_dataset
+from bana.engine.memory import peak_memory
 from bana.nn.initialization import pretrained_path
 
 FIRST = 200
 """Images after which memory must be flat: until then sizes are met that were not met before."""
+
+CASES = (
+    (500, 375, 3, 20),
+    (4000, 3000, 1, 1),
+    (2000, 1500, 50, 10),
+    (640, 480, 250, 1),
+    (640, 480, 1000, 20),
+    (640, 480, 5000, 80),
+    (640, 480, 300, 300),
+)
+"""Width, height, boxes and classes."""
+
+SIDES = (0.04, 0.25)
+"""Sides of boxes, in sides of the image."""
 
 LIMIT = 0.05
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -101,6 +125,33 @@ def watched(command: list[str], out: Path) -> list[tuple[int, float]]:
     return seen
 
 
+def labeled(width: int, height: int, boxes: int, classes: int) -> dict[str, float]:
+    """Label one image; returns the most memory in GB, and the seconds."""
+    record = next(record for record in sample_dataset() if len(record) > 3)
+    image = np.asarray(Image.fromarray(open_record_image(record)).resize((width, height)))
+    chance = np.random.default_rng(0)
+    sides = chance.uniform(*SIDES, (boxes, 2)) * [width, height]
+    corners = chance.uniform(0, 1, (boxes, 2)) * ([width, height] - sides)
+    class_ids = chance.integers(1, classes + 1, boxes)
+    torch.set_num_threads(1)
+    labeler = Labeler.pretrained(threads=1).for_classes([f"class {number}" for number in range(classes)])
+    began = time.monotonic()
+    labeler(image, np.concatenate([corners, corners + sides], 1), class_ids)
+    return {"gigabytes": peak_memory() / 1e9, "seconds": time.monotonic() - began}
+
+
+def show_boxes() -> None:
+    """Print the table of CASES."""
+    table = Table("width x height", "boxes", "classes", "most memory, GB", "seconds")
+    for width, height, boxes, classes in CASES:
+        case = [str(number) for number in (width, height, boxes, classes)]
+        answer = subprocess.run([sys.executable, __file__, "--case", *case], capture_output=True, text=True)
+        found = json.loads(answer.stdout) if answer.returncode == 0 else {"gigabytes": np.nan, "seconds": np.nan}
+        row = (f"{found['gigabytes']:.2f}", f"{found['seconds']:.1f}")
+        table.add_row(f"{width} x {height}", str(boxes), str(classes), *row)
+    Console().print(table)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=10000)
@@ -108,7 +159,15 @@ def main() -> None:
     parser.add_argument("--same", action="store_true", help="52 photographs, linked again and again")
     parser.add_argument("--side", type=int, default=257, help="longer side of what the labeler sees")
     parser.add_argument("--plot", type=Path, help="file of a picture")
+    parser.add_argument("--boxes", action="store_true", help="the table of images with many pixels or boxes")
+    parser.add_argument("--case", type=int, nargs=4, help="one row of it: width, height, boxes, classes")
     options = parser.parse_args()
+    if options.case:
+        print(json.dumps(labeled(*options.case)))
+        return
+    if options.boxes:
+        show_boxes()
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = write_data(folder, options.images, options.same)
@@ -117,10 +176,10 @@ def main() -> None:
         small = replace(facts, label={**facts.label, "image_side": options.side})
         LABELER.save(folder / "labeler" / "labeler.safetensors", model, small)
         out = folder / "labels"
-        source = ["--method", options.source] + (["--labeler", str(folder / "labeler")] * (options.source != "box"))
+        method = ["--method", options.method] + (["--labeler", str(folder / "labeler")] * (options.method != "box"))
         began = time.monotonic()
         seen = watched(
-            [sys.executable, "-m", "bana", "label", str(data), *source, "--workers", "1", "--out", str(out)], out
+            [sys.executable, "-m", "bana", "label", str(data), *method, "--workers", "1", "--out", str(out)], out
         )
         seconds = time.monotonic() - began
     flat = np.array([megabytes for done, megabytes in seen if FIRST < done < options.images])
@@ -129,7 +188,7 @@ def main() -> None:
     spread = float(np.abs(flat / flat.mean() - 1).max())
     result = {
         "images": options.images,
-        "source": options.source,
+        "method": options.method,
         "seconds": round(seconds),
         "mean_mb": round(float(flat.mean())),
         "least_mb": round(float(flat.min())),
