@@ -34,7 +34,7 @@ HEIGHT, GAP = 320, 8
 GRID = 4
 """N of Eq. 1 in training."""
 
-PAPER = {"low_level": 0.0, "refinements": 0, "tightness": 0.0, "instance_aware": False}
+PAPER = {"low_level": 0.0, "refinements": 0, "tightness": 0.0, "instance_aware": False, "refine": False}
 """Settings without what `bana label` does beyond the paper."""
 
 
