@@ -20,8 +20,10 @@ PLACEHOLDERS = {
     "my.yaml": "TINY",
     "round1.yaml": "TINY",
     "round2.yaml": "TINY",
+    "round3.yaml": "TINY",
     "labels1": "labels",
     "labels2": "labels",
+    "labels3": "labels",
     "RUN": "run",
     "trained": "run",
 }

@@ -30,7 +30,6 @@ _TIGHTER = 0.25
 _GRAYSCALE = 0.1
 """The share of images shown without color."""
 
-
 _CUTOUT_SIDES = (0.3, 1.0)
 """Longer side of what is pasted in front of an object, in longer sides of its box."""
 
