@@ -46,15 +46,12 @@ _HEADERS = (
 )
 
 
+_TOO_LARGE = (413, "the request is too large")
 _TOO_SLOW = (408, "the request did not arrive as a whole; send it again")
 
 
-class _TooLargeError(Exception):
-    """A body has more bytes than it may have."""
-
-
-class _TooSlowError(Exception):
-    """A body takes more time than it may take."""
+class _RefusedError(Exception):
+    """A body is not taken; its arguments are the answer's status and detail."""
 
 
 class Guard:
@@ -99,10 +96,9 @@ class Guard:
             await self._app(scope, self._bounded(receive), marked)
         except ClientDisconnect:  # who left gets no answer
             return
-        except (_TooLargeError, _TooSlowError) as error:
+        except _RefusedError as error:
             if not begun:
-                refusal = (413, "the request is too large") if isinstance(error, _TooLargeError) else _TOO_SLOW
-                await _answer(marked, *refusal)
+                await _answer(marked, *error.args)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = scope["headers"]
@@ -117,7 +113,7 @@ class Guard:
                 return 403, "changes are made from this server's own page only"
         for length in _values(headers, b"content-length"):
             if not length.isdecimal() or int(length) > self._max_bytes:
-                return 413, "the request is too large"
+                return _TOO_LARGE
         return None
 
     def _bounded(self, receive: Receive) -> Receive:
@@ -132,11 +128,11 @@ class Guard:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError as error:
-                raise _TooSlowError from error
+                raise _RefusedError(*_TOO_SLOW) from error
             received += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if received > self._max_bytes:
-                raise _TooLargeError
+                raise _RefusedError(*_TOO_LARGE)
             return message
 
         return bounded

@@ -17,7 +17,7 @@ _SHOWN = (
     | {0x7F: "\u2421"}
     | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 )
-
+"""What is shown in the place of each control character."""
 
 _ESCAPED = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 """JSON's own escapes leave these out."""

@@ -18,7 +18,7 @@ from bana.classify.pooling import background_attention, background_aware_pool, b
 from bana.data.records import ClassTable
 from bana.label.class_transfer import matching_classes
 from bana.label.instances import assemble, instance_masks
-from bana.label.method import BoxedImage, Image, LabelingMethod
+from bana.label.method import EVERYWHERE, BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.refined import assemble_refined, combined_boxes
 from bana.label.settings import LabelSettings
@@ -204,9 +204,8 @@ class Labeler(LabelingMethod):
             background = background_unary(view.attention, boxed.background_mask, settings.attention_threshold)
         else:
             activation = view.features.dot(view.weights[:1])[0].relu()
-            inside = ~boxed.background_mask
-            greatest = (activation * inside).max().clamp(min=1e-12)
-            background = torch.where(inside, activation / greatest, 1.0)
+            inside = activation * ~boxed.background_mask
+            background = torch.where(boxed.background_mask, 1.0, object_unary(inside, [EVERYWHERE], per_box=True))
         objects = [
             object_unary(self._activation(view, label), boxed.places_of(label), settings.cam_norm == "box")
             for label in view.labels[1:]

@@ -25,6 +25,7 @@ Place = tuple[slice, slice]
 """Rows and columns."""
 
 NOWHERE: Place = (slice(0, 0), slice(0, 0))
+EVERYWHERE: Place = (slice(None), slice(None))
 
 
 class LabelingMethod(ABC):
@@ -143,6 +144,10 @@ class BoxedImage:
         region = np.zeros(self.size, dtype=bool)
         region[self.places[number]] = True
         return region
+
+    def empty_parts(self) -> list[BoolArray]:
+        """A mask without a pixel for each box, bool (h, w) of the box's pixels, to be filled."""
+        return [np.zeros_like(self.ignored[place]) for place in self.places]
 
     def paint_order(self) -> list[int]:
         """The usable boxes in painting order."""

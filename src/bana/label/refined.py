@@ -95,7 +95,7 @@ def assemble_refined(
     y_crf: LabelMap = names[owner]
     alone: LabelMap = names[owners(refined, boxed.size)[0]]
     y_ret: LabelMap = np.where(alone == y_crf, labeler, alone)
-    parts = [np.zeros((0, 0), dtype=bool)] * len(boxed.boxes)
+    parts = boxed.empty_parts()
     expected = np.zeros(len(boxed.boxes))
     for index, (number, box) in enumerate(zip(usable, boxes, strict=True)):
         parts[number] = own_mask(box, owner[box.place] == index)

@@ -50,10 +50,10 @@ def object_unary(activation: Tensor, places: Sequence[tuple[slice, slice]], per_
     Returns:
         (H, W) in [0, 1].
     """
-    unary = torch.zeros_like(activation)
+    unary, strongest = torch.zeros_like(activation), activation.max()
     for place in places:
         inside = activation[place]
-        greatest = inside.max() if per_box else activation.max()
+        greatest = inside.max() if per_box else strongest
         unary[place] = torch.maximum(unary[place], inside / greatest.clamp(min=1e-12))
     return unary
 

@@ -73,12 +73,15 @@ def occluded(boxed: BoxedObject, cutout: Cutout, side: int, center: tuple[int, i
     hidden = np.asarray(opacity) > _HIDDEN
     before = boxed.target.target > 0
     after: BoolArray = before & ~hidden
-    if after.sum() < max(_LEAST_VISIBLE * before.sum(), 1) or _is_torn(before, after):
+    if after.sum() < max(_LEAST_VISIBLE * before.sum(), 1):
+        return boxed
+    seen = mask_bounds(after)
+    if _is_torn(before, after, seen):
         return boxed
     image = np.asarray(Image.composite(front, Image.fromarray(boxed.image), opacity))
     target = np.where(hidden, np.uint8(0), boxed.target.target)
     weight = np.where(hidden, np.uint8(SURE), boxed.target.weight)
-    return BoxedObject(image, BoxTarget(target, weight), boxed.box + (mask_bounds(after) - mask_bounds(before)))
+    return BoxedObject(image, BoxTarget(target, weight), boxed.box + (seen - mask_bounds(before)))
 
 
 def _placed(
@@ -96,9 +99,9 @@ def _placed(
     return canvases[0], canvases[1]
 
 
-def _is_torn(before: BoolArray, after: BoolArray) -> bool:
-    """Whether a row or column that had object pixels has none left, between others that still have some."""
-    x0, y0, x1, y1 = mask_bounds(after).astype(int).tolist()
+def _is_torn(before: BoolArray, after: BoolArray, seen: FloatArray) -> bool:
+    """Whether a row or column that had object pixels has none left, within the bounds (4,) of what is still seen."""
+    x0, y0, x1, y1 = seen.astype(int).tolist()
     rows = np.asarray(before.any(1) & ~after.any(1))
     columns = np.asarray(before.any(0) & ~after.any(0))
     return bool(rows[y0:y1].any() or columns[x0:x1].any())

@@ -30,7 +30,7 @@ class GrabCut:
 
     def __call__(self, image: Image, boxed: BoxedImage) -> tuple[list[BoolArray], None]:
         """The masks of all boxes, each bool (h, w) of the box's pixels, with full confidence."""
-        parts = [np.zeros((0, 0), dtype=bool)] * len(boxed.boxes)
+        parts = boxed.empty_parts()
         for number in np.flatnonzero(boxed.usable):
             parts[number] = self._segment(image, boxed.region(int(number)))[boxed.places[number]]
         return parts, None

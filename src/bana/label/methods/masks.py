@@ -41,4 +41,4 @@ class MaskMethod(LabelingMethod):
 
 def box_masks(image: Image, boxed: BoxedImage) -> tuple[list[BoolArray], None]:
     """The filled boxes: K masks, each bool (h, w), with full confidence."""
-    return [np.ones(boxed.ignored[place].shape, dtype=bool) for place in boxed.places], None
+    return [~part for part in boxed.empty_parts()], None

@@ -36,7 +36,7 @@ class BestSegment:
 
     def __call__(self, image: Image, boxed: BoxedImage) -> tuple[list[BoolArray], None]:
         """The masks of all boxes, each bool (h, w) of the box's pixels, with full confidence."""
-        parts = [np.zeros(boxed.ignored[place].shape, dtype=bool) for place in boxed.places]
+        parts = boxed.empty_parts()
         usable = np.flatnonzero(boxed.usable)
         if not len(usable):
             return parts, None

@@ -97,7 +97,7 @@ class PromptableSegmenter:
 
     def __call__(self, image: Image, boxed: BoxedImage) -> tuple[list[BoolArray], FloatArray]:
         """The masks of all boxes, each bool (h, w) of the box's pixels, and the confidence of every label (H, W)."""
-        parts = [np.zeros((0, 0), dtype=bool)] * len(boxed.boxes)
+        parts = boxed.empty_parts()
         uncertainty = np.zeros(boxed.size, dtype=np.float32)
         usable = np.flatnonzero(boxed.usable)
         embeddings = self._embeddings(image) if len(usable) else {}
