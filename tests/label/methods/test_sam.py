@@ -232,10 +232,10 @@ def test_a_real_pair():
         true, known = (truth > 0) & (truth != 255), truth != 255
         good += (labels & true).sum() / (labels & known | true).sum() > 0.7
     assert good >= len(records) - 1
-    mask, _ = method._masks_of(*scene_of(records[0], dataset))
-    raw = asked_by_hand(files, open_record_image(records[0]), records[0].boxes[0])
-    inside = boxes_to_mask(records[0].boxes, records[0].height, records[0].width)
-    assert ((raw > 0) & inside == mask[0]).mean() > 0.995
+    image, boxed = scene_of(records[0], dataset)
+    parts, _ = method._masks_of(image, boxed)
+    raw = asked_by_hand(files, image, records[0].boxes[0])
+    assert ((raw > 0)[boxed.places[0]] == parts[0]).mean() > 0.995
 
 
 def scene_of(record, dataset):
