@@ -36,13 +36,14 @@ PARTS: dict[str, tuple[Any, str]] = {
     "tightness": (Labeler, "_raised"),
     "instances": (labeler_module, "instance_masks"),
     "attention": (Labeler, "_view"),
+    "combination": (labeler_module, "combined_boxes"),
     "unaries": (Labeler, "_unaries"),
     "CRF, lattice": (DenseCRF, "prepare"),
     "CRF, mean field": (PreparedCRF, "__call__"),
     "retrieval": (Labeler, "_correlation"),
-    "box classes": (Labeler, "_box_classes"),
+    "box classes": (labeler_module, "predicted_classes"),
     "refiner": (Refiner, "__call__"),
-    "combination": (labeler_module, "assemble_refined"),
+    "assembling": (labeler_module, "assemble_refined"),
     "encode and write": (run_module, "write_labels"),
 }
 """Parts of labeling an image, none within another, and the function that is each."""

@@ -242,6 +242,7 @@ def run_cli(monkeypatch, capsys) -> Callable[..., Answer]:
 
     def command(*arguments: object) -> Answer:
         monkeypatch.setattr(sys, "argv", ["bana", *map(str, arguments)])
+        monkeypatch.setattr("bana.cli.begin_imports", lambda *_: None)  # workers would have this test's environment
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
             main()

@@ -161,6 +161,19 @@ def test_a_prepared_image_gives_the_same_bits_for_every_unary():
         prepared(unary[:, :, :7])
 
 
+@pytest.mark.parametrize("compatibility", [None, [[0, 1, 2], [1, 0, 1], [2, 1, 0]]])
+def test_a_call_of_a_prepared_image_may_have_its_own_number_of_updates(compatibility):
+    image, unary = random_problem((9, 8), 3, 10)
+    kernels = [Kernel(3, 3, compatibility=compatibility), Kernel(4, 55, 3)]
+    prepared = DenseCRF(kernels=kernels, iterations=4).prepare(image)
+    for updates in (0, 1, 7):
+        expected = DenseCRF(kernels=kernels, iterations=updates)(image, unary)
+        np.testing.assert_array_equal(prepared(unary, iterations=updates), expected)
+    np.testing.assert_array_equal(prepared(unary), DenseCRF(kernels=kernels, iterations=4)(image, unary))
+    with pytest.raises(DenseCRFError, match="iterations"):
+        prepared(unary, iterations=-1)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_batch_is_every_image_in_order(threads):
     problems = [random_problem((5 + n, 9), 2 + n % 3, n) for n in range(7)]

@@ -10,7 +10,7 @@ from bana.errors import DataError, SettingsError
 from bana.label.unaries import reached_share
 from bana.label.upsampled import concat_low_level
 from bana.nn.network import network_input
-from bana.refine.refiner import BoxProbability
+from box_probabilities import GivenProbability
 from densecrf import DenseCRF, DenseCRFError, PreparedCRF
 from reference import bap_loops, retrieval_naive, unaries_naive, upsampled_naive
 from shapes_data import CLASSES, IMAGES, draw
@@ -20,7 +20,8 @@ DISK, SQUARE, CROSS = 1, 2, 3
 
 @pytest.fixture(scope="module")
 def labeler(tiny_run):
-    return Labeler.load(tiny_run, threads=1)
+    labeler = Labeler.load(tiny_run, threads=1)
+    return labeler.with_settings(labeler.settings.with_options(precision="float32"))  # as the slow versions
 
 
 def photo(name):
@@ -162,7 +163,7 @@ def test_a_refiner_at_work_needs_no_objects_raised(labeler):
     wide = [(x0, y0, min(2 * x1 - x0, image.shape[1]), min(2 * y1 - y0, image.shape[0]))]
     other = with_options(labeler, refine=True, labeler_share=0.9)
     other.refiner = lambda image, boxes: [
-        BoxProbability(pixel_slices(box), np.full((y1 - y0, x1 - x0), 0.6, np.float32))
+        GivenProbability(pixel_slices(box), np.full((y1 - y0, x1 - x0), 0.6, np.float32))
         for box in boxes
         for x0, y0, x1, y1 in [box.astype(int)]
     ]

@@ -6,9 +6,11 @@ import pytest
 from bana.data.masks import encode_mask
 from bana.data.records import ClassTable, pixel_slices
 from bana.io.strict_json import read_json_object
+from bana.label import refined as refined_module
 from bana.label.instances import assemble
 from bana.label.method import BoxedImage
 from bana.label.output import write_labels
+from bana.label.reduced import ReducedMap
 from bana.label.refined import (
     CLAIMED,
     assemble_refined,
@@ -18,7 +20,7 @@ from bana.label.refined import (
     own_mask,
     owners,
 )
-from bana.refine.refiner import BoxProbability
+from box_probabilities import GivenProbability
 from reference import refine_loops
 
 TABLE = ClassTable(("disk", "square", "cross"))
@@ -30,7 +32,7 @@ def probability(box, values):
     """A box's probabilities: a number, or an array of the box's pixels."""
     place = pixel_slices(box)
     shape = tuple(part.stop - part.start for part in place)
-    return BoxProbability(place, np.broadcast_to(np.float32(values), shape).copy())
+    return GivenProbability(place, np.broadcast_to(np.float32(values), shape).copy())
 
 
 def boxed_image(*boxes, class_ids=None, crowd=None, ignored=None):
@@ -41,7 +43,7 @@ def boxed_image(*boxes, class_ids=None, crowd=None, ignored=None):
 def assembled(boxed, boxes, refined=None, labeler=None, predicted=None):
     """The labels; by default the refiner and the labeler are of the same opinion as the combined probabilities."""
     usable = boxed.class_ids[boxed.usable]
-    owner, _ = owners(boxes, boxed.size)
+    owner = owners(boxes, boxed.size).owner
     same = np.append(usable, 0)[owner].astype(np.uint8)
     return assemble_refined(
         boxed,
@@ -94,13 +96,13 @@ def test_boxes_are_combined_with_the_marginals_of_their_own_class():
     boxed = boxed_image(LEFT, (0, 0, 5, 5), RIGHT, class_ids=[3, 2, 1], crowd=[False, True, False])
     marginals = 0.5 + 0.5 * np.random.default_rng(0).random((3, *SIZE), dtype=np.float32)  # background, 1 and 3
     refined = [probability(LEFT, 0.7), probability(RIGHT, 0.6)]
-    first, second = combined_boxes(boxed, refined, marginals, [0, 1, 3], 0.4)
+    maps = {label: ReducedMap(each, 1) for label, each in zip([0, 1, 3], marginals, strict=True)}
+    first, second = combined_boxes(boxed, refined, maps, 0.4)
     assert (first.place, second.place) == (refined[0].place, refined[1].place)
     for each, alone, row in ((first, refined[0], 2), (second, refined[1], 1)):
-        np.testing.assert_allclose(
-            each.probability, combined(alone.probability, marginals[row][each.place], 0.4), rtol=1e-5
-        )
-        assert not np.allclose(each.probability, alone.probability)
+        found = each.at(each.place)
+        np.testing.assert_allclose(found, combined(alone.probability, marginals[row][each.place], 0.4), rtol=1e-5)
+        assert not np.allclose(found, alone.probability)
 
 
 def test_the_labeler_has_less_weight_where_its_mask_is_another():
@@ -114,10 +116,11 @@ def test_the_labeler_has_less_weight_where_its_mask_is_another():
         theirs = np.full((14, 16), 0.2)
         theirs[:, shift : shift + 8] = 0.8
         marginals[1, rows, columns] = theirs
-        (found,) = combined_boxes(boxed, refined, marginals, [0, 1], 0.5)
+        (box,) = combined_boxes(boxed, refined, {1: ReducedMap(marginals[1], 1)}, 0.5)
+        found = box.at(box.place)
         expected = combined(refined[0].probability, marginals[1, rows, columns], 0.5 * iou)
-        np.testing.assert_allclose(found.probability, expected, rtol=1e-5)
-    np.testing.assert_allclose(found.probability, refined[0].probability, rtol=1e-4)  # it sees quite another object
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(found, refined[0].probability, rtol=1e-4)  # it sees quite another object
 
 
 def random_boxes(seed):
@@ -137,10 +140,10 @@ def random_boxes(seed):
 @pytest.mark.parametrize("seed", range(12))
 def test_owners_are_those_of_the_loops(seed):
     boxes = random_boxes(seed)
-    owner, sure = owners(boxes, SIZE)
+    owner, sure, _ = owners(boxes, SIZE)
     expected = refine_loops.owners([(box.place, box.probability.tolist()) for box in boxes], SIZE)
     np.testing.assert_array_equal(owner, expected[0])
-    assert owner.dtype == np.int64
+    assert owner.dtype == np.int8
     assert sure.dtype == np.float32
     assert ((sure >= 0.5) & (sure <= 1)).all()
 
@@ -148,29 +151,48 @@ def test_owners_are_those_of_the_loops(seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_how_sure_a_pixel_is_is_that_of_the_loops(seed):
     boxes = [
-        BoxProbability(box.place, np.where(box.probability > CLAIMED, 0.6 + 0.05 * number, 0.2).astype(np.float32))
+        GivenProbability(box.place, np.where(box.probability > CLAIMED, 0.6 + 0.05 * number, 0.2).astype(np.float32))
         for number, box in enumerate(random_boxes(seed)[:3])
     ]
-    owner, sure = owners(boxes, SIZE)
+    owner, sure, _ = owners(boxes, SIZE)
     expected = refine_loops.owners([(box.place, box.probability.tolist()) for box in boxes], SIZE)
     np.testing.assert_array_equal(owner, expected[0])
     np.testing.assert_allclose(sure, expected[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_strips_of_a_large_box_give_what_the_whole_gives(seed, monkeypatch):
+    boxes = random_boxes(seed)
+    corners = [(box.place[1].start, box.place[0].start, box.place[1].stop, box.place[0].stop) for box in boxes]
+    boxed = boxed_image(*corners, class_ids=[1 + number % 3 for number in range(len(boxes))])
+    owned, labels = owners(boxes, SIZE), assembled(boxed, boxes)
+    monkeypatch.setattr(refined_module, "_STRIP", 40)
+    boxes = random_boxes(seed)
+    for found, expected in zip(owners(boxes, SIZE), owned, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    in_strips = assembled(boxed, boxes)
+    np.testing.assert_array_equal(in_strips.y_crf, labels.y_crf)
+    for one, other in zip(in_strips.instances, labels.instances, strict=True):
+        np.testing.assert_array_equal(one.mask, other.mask)
+        assert one.expected_iou == pytest.approx(other.expected_iou, rel=1e-5)
+    asked = [place for box in boxes for place in box.asked]
+    assert max((rows.stop - rows.start) * (columns.stop - columns.start) for rows, columns in asked) <= 40
+
+
 def test_the_surest_box_owns_a_pixel_and_the_first_of_equals():
     boxes = [probability(LEFT, 0.7), probability(RIGHT, 0.9), probability(LEFT, 0.6)]
-    owner, sure = owners(boxes[:2], SIZE)
+    owner, sure, _ = owners(boxes[:2], SIZE)
     shared = (slice(4, 16), slice(12, 18))
     assert (owner[shared] == 1).all()
     assert sure[shared] == pytest.approx(0.9)
     assert owner[3, 3] == 0
     assert sure[3, 3] == pytest.approx(0.7)
-    equal, _ = owners([probability(LEFT, 0.7), probability(RIGHT, 0.7)], SIZE)
+    equal, _, _ = owners([probability(LEFT, 0.7), probability(RIGHT, 0.7)], SIZE)
     assert (equal[shared] == 0).all()
 
 
 def test_a_pixel_that_no_box_claims_has_no_owner():
-    owner, sure = owners([probability(LEFT, 0.5), probability(RIGHT, 0.3)], SIZE)
+    owner, sure, _ = owners([probability(LEFT, 0.5), probability(RIGHT, 0.3)], SIZE)
     assert (owner == -1).all()
     assert sure[3, 3] == pytest.approx(0.5)
     assert sure[17, 27] == pytest.approx(0.7)
@@ -181,13 +203,13 @@ def test_a_smaller_box_that_would_keep_next_to_nothing_gets_what_it_claims():
     """A thing in front of another, which the larger box is surer of."""
     small = probability((6, 6, 12, 12), 0.6)
     small.probability[0] = 0.4
-    owner, _ = owners([probability(LEFT, 0.95), small], SIZE)
+    owner, _, _ = owners([probability(LEFT, 0.95), small], SIZE)
     assert (owner[7:12, 6:12] == 1).all()
     assert (owner[6, 6:12] == 0).all()
     assert (owner == 1).sum() == 5 * 6
     enough = probability((6, 6, 12, 12), 0.6)
     enough.probability[:1] = 0.99  # a sixth of it
-    owner, _ = owners([probability(LEFT, 0.95), enough], SIZE)
+    owner, _, _ = owners([probability(LEFT, 0.95), enough], SIZE)
     assert (owner == 1).sum() == 6
 
 
@@ -197,7 +219,7 @@ def test_a_larger_box_is_not_brought_to_the_front_of_a_smaller_one():
     outer.probability[:] = 0.9
     for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
         boxes = [(outer, middle, inner)[number] for number in order]
-        owner, _ = owners(boxes, SIZE)
+        owner, _, _ = owners(boxes, SIZE)
         assert (owner[6:12, 8:14] == order.index(2)).all()
         assert owner[4, 4] == order.index(1)
         assert owner[0, 0] == order.index(0)
@@ -218,9 +240,14 @@ def test_a_box_keeps_all_that_it_claims_where_it_owns_next_to_nothing():
     box.probability[:5] = 0.3
     owned = np.zeros((10, 10), bool)
     owned[5, :5] = True  # a tenth
-    np.testing.assert_array_equal(own_mask(box, owned), owned)
+    np.testing.assert_array_equal(own_mask(box, owned, 50), owned)
     owned[5, 4] = False
-    np.testing.assert_array_equal(own_mask(box, owned), box.probability > 0.5)
+    np.testing.assert_array_equal(own_mask(box, owned, 50), box.probability > 0.5)
+
+
+def expected_of(values, mask):
+    height, width = np.shape(values)
+    return expected_iou(GivenProbability((slice(3, 3 + height), slice(5, 5 + width)), np.float32(values)), mask)
 
 
 def test_the_expected_iou_is_that_of_the_loops():
@@ -228,18 +255,18 @@ def test_the_expected_iou_is_that_of_the_loops():
     for _ in range(5):
         values, mask = random.random((6, 7), dtype=np.float32), random.random((6, 7)) < 0.5
         expected = refine_loops.expected_iou(values.tolist(), mask.tolist())
-        assert expected_iou(values, mask) == pytest.approx(expected, rel=1e-5)
-        assert 0 < expected_iou(values, mask) < 1
+        assert expected_of(values, mask) == pytest.approx(expected, rel=1e-5)
+        assert 0 < expected < 1
 
 
 def test_a_sure_mask_is_expected_to_be_right():
     mask = np.zeros((4, 5), bool)
     mask[1:3, 1:4] = True
-    assert expected_iou(mask.astype(np.float32), mask) == 1
-    assert expected_iou(1 - mask.astype(np.float32), mask) == 0
-    assert expected_iou(np.where(mask, 0.8, 0.0).astype(np.float32), mask) == pytest.approx(0.8)
-    assert expected_iou(np.where(mask, 1.0, 0.5).astype(np.float32), mask) == pytest.approx(6 / (6 + 14 / 2))
-    assert expected_iou(np.zeros((4, 5), np.float32), np.zeros((4, 5), bool)) == 0
+    assert expected_of(mask, mask) == 1
+    assert expected_of(~mask, mask) == 0
+    assert expected_of(np.where(mask, 0.8, 0.0), mask) == pytest.approx(0.8)
+    assert expected_of(np.where(mask, 1.0, 0.5), mask) == pytest.approx(6 / (6 + 14 / 2))
+    assert expected_of(np.zeros((4, 5)), np.zeros((4, 5), bool)) == 0
 
 
 @pytest.fixture
@@ -281,7 +308,8 @@ def test_labels_agree_where_all_three_are_of_one_opinion(two):
     random = np.random.default_rng(0)
     labeler = random.integers(0, 3, SIZE).astype(np.uint8)
     refined = [
-        BoxProbability(box.place, random.random(box.probability.shape, dtype=np.float32) * 0.98 + 0.01) for box in boxes
+        GivenProbability(box.place, random.random(box.probability.shape, dtype=np.float32) * 0.98 + 0.01)
+        for box in boxes
     ]
     labels = assembled(boxed, boxes, refined, labeler.copy())
     alone = np.append(boxed.class_ids, 0)[owners(refined, SIZE)[0]]
@@ -302,7 +330,7 @@ def test_the_dissenting_opinion_is_kept(two):
     by_labeler = agreed.y_crf.copy()
     by_labeler[4:6, 2:14] = 0
     assert (assembled(boxed, boxes, labeler=by_labeler).y_ret == by_labeler).all()
-    refined = [BoxProbability(boxes[0].place, np.full_like(boxes[0].probability, 0.1)), boxes[1]]
+    refined = [GivenProbability(boxes[0].place, np.full_like(boxes[0].probability, 0.1)), boxes[1]]
     labels = assembled(boxed, boxes, refined=refined)
     assert (labels.y_ret[4:12, 2:12] == 0).all()
     np.testing.assert_array_equal(labels.agreement, labels.y_crf != 1)
@@ -345,7 +373,7 @@ def test_an_image_without_boxes_is_background():
 
 def test_a_box_that_claims_nothing_is_empty(two):
     boxed, boxes = two
-    nothing = [BoxProbability(boxes[0].place, np.full_like(boxes[0].probability, 0.4)), boxes[1]]
+    nothing = [GivenProbability(boxes[0].place, np.full_like(boxes[0].probability, 0.4)), boxes[1]]
     labels = assembled(boxed, nothing)
     assert labels.instances[0].status == "empty"
     assert labels.instances[0].expected_iou == 0
@@ -364,7 +392,7 @@ def test_masks_stay_in_their_boxes_and_are_rated(seed):
         assert not (instance.mask[box.place] & (box.probability <= CLAIMED)).any()
         assert instance.mask.any() == (box.probability > CLAIMED).any()
         assert 0 <= instance.expected_iou <= 1
-        assert instance.expected_iou == pytest.approx(expected_iou(box.probability, instance.mask[box.place]))
+        assert instance.expected_iou == pytest.approx(expected_iou(box, instance.mask[box.place]))
         assert isinstance(instance.expected_iou, float)
 
 

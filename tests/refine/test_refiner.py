@@ -42,17 +42,29 @@ def test_each_box_has_a_probability_at_each_of_its_pixels(refiner):
         assert (each.probability <= 1).all()
 
 
+def test_the_windows_of_very_many_boxes_are_not_mirrored(refiner, monkeypatch):
+    image, seen = photo("a")[0], []
+    both = refiner(image, MANY)
+    original = refiner._network.forward
+    monkeypatch.setattr(refiner._network, "forward", lambda images: seen.append(len(images)) or original(images))
+    monkeypatch.setattr(refiner_module, "MIRRORED", len(MANY) - 1)
+    one = refiner(image, MANY)
+    assert seen == [len(MANY)]
+    for first, second in zip(one, both, strict=True):
+        assert 0 < np.abs(first.probability - second.probability).mean() < 0.1
+
+
 def test_an_image_without_boxes_has_no_probabilities(refiner):
     assert refiner(photo("a")[0], np.zeros((0, 4), np.float32)) == []
 
 
 def test_the_number_of_windows_at_once_changes_nothing(refiner, monkeypatch):
     image, _ = photo("a")
-    assert len(MANY) > refiner_module.BATCH
+    assert 2 * len(MANY) > refiner_module.BATCH
     seen, whole = [], refiner(image, MANY)
-    original = refiner.model.forward
-    monkeypatch.setattr(refiner.model, "forward", lambda images: seen.append(len(images)) or original(images))
-    monkeypatch.setattr(refiner_module, "BATCH", 3)
+    original = refiner._network.forward
+    monkeypatch.setattr(refiner._network, "forward", lambda images: seen.append(len(images)) or original(images))
+    monkeypatch.setattr(refiner_module, "BATCH", 6)
     parts = refiner(image, MANY)
     assert seen == [6] * 6 + [4]  # each window is seen mirrored too
     for first, second in zip(whole, parts, strict=True):

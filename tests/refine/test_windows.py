@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bana.data.records import pixel_slices
 from bana.refine.windows import cut_window, paste_map, windows_of
@@ -35,6 +36,18 @@ def test_a_window_of_the_image_s_size_is_the_image(channels):
 def test_a_window_of_whole_pixels_is_that_part_of_the_image():
     image = noise(60, 80)
     np.testing.assert_array_equal(cut_window(image, (20, 10, 53, 43), 33, FILL), image[10:43, 20:53])
+
+
+@pytest.mark.parametrize("window", [(300, 200, 1500, 1100), (-400, -300, 1400, 900), (50.3, 80.9, 1999.5, 1499.2)])
+def test_a_very_large_window_is_what_it_is_of_a_reduced_image(window):
+    """Of images much finer than the window, blocks are averaged first, which a smooth picture does not show."""
+    fine = smooth(1500, 2000)
+    pixels = np.pad(fine, 500, constant_values=FILL)
+    x0, y0, x1, y1 = (edge + 500 for edge in window)
+    expected = Image.fromarray(pixels).resize((33, 33), Image.Resampling.BILINEAR, box=(x0, y0, x1, y1))
+    found = cut_window(fine, window, 33, FILL).astype(int)
+    assert np.abs(found - np.asarray(expected)).mean() < 1
+    assert np.abs(found - np.asarray(expected)).max() < 12
 
 
 def test_what_lies_beyond_the_edges_is_filled():

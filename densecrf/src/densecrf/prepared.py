@@ -17,6 +17,7 @@ from densecrf.general import Coupling, MeanField, general_mean_field
 from densecrf.kernel import Kernel
 from densecrf.lattice import Filter, Lattice, Term, build_filter, build_lattice
 from densecrf.mean_field import Field, potts_mean_field
+from densecrf.numbers import count
 from densecrf.workspace import Arrays, Workspace, default_thread_count
 
 _CACHED_PIXELS = 2**20  # of a spatial filter that is kept: 50 MB
@@ -78,26 +79,36 @@ class PreparedCRF:
             self._arrays.release()
         self._ended = True
 
-    def __call__(self, unary: npt.ArrayLike | None = None, probabilities: npt.ArrayLike | None = None) -> Any:
-        """Marginals, as of a call of DenseCRF."""
+    def __call__(
+        self,
+        unary: npt.ArrayLike | None = None,
+        probabilities: npt.ArrayLike | None = None,
+        *,
+        iterations: int | None = None,
+    ) -> Any:
+        """Marginals, as of a call of DenseCRF; ``iterations`` is the number of updates (None: the CRF's)."""
         if self._ended:
             raise DenseCRFError("prepared image: its memory has gone to other calls; call it inside its with block")
         costs, grid = checked_unary(unary, probabilities)
         if grid != self._grid:
             raise DenseCRFError(f"unary: {grid} is not allowed for an image of {self._grid}; give one of the same size")
         with self._crf.workspace() as work:
-            return like(unary if unary is not None else probabilities, self.marginals(costs, work).reshape(-1, *grid))
+            marginals = self.marginals(costs, work, iterations)
+            return like(unary if unary is not None else probabilities, marginals.reshape(-1, *grid))
 
-    def marginals(self, costs: FloatArray, work: Workspace) -> FloatArray:
+    def marginals(self, costs: FloatArray, work: Workspace, iterations: int | None = None) -> FloatArray:
         """Marginals float32 (C, P) of costs (C, P)."""
-        crf = self._crf
+        crf, updates = self._crf, self._updates(iterations)
         if len(costs) == 1:
             return np.ones_like(costs)
         if self._others:
-            return self.mean_field(costs, work).marginals
-        return potts_mean_field(costs, self._field, crf.iterations, crf.tolerance, work)
+            return self.mean_field(costs, work, updates).marginals
+        return potts_mean_field(costs, self._field, updates, crf.tolerance, work)
 
-    def mean_field(self, costs: FloatArray, work: Workspace) -> MeanField:
+    def _updates(self, iterations: int | None) -> int:
+        return self._crf.iterations if iterations is None else count("iterations", iterations, least=0)
+
+    def mean_field(self, costs: FloatArray, work: Workspace, iterations: int | None = None) -> MeanField:
         """Marginals and what they cost."""
         couplings = [*([Coupling(self._potts, None)] if self._potts else []), *self._others]
         for coupling in couplings:
@@ -106,7 +117,8 @@ class PreparedCRF:
                 raise DenseCRFError(f"compatibility: of {len(matrix)} classes; the unary has {len(costs)}")
         free = self._connected if self._fixed is None else self._connected[~self._fixed[self._connected]]
         crf = self._crf
-        return general_mean_field(costs, couplings, self._connected, free, crf.iterations, crf.tolerance, work)
+        updates = self._updates(iterations)
+        return general_mean_field(costs, couplings, self._connected, free, updates, crf.tolerance, work)
 
 
 def _lattice(

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from io import TextIOWrapper
+from itertools import pairwise
 from types import FrameType
 
 import typer
@@ -20,6 +21,7 @@ import typer
 from bana import __version__
 from bana.cli import comparing, datasets, labeling, predicting, runs, training
 from bana.cli.verbosity import print_error, with_verbosity
+from bana.engine.forkserver import begin_imports
 from bana.errors import BanaError
 
 app = typer.Typer(
@@ -41,6 +43,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may be what the terminal cannot show
+    if _needs_workers(sys.argv[1:]):
+        begin_imports("bana.label.run")
     try:
         app()
     except BanaError as error:
@@ -50,6 +54,13 @@ def main() -> None:
         if left.code in (_INTERRUPTED, _TOLD_TO_END):  # typer turns KeyboardInterrupt into the first
             print("bana: interrupted; run the same command again to go on", file=sys.stderr)
         raise
+
+
+def _needs_workers(arguments: list[str]) -> bool:
+    """Whether a command line will most likely label on several processes."""
+    alone = any(pair == ("--workers", "1") for pair in pairwise(arguments)) or (os.cpu_count() or 1) == 1
+    others = {"-h", "--help", "--device", "--engine"} & set(arguments)
+    return arguments[:1] == ["label"] and len(arguments) > 1 and not alone and not others
 
 
 def _end(number: int, frame: FrameType | None) -> None:

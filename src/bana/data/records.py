@@ -201,16 +201,18 @@ def paint_order(boxes: npt.ArrayLike) -> list[int]:
 
 def overlapping_groups(boxes: FloatArray, class_ids: npt.NDArray[np.int64]) -> list[list[int]]:
     """Numbers of boxes (K, 4) of one class that overlap, directly or through others; none of those that stand alone."""
-    low, high = (function(boxes[:, None], boxes) for function in (np.maximum, np.minimum))
-    linked = (low[..., :2] < high[..., 2:]).all(-1) & (class_ids[:, None] == class_ids)
-    groups, seen = [], np.zeros(len(boxes), dtype=bool)
-    for number in range(len(boxes)):
-        group = linked[number] & ~seen
-        while not seen[number] and (grown := linked[group].any(0)).sum() > group.sum():
-            group = grown
-        if not seen[number] and group.sum() > 1:
-            groups.append(np.flatnonzero(group).tolist())
-        seen |= group
+    groups, left = [], np.ones(len(boxes), dtype=bool)
+    for first in range(len(boxes)):
+        group = [first] if left[first] else []
+        left[first] = False
+        for number in group:  # which grows
+            x0, y0, x1, y1 = boxes[number]
+            apart = (boxes[:, 0] >= x1) | (boxes[:, 1] >= y1) | (boxes[:, 2] <= x0) | (boxes[:, 3] <= y0)
+            touching = left & ~apart & (class_ids == class_ids[number])
+            left &= ~touching
+            group += np.flatnonzero(touching).tolist()
+        if len(group) > 1:
+            groups.append(sorted(group))
     return groups
 
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
+from bana.engine.forkserver import worker_context
 from bana.engine.memory import keep_freed_memory
 from bana.errors import OutputError
 
@@ -78,9 +79,8 @@ def map_in_order(worker: Worker[Item, Result], items: Iterable[Item], workers: i
         finally:
             torch.set_num_threads(threads)
         return
-    context = multiprocessing.get_context("spawn")
     pending: deque[tuple[Item, Future[Result]]] = deque()
-    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(worker,)) as executor:
+    with ProcessPoolExecutor(workers, worker_context(), initializer=_start, initargs=(worker,)) as executor:
         try:
             for item in items:
                 pending.append((item, executor.submit(_do, item)))

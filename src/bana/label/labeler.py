@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,22 +15,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bana.classify.model import LABELER, BoxClassifier
-from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
-from bana.data.records import ClassTable
-from bana.label.class_transfer import matching_classes
+from bana.data.records import ClassTable, overlapping_groups
+from bana.data.reduction import block_means
+from bana.label.class_transfer import matching_classes, predicted_classes
 from bana.label.instances import assemble, instance_masks
 from bana.label.method import EVERYWHERE, BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
+from bana.label.reduced import ReducedMap, block_side, enlarged, enlarged_parts
 from bana.label.refined import assemble_refined, combined_boxes
 from bana.label.settings import LabelSettings
 from bana.label.unaries import ROUNDS, background_unary, label_probabilities, object_unary, raised_unaries
 from bana.label.upsampled import UpsampledFeatures, concat_low_level
 from bana.nn.crf_settings import crf_errors
+from bana.nn.inference import at_work, computing
 from bana.nn.initialization import pretrained_path
 from bana.nn.network import network_input, on_device
 from bana.presets import parse_settings
 from bana.refine.model import REFINER
 from bana.refine.refiner import Refiner
+from densecrf import DenseCRF
+
+_SEEDING = 1
+"""Updates of the CRF for labels that are only to give prototypes; more did not make the final ones better."""
 
 
 class Labeler(LabelingMethod):
@@ -67,6 +74,7 @@ class Labeler(LabelingMethod):
     ) -> None:
         self.model = on_device(model.eval(), device)
         self.refiner = refiner
+        self._network = at_work(self.model, device)
         self._device = device
         self._weights = model.class_weights.detach().cpu()
         self.settings = settings
@@ -75,7 +83,7 @@ class Labeler(LabelingMethod):
         self._trained_ids: tuple[int | None, ...] = tuple(range(1, len(classes) + 1))
         self._roi_bins = roi_bins
         self._threads = threads
-        self._crf = settings.crf.build(threads)
+        self._crf = self._built_crf()
 
     @classmethod
     def load(
@@ -132,11 +140,14 @@ class Labeler(LabelingMethod):
 
     def with_settings(self, settings: LabelSettings) -> Labeler:
         """The same labeler, for the same classes, with other settings."""
-        other = Labeler(
-            self.model, self._trained_classes, settings, self._roi_bins, self._threads, self._device, self.refiner
-        )
-        other.class_table, other._trained_ids = self.class_table, self._trained_ids
+        other = copy.copy(self)
+        other.settings = settings
+        other._crf = other._built_crf()
         return other
+
+    def _built_crf(self) -> DenseCRF:
+        changed = {"iterations": self.settings.refined_iterations} if self._refiner_at_work else {}
+        return self.settings.crf.model_copy(update=changed).build(self._threads)
 
     def without_weights(self) -> tuple[str, ...]:
         """The classes that the classifier does not know and that are labeled through 1 - A."""
@@ -154,37 +165,57 @@ class Labeler(LabelingMethod):
     def features(self, image: npt.NDArray[np.uint8]) -> Tensor:
         """The network's features of an image, uint8 (H, W, 3): float32 (1, C, h, w), on the CPU.
 
-        They depend on the settings ``image_side`` and ``low_level`` alone.
+        They depend on the settings ``image_side``, ``low_level`` and ``precision`` alone. A large image is reduced
+        before (``bana.label.reduced``).
         """
-        pixels = network_input(image, self.settings.image_side, self.model.backbone.info.multiple)
-        feature_maps = self.model.feature_maps(pixels.to(self._device))
-        return concat_low_level(self.model.fuse(feature_maps), feature_maps[0], self.settings.low_level).cpu()
+        block = block_side((image.shape[0], image.shape[1]))
+        pixels = network_input(
+            block_means(image, (block, block)), self.settings.image_side, self.model.backbone.info.multiple
+        )
+        with computing(self.settings.precision, self._device):
+            feature_maps = self._network.feature_maps(pixels.to(self._device))
+            features = self._network.fuse(feature_maps)
+        return concat_low_level(features.float(), feature_maps[0].float(), self.settings.low_level).cpu()
 
     @crf_errors()
     @torch.inference_mode()
     def from_features(self, features: Tensor, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image from its checked boxes and its ``features`` (1, C, h, w)."""
-        view = self._view(boxed, UpsampledFeatures(features[0], boxed.size))
-        marginals = self._marginals(image, view)
-        crf = _labels(marginals, view)
-        names = np.array(view.labels, dtype=self.class_table.label_dtype)
-        y_crf = names[crf.numpy()]
-        predicted = self._box_classes(boxed, features)
-        if self._refiner_at_work is not None:
-            refined = self._refiner_at_work(image, boxed.inside[boxed.usable])
-            boxes = combined_boxes(boxed, refined, marginals.numpy(), view.labels, self.settings.labeler_share)
-            return assemble_refined(boxed, self.class_table, boxes, refined, y_crf, predicted)
-        y_ret = names[self._retrieve(view, crf).numpy()]
-        confidence = torch.where(boxed.background_mask, 1.0, marginals.gather(0, crf[None])[0])
-        aware = self.settings.instance_aware
-        parts = instance_masks(boxed, y_crf, view.features, image, self._crf) if aware else None
-        return assemble(
-            boxed, self.class_table, y_crf, y_ret, confidence.numpy(), parts=parts, predicted_classes=predicted
-        )
-
-    def _view(self, boxed: BoxedImage, features: UpsampledFeatures) -> _View:
-        cosine = features.upsampled_cosine if self.settings.similarity_at == "feature" else features.cosine
         labels = [0, *sorted({int(label) for label in boxed.class_ids[boxed.usable]})]
+        block = block_side(boxed.size, self._maps_at_once(boxed, len(labels)))
+        reduced = boxed.reduced(block)
+        view = self._view(reduced, labels, UpsampledFeatures(features[0], reduced.size))
+        seen = block_means(image, (block, block))
+        marginals = self._marginals(seen, view)
+        crf = _labels(marginals, view)
+        names = np.array(labels, dtype=self.class_table.label_dtype)
+        y_crf = names[crf.numpy()]
+        predicted = predicted_classes(reduced, features, self._weights, self._roi_bins, self._trained_ids)
+        if self._refiner_at_work is not None:
+            with computing(self.settings.precision, self._device):
+                refined = self._refiner_at_work(image, boxed.inside[boxed.usable])
+            maps = {label: ReducedMap(each, block) for label, each in zip(labels, marginals.numpy(), strict=True)}
+            boxes = combined_boxes(boxed, refined, maps, self.settings.labeler_share)
+            labeler = enlarged(y_crf, block, boxed.size)
+            return assemble_refined(boxed, self.class_table, boxes, refined, labeler, predicted)
+        y_ret = names[self._retrieve(view, crf).numpy()]
+        confidence = torch.where(reduced.background_mask, 1.0, marginals.gather(0, crf[None])[0]).numpy()
+        parts = None
+        if self.settings.instance_aware:
+            masks = instance_masks(reduced, y_crf, view.features, seen, self._crf)
+            parts = enlarged_parts(masks, reduced, boxed, block)
+        maps_of_labels = (enlarged(each, block, boxed.size) for each in (y_crf, y_ret, confidence))
+        return assemble(boxed, self.class_table, *maps_of_labels, parts=parts, predicted_classes=predicted)
+
+    def _maps_at_once(self, boxed: BoxedImage, labels: int) -> int:
+        """How many maps of the image there are at once: of each label, or of the boxes that share a class's pixels."""
+        if self._refiner_at_work is not None or not self.settings.instance_aware:
+            return labels
+        groups = overlapping_groups(boxed.inside[boxed.usable], boxed.class_ids[boxed.usable])
+        return max(labels, max(map(len, groups), default=0) // 2)  # they are gone before there are these
+
+    def _view(self, boxed: BoxedImage, labels: list[int], features: UpsampledFeatures) -> _View:
+        cosine = features.upsampled_cosine if self.settings.similarity_at == "feature" else features.cosine
         everywhere = torch.ones_like(boxed.background_mask)
         weights = self._weights
         return _View(
@@ -224,7 +255,10 @@ class Labeler(LabelingMethod):
         background_mask = view.boxed.background_mask
         unaries = self._unaries(view)
         with self._crf.prepare(image, fixed=background_mask.numpy()) as crf:
-            marginals: Tensor = crf(probabilities=label_probabilities(unaries, background_mask))
+            seeds = self._refiner_at_work is not None and self.settings.refinements > 0
+            marginals: Tensor = crf(
+                probabilities=label_probabilities(unaries, background_mask), iterations=_SEEDING if seeds else None
+            )
             for _ in range(self.settings.refinements):
                 unaries = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale
                 unaries = unaries.masked_fill(~view.allowed, -torch.inf)
@@ -247,7 +281,7 @@ class Labeler(LabelingMethod):
 
     def _retrieve(self, view: _View, crf: Tensor) -> Tensor:
         """Y_ret as indices into the labels: the class whose prototype is most similar."""
-        best = (self._correlation(view, crf) * view.allowed).argmax(0)
+        best = _greatest(self._correlation(view, crf) * view.allowed)
         return torch.where(view.boxed.background_mask, 0, best)
 
     def _correlation(self, view: _View, crf: Tensor) -> Tensor:
@@ -266,22 +300,6 @@ class Labeler(LabelingMethod):
             return view.weights[trained]
         weight = (1.0 - view.attention) * view.boxed.class_region(label)
         return view.features.sum(weight[None])[0] / weight.sum().clamp(min=1e-12)
-
-    def _box_classes(self, boxed: BoxedImage, features: Tensor) -> list[int | None]:
-        """The class of every box by the classifier: 0 background, None if it is not one of ``classes``."""
-        if not len(boxed.boxes):
-            return []
-        features = features[:, : self._weights.shape[1]]  # f alone, as the classifier was trained
-        size = (features.shape[2], features.shape[3])
-        background_mask = F.interpolate(boxed.background_mask[None, None].float(), size, mode="nearest-exact")
-        attention = background_attention(features, *background_queries(features, background_mask, grid_size=1))
-        boxes = F.pad(feature_boxes(torch.from_numpy(boxed.boxes), boxed.size, size), (1, 0))
-        pooled = background_aware_pool(features, attention, boxes, self._roi_bins).mean((2, 3))
-        targets: dict[int, int] = {0: 0}
-        for label, trained in enumerate(self._trained_ids, start=1):
-            if trained is not None:
-                targets.setdefault(trained, label)
-        return [targets.get(int(trained)) for trained in F.linear(pooled, self._weights).argmax(1)]
 
 
 @dataclass(frozen=True)
@@ -304,4 +322,9 @@ class _View:
 
 def _labels(marginals: Tensor, view: _View) -> Tensor:
     """Y_crf as indices into the labels: the most probable one of those whose boxes hold the pixel (H, W)."""
-    return (marginals * view.allowed).argmax(0)
+    return _greatest(marginals * view.allowed)
+
+
+def _greatest(maps: Tensor) -> Tensor:
+    """The number of the greatest of maps (V, H, W) at each pixel, as argmax gives it in seven times the time."""
+    return maps.max(0).indices

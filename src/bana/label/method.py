@@ -145,6 +145,18 @@ class BoxedImage:
         region[self.places[number]] = True
         return region
 
+    def reduced(self, block: int) -> BoxedImage:
+        """The same boxes on the image whose pixels are blocks of ``block`` x ``block``; none is less than a pixel."""
+        if block == 1:
+            return self
+        ignored = self.ignored[::block, ::block]
+        height, width = ignored.shape
+        low = np.minimum(self.inside[:, :2] / block, np.array([width - 1, height - 1], dtype=np.float32))
+        corners = np.concatenate([low, np.maximum(self.inside[:, 2:] / block, low + 1)], 1)
+        blank = np.broadcast_to(np.uint8(0), (height, width, 3))
+        classes = int(self.class_ids.max(initial=1))
+        return BoxedImage(blank, corners, self.class_ids, ~self.usable, ignored, classes)
+
     def empty_parts(self) -> list[BoolArray]:
         """A mask without a pixel for each box, bool (h, w) of the box's pixels, to be filled."""
         return [np.zeros_like(self.ignored[place]) for place in self.places]

@@ -6,16 +6,19 @@ probabilities are combined box by box. A pixel that several boxes claim belongs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bana.data.label_maps import LabelMap
-from bana.data.masks import mask_iou
-from bana.data.records import BoolArray, ClassTable, FloatArray, IntArray
+from bana.data.records import BoolArray, ClassTable, FloatArray
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage
+from bana.label.method import BoxedImage, Place
 from bana.label.pseudo_labels import PseudoLabels
+from bana.label.reduced import ReducedMap
 from bana.refine.refiner import BoxProbability
 
 CLAIMED = 0.5
@@ -23,6 +26,9 @@ CLAIMED = 0.5
 
 _MIN_OWN = 0.1
 """A box that keeps a smaller share of what it claims than this keeps next to nothing."""
+
+_STRIP = 2**20
+"""Pixels whose probabilities are looked at together."""
 
 _REFINER_LIMIT, _LABELER_LIMIT = 0.003, 0.02
 """Probabilities are kept this far from 0 and 1, so that neither opinion can overrule the other altogether."""
@@ -41,13 +47,33 @@ def combined(refiner: FloatArray, labeler: FloatArray, share: float) -> FloatArr
     return probability
 
 
+@dataclass(frozen=True)
+class CombinedProbability:
+    """A box's probability by both opinions.
+
+    Attributes:
+        refiner: The refiner's.
+        labeler: The labeler's.
+        share: Weight of the labeler, 0..1.
+    """
+
+    refiner: BoxProbability
+    labeler: ReducedMap
+    share: float
+
+    @property
+    def place(self) -> Place:
+        """The rows and columns of the box's pixels."""
+        return self.refiner.place
+
+    def at(self, place: Place) -> FloatArray:
+        """The probabilities at some rows and columns of the image: float32 (h, w) in 0..1."""
+        return combined(self.refiner.at(place), self.labeler.at(place), self.share)
+
+
 def combined_boxes(
-    boxed: BoxedImage,
-    refined: Sequence[BoxProbability],
-    marginals: FloatArray,
-    labels: Sequence[int],
-    share: float,
-) -> list[BoxProbability]:
+    boxed: BoxedImage, refined: Sequence[BoxProbability], marginals: Mapping[int, ReducedMap], share: float
+) -> list[CombinedProbability]:
     """Each usable box's probabilities by both opinions.
 
     The labeler's weight is ``share`` times the IoU of both masks: it is the better judge of outlines and parts, but
@@ -56,16 +82,14 @@ def combined_boxes(
     Args:
         boxed: The image's boxes.
         refined: The refiner's probabilities of the usable boxes.
-        marginals: float32 (V, H, W), the labeler's probability of every label at every pixel.
-        labels: V class ids, background first.
+        marginals: The labeler's probability of every class in the image, by class id.
         share: Weight of the labeler where both have the same mask, 0..1.
     """
-    rows = {label: row for row, label in enumerate(labels)}
     boxes = []
     for box, class_id in zip(refined, boxed.class_ids[boxed.usable], strict=True):
-        labeler = marginals[(rows[int(class_id)], *box.place)]
-        weight = share * mask_iou(labeler > CLAIMED, box.probability > CLAIMED)
-        boxes.append(BoxProbability(box.place, combined(box.probability, labeler, weight)))
+        labeler = marginals[int(class_id)]
+        weight = share * _iou_of_claims(box, labeler)
+        boxes.append(CombinedProbability(box, labeler, weight))
     return boxes
 
 
@@ -91,15 +115,15 @@ def assemble_refined(
     """
     usable = np.flatnonzero(boxed.usable)
     names: LabelMap = np.append(boxed.class_ids[usable], 0).astype(table.label_dtype)  # the last: -1, of no box
-    owner, confidence = owners(boxes, boxed.size)
-    y_crf: LabelMap = names[owner]
-    alone: LabelMap = names[owners(refined, boxed.size)[0]]
+    alone = _named(names, owners(refined, boxed.size).owner)  # first, so that its confidence is gone in time
+    owner, confidence, claimed = owners(boxes, boxed.size)
+    y_crf = _named(names, owner)
     y_ret: LabelMap = np.where(alone == y_crf, labeler, alone)
     parts = boxed.empty_parts()
     expected = np.zeros(len(boxed.boxes))
     for index, (number, box) in enumerate(zip(usable, boxes, strict=True)):
-        parts[number] = own_mask(box, owner[box.place] == index)
-        expected[number] = expected_iou(box.probability, parts[number])
+        parts[number] = own_mask(box, owner[box.place] == index, claimed[index])
+        expected[number] = expected_iou(box, parts[number])
     return assemble(
         boxed,
         table,
@@ -112,49 +136,106 @@ def assemble_refined(
     )
 
 
-def owners(boxes: Sequence[BoxProbability], size: tuple[int, int]) -> tuple[IntArray, FloatArray]:
-    """Which box each pixel belongs to: the one that is surest of it.
+class Owners(NamedTuple):
+    """Which box each pixel belongs to.
+
+    Attributes:
+        owner: Whole numbers (H, W), 0..K-1, or -1 where no box claims the pixel.
+        confidence: float32 (H, W), how sure that is.
+        claimed: K numbers of pixels that each box claims.
+    """
+
+    owner: npt.NDArray[np.signedinteger[Any]]
+    confidence: FloatArray
+    claimed: list[int]
+
+
+def owners(boxes: Sequence[BoxProbability], size: tuple[int, int]) -> Owners:
+    """Give each pixel to the box that is surest of it.
 
     A smaller box that would keep next to nothing of what it claims lies in front of the others and gets it all.
 
     Args:
         boxes: K boxes' probabilities.
         size: (H, W).
-
-    Returns:
-        int64 (H, W), 0..K-1, or -1 where no box claims the pixel; and float32 (H, W), how sure that is.
     """
-    owner = np.full(size, -1, dtype=np.int64)
+    owner = np.full(size, -1, dtype=np.min_scalar_type(-max(len(boxes), 1)))
     greatest = np.zeros(size, dtype=np.float32)
+    claimed = [0] * len(boxes)
     for index, box in enumerate(boxes):
-        surer = box.probability > greatest[box.place]
-        greatest[box.place] = np.maximum(greatest[box.place], box.probability)
-        owner[box.place] = np.where(surer & (box.probability > CLAIMED), index, owner[box.place])
-    for index in sorted(range(len(boxes)), key=lambda index: -boxes[index].probability.size):
-        claimed = boxes[index].probability > CLAIMED
-        if _is_starved(owner[boxes[index].place] == index, claimed):
-            owner[boxes[index].place][claimed] = index
-            greatest[boxes[index].place][claimed] = boxes[index].probability[claimed]
-    return owner, np.where(owner >= 0, greatest, 1 - greatest)
+        for strip in strips(box.place):
+            probability = box.at(strip)
+            claims = probability > CLAIMED
+            owner[strip][claims & (probability > greatest[strip])] = index
+            np.maximum(greatest[strip], probability, out=greatest[strip])
+            claimed[index] += int(claims.sum())
+    for index in sorted(range(len(boxes)), key=lambda index: -owner[boxes[index].place].size):
+        if _is_starved(owner[boxes[index].place] == index, claimed[index]):
+            for strip in strips(boxes[index].place):
+                probability = boxes[index].at(strip)
+                claims = probability > CLAIMED
+                owner[strip][claims] = index
+                greatest[strip][claims] = probability[claims]
+    np.subtract(1, greatest, out=greatest, where=owner < 0)
+    return Owners(owner, greatest, claimed)
 
 
-def own_mask(box: BoxProbability, owned: BoolArray) -> BoolArray:
-    """A box's mask (h, w): the pixels that it owns, or all that it claims where a like box took nearly all of them."""
-    claimed = box.probability > CLAIMED
-    return claimed if _is_starved(owned, claimed) else owned
+def own_mask(box: BoxProbability, owned: BoolArray, claimed: int) -> BoolArray:
+    """A box's mask (h, w): the pixels that it owns, or all that it claims where a like box took nearly all of them.
+
+    Args:
+        box: The box's probability.
+        owned: bool (h, w), the pixels that it owns.
+        claimed: Number of pixels that it claims.
+    """
+    if not _is_starved(owned, claimed):
+        return owned
+    return np.concatenate([box.at(strip) > CLAIMED for strip in strips(box.place)])
 
 
-def expected_iou(probability: FloatArray, mask: BoolArray) -> float:
-    """The IoU to be expected of a mask, if pixels are object as often as their probability says, 0..1.
+def expected_iou(box: BoxProbability, mask: BoolArray) -> float:
+    """The IoU to be expected of a box's mask (h, w), if pixels are object as often as their probability says, 0..1.
 
     The expected intersection over the expected union: the mask, and what else may be object.
     """
-    union = float(mask.sum() + probability[~mask].sum())
-    return float(probability[mask].sum()) / union if union else 0.0
+    intersection, union = 0.0, 0.0
+    for strip in strips(box.place):
+        first = strip[0].start - box.place[0].start
+        within = mask[first : first + strip[0].stop - strip[0].start]
+        probability = box.at(strip)
+        intersection += float(probability[within].sum())
+        union += float(within.sum() + probability[~within].sum())
+    return intersection / union if union else 0.0
 
 
-def _is_starved(owned: BoolArray, claimed: BoolArray) -> bool:
-    return bool(owned.sum() < _MIN_OWN * claimed.sum())
+def strips(place: Place) -> Iterator[Place]:
+    """Rows and columns in strips of so few pixels that numbers of all of them take little memory."""
+    rows, columns = place
+    step = max(_STRIP // max(columns.stop - columns.start, 1), 1)
+    for first in range(rows.start, rows.stop, step):
+        yield slice(first, min(first + step, rows.stop)), columns
+
+
+def _named(names: LabelMap, owner: npt.NDArray[np.signedinteger[Any]]) -> LabelMap:
+    """The name of each pixel's owner, in strips: numpy makes wide numbers of what it takes items by."""
+    found = np.empty(owner.shape, dtype=names.dtype)
+    for strip in strips((slice(0, owner.shape[0]), slice(0, owner.shape[1]))):
+        found[strip] = names[owner[strip]]
+    return found
+
+
+def _is_starved(owned: BoolArray, claimed: int) -> bool:
+    return bool(owned.sum() < _MIN_OWN * claimed)
+
+
+def _iou_of_claims(first: BoxProbability, second: ReducedMap) -> float:
+    """The IoU of what two opinions claim of the first one's box."""
+    shared, either = 0, 0
+    for strip in strips(first.place):
+        ours, theirs = first.at(strip) > CLAIMED, second.at(strip) > CLAIMED
+        shared += int((ours & theirs).sum())
+        either += int((ours | theirs).sum())
+    return shared / either if either else 1.0
 
 
 def _log_odds(probability: FloatArray, limit: float) -> FloatArray:

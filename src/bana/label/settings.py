@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bana.nn.crf_settings import CRFSettings
+from bana.nn.inference import WorkPrecision
 from bana.presets import Settings
 
 
@@ -22,7 +23,10 @@ class LabelSettings(Settings):
         image_side: Longer side, in pixels, to which images are scaled for the network; None: as they are.
         low_level: Weight of the backbone's finest map beside f wherever features are compared (``concat_low_level``); 1
             counts as much as f, 0 is the paper's way.
+        precision: Number type in which the networks compute (``bana.nn.inference``); ``float32`` gives the same labels
+            on all processors, to rounding.
         crf: The fully connected CRF.
+        refined_iterations: Updates of the CRF where a refiner is at work, which leaves it less to decide.
         refinements: How often Y_crf is made anew, with retrieval by its own prototypes (Eq. 8 and 9) as unaries. 0 is
             the paper's way.
         refinement_scale: What the cosines are multiplied by for that: greater trusts them more, and colors less.
@@ -43,7 +47,9 @@ class LabelSettings(Settings):
     similarity_at: Literal["image", "feature"] = "image"
     image_side: Annotated[int, Field(ge=33, le=8192)] | None = None
     low_level: Annotated[float, Field(ge=0, le=100)] = 0.0
+    precision: WorkPrecision = "auto"
     crf: CRFSettings = CRFSettings()
+    refined_iterations: Annotated[int, Field(ge=0, le=100)] = 5
     refinements: Annotated[int, Field(ge=0, le=10)] = 0
     refinement_scale: Annotated[float, Field(gt=0, le=100)] = 4.0
     tightness: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -7,6 +7,8 @@ map of n cells lies at pixel j (S - 1) / (n - 1).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,9 +17,13 @@ from PIL import Image
 from torch import Tensor
 
 from bana.data.records import FloatArray
+from bana.data.reduction import block_means
 
 _MIN_SIDE = 1e-3
 """Least side of a window, in pixels."""
+
+_FINEST = 8
+"""Pixels a pixel of the window, in each direction; of finer images means of blocks are taken first."""
 
 _SUPERSAMPLED = 4
 """Points a pixel in each direction where a map is finer than the image's pixels."""
@@ -45,16 +51,39 @@ def cut_window(array: npt.NDArray[np.uint8], window: npt.ArrayLike, side: int, f
     """
     x0, y0, x1, y1 = np.asarray(window, dtype=np.float64)
     x1, y1 = max(x1, x0 + _MIN_SIDE), max(y1, y0 + _MIN_SIDE)
-    left, top = int(np.floor(x0)), int(np.floor(y0))
-    right, bottom = int(np.ceil(x1)), int(np.ceil(y1))
-    height, width = array.shape[:2]
-    part = array[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
-    missing = [(max(-top, 0), max(bottom - height, 0)), (max(-left, 0), max(right - width, 0))]
-    if any(map(any, missing)):
-        part = np.pad(part, [*missing, (0, 0)][: array.ndim], constant_values=fill)
+    down, across = _Part.of(y0, y1, array.shape[0], side), _Part.of(x0, x1, array.shape[1], side)
+    part = block_means(array[down.shown, across.shown], (down.block, across.block))
+    if any(down.padding + across.padding):
+        part = np.pad(part, [down.padding, across.padding, (0, 0)][: array.ndim], constant_values=fill)
+    box = (across.within(x0), down.within(y0), across.within(x1), down.within(y1))
     picture = Image.fromarray(np.ascontiguousarray(part))
-    box = (x0 - left, y0 - top, x1 - left, y1 - top)
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box))
+
+
+class _Part(NamedTuple):
+    """What is cut out for a window along one axis.
+
+    Attributes:
+        shown: The array's pixels.
+        block: How many of them become one.
+        padding: Blocks beyond the array, before and after.
+    """
+
+    shown: slice
+    block: int
+    padding: tuple[int, int]
+
+    @classmethod
+    def of(cls, low: float, high: float, length: int, side: int) -> _Part:
+        first, last = int(np.floor(low)), int(np.ceil(high))
+        block = max(int((high - low) / (_FINEST * side)), 1)
+        before, after = (-(-max(beyond, 0) // block) for beyond in (-first, last - length))
+        return cls(slice(max(first, 0), max(last, 0)), block, (before, after))
+
+    def within(self, position: float) -> float:
+        """A position in the array, in blocks of what is cut out."""
+        begin: int = self.shown.start
+        return (position - begin) / self.block + self.padding[0]
 
 
 def paste_map(values: Tensor, window: npt.ArrayLike, side: int, place: tuple[slice, slice]) -> FloatArray:

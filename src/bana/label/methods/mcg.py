@@ -41,14 +41,13 @@ class BestSegment:
         if not len(usable):
             return parts, None
         best = np.full(len(usable), -1.0)
-        regions = np.stack([boxed.region(int(number)) for number in usable])
         for tree in self._hierarchies(image):
-            overlap = self._iou(tree, regions)
-            nodes = overlap.argmax(0)
-            for index, node in enumerate(nodes):
-                if overlap[node, index] > best[index]:
-                    best[index] = overlap[node, index]
-                    parts[usable[index]] = _pixels(tree, int(node), boxed.size)[boxed.places[usable[index]]]
+            for index, number in enumerate(usable):
+                overlap = self._iou(tree, boxed.region(int(number)))
+                node = int(overlap.argmax())
+                if overlap[node] > best[index]:
+                    best[index] = overlap[node]
+                    parts[number] = _pixels(tree, node, boxed.size)[boxed.places[number]]
         return parts, None
 
     def _hierarchies(self, image: Image) -> list[Any]:
@@ -62,13 +61,11 @@ class BestSegment:
             trees += [make[name](graph, weights)[0] for name in CRITERIA]
         return trees
 
-    def _iou(self, tree: Any, regions: BoolArray) -> npt.NDArray[np.float64]:
-        """IoU of every node with regions (K, H, W): (nodes, K)."""
+    def _iou(self, tree: Any, region: BoolArray) -> npt.NDArray[np.float64]:
+        """IoU of every node with a region, bool (H, W): (nodes,)."""
         hg = self._hg
-        leaves = np.ascontiguousarray(regions.reshape(len(regions), -1).T.astype(np.float64))
-        inside = hg.accumulate_sequential(tree, leaves, hg.Accumulators.sum)
-        area = hg.attribute_area(tree)[:, None]
-        overlap: npt.NDArray[np.float64] = inside / (area + leaves.sum(0) - inside)
+        inside = hg.accumulate_sequential(tree, region.ravel().astype(np.float64), hg.Accumulators.sum)
+        overlap: npt.NDArray[np.float64] = inside / (hg.attribute_area(tree) + region.sum() - inside)
         return overlap
 
 
