@@ -2,9 +2,14 @@
 
 import shutil
 import signal
+import socket
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
 
+from bana.app.serve import CONNECTIONS
 from shapes_data import IMAGES, write_shapes
 
 pytest.importorskip("selenium")
@@ -190,3 +195,21 @@ def test_a_page_with_nothing_open_and_nothing_kept_works(page, server, browser):
         assert page.element("brush-size").get_attribute("textContent") == "10"
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_too_many_connections_are_turned_away_until_others_end(server):
+    host, port = urlsplit(server.address).hostname, urlsplit(server.address).port
+    assert asked(host, port) == 200
+    with ExitStack() as held:
+        for _ in range(CONNECTIONS):
+            held.enter_context(socket.create_connection((host, port), timeout=20))
+        assert asked(host, port) == 503
+    assert any(asked(host, port) == 200 for _ in range(50))
+
+
+def asked(host, port):
+    connection = HTTPConnection(host, port, timeout=20)
+    connection.request("GET", "/")
+    status = connection.getresponse().status
+    connection.close()
+    return status

@@ -5,6 +5,7 @@ from bana import read_dataset
 from bana.data.objects import checked_box
 from bana.data.paths import checked_name, chosen_split
 from bana.data.reading import format_of
+from bana.data.records import ClassTable
 from bana.errors import DataError, SettingsError
 from data_samples import (
     coco_content,
@@ -172,3 +173,9 @@ def test_voc_mini_is_read_as_it_is(shared_data):
         dataset = read_dataset(shared_data / "voc12-mini", split)
         assert len(dataset) == count
         assert all(np.isfinite(record.boxes).all() and record.semantic_path for record in dataset)
+
+
+def test_more_classes_than_a_label_map_holds_are_refused():
+    assert ClassTable(tuple(map(str, range(65534)))).ignore_index == 65535
+    with pytest.raises(DataError, match="classes: 65535, but label maps hold 65534"):
+        ClassTable(tuple(map(str, range(65535))))

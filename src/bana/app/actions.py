@@ -19,7 +19,7 @@ MAX_RUNS = 200_000
 """The most run lengths in a stroke: two for each column of an image of 100,000 columns."""
 
 MAX_OBJECTS = 1000
-"""The most objects in an image: a labeler holds a mask for each at once."""
+"""The most objects in an image: with each change all are labeled anew, which takes a second for each hundred."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Corners = tuple[Number, Number, Number, Number]

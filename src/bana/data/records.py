@@ -78,6 +78,10 @@ class ImageRecord:
         return float(1.0 - boxes_to_mask(self.boxes, self.height, self.width).mean())
 
 
+MAX_CLASSES = 65534
+"""The most classes: a label map of 16 bits also holds the background and the ignore label."""
+
+
 @dataclass(frozen=True)
 class ClassTable:
     """The classes of a data set.
@@ -85,12 +89,17 @@ class ClassTable:
     Attributes:
         names: L names; ``names[i]`` belongs to class id ``i + 1``.
         source_ids: L ids by which the annotation format knows the classes (sparse in COCO, number plus one in YOLO).
+
+    Raises:
+        DataError: If there are more classes than label maps can hold.
     """
 
     names: tuple[str, ...]
     source_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.names) > MAX_CLASSES:
+            raise DataError(f"classes: {len(self.names)}, but label maps hold {MAX_CLASSES}; split the data set")
         if not self.source_ids:
             object.__setattr__(self, "source_ids", tuple(range(1, len(self.names) + 1)))
 
