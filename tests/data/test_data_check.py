@@ -50,7 +50,7 @@ def test_every_fault_is_found_in_one_go(tmp_path):
     Image.new("RGB", (40, 60)).save(tmp_path / "JPEGImages/f.jpg")
     (tmp_path / "SegmentationClass").mkdir()
     Image.new("P", (5, 5)).save(tmp_path / "SegmentationClass/g.png")
-    report = check(tmp_path, "train")
+    report = check(tmp_path, "train", strict=True)
     assert [record.image_id for record in report.dataset] == ["a"]
     found = [(fault.image_id, word) for fault in report.faults for word in FAULTS if word in fault.reason]
     assert sorted(found) == [

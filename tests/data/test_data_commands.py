@@ -135,7 +135,7 @@ def assert_one_line(error: str, message: str) -> None:
 @pytest.mark.parametrize(("make", "message"), FAULTS.values(), ids=FAULTS)
 def test_check_lists_a_fault_and_exits_with_1(tmp_path, run, make, message):
     make(tmp_path / "data")
-    status, out, error = run("check", tmp_path / "data", "--json")
+    status, out, error = run("check", tmp_path / "data", "--strict", "--json")
     assert (status, error) == (1, "")
     (fault,) = json.loads(out)["faults"]
     assert message in fault["reason"]
@@ -148,7 +148,7 @@ READ_FAULTS = {name: fault for name, fault in FAULTS.items() if name != "truncat
 @pytest.mark.parametrize(("make", "message"), READ_FAULTS.values(), ids=READ_FAULTS)
 def test_convert_stops_at_a_fault_with_one_line_and_writes_nothing(tmp_path, run, make, message):
     make(tmp_path / "data")
-    status, out, error = run("convert", tmp_path / "data", tmp_path / "out", "--to", "coco")
+    status, out, error = run("convert", tmp_path / "data", tmp_path / "out", "--to", "coco", "--strict")
     assert (status, out) == (2, "")
     assert_one_line(error, message)
     assert names_in(tmp_path) == ["data"]
@@ -184,8 +184,13 @@ def test_check_prints_a_table(tmp_path, run):
 
 def test_check_prints_its_faults(tmp_path, run):
     write_voc(tmp_path, {"a": voc_xml(voc_object(box=(9, 9, 2, 20))), "b": voc_xml(voc_object())})
-    status, out, _ = run("check", tmp_path)
+    status, out, _ = run("check", tmp_path, "--strict")
     assert status == 1
+    assert "Faults:\n  a: " in out
+    assert "inverted" in out
+    status, out, _ = run("check", tmp_path)
+    assert status == 0
+    assert "Repaired:\n  a: " in out
     assert "inverted" in out
 
 

@@ -104,7 +104,7 @@ def test_no_boxes_and_no_images_are_refused(tmp_path):
 def test_when_every_image_is_rejected_the_first_reason_is_told(tmp_path):
     write_voc(tmp_path, {"a": voc_xml(voc_object(box=(9, 9, 1, 1)))})
     with pytest.raises(DataError, match=r"0 images \(1 left out, the first: .*object 1: box .* is inverted"):
-        read_dataset(tmp_path, on_error="skip")
+        read_dataset(tmp_path, on_error="skip", strict=True)
 
 
 def test_one_class_and_boxes_that_cover_everything_are_fine(tmp_path):

@@ -48,10 +48,9 @@ def test_a_record_has_all_that_the_file_has(tmp_path):
 
 
 def test_stated_areas_are_kept(tmp_path):
-    record = read_dataset(write_coco(tmp_path, changed(annotations__1__area=12.25)))[0]
+    record = read_dataset(write_coco(tmp_path, changed(annotations__1__area=12.25)), strict=True)[0]
     np.testing.assert_array_equal(record.areas, [np.nan, 12.25])
-    with pytest.raises(DataError, match="annotation 71: 'area' is a str, not a number"):
-        read_dataset(write_coco(tmp_path, changed(annotations__1__area="12")))
+    assert read_dataset(write_coco(tmp_path, changed(annotations__1__area="12")))[0].areas is None  # nothing reads it
 
 
 def test_masks_in_every_form_are_the_same_mask(tmp_path):
@@ -132,11 +131,11 @@ def test_splits_are_listed_when_one_is_missing_or_unknown(tmp_path):
 OF_FILE = [
     ('{"images": [', r"instances\.json: line 1: is not JSON"),
     ("[]", "holds a list"),
-    ('{"images": NaN}', "NaN is not allowed"),
+    ('{"images": NaN}', "'images' is a float, not a list"),
     ("[" * 100_000, "not strict JSON|not JSON|holds"),
     (changed(categories=...), "has no 'categories'"),
     (changed(images={}), "'images' is a dict, not a list"),
-    (changed(categories__0__id="x"), r"categories\[0\]: 'id' is a str, not a whole number"),
+    (changed(categories__0__id=[1]), r"categories\[0\]: 'id' is a list, not a whole number"),
     (changed(categories__1__id=18), r"categories\[1\]: id 18 is used twice"),
 ]
 
@@ -144,15 +143,16 @@ OF_FILE = [
 @pytest.mark.parametrize(("content", "message"), OF_FILE)
 def test_a_bad_file_is_refused_whole(tmp_path, content, message):
     with pytest.raises(DataError, match=message) as caught:
-        read_dataset(write_coco(tmp_path, content) / "instances.json", on_error="skip")
+        read_dataset(write_coco(tmp_path, content) / "instances.json", on_error="skip", strict=True)
     assert str(caught.value).startswith(str(tmp_path / "instances.json"))
 
 
 OF_IMAGE = [
     (changed(annotations__0__bbox=[30, 5, -20, 20]), "annotation 70: box .* is inverted"),
     (changed(annotations__0__bbox=[10, 5, 0, 20]), "annotation 70: box .* is empty"),
-    (changed(annotations__0__bbox=[10, 5, 60, 20]), "annotation 70: box .* lies outside the 60x40"),
-    (changed(annotations__0__bbox=[-2, 5, 10, 20]), "annotation 70: box .* lies outside the 60x40"),
+    (changed(annotations__0__bbox=[10, 5, 60, 20]), "annotation 70: box .* reaches out of the 60x40"),
+    (changed(annotations__0__bbox=[-2, 5, 10, 20]), "annotation 70: box .* reaches out of the 60x40"),
+    (changed(annotations__0__bbox=[70, 5, 10, 20]), "annotation 70: box .* lies outside the 60x40"),
     (changed(annotations__0__bbox=[10, 5, 20]), "annotation 70: bbox must be four numbers"),
     (changed(annotations__0__bbox=[10, 5, 20, None]), "annotation 70: bbox must be four numbers"),
     (changed(annotations__0__bbox=...), "annotation 70: has no 'bbox'"),
@@ -166,9 +166,7 @@ OF_IMAGE = [
     (changed(images__0__file_name=".."), "image 7: file name '..' leaves the image folder"),
     (changed(images__0__file_name="b.jpg"), r"image 7: image 'b\.jpg' is not in .*images"),
     (changed(images__0__file_name="b" * 5000), "image 7: image 'b*' is not in"),
-    (changed(images__0__width=0), "image 7: size 0x40 is not one that an image can have"),
     (changed(images__0__width=10**7), r"image 7: size 1e\+07x40 is not one"),
-    (changed(images__0__width="60"), "image 7: 'width' is a str"),
 ]
 
 
@@ -179,14 +177,14 @@ def test_a_fault_of_an_image_is_named_and_the_image_can_be_skipped(tmp_path, con
     write_photo(tmp_path / "images" / "good.jpg")
     write_coco(tmp_path, content)
     with pytest.raises(DataError, match=rf"instances\.json: {message}"):
-        read_dataset(tmp_path)
-    dataset = read_dataset(tmp_path, on_error="skip")
+        read_dataset(tmp_path, strict=True)
+    dataset = read_dataset(tmp_path, on_error="skip", strict=True)
     assert [record.image_id for record in dataset] == ["good"]
     assert len(dataset.rejected) == 1
 
 
 def test_two_images_of_one_id_or_one_name_are_both_left_out(tmp_path):
-    for number, entry in enumerate(({"id": 7, "file_name": "b.jpg"}, {"id": 8, "file_name": "a.png"})):
+    for number, entry in enumerate(({"id": 7, "file_name": "b.jpg"}, {"id": 8, "file_name": "a.jpg"})):
         content = coco_content()
         content["images"].append(entry)
         write_coco(tmp_path / str(number), content)
@@ -194,6 +192,14 @@ def test_two_images_of_one_id_or_one_name_are_both_left_out(tmp_path):
             read_dataset(tmp_path / str(number))
         dataset = coco.read(tmp_path / str(number), None, FaultLog("skip"))
         assert (len(dataset), [each.image_id for each in dataset.rejected]) == (0, ["a"])
+
+
+def test_images_that_differ_by_their_suffix_alone_keep_it_in_their_ids(tmp_path):
+    content = coco_content()
+    content["images"].append({"id": 8, "file_name": "a.png"})
+    write_coco(tmp_path, content)
+    write_photo(tmp_path / "images" / "a.png")
+    assert [record.image_id for record in read_dataset(tmp_path, strict=True)] == ["a.jpg", "a.png"]
 
 
 @pytest.mark.parametrize(
@@ -211,8 +217,8 @@ def test_entries_that_belong_nowhere_are_faults(tmp_path, key, entry, message):
     content[key].append(entry)
     write_coco(tmp_path, content)
     with pytest.raises(DataError, match=message):
-        read_dataset(tmp_path)
-    dataset = read_dataset(tmp_path, on_error="skip")
+        read_dataset(tmp_path, strict=True)
+    dataset = read_dataset(tmp_path, on_error="skip", strict=True)
     assert (len(dataset), len(dataset.rejected)) == (1, 1)
 
 
@@ -237,7 +243,7 @@ def test_one_bad_polygon_among_good_ones_is_named(tmp_path, polygon, message):
     good = [[10, 5, 30, 5, 30, 25]]
     content = changed(annotations__0__segmentation=good, annotations__1__segmentation=[*good, polygon])
     with pytest.raises(DataError, match=rf"instances\.json: annotation 71: {message}"):
-        read_dataset(write_coco(tmp_path, content))
+        read_dataset(write_coco(tmp_path, content), strict=True)
 
 
 def test_polygons_are_clipped_whatever_else_the_image_has(tmp_path):
@@ -297,15 +303,15 @@ HUGE = [10**400, 1e308, -1e308, float("inf")]
 @pytest.mark.parametrize(
     "key",
     [
-        *("images__0__id", "images__0__width", "annotations__0__id", "annotations__0__image_id"),
+        *("images__0__id", "annotations__0__id", "annotations__0__image_id"),
         *("annotations__0__category_id", "annotations__0__bbox__0", "annotations__0__bbox__2"),
-        *("annotations__0__area", "annotations__0__score", "categories__0__id"),
+        *("annotations__0__score", "categories__0__id"),
     ],
 )
 def test_huge_numbers_are_refused_in_one_line(tmp_path, key, value):
     write_coco(tmp_path, changed(**{key: value}))
     with pytest.raises(DataError, match=r"instances\.json: ") as caught:
-        read_dataset(tmp_path)
+        read_dataset(tmp_path, strict=True)
     assert "\n" not in str(caught.value)
 
 
@@ -315,7 +321,7 @@ def test_deep_nesting_is_refused(tmp_path, key, depth):
     text = json.dumps(changed(**{key: "HERE"})).replace('"HERE"', "[" * depth + "]" * depth)
     write_coco(tmp_path, text)
     with pytest.raises(DataError, match=r"instances\.json: "):
-        read_dataset(tmp_path)
+        read_dataset(tmp_path, strict=True)
 
 
 @pytest.mark.parametrize("key", ["categories__0__name", "images__0__file_name"])

@@ -6,7 +6,7 @@ import pytest
 
 from bana import read_dataset
 from bana.data.label_maps import write_label_map
-from bana.data.paths import LinkGuard
+from bana.data.paths import FolderFiles
 from bana.data.truth import mask_files
 from bana.errors import DataError
 from data_samples import (
@@ -128,7 +128,12 @@ def test_a_name_that_leaves_the_images_is_refused(tmp_path, name):
     labelme = tmp_path / "labelme"
     labelme.mkdir()
     write_labelme(labelme, imagePath=name)
-    for root in (voc, write_coco(tmp_path / "coco", content), labelme):
+    roots = (voc, write_coco(tmp_path / "coco", content), labelme)
+    for root in roots:
+        (record,) = read_dataset(root)
+        assert record.path.resolve().is_relative_to(root.resolve())  # the image that is there
+        for photo in root.rglob("*.jpg"):
+            photo.unlink()
         with pytest.raises(DataError, match=r"leaves the (image )?folder"):
             read_dataset(root)
 
@@ -142,7 +147,7 @@ def test_a_split_of_yolo_that_leaves_the_data_set_is_refused(tmp_path, elsewhere
 
 def test_folders_are_resolved_once(tmp_path, monkeypatch):
     paths = [write_photo(tmp_path / "a" / f"{number}.jpg") for number in range(20)]
-    links, resolved = LinkGuard(), []
+    links, resolved = FolderFiles(), []
     holds = links._holds
     monkeypatch.setattr(links, "_holds", lambda root, path: resolved.append(path) or holds(root, path))
     for path in paths:

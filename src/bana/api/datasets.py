@@ -25,6 +25,7 @@ def check(
     split: str | None = None,
     labels: AnyPath | None = None,
     format: str | None = None,
+    strict: bool = False,
     quiet: bool = False,
 ) -> CheckReport:
     """Open every image and annotation of a data set, count what it holds and list its faults.
@@ -34,13 +35,14 @@ def check(
         split: The split to check (default: the only one).
         labels: The folder that ``label`` wrote, to list boxes that look wrong by it (default: none).
         format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        strict: Whether an object that is repaired or left out is a fault of its image.
         quiet: Show no progress.
 
     Raises:
         DataError: If the data set or the split as a whole cannot be read.
     """
     progress = tracked("Checking", quiet)
-    return check_dataset(Path(data), split, format, labels=optional_path(labels), progress=progress)
+    return check_dataset(Path(data), split, format, strict=strict, labels=optional_path(labels), progress=progress)
 
 
 def convert(
@@ -54,6 +56,7 @@ def convert(
     images: ImageMode = "copy",
     overwrite: bool = False,
     on_error: OnError = "stop",
+    strict: bool = False,
     quiet: bool = False,
 ) -> Conversion:
     """Convert a data set to another format and count what that format cannot hold.
@@ -68,6 +71,7 @@ def convert(
         images: ``copy`` or ``link`` the images, or write ``none``.
         overwrite: Write into ``out`` even if it is not empty.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        strict: Whether an object that is repaired or left out is a fault of its image.
         quiet: Show no progress.
 
     Raises:
@@ -85,6 +89,7 @@ def convert(
         images=images,
         overwrite=overwrite,
         on_error=on_error,
+        strict=strict,
         progress=tracked("Converting", quiet),
     )
 

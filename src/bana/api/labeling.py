@@ -38,6 +38,7 @@ def label(
     device: str = "cpu",
     engine: str = "local",
     on_error: OnError = "stop",
+    strict: bool = False,
     quiet: bool = False,
     **settings: Any,
 ) -> LabelRun:
@@ -61,6 +62,7 @@ def label(
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         engine: ``local`` uses processes of this machine, ``ray`` a Ray cluster.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        strict: Whether an object that is repaired or left out is a fault of its image.
         quiet: Show no progress.
         **settings: Settings of labeling that differ from the labeler's own, such as ``refinements=2``.
 
@@ -70,7 +72,7 @@ def label(
         OutputError: If ``out`` holds labels of another method or cannot be written.
         SettingsError: If an argument has a value that is not allowed.
     """
-    dataset, images = read_anywhere(parse_path(str(data)), split, format, on_error)
+    dataset, images = read_anywhere(parse_path(str(data)), split, format, on_error, strict=strict)
     folder = parse_path(str(out))
     exported = [name for name in formats if name != "png"]
     part = Shard.of_rank() if shard is None else Shard.parse(shard)

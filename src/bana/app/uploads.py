@@ -12,7 +12,7 @@ from PIL import Image
 from bana.data.encoding import jpeg
 from bana.data.images import SUFFIXES, image_size, open_image
 from bana.data.objects import make_record
-from bana.data.paths import LinkGuard
+from bana.data.paths import FolderFiles
 from bana.data.records import ImageRecord
 from bana.errors import DataError
 from bana.io.files import write_bytes
@@ -36,7 +36,7 @@ def uploaded_records(folder: Path) -> list[ImageRecord]:
     Raises:
         DataError: If one is damaged, or a link leads out of the folder.
     """
-    links, uploads = LinkGuard(), folder / UPLOADS
+    links, uploads = FolderFiles(), folder / UPLOADS
     return [_record(links.checked(folder, path, str(uploads))) for path in sorted(uploads.glob("*.jpg"))]
 
 
@@ -73,7 +73,7 @@ def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str
     picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     stem = _NO_LETTERS.sub("-", whole.stem)[:_MAX_NAME].strip("-") or "photograph"
     content = jpeg(picture)
-    target = LinkGuard().checked(folder, folder / UPLOADS / f"{reserved(stem)}.jpg", shown)
+    target = FolderFiles().checked(folder, folder / UPLOADS / f"{reserved(stem)}.jpg", shown)
     write_bytes(target, content)
     return _record(target)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -82,7 +83,8 @@ class BoxCrops(RandomCrops[Sample]):
 
     def sample(self, record: ImageRecord) -> Sample:
         """A crop of an image, with the boxes of which enough is visible."""
-        background = torch.from_numpy(~boxes_to_mask(record.boxes, record.height, record.width))
+        boxes = np.concatenate([record.boxes, record.ignored])
+        background = torch.from_numpy(~boxes_to_mask(boxes, record.height, record.width))
         crop = self.crop(record, torch.stack([background.int(), self._known_labels(record) + 1]))
         is_object = torch.from_numpy(~record.crowd)
         kept = is_object & (crop.visible >= MIN_VISIBLE)

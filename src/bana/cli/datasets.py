@@ -16,6 +16,7 @@ def check(
     split: o.Split = None,
     labels: o.CheckedLabels = None,
     format: o.Format = None,
+    strict: o.Strict = False,
     as_json: o.Json = False,
 ) -> None:
     """Open every image and annotation, and show what a data set holds and its faults.
@@ -37,6 +38,7 @@ def convert(
     images: o.ImageMode = "copy",
     overwrite: o.Overwrite = False,
     on_error: o.OnError = "stop",
+    strict: o.Strict = False,
     as_json: o.Json = False,
 ) -> None:
     """Convert a data set to another format, and say what that format cannot hold."""

@@ -29,6 +29,7 @@ def label(
     device: o.Device = "cpu",
     engine: o.Engine = "local",
     on_error: o.OnError = "stop",
+    strict: o.Strict = False,
     as_json: o.Json = False,
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""

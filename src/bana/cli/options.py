@@ -224,3 +224,4 @@ Workers = Annotated[
     int | None, _option("Number of worker processes (default: one per core, fewer where memory is short).", min=1)
 ]
 OnError = Annotated[OnErrorName, _option("At an image that cannot be used: stop, or skip it.")]
+Strict = Annotated[bool, _option("Take an object that is repaired or left out for a fault of its image.")]

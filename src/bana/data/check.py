@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bana.data.images import open_record_image
 from bana.data.label_folder import labels_of
@@ -17,7 +18,10 @@ from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord
 from bana.data.suspects import Suspect, suspects
 from bana.data.truth import instance_truth, semantic_truth
 from bana.errors import DataError
-from bana.io.faults import FaultLog, Rejected
+from bana.io.faults import FaultLog, Note, Rejected
+
+_BLACK, _WHITE = 20, 235
+"""An image looks wrong if nearly all of its values, of 0..255, are below the first or above the second."""
 
 Progress = Callable[[Sequence[ImageRecord]], Iterable[ImageRecord]]
 
@@ -36,7 +40,7 @@ class CheckReport:
     """The contents of a data set and its faults.
 
     Attributes:
-        dataset: What could be read.
+        dataset: What could be read, with notes of what was repaired, left out or looks wrong.
         faults: Every fault of every image, with its place and remedy.
         classes: Counts in the order of the class ids.
         box_sides: Quantiles 0, 0.25, 0.5, 0.75, 1 of the square root of the box area, in pixels; empty without boxes.
@@ -98,6 +102,7 @@ class CheckReport:
             "images_all_covered": self.all_covered,
             "images_with_little_background": self.little_background,
             "suspects": [asdict(suspect) for suspect in self.suspects],
+            "notes": [asdict(note) for note in self.dataset.notes],
             "faults": [{"image_id": fault.image_id, "reason": fault.reason} for fault in self.faults],
         }
 
@@ -107,6 +112,7 @@ def check(
     split: str | None = None,
     format: str | None = None,
     *,
+    strict: bool = False,
     labels: Path | None = None,
     progress: Progress = iter,
 ) -> CheckReport:
@@ -118,6 +124,7 @@ def check(
         path: The data set.
         split: Its split (default: the only one).
         format: Its format (default: detected).
+        strict: Whether what can be repaired or left out is a fault of its image.
         labels: A folder that ``bana label`` wrote, to find boxes that look wrong.
         progress: Shows how far it is.
 
@@ -125,14 +132,14 @@ def check(
         DataError: If the data set as a whole cannot be read, or has no image at all.
         SettingsError: If ``format`` is not known.
     """
-    faults = FaultLog("skip")
+    faults = FaultLog("skip", strict=strict)
     dataset = read_with(faults, path, split, format)
     if not dataset.records and not faults.faults:
         raise DataError(f"{path}: has 0 images; check the path and the split")
     sound = []
     for record in progress(dataset.records):
         with faults.catch(record.image_id):
-            open_record_image(record)
+            faults.notes += _looks(record, open_record_image(record))
             semantic_truth(record, dataset.class_table)
             instance_truth(record)
         if not faults.has_fault(record.image_id):
@@ -140,14 +147,14 @@ def check(
     found = tuple(faults.faults)
     if sound and not any(len(record) for record in sound):
         found += (Rejected("", f"{path}: has no boxes in {len(sound)} images; add annotations"),)
-    report = counted(dataset, sound, found)
+    report = counted(replace(dataset, notes=tuple(faults.notes)), sound, found)
     folder = labels_of(dataset, labels)
     return report if folder is None else replace(report, suspects=tuple(suspects(sound, folder)))
 
 
 def counted(dataset: BoxDataset, sound: Sequence[ImageRecord], faults: tuple[Rejected, ...] = ()) -> CheckReport:
     """What is in the images of a data set in which no fault was found."""
-    whole = BoxDataset(tuple(sound), dataset.class_table, dataset.root, dataset.format, dataset.split)
+    whole = replace(dataset, records=tuple(sound), rejected=())
     shares = np.array([record.background_share for record in sound])
     has_boxes = np.array([len(record) > 0 for record in sound], dtype=bool)
     sides = [np.sqrt(np.prod(record.boxes[:, 2:] - record.boxes[:, :2], axis=1)) for record in sound]
@@ -168,6 +175,18 @@ def counted(dataset: BoxDataset, sound: Sequence[ImageRecord], faults: tuple[Rej
         masks=masks,
         label_maps=sum(record.semantic_path is not None for record in sound),
     )
+
+
+def _looks(record: ImageRecord, image: npt.NDArray[np.uint8]) -> list[Note]:
+    """What looks wrong with an image: one that is nearly black or white was most often read in the wrong range."""
+    darkest, brightest = np.percentile(image[:: max(len(image) // 256, 1)], (1, 99))
+    if darkest <= _WHITE and brightest >= _BLACK:
+        return []
+    what = (
+        f"nearly {'black' if brightest < _BLACK else 'white'}: 98 % of its values are {darkest:.0f} to {brightest:.0f}"
+    )
+    remedy = "if it shows something, scale its gray values to the range of their type"
+    return [Note(record.image_id, "looks wrong", f"{record.path}: {what} of 255; {remedy}")]
 
 
 def _class_counts(dataset: BoxDataset) -> tuple[ClassCount, ...]:

@@ -73,6 +73,7 @@ def convert(
     images: ImageMode = "copy",
     overwrite: bool = False,
     on_error: OnError = "stop",
+    strict: bool = False,
     progress: Progress = iter,
 ) -> Conversion:
     """Read a data set and write it in another format.
@@ -87,6 +88,7 @@ def convert(
         images: Copy or hard-link the images into ``out``, or write annotations only.
         overwrite: Write into ``out`` though it holds something; files of the same names are replaced.
         on_error: ``skip`` leaves out images that cannot be used and names them in ``rejected.jsonl``.
+        strict: Whether an object that is repaired or left out is a fault of its image.
         progress: Wraps the records of each split, to show how far it is.
 
     Raises:
@@ -95,7 +97,7 @@ def convert(
         SettingsError: If an option is not allowed.
     """
     write = writer(to, polygons=polygons, images=images)
-    datasets = [read_dataset(source, split, format, on_error) for split in splits or (None,)]
+    datasets = [read_dataset(source, split, format, on_error, strict=strict) for split in splits or (None,)]
     _same_classes(datasets)
     rejected = tuple({(each.image_id, each.reason): each for data in datasets for each in data.rejected}.values())
     reports: dict[str, WriteReport] = {}

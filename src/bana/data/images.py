@@ -6,7 +6,9 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,11 @@ from PIL import Image
 from bana.data.records import ImageRecord
 from bana.errors import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-"""File name endings (lower case) that are taken for images."""
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jfif", ".jpe", ".mpo", ".gif", ".jp2", ".j2k"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".dib", ".avif", ".heic", ".heif"),
+)
+"""File name endings (lower case) that are taken for images; the last two need the package pillow-heif."""
 
 DAMAGED = (
     *(OSError, ValueError, SyntaxError, EOFError, TypeError, LookupError, AttributeError, RuntimeError, MemoryError),
@@ -30,7 +35,7 @@ DAMAGED = (
 MAX_SIDE = 1_000_000
 """Pixels; Pillow keeps an address for every row, so that a longer image of one column takes gigabytes."""
 
-_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 """Of photographs. Pillow knows more, and starts Ghostscript where a file called a.jpg is PostScript."""
 
 _EXIF_ORIENTATION = 0x0112
@@ -68,8 +73,9 @@ def open_image(path: Path) -> npt.NDArray[np.uint8]:
     """Read an image upright, as RGB.
 
     EXIF orientation is applied. Grayscale is repeated over three channels. 16-bit and 32-bit integer grayscale is
-    scaled by 1/257 (the 16-bit range to 0..255); floating point is taken as 0..1 where its maximum is at most 1 and
-    as 0..255 otherwise. CMYK and YCbCr are converted by Pillow. Palette colors are looked up. Alpha is composed over
+    scaled by 1/257 (the 16-bit range to 0..255), but not 32-bit grayscale of at most 255; floating point is taken as
+    0..1 where its maximum is at most 1 and as 0..255 otherwise. CMYK and YCbCr are converted by Pillow. Palette colors
+    are looked up. Alpha is composed over
     white. Of an animation the first frame is taken.
 
     Returns:
@@ -121,7 +127,7 @@ def _opened(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(path, formats=_FORMATS)
+            image = Image.open(path, formats=_formats())
     except FileNotFoundError as error:
         raise DataError(f"{path}: image not found; restore the file or remove it from the list") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -132,6 +138,15 @@ def _opened(path: Path) -> Image.Image:
         image.close()
         raise DataError(f"{path}: image is {image.width}x{image.height}; cut it to sides of at most {MAX_SIDE}")
     return image
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of _FORMATS that this Pillow knows, with pillow-heif's where that is installed."""
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -161,9 +176,13 @@ def _rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
     width, height = image.size
     rows = max(1, _STRIP // width)
     strips = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
-    scale = 1.0
-    if image.mode == "F" and all(_floats(image.crop(strip)).max(initial=0.0) <= 1.0 for strip in strips):
-        scale = 255.0
+    scale = 1.0 / 257.0 if image.mode.startswith("I") else 1.0
+    if image.mode in ("F", "I"):  # whose range is not that of the type
+        greatest = max(_floats(image.crop(strip)).max(initial=0.0) for strip in strips)
+        if image.mode == "F" and greatest <= 1.0:
+            scale = 255.0
+        elif image.mode == "I" and greatest <= 255:
+            scale = 1.0
     pixels = np.empty((height, width, 3), dtype=np.uint8)
     for strip in strips:
         pixels[strip[1] : strip[3]] = np.asarray(_to_rgb(image.crop(strip), scale))
@@ -175,10 +194,8 @@ def _floats(image: Image.Image) -> npt.NDArray[np.float64]:
 
 
 def _to_rgb(image: Image.Image, scale: float) -> Image.Image:
-    """A strip as RGB; ``scale`` is the factor on floating point."""
-    if image.mode in {"I", "I;16", "I;16L", "I;16B", "I;16N"}:
-        return _gray(np.asarray(image) / 257.0)
-    if image.mode == "F":
+    """A strip as RGB; ``scale`` is the factor on gray values of more than 8 bits."""
+    if image.mode in {"F", "I", "I;16", "I;16L", "I;16B", "I;16N"}:
         return _gray(_floats(image) * scale)
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         rgba = image.convert("RGBA")

@@ -12,7 +12,7 @@ from PIL import UnidentifiedImageError
 
 from bana.data.images import SUFFIXES
 from bana.data.paths import checked_name
-from bana.data.reading import format_of, read_dataset, read_with, require_boxes
+from bana.data.reading import format_of, read_dataset, read_with, require_boxes, tell_notes
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError
 from bana.io.faults import FaultLog, OnError
@@ -68,16 +68,26 @@ class RemoteImages:
 
 
 def read_anywhere(
-    data: AnyPath, split: str | None = None, format: str | None = None, on_error: OnError = "stop"
+    data: AnyPath,
+    split: str | None = None,
+    format: str | None = None,
+    on_error: OnError = "stop",
+    *,
+    strict: bool = False,
 ) -> tuple[BoxDataset, Images]:
     """Read a data set of this machine with ``read_dataset``, one at an address with ``read_remote``."""
     if isinstance(data, RemotePath):
-        return read_remote(data, split, format, on_error)
-    return read_dataset(data, split, format, on_error), nullcontext
+        return read_remote(data, split, format, on_error, strict=strict)
+    return read_dataset(data, split, format, on_error, strict=strict), nullcontext
 
 
 def read_remote(
-    data: RemotePath, split: str | None = None, format: str | None = None, on_error: OnError = "stop"
+    data: RemotePath,
+    split: str | None = None,
+    format: str | None = None,
+    on_error: OnError = "stop",
+    *,
+    strict: bool = False,
 ) -> tuple[BoxDataset, RemoteImages]:
     """Read a data set at an address as ``read_dataset`` does, without its images.
 
@@ -89,6 +99,7 @@ def read_remote(
         split: As for ``read_dataset``.
         format: ``voc``, ``coco`` or ``labelme``; found from what is there if left out.
         on_error: As for ``read_dataset``.
+        strict: As for ``read_dataset``.
 
     Returns:
         The data set, whose records have paths of files that are gone, and where these are.
@@ -101,10 +112,10 @@ def read_remote(
         home, names = _files(data)
         with TemporaryDirectory(prefix="bana-") as folder:
             images = RemoteImages(home, Path(folder))
+            faults = _Faults(on_error, images, strict=strict)
             _copy(home, names, images.copy)
-            return _read(
-                images, images.copy / data.url.removeprefix(home.url).lstrip("/"), split, format, on_error
-            ), images
+            place = images.copy / data.url.removeprefix(home.url).lstrip("/")
+            return _read(images, place, split, format, faults), images
     except OSError as error:
         raise DataError(f"{data}: cannot be read ({error.strerror}); check the address and your permission") from error
 
@@ -130,7 +141,7 @@ def _copy(home: RemotePath, names: Sequence[str], folder: Path) -> None:
     home.fetch([name for name, suffix in suffixes.items() if suffix in _ANNOTATIONS], folder)
 
 
-def _read(images: RemoteImages, copy: Path, split: str | None, format: str | None, on_error: OnError) -> BoxDataset:
+def _read(images: RemoteImages, copy: Path, split: str | None, format: str | None, faults: _Faults) -> BoxDataset:
     try:
         name = format_of(copy, format)
         if name == "yolo":
@@ -138,7 +149,9 @@ def _read(images: RemoteImages, copy: Path, split: str | None, format: str | Non
                 f"{images.copy}: YOLO's annotations do not say how large an image is; use a local folder, or make them "
                 "COCO's there with bana convert"
             )
-        return require_boxes(read_with(_Faults(on_error, images), copy, split, name))
+        dataset = require_boxes(read_with(faults, copy, split, name))
+        tell_notes(dataset)
+        return dataset
     except DataError as error:
         raise images.at_address(error) from error
 
@@ -146,9 +159,15 @@ def _read(images: RemoteImages, copy: Path, split: str | None, format: str | Non
 class _Faults(FaultLog):
     """Faults that name the data set and not its copy."""
 
-    def __init__(self, on_error: OnError, images: RemoteImages) -> None:
-        super().__init__(on_error)
+    def __init__(self, on_error: OnError, images: RemoteImages, *, strict: bool) -> None:
+        super().__init__(on_error, strict=strict)
         self._images = images
 
     def note(self, image_id: str, error: DataError) -> bool:
         return super().note(image_id, self._images.at_address(error))
+
+    def leave_out(self, image_id: str, error: DataError) -> bool:
+        return super().leave_out(image_id, self._images.at_address(error))
+
+    def repaired(self, image_id: str, reason: str) -> None:
+        super().repaired(image_id, str(self._images.at_address(DataError(reason))))

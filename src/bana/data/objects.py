@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,9 +30,55 @@ class AnnotatedObject(NamedTuple):
     difficult: bool = False
     crowd: bool = False
     segmentation: Segmentation | PackedPolygons | None = None
-    object_id: int | None = None
+    object_id: int | str | None = None
     score: float | None = None
     area: float | None = None
+    oriented: list[float] | None = None
+
+
+def is_turned_rectangle(corners: Sequence[float]) -> bool:
+    """Whether four corners [x0, y0, ...], in pixels and in order, are a rectangle's, however turned, to a pixel."""
+    points = np.reshape(corners, (4, 2))
+    first, second = points[1] - points[0], points[3] - points[0]
+    opposite = points[0] + first + second
+    sides = np.linalg.norm([first, second], axis=1)
+    is_right = abs(first @ second) <= ROUNDING * max(sides)
+    return bool(np.abs(opposite - points[2]).max() <= ROUNDING and min(sides) > 0 and is_right)
+
+
+def repaired_box(box: Sequence[float], width: int, height: int, where: str, repair: Callable[[str], None]) -> Box:
+    """The box, its corners in order and clipped to the image.
+
+    Args:
+        box: xyxy in pixel-edge coordinates.
+        width: Of the image, pixels.
+        height: Of the image, pixels.
+        where: File and place in it, for messages.
+        repair: Is told of what was wrong, and may raise.
+
+    Raises:
+        DataError: If a corner is not finite, or nothing of the box lies inside the image.
+    """
+    x0, y0, x1, y1 = box
+    if all(map(math.isfinite, box)):
+        if x1 < x0 or y1 < y0:
+            repair(f"{where}: box {_box_text(box)} is inverted; swap its corners")
+            x0, y0, x1, y1 = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+        beyond = min(x0, y0) < -ROUNDING or x1 > width + ROUNDING or y1 > height + ROUNDING
+        if beyond and min(x1, width) > max(x0, 0) and min(y1, height) > max(y0, 0):
+            repair(
+                f"{where}: box {_box_text(box)} reaches out of the {width}x{height} image; correct the box or the size"
+            )
+            x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+    return checked_box((x0, y0, x1, y1), width, height, where)
+
+
+def usable_area(box: Sequence[float], width: int, height: int) -> Box | None:
+    """The part of a box that lies inside an image; None if there is none."""
+    try:
+        return repaired_box(box, width, height, "", lambda _: None)
+    except DataError:
+        return None
 
 
 def checked_box(box: Sequence[float], width: int, height: int, where: str) -> Box:
@@ -95,9 +141,10 @@ def make_record(
     *,
     semantic_path: Path | None = None,
     instance_path: Path | None = None,
-    source_id: int | None = None,
+    source_id: int | str | None = None,
+    ignored: Sequence[Box] = (),
 ) -> ImageRecord:
-    """Gather the checked objects of one image into a record; ``size`` is (width, height).
+    """Gather the checked objects of one image into a record; ``size`` is (width, height), ``ignored`` xyxy boxes.
 
     Raises:
         DataError: If the image's name is not UTF-8, so that no result could name it.
@@ -121,6 +168,8 @@ def make_record(
         source_id=source_id,
         object_ids=tuple(object_ids) if len(object_ids) == len(objects) else (),
         scores=np.array(scores, dtype=np.float32) if objects and None not in scores else None,
+        oriented=tuple(entry.oriented for entry in objects) if any(entry.oriented for entry in objects) else (),
+        ignored=np.array(ignored, dtype=np.float32).reshape(-1, 4),
         # numpy makes None a NaN
         areas=None if all(area is None for area in areas) else np.array(areas, dtype=np.float64),
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PureWindowsPath
 from typing import TypeVar
 
 from bana.data.images import SUFFIXES
@@ -37,16 +39,17 @@ def checked_path(folder: Path, path: Path, where: str) -> Path:
     return normal(path)
 
 
-class LinkGuard:
-    """Refuses files that symbolic links lead out of their folder; the folder itself may be a link.
+class FolderFiles:
+    """Finds the files of folders, and refuses those that symbolic links lead out of theirs.
 
-    A folder is resolved once for all its files, and of a file only whether it is a link is asked: this adds
-    microseconds to each record.
+    The folder itself may be a link. A folder is resolved and listed once for all its files, and of a file only whether
+    it is a link is asked: this adds microseconds to each record.
     """
 
     def __init__(self) -> None:
         self._real: dict[str, str] = {}
         self._stays: dict[tuple[str, str], bool] = {}
+        self._alike: dict[Path, dict[str, list[str]]] = {}
 
     def checked(self, folder: Path, path: Path, where: str) -> Path:
         """The path itself, if it leads to what lies below the folder that it is given for.
@@ -63,10 +66,34 @@ class LinkGuard:
             )
         return path
 
+    def alike(self, path: Path) -> Path | None:
+        """The file of this name in another case or Unicode form; None if there is none, or several."""
+        found = [name for name in self._listed(path.parent).get(_folded(path.name), ()) if is_file(path.parent / name)]
+        return path.parent / found[0] if len(found) == 1 else None
+
+    def of_stem(self, folder: Path, stem: str) -> list[Path]:
+        """The images called ``stem`` and a suffix in a folder, by the order of SUFFIXES; ``stem`` may hold folders."""
+        place, name = (folder / stem).parent, Path(stem).name
+        found = [place / each for suffix in SUFFIXES for each in self._listed(place).get(_folded(name + suffix), ())]
+        exact = [path for path in found if path.name.startswith(name)]
+        return [path for path in exact or found if is_file(path)]
+
+    def _listed(self, folder: Path) -> dict[str, list[str]]:
+        if folder not in self._alike:
+            names = self._alike[folder] = {}
+            with suppress(OSError, ValueError), os.scandir(folder) as entries:
+                for entry in entries:
+                    names.setdefault(_folded(entry.name), []).append(entry.name)
+        return self._alike[folder]
+
     def _holds(self, root: str, path: str) -> bool:
         if root not in self._real:
             self._real[root] = os.path.realpath(root)
         return Path(os.path.realpath(path)).is_relative_to(self._real[root])
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def normal(path: Path) -> Path:
@@ -74,32 +101,63 @@ def normal(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
+def last_part(name: str) -> str:
+    """The file name at the end of a path of any system: ``C:/a/b.jpg`` -> ``b.jpg``, with backslashes too."""
+    return PureWindowsPath(name).name
+
+
+def id_of_name(name: str) -> str:
+    """The id of an image by its file name: without suffix, in one Unicode form (NFC)."""
+    return unicodedata.normalize("NFC", without_suffix(name))
+
+
 def without_suffix(name: str) -> str:
     """``a/b.jpg`` -> ``a/b``."""
     return os.path.splitext(name)[0]  # noqa: PTH122 - a Path would refuse some names
 
 
-def image_names(stem: str) -> list[str]:
-    """The file names that an image called ``stem`` may have."""
-    return [stem + suffix for lower in SUFFIXES for suffix in (lower, lower.upper())]
-
-
-def find_image(links: LinkGuard, folders: Sequence[Path], names: Sequence[str], where: str) -> Path:
-    """The first of the named files in the first folder that has one.
+def find_image(files: FolderFiles, folders: Sequence[Path], names: Sequence[str], where: str) -> Path:
+    """The first of the named files in the first folder that has one; case and Unicode form count only if they must.
 
     Raises:
         DataError: If no folder has any, or a link leads out of the folder that has one.
     """
-    for folder in folders:
-        for name in names:
-            path = folder / name
-            if _is_file(path):
-                return links.checked(folder, path, where)
+    for find in (_exact, files.alike):
+        for folder in folders:
+            for name in names:
+                path = find(folder / name)
+                if path is not None:
+                    return files.checked(folder, path, where)
+    raise image_missing(names[0], folders, where)
+
+
+def named_elsewhere(files: FolderFiles, folders: Sequence[Path], name: str, error: DataError) -> Path:
+    """The image in one of the folders that has the last part of a name which leaves them.
+
+    Raises:
+        DataError: ``error``, which says that it leaves them, if there is none.
+    """
+    last = last_part(name)
+    if last in ("", ".", ".."):
+        raise error
+    try:
+        return find_image(files, folders, [last], "")
+    except DataError:
+        raise error from None
+
+
+def image_missing(name: str, folders: Sequence[Path], where: str) -> DataError:
+    """The error for an image that is in none of the folders."""
     looked = ", ".join(str(folder) for folder in folders)
-    raise DataError(f"{where}: image {names[0]!r} is not in {looked}; restore the image or remove its annotation")
+    return DataError(f"{where}: image {name!r} is not in {looked}; restore the image or remove its annotation")
 
 
-def _is_file(path: Path) -> bool:
+def _exact(path: Path) -> Path | None:
+    return path if is_file(path) else None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; False for names that no file system can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):  # a name that is too long or that no file system can have

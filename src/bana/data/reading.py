@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +17,19 @@ from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError, SettingsError
 from bana.io.faults import FaultLog, OnError, Rejected
 
+_logger = logging.getLogger(__name__)
+
 FORMATS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo, "labelme": labelme}
 """The formats by name, each a module with ``detect``, ``splits`` and ``read``."""
 
 
 def read_dataset(
-    path: str | PathLike[str], split: str | None = None, format: str | None = None, on_error: OnError = "stop"
+    path: str | PathLike[str],
+    split: str | None = None,
+    format: str | None = None,
+    on_error: OnError = "stop",
+    *,
+    strict: bool = False,
 ) -> BoxDataset:
     """Read a data set of images with boxes.
 
@@ -29,13 +39,25 @@ def read_dataset(
         format: ``voc``, ``coco``, ``yolo`` or ``labelme``; found from what is there if left out.
         on_error: ``stop`` raises on the first image that cannot be used; ``skip`` leaves it out and notes it in
             ``rejected``.
+        strict: Whether an object that cannot be used, or is used after a repair, is a fault of its image. Otherwise it
+            is in ``notes``, and a warning is logged.
 
     Raises:
         DataError: If the data set, the split or an image of it cannot be used, or no boxes are left.
         SettingsError: If ``format`` or ``on_error`` is not known.
     """
     root = Path(path)
-    return require_boxes(read_with(FaultLog(on_error), root, split, format))
+    dataset = require_boxes(read_with(FaultLog(on_error, strict=strict), root, split, format))
+    tell_notes(dataset)
+    return dataset
+
+
+def tell_notes(dataset: BoxDataset) -> None:
+    """Log a warning of what was repaired and left out, if anything was."""
+    counts = Counter(note.kind for note in dataset.notes)
+    if counts:
+        listed = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+        _logger.warning("%s: %s (the first: %s); bana check lists them", dataset.root, listed, dataset.notes[0].reason)
 
 
 def read_with(faults: FaultLog, root: Path, split: str | None = None, format: str | None = None) -> BoxDataset:
@@ -46,7 +68,7 @@ def read_with(faults: FaultLog, root: Path, split: str | None = None, format: st
         SettingsError: If ``format`` is not known.
     """
     dataset: BoxDataset = FORMATS[format_of(root, format)].read(root, split, faults)
-    return dataset
+    return replace(dataset, notes=tuple(faults.notes))
 
 
 def format_of(root: Path, wanted: str | None = None) -> str:
@@ -77,9 +99,8 @@ def require_boxes(dataset: BoxDataset) -> BoxDataset:
         DataError: If it has none.
     """
     split = f" split {dataset.split!r}" if dataset.split else ""
-    left_out = (
-        f" ({len(dataset.rejected)} left out, the first: {dataset.rejected[0].reason})" if dataset.rejected else ""
-    )
+    reasons = [each.reason for each in dataset.rejected] + [each.reason for each in dataset.notes]
+    left_out = f" ({len(reasons)} left out, the first: {reasons[0]})" if reasons else ""
     if not dataset.records:
         raise DataError(f"{dataset.root}:{split} has 0 images{left_out}; check the path and the split")
     if not any(len(record) for record in dataset):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from bana.data.segmentations import PackedSegmentations, Segmentation
 from bana.errors import DataError
-from bana.io.faults import Rejected
+from bana.io.faults import Note, Rejected
 from bana.io.shards import Shard
 
 MIN_BACKGROUND = 1 / 8
@@ -49,6 +49,10 @@ class ImageRecord:
         object_ids: The objects' ids in a COCO file, or an empty tuple.
         scores: float32 (K,) confidence of each object in [0, 1], where the data set has them.
         areas: float64 (K,) pixels that a COCO file states for each object, NaN where it states none; else None.
+        ignored: float32 (M, 4) xyxy: boxes of objects that could not be read, whose pixels are neither object nor
+            background.
+        oriented: K times the corners [x0, y0, ..., x3, y3] of a turned rectangle, in pixel-edge coordinates, or None;
+            empty where no object has one. ``boxes`` has the bounds.
         reliable: K masks of the pixels of each box whose label can be trusted, where the masks are pseudo labels.
     """
 
@@ -63,10 +67,12 @@ class ImageRecord:
     segmentations: PackedSegmentations = PackedSegmentations()  # noqa: RUF009 - a descriptor, as dataclasses want it
     semantic_path: Path | None = None
     instance_path: Path | None = None
-    source_id: int | None = None
-    object_ids: tuple[int, ...] = ()
+    source_id: int | str | None = None
+    object_ids: tuple[int | str, ...] = ()
     scores: FloatArray | None = None
     areas: npt.NDArray[np.float64] | None = None
+    ignored: FloatArray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    oriented: tuple[list[float] | None, ...] = ()
     reliable: tuple[Segmentation, ...] = ()
 
     def __len__(self) -> int:
@@ -128,6 +134,7 @@ class BoxDataset(Sequence[ImageRecord]):
         format: ``voc``, ``coco``, ``yolo`` or ``labelme``.
         split: The split that was read, or None where the format has none.
         rejected: Images left out under ``on_error="skip"``.
+        notes: What was repaired, or left out of an image that is used.
     """
 
     records: tuple[ImageRecord, ...]
@@ -136,6 +143,7 @@ class BoxDataset(Sequence[ImageRecord]):
     format: str
     split: str | None = None
     rejected: tuple[Rejected, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -179,7 +187,7 @@ class BoxDataset(Sequence[ImageRecord]):
         digest = hashlib.sha256("\0".join(self.classes).encode())
         for record in self.records:
             digest.update(f"\n{record.image_id}\0{record.width}x{record.height}\0".encode())
-            for array in (record.boxes, record.class_ids, record.crowd):
+            for array in (record.boxes, record.class_ids, record.crowd, record.ignored):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bana.data.label_maps import LabelMap, read_label_map
 from bana.data.masks import decode_mask
-from bana.data.paths import LinkGuard
+from bana.data.paths import FolderFiles
 from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, paint_order, pixel_slices
 from bana.errors import DataError
 
@@ -68,7 +68,7 @@ def mask_files(folder: Path) -> dict[str, Path]:
     Raises:
         DataError: If there is none, or one is a link that leaves the folder.
     """
-    links = LinkGuard()
+    links = FolderFiles()
     paths = [links.checked(folder, path, str(folder)) for path in sorted(folder.rglob("*.png"))]
     files = {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
     if not files:

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from bana.data.formats.coco import parse_bbox
+from bana.data.formats.coco_entries import parse_bbox
 from bana.data.masks import checked_segmentation
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError

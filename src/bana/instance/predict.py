@@ -86,7 +86,7 @@ def write_results(out: Path, names: Iterable[str], dataset: BoxDataset | None) -
         DataError: If an entry is damaged.
         OutputError: If the file cannot be written.
     """
-    numbers: Mapping[str, int | None] = {}
+    numbers: Mapping[str, int | str | None] = {}
     categories = None
     if dataset is not None and dataset.format == "coco":
         numbers = {record.image_id: record.source_id for record in dataset}

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 from bana.errors import DataError
 from bana.io.remote import AnyPath
@@ -15,21 +15,27 @@ _CHUNK = 1 << 20
 """Characters of a list to read at a time."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 _ENDED = re.compile(r"[ \t\n\r]*[,\]]")
 
 
-def read_json_object(path: AnyPath, hook: Callable[[dict[str, Any]], Any] | None = None) -> dict[str, Any]:
-    """Read a JSON file that holds one object; NaN and Infinity, which are not JSON, are refused.
+def read_json_object(
+    path: AnyPath, hook: Callable[[dict[str, Any]], Any] | None = None, *, constants: bool = False
+) -> dict[str, Any]:
+    """Read a JSON file that holds one object.
 
     Args:
         path: The file.
         hook: Its result takes the place of each object in the file, inner ones first, as soon as that is read.
+        constants: Whether NaN and Infinity, which are not JSON, are read as the floats that they mean. ``is_number``
+            and ``value_of`` refuse them, so they do no harm in what is not read.
 
     Raises:
         DataError: If the file cannot be read, is not JSON, or holds something else than an object.
     """
     try:
-        content = json.loads(_text(path), object_hook=hook, parse_constant=_refuse_constant)
+        refuse = None if constants else _refuse_constant
+        content = json.loads(_text(path), object_hook=hook, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}: line {error.lineno}: is not JSON ({error.msg}); correct or restore it") from error
     except UnicodeDecodeError as error:
@@ -128,17 +134,30 @@ class _ListText:
         return DataError(f"{self._path}: line {line}: is not JSON ({what}); correct or restore it")
 
 
-def head_has(path: Path, *keys: str) -> bool:
-    """Whether one of the keys stands in the first 64 kB of a file, which tells a format without parsing it all."""
+def head_keys(path: Path) -> set[str]:
+    """The keys of a JSON file's object that stand in its first 64 kB, which tell a format without parsing it all.
+
+    Keys of inner objects do not count.
+    """
     try:
         with path.open("rb") as file:
-            head = file.read(65536)
+            head = file.read(65536).decode("utf-8-sig", "replace")
     except OSError:
-        return False
-    return any(f'"{key}"'.encode() in head for key in keys)
+        return set()
+    keys: set[str] = set()
+    depth, last = 0, ""
+    for token in _TOKEN.findall(head):
+        if token in "{[":
+            depth += 1
+        elif token in "}]":
+            depth -= 1
+        elif token == ":" and depth == 1:
+            keys.add(last)
+        last = token[1:-1]
+    return keys
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a JSON value is a number (true and false are not) that a float can hold."""
     # With the types in a tuple, which is several times as fast as a union.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300

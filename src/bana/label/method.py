@@ -14,7 +14,16 @@ from torch import Tensor
 from bana.data.images import AnyImage, as_rgb
 from bana.data.masks import decode_mask
 from bana.data.paths import join_names
-from bana.data.records import BoolArray, ClassTable, FloatArray, ImageRecord, IntArray, paint_order, pixel_slices
+from bana.data.records import (
+    BoolArray,
+    ClassTable,
+    FloatArray,
+    ImageRecord,
+    IntArray,
+    boxes_to_mask,
+    paint_order,
+    pixel_slices,
+)
 from bana.errors import DataError
 from bana.label.pseudo_labels import PseudoLabels
 
@@ -167,8 +176,11 @@ class BoxedImage:
 
 
 def crowd_pixels(record: ImageRecord) -> BoolArray:
-    """The pixels of a record's crowd regions, bool (H, W): their masks, or their boxes where there are none."""
-    pixels = np.zeros((record.height, record.width), dtype=bool)
+    """The pixels of a record that are neither object nor background, bool (H, W).
+
+    They are those of its crowd regions (their masks, or their boxes where there are none) and of objects left out.
+    """
+    pixels = boxes_to_mask(record.ignored, record.height, record.width)
     for number in np.flatnonzero(record.crowd):
         segmentation = record.segmentations[number]
         if segmentation is None:

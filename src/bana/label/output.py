@@ -79,7 +79,7 @@ def input_digest(record: ImageRecord, labeling: str) -> str:
         digest.update(record.path.read_bytes())
     except OSError as error:
         raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
-    for array in (record.boxes, record.class_ids, record.crowd):
+    for array in (record.boxes, record.class_ids, record.crowd, record.ignored):
         digest.update(np.ascontiguousarray(array).tobytes())
     digest.update(json.dumps([record.segmentations[int(number)] for number in np.flatnonzero(record.crowd)]).encode())
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ def check_tables(report: CheckReport) -> Iterator[RenderableType]:
     dataset = report.dataset
     split = f", split {dataset.split}" if dataset.split else ""
     title = f"{dataset.root} ({dataset.format}{split})"
+    kinds = Counter(note.kind for note in dataset.notes)
     contents = FittedTable(title, (Column("", text=True), Column("")), header=False)
     for name, value in (
         ("images", len(dataset)),
@@ -34,6 +36,10 @@ def check_tables(report: CheckReport) -> Iterator[RenderableType]:
         ("images without boxes", report.without_boxes),
         ("images that boxes cover entirely", report.all_covered),
         ("images with less than 1/8 background", report.little_background),
+        (
+            "repaired, left out, looks wrong",
+            ", ".join(str(kinds[kind]) for kind in ("repaired", "left out", "looks wrong")),
+        ),
         ("faults", len(report.faults)),
     ):
         contents.add_row(name, str(value))
@@ -47,6 +53,9 @@ def check_tables(report: CheckReport) -> Iterator[RenderableType]:
         yield from (
             f"  {each.image_id}: box {each.number} ({each.class_name}): {each.reason}" for each in report.suspects
         )
+    for kind in kinds:
+        yield f"{kind.capitalize()}:"
+        yield from (f"  {note.image_id}: {note.reason}" for note in dataset.notes if note.kind == kind)
     if report.faults:
         yield "Faults:"
         yield from (f"  {fault.image_id}: {fault.reason}" for fault in report.faults)

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from bana.data.formats.coco_entries import (
+    CocoAnnotation,
+    CocoImage,
+    Id,
+    area_of,
+    parse_annotations,
+    parse_categories,
+    parse_images,
+    parse_object,
+)
 from bana.data.formats.labelme import is_labelme
 from bana.data.images import image_size
-from bana.data.masks import are_valid, checked_segmentation, compressed_rle
-from bana.data.objects import AnnotatedObject, checked_box, checked_score, make_record, stated_size
-from bana.data.paths import LinkGuard, checked_name, chosen_split, find_image, without_suffix
+from bana.data.masks import are_valid, compressed_rle
+from bana.data.objects import AnnotatedObject, Box, make_record, stated_size
+from bana.data.paths import FolderFiles, checked_name, chosen_split, find_image, named_elsewhere
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
-from bana.data.segmentations import packed_if_polygons, unpack
+from bana.data.segmentations import packed_if_polygons
 from bana.errors import DataError
 from bana.io.faults import FaultLog
-from bana.io.strict_json import head_has, is_number, read_json_object, value_of
+from bana.io.strict_json import head_keys, is_number, read_json_object, value_of
 
 _KEYS = ("images", "annotations", "categories")
+_HEAD_KEYS = {*_KEYS, "info", "licenses"}
 _USED = {
     *_KEYS,
     *("id", "file_name", "width", "height", "name"),
@@ -33,32 +44,6 @@ _YEARS = ("2017", "2014")
 
 _SERVER = "Label Studio"
 """The contributor whose file names lead to the image on its server; an export has the image in its folder images."""
-
-
-class CocoImage(NamedTuple):
-    """One entry of ``images``: its id, its file name with and without suffix, its place for messages, and the entry."""
-
-    number: int
-    name: str
-    image_id: str
-    where: str
-    entry: dict[str, Any]
-
-
-class CocoAnnotation(NamedTuple):
-    """One entry of ``annotations``: the file, the place in the list, its id if it has one, and the entry."""
-
-    file: Path
-    position: int
-    number: int | None
-    entry: dict[str, Any]
-
-    @property
-    def where(self) -> str:
-        """File and place in it, for messages: made when asked for, since it would take more memory than a box."""
-        if self.number is None:
-            return f"{self.file}: annotations[{self.position}]"
-        return f"{self.file}: annotation {self.number}"
 
 
 def detect(path: Path) -> bool:
@@ -82,7 +67,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
             (see FaultLog).
     """
     split, file = chosen_split(path, split, splits(path))
-    folders, links = _image_folders(file, split), LinkGuard()
+    folders, links = _image_folders(file, split), FolderFiles()
     with _collector_paused():
         classes, class_ids, images, of_image = _parse_file(file, faults)
         # An image's entries go as its record comes: those of a large file take as much memory as the records.
@@ -105,105 +90,6 @@ def compact(entry: dict[str, Any]) -> dict[str, Any]:
     return compressed_rle(kept) if "counts" in kept else kept
 
 
-def parse_categories(categories: Sequence[Any], file: Path) -> tuple[ClassTable, dict[int, int]]:
-    """The class table in the order of the category ids, and the class id of each category id."""
-    names: dict[int, str] = {}
-    for index, category in enumerate(categories):
-        where = f"{file}: categories[{index}]"
-        number = value_of(category, "id", int, where)
-        if number in names:
-            raise DataError(f"{where}: id {number} is used twice; give each category its own")
-        names[number] = value_of(category, "name", str, where)
-    first_of_name = {names[number]: number for number in sorted(names, reverse=True)}
-    kept = sorted(first_of_name.values())
-    class_ids = {number: kept.index(first_of_name[name]) + 1 for number, name in names.items()}
-    return ClassTable(tuple(names[number] for number in kept), tuple(kept)), class_ids
-
-
-def parse_images(
-    entries: Sequence[Any], file: Path, faults: FaultLog, *, of_server: bool = False
-) -> dict[int, CocoImage]:
-    """The entries of ``images`` by id; of entries with one id or one name each is a fault of both.
-
-    ``of_server``: their file names are paths on another machine, of which the last part is the name.
-    """
-    images: dict[int, CocoImage] = {}
-    names: set[str] = set()
-    for index, entry in enumerate(entries):
-        where = f"{file}: images[{index}]"
-        with faults.catch(where):
-            number = value_of(entry, "id", int, where)
-            name = value_of(entry, "file_name", str, where)
-            name = name.replace("\\", "/").rpartition("/")[2] if of_server else name
-            image = CocoImage(number, name, without_suffix(name), f"{file}: image {number}", entry)
-            with faults.catch(images.get(number, image).image_id):
-                if number in images:
-                    raise DataError(f"{where}: id {number} is used twice; give each image its own")
-                if image.image_id in names:
-                    raise DataError(f"{where}: another image is called {image.image_id!r} too; rename one of them")
-            names.add(image.image_id)
-            images.setdefault(number, image)
-    return images
-
-
-def parse_annotations(
-    entries: Sequence[Any], images: dict[int, CocoImage], file: Path, faults: FaultLog
-) -> dict[int, list[CocoAnnotation]]:
-    """The entries of ``annotations`` by the id of their image, which for every image may be an empty list."""
-    of_image: dict[int, list[CocoAnnotation]] = {number: [] for number in images}
-    numbers: set[int] = set()
-    for index, entry in enumerate(entries):
-        where = f"{file}: annotations[{index}]"
-        with faults.catch(where):
-            image_number = value_of(entry, "image_id", int, where)
-            number = value_of(entry, "id", int, where) if "id" in entry else None
-            annotation = CocoAnnotation(file, index, number, entry)
-            if image_number not in images:
-                raise DataError(
-                    f"{annotation.where}: image_id {image_number} is not in images; correct it or add the image"
-                )
-            if number in numbers:
-                with faults.catch(images[image_number].image_id):
-                    raise DataError(f"{annotation.where}: id {number} is used twice; give each annotation its own")
-            if number is not None:
-                numbers.add(number)
-            of_image[image_number].append(annotation)
-    return of_image
-
-
-def parse_object(
-    annotation: CocoAnnotation, size: tuple[int, int], class_ids: dict[int, int], *, valid: bool
-) -> AnnotatedObject:
-    """Check one annotation of an image of the given (width, height); ``valid``: its packed polygons need no check."""
-    entry, where = annotation.entry, annotation.where
-    segmentation = entry.get("segmentation")
-    if isinstance(segmentation, tuple) and not valid:
-        segmentation = unpack(segmentation)
-    category = value_of(entry, "category_id", int, where)
-    if category not in class_ids:
-        raise DataError(f"{where}: category_id {category} is not in categories; correct it or add the category")
-    x, y, width, height = parse_bbox(entry, where)
-    return AnnotatedObject(
-        box=checked_box((x, y, x + width, y + height), *size, where),
-        class_id=class_ids[category],
-        crowd=bool(entry.get("iscrowd", 0)),
-        segmentation=segmentation
-        if isinstance(segmentation, tuple)
-        else checked_segmentation(segmentation, *size, where),
-        object_id=annotation.number,
-        score=None if entry.get("score") is None else checked_score(value_of(entry, "score", float, where), where),
-        area=None if entry.get("area") is None else value_of(entry, "area", float, where),
-    )
-
-
-def parse_bbox(entry: dict[str, Any], where: str) -> list[float]:
-    """The ``bbox`` of an annotation or result, [x, y, width, height] in pixels, if it is four numbers."""
-    bbox: list[float] = value_of(entry, "bbox", list, where)
-    if len(bbox) != 4 or not all(map(is_number, bbox)):
-        raise DataError(f"{where}: bbox must be four numbers [x, y, width, height]; correct it")
-    return bbox
-
-
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Within this block Python does not look for cycles: it would go through millions of new objects that have none."""
@@ -218,9 +104,9 @@ def _collector_paused() -> Iterator[None]:
 
 def _parse_file(
     file: Path, faults: FaultLog
-) -> tuple[ClassTable, dict[int, int], dict[int, CocoImage], dict[int, list[CocoAnnotation]]]:
+) -> tuple[ClassTable, dict[Id, int], dict[Id, CocoImage], dict[Id, list[CocoAnnotation]]]:
     """What parse_categories, parse_images and parse_annotations give."""
-    content = read_json_object(file, compact)
+    content = read_json_object(file, compact, constants=True)
     images, annotations, categories = (value_of(content, key, list, str(file)) for key in _KEYS)
     classes, class_ids = parse_categories(categories, file)
     info = content.get("info")
@@ -232,31 +118,47 @@ def _parse_file(
 def _record(
     image: CocoImage,
     annotations: list[CocoAnnotation],
-    class_ids: dict[int, int],
+    class_ids: dict[Id, int],
     folders: list[Path],
-    links: LinkGuard,
+    files: FolderFiles,
     faults: FaultLog,
 ) -> ImageRecord | None:
     with faults.catch(image.image_id):
-        path = find_image(links, folders, [checked_name(image.name, image.where)], image.where)
+        path = _image_path(image, folders, files, faults)
         size = _size(image, path)
         masks = [annotation.entry.get("segmentation") for annotation in annotations]
         valid = are_valid([mask for mask in masks if isinstance(mask, tuple)], *size)
-        objects = []
+        objects: list[AnnotatedObject] = []
+        ignored: list[Box] = []
         for annotation in annotations:
-            with faults.catch(image.image_id):
-                objects.append(parse_object(annotation, size, class_ids, valid=valid))
+            found = None
+            with faults.catch_object(image.image_id):
+                found = parse_object(annotation, size, class_ids, image.image_id, faults, valid=valid)
+            if found is not None:
+                objects.append(found)
+            elif (box := area_of(annotation, size)) is not None:
+                ignored.append(box)
         if not faults.has_fault(image.image_id):
-            return make_record(image.image_id, path, size, objects, source_id=image.number)
+            return make_record(image.image_id, path, size, objects, source_id=image.number, ignored=ignored)
     return None
 
 
+def _image_path(image: CocoImage, folders: list[Path], files: FolderFiles, faults: FaultLog) -> Path:
+    """The image's file; of a name on another machine, the last part is looked for."""
+    try:
+        name = checked_name(image.name, image.where)
+    except DataError as error:
+        path = named_elsewhere(files, folders, image.name, error)
+        faults.repaired(image.image_id, f"{error}; {path} is taken")
+        return path
+    return find_image(files, folders, [name], image.where)
+
+
 def _size(image: CocoImage, path: Path) -> tuple[int, int]:
-    """Width and height that the file states, or those of the image where it leaves them out."""
-    if image.entry.get("width") is None or image.entry.get("height") is None:
-        return image_size(path)
-    width, height = (value_of(image.entry, key, int, image.where) for key in ("width", "height"))
-    return stated_size(width, height, image.where)
+    """Width and height that the file states, or those of the image where it leaves them out or they are no size."""
+    sides = [image.entry.get(key) for key in ("width", "height")]
+    stated = [int(side) for side in sides if is_number(side) and side > 0 and side == int(side)]
+    return stated_size(stated[0], stated[1], image.where) if len(stated) == 2 else image_size(path)
 
 
 def _files(path: Path) -> list[Path]:
@@ -267,7 +169,7 @@ def _files(path: Path) -> list[Path]:
         files = [file for file in sorted(path.glob(pattern)) if not file.name.startswith(_OTHER_CONTENT)]
         if files and is_labelme(files[0]):
             continue
-        found = [file for file in files if file.stem.startswith("instances") or head_has(file, *_KEYS)]
+        found = [file for file in files if file.stem.startswith("instances") or head_keys(file) & _HEAD_KEYS]
         if found:
             return found
     return []

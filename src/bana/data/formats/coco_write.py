@@ -19,10 +19,10 @@ class _Numbers:
     """Ids that are each given once: the wanted one where it is free, else the next free one."""
 
     def __init__(self) -> None:
-        self._given: set[int] = set()
+        self._given: set[int | str] = set()
         self._next = 1
 
-    def give(self, wanted: int | None) -> int:
+    def give(self, wanted: int | str | None) -> int | str:
         if wanted is None or wanted in self._given:
             while self._next in self._given:
                 self._next += 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import os
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -16,25 +17,41 @@ import numpy.typing as npt
 from PIL import Image
 
 from bana.data.classes import class_id_of, class_table, listed_classes
-from bana.data.images import DAMAGED, image_size
+from bana.data.images import DAMAGED, SUFFIXES, image_size
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
-from bana.data.objects import AnnotatedObject, Box, checked_box, checked_score, make_record, stated_size
-from bana.data.paths import LinkGuard, checked_name, checked_path, chosen_split, find_image, image_names, normal
+from bana.data.objects import AnnotatedObject, Box, checked_score, make_record, repaired_box, stated_size, usable_area
+from bana.data.paths import (
+    FolderFiles,
+    checked_name,
+    checked_path,
+    chosen_split,
+    find_image,
+    is_file,
+    last_part,
+    normal,
+)
 from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
 from bana.errors import DataError
 from bana.io.faults import FaultLog
-from bana.io.strict_json import head_has, is_number, read_json_object, value_of
+from bana.io.strict_json import head_keys, is_number, read_json_object, value_of
 
 _OBJECT_FLAGS = ("difficult", "crowd")
+
+_LEAST_POINTS = {"rectangle": 2, "polygon": 3, "mask": 2, "circle": 2, "rotation": 4}
+"""The points that a shape must have; rotation is X-AnyLabeling's turned rectangle."""
+
+_CIRCLE = 72
+"""Corners of the polygon that stands for a circle; a multiple of four, so that it touches its box."""
 
 
 @dataclass(frozen=True)
 class LabelmeFile:
-    """One JSON file: its image, the size if stated, and its shapes by object, in the order of their first shapes."""
+    """One JSON file: its image, whether it holds that, the size if stated, and its shapes by object, in their order."""
 
     path: Path
     image_name: str
+    has_data: bool
     size: tuple[int, int] | None
     objects: tuple[tuple[LabelmeShape, ...], ...]
 
@@ -52,7 +69,7 @@ class LabelmeShape:
 
 def is_labelme(path: Path) -> bool:
     """Whether a JSON file begins as labelme's do."""
-    return head_has(path, "shapes", "imagePath", "imageData")
+    return bool(head_keys(path) & {"shapes", "imagePath", "imageData"})
 
 
 def detect(path: Path) -> bool:
@@ -96,7 +113,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
             if wanted:
                 files[image_id] = parsed
     classes = listed_classes(path) or class_table(sorted(labels))
-    root, links = normal(path), LinkGuard()
+    root, links = normal(path), FolderFiles()
     records = [_record(root, links, image_id, file, classes, faults) for image_id, file in files.items()]
     usable = tuple(record for record in records if record is not None)
     return BoxDataset(usable, classes, path, "labelme", split or None, faults.rejected())
@@ -105,42 +122,61 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
 def parse_file(path: Path, image_id: str, faults: FaultLog) -> LabelmeFile | None:
     """Parse one JSON file; None where it has noted faults."""
     with faults.catch(image_id):
-        content = read_json_object(path)
+        content = read_json_object(path, constants=True)
         objects: dict[object, list[LabelmeShape]] = {}
         for number, entry in enumerate(value_of(content, "shapes", list, str(path)), start=1):
-            with faults.catch(image_id):
+            with faults.catch_object(image_id):
                 shape = parse_shape(entry, f"{path}: shape {number}")
                 group = entry.get("group_id")
-                if group is not None and not isinstance(group, int):
+                if isinstance(group, list | dict):
                     raise DataError(f"{shape.where}: group_id is a {type(group).__name__}; give a whole number or null")
                 objects.setdefault(number if group is None else (shape.label, group), []).append(shape)
-        image_name = value_of(content, "imagePath", str, str(path))
+        name = content.get("imagePath")
+        image_name = value_of(content, "imagePath", str, str(path)) if name is not None else ""
+        has_data = isinstance(content.get("imageData"), str) and bool(content["imageData"])
         size = None
-        if content.get("imageWidth") is not None and content.get("imageHeight") is not None:
-            width, height = (value_of(content, key, int, str(path)) for key in ("imageWidth", "imageHeight"))
-            size = stated_size(width, height, str(path))
+        sides = [content.get(key) for key in ("imageWidth", "imageHeight")]
+        stated = [int(side) for side in sides if is_number(side) and side > 0 and side == int(side)]
+        if len(stated) == 2:
+            size = stated_size(stated[0], stated[1], str(path))
         if not faults.has_fault(image_id):
-            return LabelmeFile(path, image_name, size, tuple(tuple(shapes) for shapes in objects.values()))
+            return LabelmeFile(path, image_name, has_data, size, tuple(tuple(shapes) for shapes in objects.values()))
     return None
 
 
 def parse_shape(entry: Any, where: str) -> LabelmeShape:
     """Check label, kind and points of one shape."""
     label = value_of(entry, "label", str, where)
-    kind = value_of(entry, "shape_type", str, where) if "shape_type" in entry else "polygon"
-    least = {"rectangle": 2, "polygon": 3, "mask": 2}
-    if kind not in least:
-        raise DataError(f"{where}: shape_type {kind!r:.40} has no area; use {', '.join(least)}")
+    kind = value_of(entry, "shape_type", str, where) if entry.get("shape_type") is not None else "polygon"
+    if kind not in _LEAST_POINTS:
+        raise DataError(f"{where}: shape_type {kind!r:.40} has no area; use {', '.join(_LEAST_POINTS)}")
     points = value_of(entry, "points", list, where)
     for point in points:
         if not isinstance(point, list) or len(point) != 2 or not all(is_number(value) for value in point):
             raise DataError(f"{where}: a point is not [x, y]; correct it")
-    if len(points) < least[kind]:
-        raise DataError(f"{where}: a {kind} has {len(points)} points; give at least {least[kind]}")
-    return LabelmeShape(where, label, kind, tuple((float(x), float(y)) for x, y in points), entry)
+    if len(points) < _LEAST_POINTS[kind]:
+        raise DataError(f"{where}: a {kind} has {len(points)} points; give at least {_LEAST_POINTS[kind]}")
+    corners = tuple((float(x), float(y)) for x, y in points)
+    if kind == "circle":
+        return LabelmeShape(where, label, "polygon", _circle(*corners[:2]), entry)
+    return LabelmeShape(where, label, kind, corners, entry)
 
 
-def parse_object(shapes: Sequence[LabelmeShape], size: tuple[int, int], classes: ClassTable) -> AnnotatedObject:
+def _circle(center: tuple[float, float], rim: tuple[float, float]) -> tuple[tuple[float, float], ...]:
+    """A circle by its center and a point on its rim, as a polygon."""
+    radius = math.dist(center, rim)
+    angles = np.arange(_CIRCLE) * (2 * np.pi / _CIRCLE)
+    xs, ys = center[0] + radius * np.cos(angles), center[1] + radius * np.sin(angles)
+    return tuple(zip(xs.tolist(), ys.tolist(), strict=True))
+
+
+def parse_object(
+    shapes: Sequence[LabelmeShape],
+    size: tuple[int, int],
+    classes: ClassTable,
+    image_id: str,
+    faults: FaultLog,
+) -> AnnotatedObject:
     """Join the shapes of one object in an image of the given (width, height)."""
     first = shapes[0]
     union, bounds = _extent(shapes, size)
@@ -150,36 +186,82 @@ def parse_object(shapes: Sequence[LabelmeShape], size: tuple[int, int], classes:
         any(isinstance(each, dict) and each.get(key) is True for each in flags) for key in _OBJECT_FLAGS
     )
     score = first.entry.get("score")
+    segmentation = None
+    with faults.catch_object(image_id):  # an outline that cannot be used costs itself, not the box
+        segmentation = _segmentation(shapes, union, size)
     return AnnotatedObject(
-        box=checked_box(box, *size, first.where),
+        box=repaired_box(box, *size, first.where, partial(faults.repaired, image_id)),
         class_id=class_id_of(first.label, classes, first.where),
         difficult=difficult,
         crowd=crowd,
-        segmentation=_segmentation(shapes, union, size),
+        segmentation=segmentation,
+        oriented=_oriented(shapes),
         score=None if score is None else checked_score(value_of(first.entry, "score", float, first.where), first.where),
     )
 
 
+def _oriented(shapes: Sequence[LabelmeShape]) -> list[float] | None:
+    """The corners of an object that is one turned rectangle."""
+    if len(shapes) != 1 or shapes[0].kind != "rotation" or len(shapes[0].points) != 4:
+        return None
+    return [value for point in shapes[0].points for value in point]
+
+
 def _record(
-    root: Path, links: LinkGuard, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog
+    root: Path, links: FolderFiles, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog
 ) -> ImageRecord | None:
     with faults.catch(image_id):
-        where = str(file.path)
-        windows = PureWindowsPath(file.image_name)
-        if windows.drive:  # a letter or a server
-            checked_name(file.image_name, where)
-        folder = normal(file.path.parent)
-        paths = [checked_path(root, folder / windows.as_posix(), where)]
-        paths += [folder / name for name in image_names(file.path.stem)]
-        path = find_image(links, [root], [os.path.relpath(each, root) for each in paths], where)
+        path = _image_path(root, links, file)
         size = file.size or image_size(path)
-        objects = []
+        objects: list[AnnotatedObject] = []
+        ignored: list[Box] = []
         for shapes in file.objects:
-            with faults.catch(image_id):
-                objects.append(parse_object(shapes, size, classes))
+            found = None
+            with faults.catch_object(image_id):
+                found = parse_object(shapes, size, classes, image_id, faults)
+            if found is not None:
+                objects.append(found)
+            elif (area := _area(shapes, size)) is not None:
+                ignored.append(area)
         if not faults.has_fault(image_id):
-            return make_record(image_id, path, size, objects)
+            return make_record(image_id, path, size, objects, ignored=ignored)
     return None
+
+
+def _image_path(root: Path, files: FolderFiles, file: LabelmeFile) -> Path:
+    """The image that a file names, else the one beside it: ``imagePath`` is often stale, or of another machine."""
+    where, folder = str(file.path), normal(file.path.parent)
+    leaves: DataError | None = None
+    if file.image_name:
+        try:
+            windows = PureWindowsPath(file.image_name)
+            if windows.drive:  # a letter or a server
+                checked_name(file.image_name, where)
+            named = checked_path(root, folder / windows.as_posix(), where)
+            if is_file(named):
+                return files.checked(root, named, where)
+        except DataError as error:
+            leaves = error
+    last = last_part(file.image_name)
+    beside = [folder / last] if last not in ("", ".", "..") and is_file(folder / last) else []
+    beside += files.of_stem(folder, file.path.stem)
+    if beside:
+        return files.checked(root, beside[0], where)
+    if file.has_data:
+        raise DataError(
+            f"{where}: its image is not beside it, but inside it as imageData; write it to a file, as "
+            "labelme_export_json does"
+        )
+    if leaves is not None:
+        raise leaves
+    return find_image(files, [folder], [last or f"{file.path.stem}{SUFFIXES[0]}"], where)
+
+
+def _area(shapes: Sequence[LabelmeShape], size: tuple[int, int]) -> Box | None:
+    """The box of an object that cannot be used; None if it has none."""
+    points = [point for shape in shapes for point in shape.points]
+    xs, ys = zip(*points, strict=True)
+    return usable_area((min(xs), min(ys), max(xs), max(ys)), *size)
 
 
 def _extent(shapes: Sequence[LabelmeShape], size: tuple[int, int]) -> tuple[BoolArray | None, npt.NDArray[np.float64]]:
@@ -206,7 +288,9 @@ def _segmentation(
     polygons: list[list[float]] = []
     for shape in shapes:
         if shape.kind == "polygon":
-            checked = checked_segmentation([[value for point in shape.points for value in point]], *size, shape.where)
+            corners = np.clip(shape.points, 0, size) if shape.entry.get("shape_type") == "circle" else shape.points
+            ring = [float(value) for point in corners for value in point]
+            checked = checked_segmentation([ring], *size, shape.where)
             polygons += checked if isinstance(checked, list) else []
     if union is None:
         return polygons or None

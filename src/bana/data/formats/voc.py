@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
@@ -11,9 +16,19 @@ from defusedxml import DefusedXmlException
 from defusedxml import ElementTree as SafeElementTree
 
 from bana.data.classes import class_id_of, class_table, listed_classes, read_lines
-from bana.data.images import image_size
-from bana.data.objects import AnnotatedObject, Box, checked_box, make_record, stated_size
-from bana.data.paths import LinkGuard, checked_name, find_image, image_names, join_names
+from bana.data.images import SUFFIXES, image_size
+from bana.data.objects import AnnotatedObject, Box, make_record, repaired_box, stated_size, usable_area
+from bana.data.paths import (
+    FolderFiles,
+    checked_name,
+    chosen_split,
+    find_image,
+    image_missing,
+    join_names,
+    last_part,
+    named_elsewhere,
+    without_suffix,
+)
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
 from bana.io.faults import FaultLog
@@ -28,6 +43,10 @@ CLASSES = (
 """VOC's own classes in the order of its label maps."""
 
 _LIST_FOLDERS = ("Segmentation", "Main")
+_FLAGGED = re.compile(r"(?P<name>.*\S)\s+(?P<flag>-1|0|1)")
+_ENCODING = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*(["'])([A-Za-z0-9._-]+)\1[^>]*\?>""")
+_PARSED = {"utf-8", "utf-16", "iso8859-1", "ascii"}
+"""Encodings that the parser of XML knows, by Python's names."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +61,27 @@ class Annotation:
 
 @dataclass(frozen=True)
 class VocObject:
-    """One ``<object>``: its box is already 0-based and half-open."""
+    """One ``<object>`` with its place for messages: its box is already 0-based and half-open."""
 
+    where: str
     name: str
     box: Box
     difficult: bool
 
 
 def detect(path: Path) -> bool:
-    """Whether ``path`` is a folder in VOC's layout, or a folder of XML files."""
-    return path.is_dir() and _annotation_folder(_home(path)) is not None
+    """Whether ``path`` is a folder in VOC's layout, a folder of XML files, or has such folders as splits."""
+    return path.is_dir() and (_annotation_folder(_home(path)) is not None or bool(_split_folders(path)))
 
 
 def splits(path: Path) -> dict[str, Path]:
     """The image lists by name; where two folders have a list of one name, Segmentation's comes before Main's.
 
-    ``Segmentation/train`` and ``Main/train`` name one of them exactly.
+    ``Segmentation/train`` and ``Main/train`` name one of them exactly. Without annotations in ``path`` itself the
+    folders in it that have some are its splits.
     """
+    if _annotation_folder(_home(path)) is None:
+        return _split_folders(path)
     found: dict[str, Path] = {}
     for folder in _LIST_FOLDERS:
         for file in sorted((_home(path) / "ImageSets" / folder).glob("*.txt")):
@@ -78,24 +101,34 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
     """
     home = _home(path)
     folder = _annotation_folder(home)
-    if folder is None:
-        raise DataError(f"{path}: no folder Annotations and no XML files here; give the folder that holds Annotations")
-    image_ids, split = _image_ids(path, folder, split)
-    wanted = set(image_ids)
-    annotations: dict[str, Annotation] = {}
     names: set[str] = set()
+    if folder is None:
+        folders = _split_folders(path)
+        if not folders:
+            raise DataError(
+                f"{path}: no folder Annotations and no XML files here or in a folder of a split; give the folder that "
+                "holds Annotations"
+            )
+        split, home = chosen_split(path, split, folders)
+        folder = folders[split]
+        names = {name for each in folders.values() if each != folder for name in _class_names(each)}
+        image_ids = [_id_of_file(file, folder) for file in sorted(folder.rglob("*.xml"))]
+    else:
+        image_ids, split = _image_ids(path, folder, split)
+    wanted_ids = set(image_ids)
+    annotations: dict[str, Annotation] = {}
     for file in sorted(folder.rglob("*.xml")):
-        image_id = file.relative_to(folder).with_suffix("").as_posix()
+        image_id = _id_of_file(file, folder)
         # A broken annotation outside the split is no fault of the split.
-        log = faults if image_id in wanted else FaultLog("skip")
+        log = faults if image_id in wanted_ids else FaultLog("skip")
         annotation = parse_annotation(file, image_id, log)
         if annotation is not None:
             names.update(entry.name for entry in annotation.objects)
-            if image_id in wanted:
+            if image_id in wanted_ids:
                 annotations[image_id] = annotation
-    classes = listed_classes(home) or class_table(CLASSES if names <= set(CLASSES) else sorted(names))
+    classes = listed_classes(home) or listed_classes(path) or class_table(names_in_order(names))
     records = []
-    links = LinkGuard()
+    files = FolderFiles()
     for image_id in image_ids:
         with faults.catch(image_id):
             if image_id not in annotations and not faults.has_fault(image_id):
@@ -103,10 +136,26 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
                     f"{folder / image_id}.xml: annotation not found; restore it or take {image_id} off the list"
                 )
         if not faults.has_fault(image_id):
-            record = _record(home, links, annotations[image_id], image_id, classes, faults)
+            record = _record(home, files, annotations[image_id], image_id, classes, faults)
             if record is not None:
                 records.append(record)
     return BoxDataset(tuple(records), classes, path, "voc", split, faults.rejected())
+
+
+def names_in_order(names: set[str]) -> Sequence[str]:
+    """VOC's twenty classes where these cover all names, else the names sorted."""
+    return CLASSES if names <= set(CLASSES) else sorted(names)
+
+
+def _class_names(folder: Path) -> set[str]:
+    """The names of all objects below a folder whose annotations can be read."""
+    log = FaultLog("skip")
+    found = (parse_annotation(file, "", log) for file in sorted(folder.rglob("*.xml")))
+    return {entry.name for annotation in found if annotation is not None for entry in annotation.objects}
+
+
+def _id_of_file(file: Path, folder: Path) -> str:
+    return unicodedata.normalize("NFC", file.relative_to(folder).with_suffix("").as_posix())
 
 
 def parse_annotation(path: Path, image_id: str, faults: FaultLog) -> Annotation | None:
@@ -115,14 +164,16 @@ def parse_annotation(path: Path, image_id: str, faults: FaultLog) -> Annotation 
         root = _parse_xml(path)
         if root.tag == "annotations":
             raise DataError(f"{path}: is CVAT's own XML, not VOC's; export the task as COCO 1.0 instead")
+        if root.tag != "annotation":
+            raise DataError(f"{path}: begins with <{root.tag:.40}>, not with VOC's <annotation>; give another file")
         size = _parse_size(root, path)
-        filename = root.findtext("filename")
+        filename = (root.findtext("filename") or "").strip()
         objects = []
         for number, element in enumerate(root.findall("object"), start=1):
-            with faults.catch(image_id):
+            with faults.catch_object(image_id):
                 objects.append(parse_object(element, f"{path}: object {number}"))
         if not faults.has_fault(image_id):
-            return Annotation(path, filename.strip() if filename else None, size, tuple(objects))
+            return Annotation(path, filename or None, size, tuple(objects))
     return None
 
 
@@ -136,39 +187,69 @@ def parse_object(element: Element, where: str) -> VocObject:
         raise DataError(f"{where}: has no <bndbox>; add one or remove the object")
     xmin, ymin, xmax, ymax = (_number(corners, tag, where) for tag in ("xmin", "ymin", "xmax", "ymax"))
     difficult = (element.findtext("difficult") or "0").strip() == "1"
-    return VocObject(name, (xmin - 1, ymin - 1, xmax, ymax), difficult)
+    return VocObject(where, name, (xmin - 1, ymin - 1, xmax, ymax), difficult)
 
 
 def _record(
-    home: Path, links: LinkGuard, annotation: Annotation, image_id: str, classes: ClassTable, faults: FaultLog
+    home: Path, files: FolderFiles, annotation: Annotation, image_id: str, classes: ClassTable, faults: FaultLog
 ) -> ImageRecord | None:
     where = str(annotation.path)
     with faults.catch(image_id):
-        name = checked_name(annotation.filename, f"{where}: <filename>") if annotation.filename else None
-        # The name of the XML file comes first: <filename> is often stale after files were renamed.
-        names = image_names(image_id) + ([name] if name else [])
-        path = find_image(links, _image_folders(home, annotation.path.parent), names, where)
+        path = _image_path(home, files, annotation, image_id, faults)
         size = annotation.size or image_size(path)
-        objects = []
-        for number, entry in enumerate(annotation.objects, start=1):
-            with faults.catch(image_id):
-                objects.append(_checked_object(entry, size, classes, f"{where}: object {number}"))
+        objects: list[AnnotatedObject] = []
+        ignored: list[Box] = []
+        for entry in annotation.objects:
+            found = None
+            with faults.catch_object(image_id):
+                found = _checked_object(entry, size, classes, partial(faults.repaired, image_id))
+            if found is not None:
+                objects.append(found)
+            elif (area := usable_area(entry.box, *size)) is not None:
+                ignored.append(area)
         if not faults.has_fault(image_id):
             semantic, instance = (
-                _mask(home / name, image_id, links, where) for name in ("SegmentationClass", "SegmentationObject")
+                _mask(home / name, image_id, files, where) for name in ("SegmentationClass", "SegmentationObject")
             )
-            return make_record(image_id, path, size, objects, semantic_path=semantic, instance_path=instance)
+            return make_record(
+                image_id, path, size, objects, semantic_path=semantic, instance_path=instance, ignored=ignored
+            )
     return None
 
 
-def _mask(folder: Path, image_id: str, links: LinkGuard, where: str) -> Path | None:
+def _image_path(home: Path, files: FolderFiles, annotation: Annotation, image_id: str, faults: FaultLog) -> Path:
+    """The image of an annotation.
+
+    The name of the XML file comes first: <filename> is often stale after files were renamed, or a path on another
+    machine. Of several images of that name <filename> says which.
+    """
+    where, stated = str(annotation.path), last_part(annotation.filename or "")
+    folders = _image_folders(home, annotation.path.parent)
+    for folder in folders:
+        found = files.of_stem(folder, image_id)
+        if found:
+            return files.checked(folder, next((path for path in found if path.name == stated), found[0]), where)
+    if annotation.filename is None:
+        raise image_missing(f"{image_id}{SUFFIXES[0]}", folders, where)
+    try:
+        name = checked_name(annotation.filename, f"{where}: <filename>")
+    except DataError as error:
+        path = named_elsewhere(files, folders, annotation.filename, error)
+        faults.repaired(image_id, f"{error}; {path} is taken")
+        return path
+    return find_image(files, folders, [name, stated], where)
+
+
+def _mask(folder: Path, image_id: str, files: FolderFiles, where: str) -> Path | None:
     path = folder / f"{image_id}.png"
-    return links.checked(folder, path, where) if path.is_file() else None
+    return files.checked(folder, path, where) if path.is_file() else None
 
 
-def _checked_object(entry: VocObject, size: tuple[int, int], classes: ClassTable, where: str) -> AnnotatedObject:
-    class_id = class_id_of(entry.name, classes, where)
-    return AnnotatedObject(checked_box(entry.box, *size, where), class_id, difficult=entry.difficult)
+def _checked_object(
+    entry: VocObject, size: tuple[int, int], classes: ClassTable, repair: Callable[[str], None]
+) -> AnnotatedObject:
+    class_id = class_id_of(entry.name, classes, entry.where)
+    return AnnotatedObject(repaired_box(entry.box, *size, entry.where, repair), class_id, difficult=entry.difficult)
 
 
 def _home(path: Path) -> Path:
@@ -191,35 +272,57 @@ def _annotation_folder(home: Path) -> Path | None:
     return None
 
 
+def _split_folders(path: Path) -> dict[str, Path]:
+    """The folders in a folder that hold annotations, by their names: train, valid and test of many exports."""
+    if not path.is_dir():
+        return {}
+    found = ((each.name, _annotation_folder(each)) for each in sorted(path.iterdir()) if each.is_dir())
+    return {name: folder for name, folder in found if folder is not None}
+
+
 def _image_folders(home: Path, annotation_folder: Path) -> list[Path]:
     return [home / "JPEGImages", home / "images", home / "data", annotation_folder, home]
 
 
 def _image_ids(path: Path, folder: Path, split: str | None) -> tuple[list[str], str | None]:
     lists = splits(path)
+    there = [_id_of_file(file, folder) for file in sorted(folder.rglob("*.xml"))]
     if split is None and len(lists) == 1:
         (split,) = lists
     if split is None:
-        return [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.rglob("*.xml"))], None
+        return there, None
     exact = _home(path) / "ImageSets" / f"{split}.txt"
     if split not in lists and not (split.startswith(_LIST_FOLDERS) and exact.is_file()):
         raise DataError(f"{path}: has no split {split!r}; choose one of: {join_names(lists)}")
-    return parse_list(lists.get(split, exact)), split
+    return parse_list(lists.get(split, exact), set(there)), split
 
 
-def parse_list(path: Path) -> list[str]:
-    """The image names of a list file; of a class's list (name and -1, 0 or 1) the images with -1 are left out."""
+def parse_list(path: Path, known: Collection[str] = ()) -> list[str]:
+    """The image names of a list file; of a class's list (name and -1, 0 or 1) the images with -1 are left out.
+
+    A line is a name, which may hold spaces, or paths of an image and its mask, as in DeepLab's lists: what is known
+    decides.
+
+    Args:
+        path: The list.
+        known: The images that have an annotation.
+    """
     image_ids = []
     for number, line in enumerate(read_lines(path), start=1):
-        words = line.split()
-        if words and words[1:2] != ["-1"]:
-            image_ids.append(checked_name(words[0], f"{path}: line {number}"))
+        text = unicodedata.normalize("NFC", line.strip())
+        named = _FLAGGED.fullmatch(text)
+        if not text or (text not in known and named and named["flag"] == "-1"):
+            continue
+        plain = named["name"] if named else text
+        path_name = without_suffix(last_part(text.split()[0]))
+        found = next((name for name in (text, plain, without_suffix(plain), path_name) if name in known), None)
+        image_ids.append(found or checked_name(plain, f"{path}: line {number}"))
     return list(dict.fromkeys(image_ids))
 
 
 def _parse_xml(path: Path) -> Element:
     try:
-        root: Element | None = SafeElementTree.parse(path, forbid_dtd=True).getroot()
+        root: Element | None = SafeElementTree.fromstring(_decoded(path.read_bytes(), path), forbid_dtd=True)
     except DefusedXmlException as error:
         raise DataError(
             f"{path}: declares a DTD or entities, which may be an attack; remove the declaration"
@@ -230,7 +333,22 @@ def _parse_xml(path: Path) -> Element:
         raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file") from error
     if root is None:
         raise DataError(f"{path}: is empty; restore the file")
+    for element in root.iter():  # some tools write a namespace, or tags in another case
+        if isinstance(element.tag, str):
+            element.tag = element.tag.rpartition("}")[2].casefold()
     return root
+
+
+def _decoded(content: bytes, path: Path) -> bytes:
+    """XML in an encoding that Python knows and the parser does not, such as GBK, in UTF-8; any other as it is."""
+    declared = _ENCODING.match(content)
+    encoding = declared[2].decode("ascii") if declared else "utf-8"
+    try:
+        if not declared or codecs.lookup(encoding).name in _PARSED:
+            return content
+        return content[declared.end() :].decode(encoding).encode()
+    except (LookupError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: declares the encoding {encoding}, which it is not; save it as UTF-8") from error
 
 
 def _parse_size(root: Element, path: Path) -> tuple[int, int] | None:

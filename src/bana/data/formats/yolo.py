@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from bana.data.classes import read_lines
-from bana.data.formats.yolo_index import YoloIndex, find_index, local_path, read_index
+from bana.data.formats.yolo_index import LISTS, YoloIndex, find_index, local_path, read_index
 from bana.data.images import image_size
 from bana.data.masks import checked_segmentation
-from bana.data.objects import AnnotatedObject, checked_box, checked_score, make_record
-from bana.data.paths import LinkGuard, checked_path, chosen_split, list_images, normal, without_suffix
-from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.data.objects import (
+    AnnotatedObject,
+    Box,
+    checked_score,
+    is_turned_rectangle,
+    make_record,
+    repaired_box,
+    usable_area,
+)
+from bana.data.paths import FolderFiles, checked_path, chosen_split, id_of_name, list_images, normal
+from bana.data.records import BoxDataset, ClassTable
 from bana.errors import DataError
 from bana.io.faults import FaultLog
 
@@ -40,44 +52,117 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
     split, sources = chosen_split(path, split, index.splits)
     numbers = sorted(index.names)
     classes = ClassTable(tuple(index.names[number] for number in numbers), tuple(number + 1 for number in numbers))
-    class_ids = {number: class_id for class_id, number in enumerate(numbers, start=1)}
+    rows = _Rows({number: class_id for class_id, number in enumerate(numbers, start=1)}, index.keypoints)
+    images = _images(index, sources, faults)
+    parsed = [(image, image_id, _objects(image, image_id, rows, faults)) for image, image_id in images]
+    _note_lonely_labels([image for image, _ in images], faults)
+    turned = _all_turned([found.objects for _, _, found in parsed if found is not None])
     records = []
-    seen: set[str] = set()
-    for image, image_id in _images(index, sources, faults):
+    for image, image_id, found in parsed:
         with faults.catch(image_id):
-            if image_id in seen:
-                raise DataError(f"{image}: another image is called {image_id!r} too; rename one of them")
-            seen.add(image_id)
-        record = _record(image, image_id, class_ids, faults)
-        if record is not None:
-            records.append(record)
-    usable = tuple(record for record in records if not faults.has_fault(record.image_id))
-    return BoxDataset(usable, classes, path, "yolo", split or None, faults.rejected())
+            if found is not None and not faults.has_fault(image_id):
+                objects = [_as_oriented(each) for each in found.objects] if turned else found.objects
+                records.append(make_record(image_id, image, found.size, objects, ignored=found.ignored))
+    return BoxDataset(tuple(records), classes, path, "yolo", split or None, faults.rejected())
 
 
-def parse_line(line: str, size: tuple[int, int], class_ids: dict[int, int], where: str) -> AnnotatedObject:
-    """Read ``class cx cy w h [score]`` or ``class x1 y1 x2 y2 x3 y3 ... [score]``, in shares of the image's size."""
+class _Rows(NamedTuple):
+    """How the rows of label files are read: class ids by number, and the numbers of keypoints after a box."""
+
+    class_ids: dict[int, int]
+    keypoints: int
+
+
+class _Found(NamedTuple):
+    """What an image's label file holds: objects, and boxes of rows that cannot be used."""
+
+    size: tuple[int, int]
+    objects: list[AnnotatedObject]
+    ignored: list[Box]
+
+
+def parse_line(
+    line: str,
+    size: tuple[int, int],
+    class_ids: dict[int, int],
+    where: str,
+    *,
+    keypoints: int = 0,
+    repair: Callable[[str], None],
+) -> AnnotatedObject:
+    """Read ``class cx cy w h [score]`` or ``class x1 y1 x2 y2 x3 y3 ... [score]``, in shares of the image's size.
+
+    Args:
+        line: A row of a label file.
+        size: Width and height of the image, pixels.
+        class_ids: Class ids by YOLO's numbers.
+        where: File and place in it, for messages.
+        keypoints: So many numbers follow a box, and are not read; then there are no outlines.
+        repair: Is told of what was wrong, and may raise.
+
+    Raises:
+        DataError: If the row cannot be used.
+    """
+    number, values = _numbers(line, where)
+    if keypoints:
+        if len(values) - 4 not in (keypoints, keypoints + 1):
+            raise DataError(
+                f"{where}: has {len(values)} numbers after the class; give 4 and the {keypoints} of kpt_shape"
+            )
+        values = values[:4] + values[4 + keypoints :]
+    # Outlines have at least three points, so that only a box has 4 or 5 numbers.
+    has_score = len(values) % 2 == 1
+    coordinates = values[:-1] if has_score else values
+    if len(coordinates) < 4:
+        raise DataError(f"{where}: has {len(values)} numbers after the class; give 4, or at least 6 for an outline")
+    if number not in class_ids:
+        raise DataError(f"{where}: class {number:g} is not in names; correct it or add the class to the YAML file")
+    box = repaired_box(_bounds(coordinates, size), *size, where, repair)
+    score = checked_score(values[-1], where) if has_score else None
+    mask = None
+    if len(coordinates) > 4:
+        try:
+            mask = checked_segmentation([_outline(coordinates, size)], *size, where)
+        except DataError as error:  # it costs itself, not the box around it
+            repair(f"{error} (its box is taken)")
+    return AnnotatedObject(box, class_ids[int(number)], segmentation=mask, score=score)
+
+
+def _numbers(line: str, where: str) -> tuple[float, list[float]]:
     try:
         number, *values = (float(word) for word in line.split())
     except ValueError as error:
         raise DataError(f"{where}: has a word that is not a number; give class and coordinates") from error
-    if number not in class_ids:
-        raise DataError(f"{where}: class {number:g} is not in names; correct it or add the class to the YAML file")
-    class_id = class_ids[int(number)]
-    # Outlines have at least three points, so that only a box has 4 or 5 numbers.
-    has_score = len(values) % 2 == 1
-    score = checked_score(values[-1], where) if has_score else None
-    coordinates = values[:-1] if has_score else values
-    if len(coordinates) < 4:
-        raise DataError(f"{where}: has {len(values)} numbers after the class; give 4, or at least 6 for an outline")
+    return number, values
+
+
+def _bounds(coordinates: Sequence[float], size: tuple[int, int]) -> Box:
+    """The xyxy box, in pixels, of a row's four numbers or of its outline."""
     if len(coordinates) == 4:
         cx, cy, w, h = coordinates
-        corners = ((cx - w / 2) * size[0], (cy - h / 2) * size[1], (cx + w / 2) * size[0], (cy + h / 2) * size[1])
-        return AnnotatedObject(checked_box(corners, *size, where), class_id, score=score)
-    xs, ys = ([share * side for share in coordinates[axis::2]] for axis, side in enumerate(size))
-    box = checked_box((min(xs), min(ys), max(xs), max(ys)), *size, where)
-    polygon = [value for point in zip(xs, ys, strict=True) for value in point]
-    return AnnotatedObject(box, class_id, segmentation=checked_segmentation([polygon], *size, where), score=score)
+        return (cx - w / 2) * size[0], (cy - h / 2) * size[1], (cx + w / 2) * size[0], (cy + h / 2) * size[1]
+    outline = _outline(coordinates, size)
+    return min(outline[::2]), min(outline[1::2]), max(outline[::2]), max(outline[1::2])
+
+
+def _outline(coordinates: Sequence[float], size: tuple[int, int]) -> list[float]:
+    return [share * size[index % 2] for index, share in enumerate(coordinates)]
+
+
+def _all_turned(objects: Iterable[list[AnnotatedObject]]) -> bool:
+    """Whether objects have outlines and all of these are turned rectangles: oriented boxes, which are no masks."""
+    outlines = [_corners(each) for found in objects for each in found if each.segmentation is not None]
+    return bool(outlines) and all(corners is not None and is_turned_rectangle(corners) for corners in outlines)
+
+
+def _as_oriented(entry: AnnotatedObject) -> AnnotatedObject:
+    return entry._replace(segmentation=None, oriented=_corners(entry))
+
+
+def _corners(entry: AnnotatedObject) -> list[float] | None:
+    """The only polygon of an object, if it has four corners."""
+    polygons = entry.segmentation if isinstance(entry.segmentation, list) else []
+    return polygons[0] if len(polygons) == 1 and len(polygons[0]) == 8 else None
 
 
 def label_path(image: Path) -> Path:
@@ -90,18 +175,58 @@ def label_path(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def _record(image: Path, image_id: str, class_ids: dict[int, int], faults: FaultLog) -> ImageRecord | None:
+def _objects(image: Path, image_id: str, rows: _Rows, faults: FaultLog) -> _Found | None:
     with faults.catch(image_id):
         size = image_size(image)
         labels = label_path(image)
-        objects = []
+        objects: list[AnnotatedObject] = []
+        ignored: list[Box] = []
         for number, line in enumerate(read_lines(labels) if labels.is_file() else [], start=1):
-            with faults.catch(image_id):
-                if line.strip():
-                    objects.append(parse_line(line, size, class_ids, f"{labels}: line {number}"))
-        if not faults.has_fault(image_id):
-            return make_record(image_id, image, size, objects)
+            if not line.strip():
+                continue
+            found, where = None, f"{labels}: line {number}"
+            with faults.catch_object(image_id):
+                found = parse_line(
+                    line,
+                    size,
+                    rows.class_ids,
+                    where,
+                    keypoints=rows.keypoints,
+                    repair=partial(faults.repaired, image_id),
+                )
+            if found is not None:
+                objects.append(found)
+            elif (area := _area(line, size)) is not None:
+                ignored.append(area)
+        return _Found(size, objects, ignored)
     return None
+
+
+def _area(line: str, size: tuple[int, int]) -> Box | None:
+    """The box of a row that cannot be used; None if it has none."""
+    with suppress(DataError):
+        _, values = _numbers(line, "")
+        return usable_area(_bounds(values[:4], size), *size) if len(values) in (4, 5) else None
+    return None
+
+
+def _note_lonely_labels(images: Sequence[Path], faults: FaultLog) -> None:
+    """Note the text files that no image belongs to, in the folders of those of images."""
+    wanted = {label_path(image) for image in images}
+    for folder in sorted({path.parent for path in wanted}):
+        for file in sorted(folder.glob("*.txt")):
+            if file not in wanted and file.name not in LISTS and file.name != "README.txt" and _is_label(file):
+                faults.leave_out(
+                    file.stem, DataError(f"{file}: has no image that can be read; restore it or remove the file")
+                )
+
+
+def _is_label(file: Path) -> bool:
+    """Whether a text file's first row is of numbers, as in label files, and not a name or a path."""
+    with suppress(DataError):
+        first = next((line for line in read_lines(file) if line.strip()), "")
+        return bool(first) and len(_numbers(first, "")[1]) >= 4
+    return False
 
 
 def _images(index: YoloIndex, sources: Sequence[str], faults: FaultLog) -> list[tuple[Path, str]]:
@@ -120,13 +245,16 @@ def _images(index: YoloIndex, sources: Sequence[str], faults: FaultLog) -> list[
         else:
             images.append((where, where.parent))
             bases.append(where.parent)
-    base, links = os.path.commonpath(bases), LinkGuard()
+    base, links = os.path.commonpath(bases), FolderFiles()
+    names = {image: image.relative_to(base).as_posix() for image, _ in images}
+    stems = Counter(id_of_name(name) for name in names.values())
     found = []
     for image, folder in images:
-        image_id = without_suffix(image.relative_to(base).as_posix())
+        name = names[image]  # images that differ by their suffixes alone keep them
+        image_id = id_of_name(name) if stems[id_of_name(name)] == 1 else name
         with faults.catch(image_id):
             found.append((links.checked(folder, image, str(file)), image_id))
-    return found
+    return list(dict(found).items())
 
 
 def _listed_images(file: Path, root: Path, faults: FaultLog) -> list[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bana.data.classes import read_lines
+from bana.data.images import SUFFIXES
 from bana.data.paths import checked_name, normal
 from bana.errors import DataError
 from bana.io.strict_json import is_text
@@ -15,6 +16,9 @@ from bana.io.strict_yaml import parse_yaml
 
 _YAML_SUFFIXES = {".yaml", ".yml"}
 _SPLITS = {"train", "val", "valid", "test"}
+LISTS = ("classes.txt", "obj.names", "_darknet.labels", "labels.txt", "predefined_classes.txt")
+"""Files of a class a line: labelImg's, Label Studio's, Darknet's and Roboflow's."""
+
 _NOT_SPLITS = {"path", "names", "download", "yaml_file"}
 _NOT_DARKNET_SPLITS = {"classes", "names", "backup", "eval", "results"}
 
@@ -28,18 +32,21 @@ class YoloIndex:
         root: The folder that sources are relative to.
         names: The class names by number.
         splits: The sources of each split: folders, lists of images, or images. The name of the only one may be "".
+        keypoints: Numbers of keypoints after each box; 0 where the labels are no poses.
     """
 
     file: Path
     root: Path
     names: dict[int, str]
     splits: dict[str, list[str]]
+    keypoints: int = 0
 
 
 def find_index(path: Path) -> Path | None:
     """The index that ``path`` is, or that is in the folder ``path``; None where there is none.
 
-    It is a data.yaml or the only YAML file, else Darknet's obj.data, else classes.txt beside folders images and labels.
+    It is a data.yaml or the only YAML file, else Darknet's obj.data, else a list of classes: beside folders images and
+    labels, beside images with their text files, or in the folders of splits.
     """
     if path.is_file():
         return path if path.suffix.lower() in {*_YAML_SUFFIXES, ".data"} else None
@@ -49,8 +56,28 @@ def find_index(path: Path) -> Path | None:
         return own[0] if own else others[0] if len(others) == 1 else None
     if (path / "obj.data").is_file():
         return path / "obj.data"
-    listed = (path / "classes.txt").is_file() and (path / "images").is_dir() and (path / "labels").is_dir()
-    return path / "classes.txt" if listed else None
+    lists = [path / name for name in LISTS if (path / name).is_file()]
+    if lists and (((path / "images").is_dir() and (path / "labels").is_dir()) or _has_labels(path) or _labeled(path)):
+        return lists[0]
+    in_splits = [folder / name for folder in _labeled(path) for name in LISTS if (folder / name).is_file()]
+    return in_splits[0] if in_splits else None
+
+
+def _labeled(path: Path) -> list[Path]:
+    """The folders in a folder that hold images with text files beside them, or in folders images and labels."""
+    if not path.is_dir():
+        return []
+    return [
+        each
+        for each in sorted(path.iterdir())
+        if each.is_dir() and (((each / "images").is_dir() and (each / "labels").is_dir()) or _has_labels(each))
+    ]
+
+
+def _has_labels(folder: Path) -> bool:
+    """Whether a folder holds an image with a text file beside it."""
+    texts = {each.stem for each in folder.glob("*.txt") if each.name not in LISTS}
+    return bool(texts) and any(each.stem in texts and each.suffix.lower() in SUFFIXES for each in folder.iterdir())
 
 
 def read_index(path: Path) -> YoloIndex:
@@ -61,10 +88,15 @@ def read_index(path: Path) -> YoloIndex:
     """
     file = find_index(path)
     if file is None:
-        raise DataError(f"{path}: has no data.yaml or obj.data; add a data.yaml with names and splits")
+        raise DataError(
+            f"{path}: has no data.yaml, obj.data, or {LISTS[0]} with images and text files; add a data.yaml with names "
+            "and splits"
+        )
     if file.suffix.lower() in _YAML_SUFFIXES:
         return _from_yaml(file)
-    return _from_darknet(file) if file.suffix.lower() == ".data" else _from_classes(file)
+    if file.suffix.lower() == ".data":
+        return _from_darknet(file)
+    return _from_classes(file, path if path.is_dir() else path.parent)
 
 
 def _from_yaml(file: Path) -> YoloIndex:
@@ -76,7 +108,17 @@ def _from_yaml(file: Path) -> YoloIndex:
     if not isinstance(content, dict):
         raise DataError(f"{file}: has no keys; give names and splits")
     root = _root(content, file)
-    return YoloIndex(file, root, _parse_names(content, file), _parse_splits(content, root, file))
+    splits, keypoints = _parse_splits(content, root, file), _parse_keypoints(content, file)
+    return YoloIndex(file, root, _parse_names(content, file), splits, keypoints)
+
+
+def _parse_keypoints(content: dict[str, Any], file: Path) -> int:
+    """How many numbers of keypoints follow each box: ``kpt_shape`` is their count, and 2 or 3 numbers of each."""
+    shape = content.get("kpt_shape", [0, 2])
+    if not isinstance(shape, list) or list(map(type, shape)) != [int, int] or shape[0] < 0 or shape[1] not in (2, 3):
+        raise DataError(f"{file}: kpt_shape is {shape!r:.40}; give the count of keypoints and 2 or 3, such as [17, 3]")
+    count, numbers = shape
+    return int(count * numbers)
 
 
 def local_path(root: Path, name: str) -> Path:
@@ -105,9 +147,25 @@ def _from_darknet(file: Path) -> YoloIndex:
     return YoloIndex(file, root, _listed_names(names), _some_split(splits, "train = train.txt", file))
 
 
-def _from_classes(file: Path) -> YoloIndex:
-    """A class a line, beside the folders images and labels: as Label Studio exports YOLO."""
-    return YoloIndex(file, normal(file.parent), _listed_names(file), {"": ["images"]})
+def _from_classes(file: Path, home: Path) -> YoloIndex:
+    """A class a line, beside folders images and labels, beside the images, or in or beside the folders of splits.
+
+    Args:
+        file: The list of classes.
+        home: The folder of the data set.
+    """
+    if (home / "images").is_dir() and (home / "labels").is_dir():
+        named = [each.name for each in sorted((home / "labels").iterdir()) if (home / "images" / each.name).is_dir()]
+        loose = any(each.suffix.lower() in SUFFIXES for each in (home / "images").iterdir())
+        splits = {"": ["images"]} if loose or len(named) < 2 else {name: [f"images/{name}"] for name in named}
+        return YoloIndex(file, normal(home), _listed_names(file), splits)
+    if folders := _labeled(home):
+        return YoloIndex(file, normal(home), _listed_names(file), {each.name: [_images_of(each)] for each in folders})
+    return YoloIndex(file, normal(home), _listed_names(file), {"": ["."]})
+
+
+def _images_of(folder: Path) -> str:
+    return f"{folder.name}/images" if (folder / "images").is_dir() else folder.name
 
 
 def _listed_names(file: Path) -> dict[int, str]:
