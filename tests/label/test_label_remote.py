@@ -102,7 +102,7 @@ def test_faults_are_in_the_order_of_the_data_set(label, shapes_voc, tmp_path, mo
     photo.write_bytes(photo.read_bytes()[:-1500])
     (data / "JPEGImages/e.jpg").unlink()
     (data / "JPEGImages/e.jpg").mkdir()
-    monkeypatch.setattr("bana.data.paths._is_file", lambda path: path.exists())
+    monkeypatch.setattr("bana.data.paths.is_file", lambda path: path.exists())
     assert label(data, tmp_path / "out", "--on-error", "skip").status == 1
     lines = (tmp_path / "out/rejected.jsonl").read_text().splitlines()
     assert [json.loads(line)["image_id"] for line in lines] == ["a", "e"]

@@ -25,7 +25,7 @@ from bana.io.locking import lock_folder
 ImageMode = Literal["copy", "link", "none"]
 """``copy`` the image files, hard-``link`` them where their bytes can stay as they are, or leave them where they are."""
 
-_SAME_FORMAT = {".jpeg": ".jpg", ".tiff": ".tif"}
+_SAME_FORMAT = {".jpeg": ".jpg", ".jfif": ".jpg", ".jpe": ".jpg", ".tiff": ".tif"}
 _SAVING: dict[str, dict[str, Any]] = {
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     ".webp": {"format": "WEBP", "lossless": True},
