@@ -61,6 +61,7 @@ def test_a_command_is_short(name):
 
 def test_lists_of_values_are_those_of_the_settings():
     from bana.classify.settings import ClassifySettings
+    from bana.data.convert import WRITERS
     from bana.data.reading import FORMATS
     from bana.data.writing import ImageMode
     from bana.engine.plan import Precision
@@ -80,6 +81,7 @@ def test_lists_of_values_are_those_of_the_settings():
     assert tuple(NAMES) == options.METHODS
     assert tuple(preset_names()) == options.PRESETS
     assert values(options.FormatName) == set(FORMATS)
+    assert values(options.TargetName) == set(WRITERS)
     assert values(options.OnErrorName) == values(OnError)
     assert values(options.LossName) == values(Loss)
     assert values(options.PoolingName) == values(ClassifySettings.model_fields["pooling"].annotation)

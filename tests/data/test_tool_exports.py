@@ -34,6 +34,7 @@ def true_boxes(name, moved=0):
         ("cvat/yolo_ultralytics", ["train", "val"], ["images/train/b", "images/val/sub/d"]),
         ("label_studio/coco_with_images", [None], ["8f3a1b2c-b", "8f3a1b2c-d"]),
         ("label_studio/yolo_with_images", [None], ["8f3a1b2c-b", "8f3a1b2c-d"]),
+        ("cvat/cvat_images", [None], ["b", "sub/d"]),
         ("fiftyone/coco", [None], ["b", "d"]),
         ("fiftyone/yolo", [None], ["b", "d"]),
     ],
@@ -75,9 +76,9 @@ def test_file_names_of_a_server_never_lead_out_of_the_export(tmp_path):
         read_dataset(tmp_path / "export")
 
 
-def test_cvat_s_own_xml_is_not_taken_for_voc():
-    with pytest.raises(DataError, match=r"is CVAT's own XML, not VOC's; export the task as COCO 1\.0 instead"):
-        read_dataset(EXPORTS / "cvat/cvat_images")
+def test_cvat_s_own_xml_is_not_taken_for_voc(tmp_path):
+    with pytest.raises(DataError, match=r"is CVAT's own XML, not VOC's; give this file itself, or --format cvat"):
+        read_dataset(EXPORTS / "cvat/cvat_images", format="voc")
 
 
 def test_masks_of_cvat_are_crowds_until_told_otherwise(tmp_path):

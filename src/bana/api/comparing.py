@@ -56,7 +56,7 @@ def compare(
         sam_decoder: The decoder's ONNX file, for the method ``sam``.
         max_images: Compare on this many images, chosen at random (default: all).
         seed: Random seed of that choice.
-        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         quiet: Show no progress.
 

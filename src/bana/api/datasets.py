@@ -34,7 +34,7 @@ def check(
         data: A folder, COCO JSON file or YOLO data.yaml.
         split: The split to check (default: the only one).
         labels: The folder that ``label`` wrote, to list boxes that look wrong by it (default: none).
-        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
         strict: Whether an object that is repaired or left out is a fault of its image.
         quiet: Show no progress.
 
@@ -109,7 +109,7 @@ def evaluate(
         results: A folder of labels or of predictions, or a COCO results file with masks.
         data: A data set with true masks.
         split: The split to score on (default: the only one).
-        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
         boundary: Compute the boundary IoU too.
         quiet: Show no progress.
 

@@ -56,7 +56,7 @@ def label(
         sam_encoder: The encoder's ONNX file, for the method ``sam``.
         sam_decoder: The decoder's ONNX file, for the method ``sam``.
         formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
-        format: The format of ``data``: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        format: The format of ``data``: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
         shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, in a folder of its own inside ``out``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
@@ -166,7 +166,7 @@ def tune(
         search: ``grid`` varies one parameter after the other, ``random`` all at once.
         seed: Random seed.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
-        format: ``voc``, ``coco``, ``yolo`` or ``labelme`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
         quiet: Show no progress.
 
     Raises:

@@ -14,7 +14,8 @@ from typer import Argument, Option
 METHODS = ("labeler", "bap", "bap-cam", "ret", "bap+ret", "gap", "cam", "box", "grabcut", "wssl", "mcg", "sdi", "sam")
 PRESETS = ("coco", "lite0", "resnet101", "small", "vgg16")
 
-FormatName = Literal["voc", "coco", "yolo", "labelme"]
+FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat"]
+TargetName = Literal["voc", "coco", "yolo", "labelme"]
 OnErrorName = Literal["stop", "skip"]
 TaskName = Literal["semantic", "instance"]
 LossName = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
@@ -78,7 +79,7 @@ Masks = Annotated[
 # Conversion
 Source = Annotated[Path, Argument(metavar="SRC", help="Data set: a folder, COCO JSON file or YOLO data.yaml.")]
 OutArgument = Annotated[Path, Argument(metavar="OUT", help="Folder to write.")]
-TargetFormat = Annotated[FormatName, _option("Format to write.")]
+TargetFormat = Annotated[TargetName, _option("Format to write.")]
 Polygons = Annotated[bool, _option("Write COCO masks as polygons instead of RLE.", "--polygons")]
 ImageMode = Annotated[ImageModeName, _option("Copy the images, hard-link them, or write annotations only.")]
 Overwrite = Annotated[bool, _option("Write into OUT even if it is not empty.", "--overwrite")]

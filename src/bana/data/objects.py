@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bana.data.images import MAX_SIDE
-from bana.data.records import ImageRecord
+from bana.data.records import BoolArray, ImageRecord
 from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.errors import DataError
 from bana.io.strict_json import is_text
@@ -44,6 +44,22 @@ def is_turned_rectangle(corners: Sequence[float]) -> bool:
     sides = np.linalg.norm([first, second], axis=1)
     is_right = abs(first @ second) <= ROUNDING * max(sides)
     return bool(np.abs(opposite - points[2]).max() <= ROUNDING and min(sides) > 0 and is_right)
+
+
+def turned_rectangle_mask(corners: Sequence[float], place: tuple[slice, slice]) -> BoolArray:
+    """The pixels at some rows and columns whose centers lie in a turned rectangle: bool (h, w).
+
+    Args:
+        corners: [x0, y0, ..., x3, y3] in pixel-edge coordinates, in order.
+        place: Rows and columns of the image.
+    """
+    points = np.reshape(corners, (4, 2))
+    ys, xs = (np.arange(part.start, part.stop) + 0.5 for part in place)
+    sides = []
+    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
+        sides.append((x1 - x0) * (ys[:, None] - y0) - (y1 - y0) * (xs - x0))
+    inside: BoolArray = np.logical_or((np.array(sides) >= 0).all(0), (np.array(sides) <= 0).all(0))
+    return inside
 
 
 def repaired_box(box: Sequence[float], width: int, height: int, where: str, repair: Callable[[str], None]) -> Box:

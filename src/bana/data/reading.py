@@ -10,17 +10,25 @@ from os import PathLike
 from pathlib import Path
 from types import ModuleType
 
-from bana.data.formats import coco, labelme, voc, yolo
+from bana.data.formats import coco, cvat, labelme, voc, yolo
 from bana.data.images import open_record_image
-from bana.data.paths import join_names
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError, SettingsError
 from bana.io.faults import FaultLog, OnError, Rejected
 
 _logger = logging.getLogger(__name__)
 
-FORMATS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo, "labelme": labelme}
+FORMATS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo, "labelme": labelme, "cvat": cvat}
 """The formats by name, each a module with ``detect``, ``splits`` and ``read``."""
+
+LAYOUTS = {
+    "voc": "Annotations/*.xml or *.xml",
+    "coco": "*.json, annotations/*.json or _annotations.coco.json",
+    "yolo": "data.yaml, obj.data, or classes.txt with images and text files",
+    "labelme": "*.json beside images",
+    "cvat": "annotations.xml",
+}
+"""What a data set of each format is known by."""
 
 
 def read_dataset(
@@ -36,7 +44,7 @@ def read_dataset(
     Args:
         path: A folder, or a COCO JSON file or YOLO data.yaml.
         split: The part to read, such as ``train``. May be left out where there is only one.
-        format: ``voc``, ``coco``, ``yolo`` or ``labelme``; found from what is there if left out.
+        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat``; found from what is there if left out.
         on_error: ``stop`` raises on the first image that cannot be used; ``skip`` leaves it out and notes it in
             ``rejected``.
         strict: Whether an object that cannot be used, or is used after a repair, is a fault of its image. Otherwise it
@@ -89,7 +97,11 @@ def format_of(root: Path, wanted: str | None = None) -> str:
         return found[0]
     if found:
         raise DataError(f"{root}: looks like {' and '.join(found)}; say which with --format")
-    raise DataError(f"{root}: holds no data set that is known ({join_names(FORMATS)}); check the path or say --format")
+    looked = "; ".join(f"{name}: {place}" for name, place in LAYOUTS.items())
+    raise DataError(
+        f"{root}: holds no data set that is known; looked here and in folders of splits for {looked}; check the path "
+        "or say --format"
+    )
 
 
 def require_boxes(dataset: BoxDataset) -> BoxDataset:

@@ -131,7 +131,7 @@ class BoxDataset(Sequence[ImageRecord]):
         records: The images, in the order of the split or annotation file.
         class_table: Names and source ids of the classes.
         root: The folder or file that was read.
-        format: ``voc``, ``coco``, ``yolo`` or ``labelme``.
+        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat``.
         split: The split that was read, or None where the format has none.
         rejected: Images left out under ``on_error="skip"``.
         notes: What was repaired, or left out of an image that is used.

@@ -53,6 +53,7 @@ class WriteReport:
         objects: Objects written.
         masks: Objects written with a mask.
         reencoded: Images that were encoded anew, since the format wants JPEG or they were not stored upright.
+        empty: Objects written with an empty mask.
         lost: What the format cannot hold, and how many objects (or images) have it.
         polygons: Masks that were written as polygons.
         mean_iou: Of these polygons with the masks; 1 where there are none.
@@ -63,6 +64,7 @@ class WriteReport:
     objects: int = 0
     masks: int = 0
     reencoded: int = 0
+    empty: int = 0
     lost: Counter[str] = field(default_factory=Counter)
     polygons: int = 0
     mean_iou: float = 1.0
@@ -89,6 +91,7 @@ class WriteReport:
         for what in lost:
             self.lose(what, counts[what])
         self.lose(crowd, record.crowd.sum() if crowd else 0)
+        self.empty += sum(mask is not None and not mask.any() for mask in masks)
 
     def lose(self, what: str, count: int = 1) -> None:
         """Note what the format cannot hold."""
@@ -114,6 +117,7 @@ class WriteReport:
             "objects": self.objects,
             "masks": self.masks,
             "reencoded": self.reencoded,
+            "empty": self.empty,
             "lost": dict(self.lost),
             "polygons": {"count": self.polygons, "mean_iou": self.mean_iou, "min_iou": self.min_iou},
         }

@@ -71,7 +71,10 @@ def assemble(
 
 def cut_by_boxes(boxed: BoxedImage, labels: LabelMap) -> list[BoolArray]:
     """The pixels of its class inside every box: K masks, each bool (h, w) of the box's pixels."""
-    return [labels[place] == class_id for place, class_id in zip(boxed.places, boxed.class_ids, strict=True)]
+    return [
+        (labels[place] == class_id) & boxed.inside_of(number)
+        for number, (place, class_id) in enumerate(zip(boxed.places, boxed.class_ids, strict=True))
+    ]
 
 
 def instance_masks(

@@ -22,7 +22,7 @@ from bana.label.instances import assemble, instance_masks
 from bana.label.method import EVERYWHERE, BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.reduced import ReducedMap, block_side, enlarged, enlarged_parts
-from bana.label.refined import assemble_refined, combined_boxes
+from bana.label.refined import assemble_refined, combined_boxes, within_rectangles
 from bana.label.settings import LabelSettings
 from bana.label.unaries import ROUNDS, background_unary, label_probabilities, object_unary, raised_unaries
 from bana.label.upsampled import UpsampledFeatures, concat_low_level
@@ -193,7 +193,8 @@ class Labeler(LabelingMethod):
         predicted = predicted_classes(reduced, features, self._weights, self._roi_bins, self._trained_ids)
         if self._refiner_at_work is not None:
             with computing(self.settings.precision, self._device):
-                refined = self._refiner_at_work(image, boxed.inside[boxed.usable])
+                probabilities = self._refiner_at_work(image, boxed.inside[boxed.usable])
+            refined = within_rectangles(boxed, probabilities)
             maps = {label: ReducedMap(each, block) for label, each in zip(labels, marginals.numpy(), strict=True)}
             boxes = combined_boxes(boxed, refined, maps, self.settings.labeler_share)
             labeler = enlarged(y_crf, block, boxed.size)

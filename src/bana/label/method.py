@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bana.data.images import AnyImage, as_rgb
 from bana.data.masks import decode_mask
+from bana.data.objects import turned_rectangle_mask
 from bana.data.paths import join_names
 from bana.data.records import (
     BoolArray,
@@ -32,6 +33,9 @@ Image = npt.NDArray[np.uint8]
 
 Place = tuple[slice, slice]
 """Rows and columns."""
+
+Oriented = Sequence[Sequence[float] | None]
+"""The corners of each box's turned rectangle, if it has one; empty where no box has."""
 
 NOWHERE: Place = (slice(0, 0), slice(0, 0))
 EVERYWHERE: Place = (slice(None), slice(None))
@@ -54,6 +58,7 @@ class LabelingMethod(ABC):
         *,
         crowd: npt.ArrayLike | None = None,
         ignored: BoolArray | None = None,
+        oriented: Oriented = (),
     ) -> PseudoLabels:
         """Label one image.
 
@@ -65,13 +70,16 @@ class LabelingMethod(ABC):
             crowd: bool (K,): boxes of crowd regions, which are not labeled.
             ignored: bool (H, W): pixels that are neither known object nor known background. They get the ignore label
                 where no object is found on them.
+            oriented: K times the corners [x0, y0, ..., x3, y3] of a turned rectangle, or None: what of a box lies
+                outside its rectangle is background. Empty: no box has one.
 
         Raises:
             DataError: If an argument has another shape, type or range, or a class is not known.
         """
         pixels = as_rgb(image)
         ids = _numbered(class_ids, self.class_table.names)
-        return self.label_boxed(pixels, BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table)))
+        boxed = BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table), oriented)
+        return self.label_boxed(pixels, boxed)
 
     @abstractmethod
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
@@ -88,6 +96,7 @@ class BoxedImage:
         crowd: bool (K,): boxes that are not labeled (default: none).
         ignored: bool (H, W): pixels that are neither known object nor known background (default: none).
         classes: L.
+        oriented: As of a LabelingMethod's call.
 
     Attributes:
         size: (H, W).
@@ -111,6 +120,7 @@ class BoxedImage:
         crowd: npt.ArrayLike | None,
         ignored: BoolArray | None,
         classes: int,
+        oriented: Oriented = (),
     ) -> None:
         self.size: tuple[int, int] = (image.shape[0], image.shape[1])
         self.boxes, self.class_ids = _checked_boxes(boxes, class_ids, classes)
@@ -127,15 +137,26 @@ class BoxedImage:
         self.places = [
             pixel_slices(box) if usable else NOWHERE for box, usable in zip(inside, self.usable, strict=True)
         ]
+        self.oriented = tuple(oriented) or (None,) * len(self.places)
+        if len(self.oriented) != len(self.places):
+            raise DataError(f"oriented: has {len(self.oriented)} entries for {len(self.places)} boxes; give one each")
         known = self.ignored.copy()
-        for place in self.places:
-            known[place] = True
+        for number, place in enumerate(self.places):
+            known[place] |= self.inside_of(number)
         self.background_mask: Tensor = torch.from_numpy(~known)
 
     @classmethod
     def of_record(cls, image: Image, record: ImageRecord, classes: int) -> BoxedImage:
         """A record's boxes, on its photograph."""
-        return cls(image, record.boxes, record.class_ids, record.crowd, crowd_pixels(record), classes)
+        ignored = crowd_pixels(record)
+        return cls(image, record.boxes, record.class_ids, record.crowd, ignored, classes, record.oriented)
+
+    def inside_of(self, number: int) -> BoolArray:
+        """Where the object of a box may be: bool (h, w) of the box's pixels, False outside a turned rectangle."""
+        corners, place = self.oriented[number], self.places[number]
+        if corners is None:
+            return np.ones_like(self.ignored[place])
+        return turned_rectangle_mask(corners, place)
 
     def places_of(self, class_id: int) -> list[Place]:
         """The pixels of each usable box of one class."""
@@ -144,14 +165,14 @@ class BoxedImage:
     def class_region(self, class_id: int) -> Tensor:
         """The pixels in any box of one class: bool (H, W)."""
         region = torch.zeros(self.size, dtype=torch.bool)
-        for place in self.places_of(class_id):
-            region[place] = True
+        for number in np.flatnonzero(self.usable & (self.class_ids == class_id)):
+            region[self.places[number]] |= torch.from_numpy(self.inside_of(int(number)))
         return region
 
     def region(self, number: int) -> BoolArray:
         """The pixels of one box: bool (H, W)."""
         region = np.zeros(self.size, dtype=bool)
-        region[self.places[number]] = True
+        region[self.places[number]] = self.inside_of(number)
         return region
 
     def reduced(self, block: int) -> BoxedImage:
@@ -164,7 +185,8 @@ class BoxedImage:
         corners = np.concatenate([low, np.maximum(self.inside[:, 2:] / block, low + 1)], 1)
         blank = np.broadcast_to(np.uint8(0), (height, width, 3))
         classes = int(self.class_ids.max(initial=1))
-        return BoxedImage(blank, corners, self.class_ids, ~self.usable, ignored, classes)
+        oriented = [None if each is None else [value / block for value in each] for each in self.oriented]
+        return BoxedImage(blank, corners, self.class_ids, ~self.usable, ignored, classes, oriented)
 
     def empty_parts(self) -> list[BoolArray]:
         """A mask without a pixel for each box, bool (h, w) of the box's pixels, to be filled."""

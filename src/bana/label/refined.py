@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bana.data.label_maps import LabelMap
+from bana.data.objects import turned_rectangle_mask
 from bana.data.records import BoolArray, ClassTable, FloatArray
 from bana.label.instances import assemble
 from bana.label.method import BoxedImage, Place
@@ -69,6 +70,34 @@ class CombinedProbability:
     def at(self, place: Place) -> FloatArray:
         """The probabilities at some rows and columns of the image: float32 (h, w) in 0..1."""
         return combined(self.refiner.at(place), self.labeler.at(place), self.share)
+
+
+@dataclass(frozen=True)
+class WithinRectangle:
+    """A box's probability, and none outside the turned rectangle that the box is around.
+
+    Attributes:
+        box: The probability of the whole box.
+        corners: Those of the rectangle, [x0, y0, ..., x3, y3] in pixel-edge coordinates.
+    """
+
+    box: BoxProbability
+    corners: Sequence[float]
+
+    @property
+    def place(self) -> Place:
+        """The rows and columns of the box's pixels."""
+        return self.box.place
+
+    def at(self, place: Place) -> FloatArray:
+        """The probabilities at some rows and columns of the image: float32 (h, w) in 0..1."""
+        return self.box.at(place) * turned_rectangle_mask(self.corners, place)
+
+
+def within_rectangles(boxed: BoxedImage, boxes: Sequence[BoxProbability]) -> list[BoxProbability]:
+    """The probabilities of the usable boxes, none outside their turned rectangles, where they have some."""
+    corners = [boxed.oriented[number] for number in np.flatnonzero(boxed.usable)]
+    return [box if each is None else WithinRectangle(box, each) for box, each in zip(boxes, corners, strict=True)]
 
 
 def combined_boxes(

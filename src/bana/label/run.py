@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -41,6 +42,8 @@ class LabelRun:
         labeled: Those labeled by this run; the others were there already.
         rejected: Images left out, in the order of the data set.
         boxes: Boxes in all images with labels.
+        empty: Boxes of the images labeled by this run that got an empty mask.
+        notes: How many things of the images used were repaired and left out while reading, by kind.
         without_weights: Classes that the classifier does not know and that were labeled through 1 - A.
         seconds: Wall time of the labeling.
         seconds_per_image: Mean time per image in one process; None if none was labeled.
@@ -52,6 +55,8 @@ class LabelRun:
     labeled: int
     rejected: tuple[Rejected, ...]
     boxes: int
+    empty: int
+    notes: dict[str, int]
     without_weights: tuple[str, ...]
     seconds: float
     seconds_per_image: float | None
@@ -118,6 +123,8 @@ def label_dataset(
         labeled=len(costs),
         rejected=rejected,
         boxes=sum(len(record) for record in labeled),
+        empty=sum(cost.empty for cost in costs),
+        notes=dict(Counter(note.kind for note in dataset.notes)),
         without_weights=opened.without_weights() if isinstance(opened, Labeler) else (),
         seconds=round(seconds, 3),
         seconds_per_image=round(fmean(cost.seconds for cost in costs), 4) if costs else None,
@@ -128,10 +135,14 @@ def label_dataset(
 
 @dataclass(frozen=True)
 class _Cost:
-    """The cost of one image: seconds, and the greatest resident memory of the process so far, in bytes."""
+    """The cost of one image: seconds, and the greatest resident memory of the process so far, in bytes.
+
+    ``empty`` is its number of boxes that got an empty mask.
+    """
 
     seconds: float
     peak_memory: int
+    empty: int
 
 
 @dataclass(frozen=True)
@@ -161,9 +172,13 @@ class _LabelWorker(Worker[ImageRecord, _Cost | None]):
             if is_done(self.out, here.image_id, digest):
                 return None
             image = open_record_image(here)
-            labels = method(image, here.boxes, here.class_ids, crowd=here.crowd, ignored=crowd_pixels(here))
+            ignored = crowd_pixels(here)
+            labels = method(
+                image, here.boxes, here.class_ids, crowd=here.crowd, ignored=ignored, oriented=here.oriented
+            )
             write_labels(self.out, here.image_id, labels, digest)
-        return _Cost(time.perf_counter() - began, peak_memory())
+        empty = sum(instance.status == "empty" for instance in labels.instances)
+        return _Cost(time.perf_counter() - began, peak_memory(), empty)
 
     def is_done(self, record: ImageRecord) -> bool:
         """Whether the record's labels are there, intact and made from this input."""

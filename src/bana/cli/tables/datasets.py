@@ -81,6 +81,8 @@ def _losses(report: WriteReport, target: str) -> Iterator[str]:
     if report.polygons:
         lost = "nothing is lost" if report.min_iou == 1 else "holes are filled"
         yield f"{report.polygons} masks as polygons: mean IoU {report.mean_iou:.4f}, least {report.min_iou:.4f}; {lost}"
+    if report.empty:
+        yield f"{report.empty} objects have an empty mask"
     if report.reencoded:
         yield f"{report.reencoded} images were encoded anew, as JPEG or upright"
 

@@ -26,6 +26,11 @@ def label_lines(run: LabelRun, out: str) -> Iterator[str]:
     yield f"{out}: {run.images} images with {run.boxes} boxes; {now}"
     if run.rejected:
         yield f"{len(run.rejected)} images left out: see {out}/rejected.jsonl"
+    if run.empty:
+        yield f"{run.empty} boxes got an empty mask: status empty in {out}/instances"
+    if run.notes:
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(run.notes.items()))
+        yield f"in the data set: {counts}; bana check lists them"
     if run.without_weights:
         yield f"classes that the labeler does not know, labeled class-agnostically: {', '.join(run.without_weights)}"
     for name, losses in run.lost.items():

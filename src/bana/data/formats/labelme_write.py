@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from bana.data.classes import CLASS_FILE
 from bana.data.label_maps import png
 from bana.data.masks import mask_bounds
 from bana.data.outlines import trace
-from bana.data.records import BoolArray, ClassTable, FloatArray, ImageRecord
+from bana.data.records import BoolArray, ClassTable, ImageRecord
 from bana.data.truth import object_masks
 from bana.data.writing import LABEL_MAPS, ImageMode, WriteReport, write_image
 from bana.io.files import write_json, write_lines
@@ -71,7 +73,10 @@ def _shapes(
     if mask is None or not mask.any():
         if mask is not None:
             report.lose("empty masks, which become rectangles")
-        geometry = [{"shape_type": "rectangle", "points": [_rounded(box[:2]), _rounded(box[2:])], "group_id": None}]
+        corners = record.oriented[index] if record.oriented else None
+        points = [box[:2], box[2:]] if corners is None else list(np.reshape(corners, (4, 2)))
+        kind = "rectangle" if corners is None else "rotation"
+        geometry = [{"shape_type": kind, "points": [_rounded(point) for point in points], "group_id": None}]
     else:
         geometry = _mask_shapes(mask, index + 1)
         report.compare_box(box, mask)
@@ -93,5 +98,5 @@ def _mask_shapes(mask: BoolArray, group: int) -> list[dict[str, Any]]:
     ]
 
 
-def _rounded(point: FloatArray) -> list[float]:
+def _rounded(point: npt.NDArray[np.floating]) -> list[float]:
     return [round(float(value), 4) for value in point]

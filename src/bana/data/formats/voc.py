@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
@@ -10,12 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml import ElementTree as SafeElementTree
 
 from bana.data.classes import class_id_of, class_table, listed_classes, read_lines
+from bana.data.formats import cvat
 from bana.data.images import SUFFIXES, image_size
 from bana.data.objects import AnnotatedObject, Box, make_record, repaired_box, stated_size, usable_area
 from bana.data.paths import (
@@ -32,6 +28,7 @@ from bana.data.paths import (
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
 from bana.io.faults import FaultLog
+from bana.io.strict_xml import parse_xml
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -44,9 +41,6 @@ CLASSES = (
 
 _LIST_FOLDERS = ("Segmentation", "Main")
 _FLAGGED = re.compile(r"(?P<name>.*\S)\s+(?P<flag>-1|0|1)")
-_ENCODING = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*(["'])([A-Za-z0-9._-]+)\1[^>]*\?>""")
-_PARSED = {"utf-8", "utf-16", "iso8859-1", "ascii"}
-"""Encodings that the parser of XML knows, by Python's names."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,8 @@ class VocObject:
 
 def detect(path: Path) -> bool:
     """Whether ``path`` is a folder in VOC's layout, a folder of XML files, or has such folders as splits."""
-    return path.is_dir() and (_annotation_folder(_home(path)) is not None or bool(_split_folders(path)))
+    found = path.is_dir() and (_annotation_folder(_home(path)) is not None or bool(_split_folders(path)))
+    return found and not cvat.detect(path)
 
 
 def splits(path: Path) -> dict[str, Path]:
@@ -161,9 +156,9 @@ def _id_of_file(file: Path, folder: Path) -> str:
 def parse_annotation(path: Path, image_id: str, faults: FaultLog) -> Annotation | None:
     """Parse one XML file; None where it has noted faults."""
     with faults.catch(image_id):
-        root = _parse_xml(path)
+        root = parse_xml(path)
         if root.tag == "annotations":
-            raise DataError(f"{path}: is CVAT's own XML, not VOC's; export the task as COCO 1.0 instead")
+            raise DataError(f"{path}: is CVAT's own XML, not VOC's; give this file itself, or --format cvat")
         if root.tag != "annotation":
             raise DataError(f"{path}: begins with <{root.tag:.40}>, not with VOC's <annotation>; give another file")
         size = _parse_size(root, path)
@@ -318,37 +313,6 @@ def parse_list(path: Path, known: Collection[str] = ()) -> list[str]:
         found = next((name for name in (text, plain, without_suffix(plain), path_name) if name in known), None)
         image_ids.append(found or checked_name(plain, f"{path}: line {number}"))
     return list(dict.fromkeys(image_ids))
-
-
-def _parse_xml(path: Path) -> Element:
-    try:
-        root: Element | None = SafeElementTree.fromstring(_decoded(path.read_bytes(), path), forbid_dtd=True)
-    except DefusedXmlException as error:
-        raise DataError(
-            f"{path}: declares a DTD or entities, which may be an attack; remove the declaration"
-        ) from error
-    except (ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path}: is not well-formed XML ({error}); correct or restore it") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file") from error
-    if root is None:
-        raise DataError(f"{path}: is empty; restore the file")
-    for element in root.iter():  # some tools write a namespace, or tags in another case
-        if isinstance(element.tag, str):
-            element.tag = element.tag.rpartition("}")[2].casefold()
-    return root
-
-
-def _decoded(content: bytes, path: Path) -> bytes:
-    """XML in an encoding that Python knows and the parser does not, such as GBK, in UTF-8; any other as it is."""
-    declared = _ENCODING.match(content)
-    encoding = declared[2].decode("ascii") if declared else "utf-8"
-    try:
-        if not declared or codecs.lookup(encoding).name in _PARSED:
-            return content
-        return content[declared.end() :].decode(encoding).encode()
-    except (LookupError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: declares the encoding {encoding}, which it is not; save it as UTF-8") from error
 
 
 def _parse_size(root: Element, path: Path) -> tuple[int, int] | None:

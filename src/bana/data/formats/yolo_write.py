@@ -25,7 +25,8 @@ def write(
     """Write ``images/<split>``, ``labels/<split>`` and data.yaml, which keeps the splits that it has already.
 
     An image whose objects have masks gets one outline an object (YOLO-seg): parts are joined by lines without width,
-    holes are filled, and an object without a mask is a rectangle. Other images get boxes.
+    holes are filled, and an object without a mask is a rectangle. Other images get boxes, oriented ones (YOLO-OBB)
+    where they were read so.
 
     Raises:
         DataError: If an image or mask cannot be read.
@@ -46,12 +47,16 @@ def _lines(record: ImageRecord, report: WriteReport) -> Iterator[str]:
     masks = object_masks(record)
     report.count(record, masks, DIFFICULT, SCORES, LABEL_MAPS, crowd="crowd flags, which become ordinary objects")
     side = np.array([record.width, record.height])
-    for box, class_id, mask in zip(record.boxes.astype(np.float64), record.class_ids, masks, strict=True):
+    oriented = record.oriented or (None,) * len(record)
+    rows = zip(record.boxes.astype(np.float64), record.class_ids, masks, oriented, strict=True)
+    for box, class_id, mask, corners in rows:
         if any(each is not None for each in masks):
-            points = _outline(box, mask, report) / side
+            shares = (_outline(box, mask, report) / side).clip(0, 1)
+        elif corners is not None:
+            shares = np.reshape(corners, (4, 2)) / side
         else:
-            points = np.array([(box[:2] + box[2:]) / 2, box[2:] - box[:2]]) / side
-        numbers = (f"{share:.7f}".rstrip("0").rstrip(".") for share in points.clip(0, 1).ravel())
+            shares = (np.array([(box[:2] + box[2:]) / 2, box[2:] - box[:2]]) / side).clip(0, 1)
+        numbers = (f"{share:.7f}".rstrip("0").rstrip(".") for share in shares.ravel())
         yield " ".join([str(class_id - 1), *numbers])
 
 

@@ -30,7 +30,8 @@ class MaskMethod(LabelingMethod):
 
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image. Where masks overlap, the smaller box is in front. Both labels are the same."""
-        parts, confidence = self._masks_of(image, boxed)
+        found, confidence = self._masks_of(image, boxed)
+        parts = [part & boxed.inside_of(number) for number, part in enumerate(found)]
         labels = np.zeros(boxed.size, dtype=self.class_table.label_dtype)
         for number in boxed.paint_order():
             labels[boxed.places[number]][parts[number]] = boxed.class_ids[number]
