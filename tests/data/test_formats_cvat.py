@@ -90,7 +90,7 @@ def test_what_is_no_task_of_images_is_named(tmp_path):
     (root / "annotations.xml").write_text("<annotations><image></annotations>")
     with pytest.raises(DataError, match="not well-formed XML"):
         read_dataset(root)
-    with pytest.raises(DataError, match="holds no annotations.xml of CVAT"):
+    with pytest.raises(DataError, match=r"holds no annotations\.xml of CVAT"):
         read_dataset(root / "images", format="cvat")
 
 
