@@ -14,6 +14,9 @@ from typing import Any
 import typer
 
 from bana.cli import app
+from bana.data.images import SUFFIXES
+from bana.data.policy import OUTCOMES, RULES
+from bana.data.reading import LAYOUTS
 from bana.presets import preset_names
 
 _MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -48,9 +51,22 @@ def presets() -> Iterator[str]:
         yield from (f"    {line}".rstrip() for line in ("", "```yaml", *text.splitlines(), "```", ""))
 
 
+def reading() -> Iterator[str]:
+    """What data sets are known by, the endings of images, and the readers' rules."""
+    yield from ("| format | known by, here or in folders of splits |", "| --- | --- |")
+    yield from (f"| {name} | {_plain(place)} |" for name, place in LAYOUTS.items())
+    yield from ("", f"Images end in {', '.join(f'`{suffix}`' for suffix in SUFFIXES)}.", "")
+    yield from ("| outcome | meaning |", "| --- | --- |")
+    yield from (f"| **{outcome}** | {meaning} |" for outcome, meaning in OUTCOMES.items())
+    yield from ("", "| what is found | formats | outcome | |", "| --- | --- | --- | --- |")
+    yield from (
+        f"| {_plain(rule.found)} | {rule.formats} | **{rule.outcome}** | {_plain(rule.done)} |" for rule in RULES
+    )
+
+
 def _plain(text: str) -> str:
     """Text on one line that Markdown takes as it is, in a table too."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
-_PARTS = {"commands": commands, "presets": presets}
+_PARTS = {"commands": commands, "presets": presets, "reading": reading}

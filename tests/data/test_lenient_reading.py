@@ -280,7 +280,7 @@ def test_names_of_lists_may_hold_spaces_and_look_like_flags(tmp_path):
     assert [record.image_id for record in read_dataset(root, "aug")] == ["photo", "out"]
 
 
-@pytest.mark.parametrize("names", [("train", "valid"), ("train", "valid", "test"), ("a", "b")])
+@pytest.mark.parametrize("names", [("train", "valid"), ("train", "valid", "test"), ("training", "validation")])
 def test_folders_of_splits(tmp_path, names):
     yolo, voc = tmp_path / "yolo", tmp_path / "voc"
     for name in names:

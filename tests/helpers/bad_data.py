@@ -149,10 +149,6 @@ BAD_DATA: dict[BadData, str] = {
     size_mismatch: "a.jpg",
     malformed_xml: "a.xml",
     entity_bomb: "a.xml",
-    unknown_class: "a.xml",
-    box_outside: "a.xml",
-    inverted_box: "a.xml",
-    nan_box: "a.xml",
     name_that_leaves_the_folder: "train.txt",
     no_boxes_at_all: "no boxes",
     no_images: "train",
@@ -160,9 +156,18 @@ BAD_DATA: dict[BadData, str] = {
     duplicate_ids: "instances.json",
     unknown_category: "instances.json",
     empty_box: "instances.json",
+}
+"""Data sets that are refused."""
+
+BAD_OBJECTS: dict[BadData, str] = {
+    unknown_class: "a.xml",
+    box_outside: "a.xml",
+    inverted_box: "a.xml",
+    nan_box: "a.xml",
     malformed_txt: "a.txt",
     unknown_class_number: "a.txt",
 }
+"""Data sets with one bad object, which are refused if they are read strictly."""
 
 
 def refused(answer, *named):

@@ -11,7 +11,16 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from bad_data import BAD_DATA, refused, refused_choice, truncated_image
+from bad_data import (
+    BAD_DATA,
+    BAD_OBJECTS,
+    malformed_txt,
+    refused,
+    refused_choice,
+    truncated_image,
+    unknown_class,
+    unknown_class_number,
+)
 from bana import Labeler, read_dataset
 from bana.classify.model import LABELER
 from bana.classify.task import ClassifyTask
@@ -271,6 +280,19 @@ def test_bad_data_is_refused_in_one_line(label, tmp_path, make):
     refused(label(make(tmp_path / "data"), out), BAD_DATA[make])
     left = set(files(out)) if out.exists() else set()
     assert left <= {"labels.json"}  # a fault inside an image shows when its turn comes
+
+
+@pytest.mark.parametrize("make", BAD_OBJECTS, ids=lambda make: make.__name__)
+def test_a_bad_object_costs_itself_unless_data_is_read_strictly(label, tmp_path, make):
+    data = make(tmp_path / "data")
+    refused(label(data, tmp_path / "out", "--strict"), BAD_OBJECTS[make])
+    assert not (tmp_path / "out").exists()
+    if make in (malformed_txt, unknown_class_number):  # no object is left
+        refused(label(data, tmp_path / "out"), "no boxes", BAD_OBJECTS[make])
+    elif make is not unknown_class:  # a class is unknown where there is a list of them
+        answer = label(data, tmp_path / "out")
+        assert answer.status == 0
+        assert "bana check lists them" in answer.out
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ from bana.errors import DataError
 
 T = TypeVar("T")
 
+_SPLIT_FOLDERS = ("test", "train", "training", "val", "valid", "validation")
+"""Names of folders that are taken for splits where they hold a data set each, and the folder around them none."""
+
 
 def checked_name(name: str, where: str) -> str:
     """A file name of an annotation in posix form, if it stays inside the folder that it is relative to.
@@ -162,6 +165,11 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a name that is too long or that no file system can have
         return False
+
+
+def split_folders(path: Path) -> list[Path]:
+    """The folders of a folder that are called as splits are, sorted."""
+    return [folder for name in _SPLIT_FOLDERS if (folder := path / name).is_dir()] if path.is_dir() else []
 
 
 def list_images(folder: Path) -> list[Path]:

@@ -23,6 +23,7 @@ from bana.data.paths import (
     join_names,
     last_part,
     named_elsewhere,
+    split_folders,
     without_suffix,
 )
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
@@ -269,9 +270,7 @@ def _annotation_folder(home: Path) -> Path | None:
 
 def _split_folders(path: Path) -> dict[str, Path]:
     """The folders in a folder that hold annotations, by their names: train, valid and test of many exports."""
-    if not path.is_dir():
-        return {}
-    found = ((each.name, _annotation_folder(each)) for each in sorted(path.iterdir()) if each.is_dir())
+    found = ((each.name, _annotation_folder(each)) for each in split_folders(path))
     return {name: folder for name, folder in found if folder is not None}
 
 
@@ -309,8 +308,11 @@ def parse_list(path: Path, known: Collection[str] = ()) -> list[str]:
         if not text or (text not in known and named and named["flag"] == "-1"):
             continue
         plain = named["name"] if named else text
-        path_name = without_suffix(last_part(text.split()[0]))
-        found = next((name for name in (text, plain, without_suffix(plain), path_name) if name in known), None)
+        first = text.split()[0]
+        names = [text, plain]
+        if first.lower().endswith(SUFFIXES):  # the path of an image, as in DeepLab's lists
+            names += [without_suffix(plain), without_suffix(last_part(first))]
+        found = next((name for name in names if name in known), None)
         image_ids.append(found or checked_name(plain, f"{path}: line {number}"))
     return list(dict.fromkeys(image_ids))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bana.data.classes import read_lines
 from bana.data.images import SUFFIXES
-from bana.data.paths import checked_name, normal
+from bana.data.paths import checked_name, normal, split_folders
 from bana.errors import DataError
 from bana.io.strict_json import is_text
 from bana.io.strict_yaml import parse_yaml
@@ -64,13 +64,11 @@ def find_index(path: Path) -> Path | None:
 
 
 def _labeled(path: Path) -> list[Path]:
-    """The folders in a folder that hold images with text files beside them, or in folders images and labels."""
-    if not path.is_dir():
-        return []
+    """The folders of splits that hold images with text files beside them, or in folders images and labels."""
     return [
-        each
-        for each in sorted(path.iterdir())
-        if each.is_dir() and (((each / "images").is_dir() and (each / "labels").is_dir()) or _has_labels(each))
+        folder
+        for folder in split_folders(path)
+        if ((folder / "images").is_dir() and (folder / "labels").is_dir()) or _has_labels(folder)
     ]
 
 
