@@ -22,6 +22,10 @@ ROUNDING = 1.0
 """Pixels by which a box may stick out of its image: rounding, and the off-by-one between 0-based and 1-based tools."""
 
 
+_MIN_SIDE = 0.25
+"""Pixels; sides of at least this are not 0 in float32, whatever the image's size."""
+
+
 class AnnotatedObject(NamedTuple):
     """One object of an annotation file: xyxy box in pixel-edge coordinates, class id 1..L, and what else is known."""
 
@@ -60,6 +64,12 @@ def turned_rectangle_mask(corners: Sequence[float], place: tuple[slice, slice]) 
         sides.append((x1 - x0) * (ys[:, None] - y0) - (y1 - y0) * (xs - x0))
     inside: BoolArray = np.logical_or((np.array(sides) >= 0).all(0), (np.array(sides) <= 0).all(0))
     return inside
+
+
+def is_plain_box(box: Sequence[float], width: int, height: int) -> bool:
+    """Whether a box needs no other check: nearly all lie inside their image and are larger than float32's rounding."""
+    x0, y0, x1, y1 = box
+    return x0 >= 0 and x0 + _MIN_SIDE < x1 <= width and y0 >= 0 and y0 + _MIN_SIDE < y1 <= height
 
 
 def repaired_box(box: Sequence[float], width: int, height: int, where: str, repair: Callable[[str], None]) -> Box:

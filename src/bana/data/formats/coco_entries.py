@@ -6,7 +6,7 @@ that can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bana.data.masks import checked_segmentation, decode_mask, mask_bounds
-from bana.data.objects import AnnotatedObject, Box, checked_score, repaired_box, usable_area
+from bana.data.objects import AnnotatedObject, Box, checked_score, is_plain_box, repaired_box, usable_area
 from bana.data.paths import id_of_name, last_part
 from bana.data.records import ClassTable
 from bana.data.segmentations import PackedPolygons, Segmentation, unpack
@@ -25,6 +25,7 @@ from bana.io.strict_json import is_number, value_of
 Id = int | str
 """An id of an entry: COCO's are whole numbers, others' are text."""
 
+_NUMBERS = {int, float}
 _GREATEST = 2**63
 _FLAGS: dict[Any, bool] = {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}
 
@@ -174,18 +175,22 @@ def parse_object(
     valid: bool,
 ) -> AnnotatedObject:
     """Check one annotation of an image of the given (width, height); ``valid``: its packed polygons need no check."""
-    entry, where = annotation.entry, annotation.where
-    category = id_of(entry, "category_id", where)
+    entry = annotation.entry
+    category = entry.get("category_id")
+    if type(category) is not int:
+        category = id_of(entry, "category_id", annotation.where)
     if category not in class_ids:
-        raise DataError(f"{where}: category_id {category} is not in categories; correct it or add the category")
+        raise DataError(
+            f"{annotation.where}: category_id {category} is not in categories; correct it or add the category"
+        )
     segmentation = _segmentation(annotation, size, image_id, faults, valid=valid)
     return AnnotatedObject(
-        box=_box(annotation, segmentation, size, partial(faults.repaired, image_id)),
+        box=_box(annotation, segmentation, size, image_id, faults),
         class_id=class_ids[category],
-        crowd=_flag(entry, "iscrowd", where),
+        crowd=_flag(annotation, "iscrowd"),
         segmentation=segmentation,
         object_id=annotation.number,
-        score=_score(entry, where),
+        score=_score(annotation),
         area=_area(entry),
     )
 
@@ -211,22 +216,36 @@ def _box(
     annotation: CocoAnnotation,
     segmentation: Segmentation | PackedPolygons | None,
     size: tuple[int, int],
-    repair: Callable[[str], None],
+    image_id: str,
+    faults: FaultLog,
 ) -> Box:
     """The box, or the bounds of the mask where there is none."""
-    entry, where = annotation.entry, annotation.where
-    if entry.get("bbox") in (None, []) and segmentation:
-        repair(f"{where}: has no bbox; the bounds of its segmentation are taken")
-        if isinstance(segmentation, dict):
-            x0, y0, x1, y1 = mask_bounds(decode_mask(segmentation, size[1], size[0])).tolist()
-        else:
-            rings = unpack(segmentation) if isinstance(segmentation, tuple) else segmentation
-            points = np.concatenate([np.reshape(ring, (-1, 2)) for ring in rings])
-            (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
+    entry = annotation.entry
+    bbox = entry.get("bbox")
+    if type(bbox) is list and len(bbox) == 4 and _NUMBERS.issuperset(map(type, bbox)):
+        x0, y0, width, height = bbox
+        if min(bbox) > -_GREATEST and max(bbox) < _GREATEST:  # larger whole numbers are no floats
+            box = (x0, y0, x0 + width, y0 + height)
+            if is_plain_box(box, *size):
+                return box
+    where = annotation.where
+    if bbox in (None, []) and segmentation:
+        faults.repaired(image_id, f"{where}: has no bbox; the bounds of its segmentation are taken")
+        box = _bounds(segmentation, size)
     else:
         x0, y0, width, height = parse_bbox(entry, where)
-        x1, y1 = x0 + width, y0 + height
-    return repaired_box((x0, y0, x1, y1), *size, where, repair)
+        box = (x0, y0, x0 + width, y0 + height)
+    return repaired_box(box, *size, where, partial(faults.repaired, image_id))
+
+
+def _bounds(segmentation: Segmentation | PackedPolygons, size: tuple[int, int]) -> Box:
+    if isinstance(segmentation, dict):
+        x0, y0, x1, y1 = mask_bounds(decode_mask(segmentation, size[1], size[0])).tolist()
+    else:
+        rings = unpack(segmentation) if isinstance(segmentation, tuple) else segmentation
+        points = np.concatenate([np.reshape(ring, (-1, 2)) for ring in rings])
+        (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
+    return x0, y0, x1, y1
 
 
 def _segmentation(
@@ -246,18 +265,23 @@ def _segmentation(
     return None
 
 
-def _flag(entry: dict[str, Any], key: str, where: str) -> bool:
-    value = entry.get(key, 0)
+def _flag(annotation: CocoAnnotation, key: str) -> bool:
+    value = annotation.entry.get(key, 0)
+    if type(value) is int and 0 <= value <= 1:
+        return value == 1
     folded = value.strip().casefold() if isinstance(value, str) else value
     if folded is None or folded == "":
         return False
     if isinstance(folded, list | dict) or folded not in _FLAGS:
-        raise DataError(f"{where}: {key} is {value!r:.40}; give 0 or 1")
+        raise DataError(f"{annotation.where}: {key} is {value!r:.40}; give 0 or 1")
     return _FLAGS[folded]
 
 
-def _score(entry: dict[str, Any], where: str) -> float | None:
-    return None if entry.get("score") is None else checked_score(value_of(entry, "score", float, where), where)
+def _score(annotation: CocoAnnotation) -> float | None:
+    if annotation.entry.get("score") is None:
+        return None
+    where = annotation.where
+    return checked_score(value_of(annotation.entry, "score", float, where), where)
 
 
 def _area(entry: dict[str, Any]) -> float | None:

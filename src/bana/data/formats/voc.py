@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bana.data.classes import class_id_of, class_table, listed_classes, read_lines
+from bana.data.classes import class_id_of, class_table, listed_classes
 from bana.data.formats import cvat
+from bana.data.formats.voc_layout import (
+    annotation_folder,
+    chosen_images,
+    folders_of_splits,
+    home_of,
+    id_of_file,
+    image_folders,
+)
 from bana.data.images import SUFFIXES, image_size
 from bana.data.objects import AnnotatedObject, Box, make_record, repaired_box, stated_size, usable_area
 from bana.data.paths import (
@@ -20,11 +26,8 @@ from bana.data.paths import (
     chosen_split,
     find_image,
     image_missing,
-    join_names,
     last_part,
     named_elsewhere,
-    split_folders,
-    without_suffix,
 )
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
@@ -39,9 +42,6 @@ CLASSES = (
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 """VOC's own classes in the order of its label maps."""
-
-_LIST_FOLDERS = ("Segmentation", "Main")
-_FLAGGED = re.compile(r"(?P<name>.*\S)\s+(?P<flag>-1|0|1)")
 
 
 @dataclass(frozen=True)
@@ -66,23 +66,8 @@ class VocObject:
 
 def detect(path: Path) -> bool:
     """Whether ``path`` is a folder in VOC's layout, a folder of XML files, or has such folders as splits."""
-    found = path.is_dir() and (_annotation_folder(_home(path)) is not None or bool(_split_folders(path)))
+    found = path.is_dir() and (annotation_folder(home_of(path)) is not None or bool(folders_of_splits(path)))
     return found and not cvat.detect(path)
-
-
-def splits(path: Path) -> dict[str, Path]:
-    """The image lists by name; where two folders have a list of one name, Segmentation's comes before Main's.
-
-    ``Segmentation/train`` and ``Main/train`` name one of them exactly. Without annotations in ``path`` itself the
-    folders in it that have some are its splits.
-    """
-    if _annotation_folder(_home(path)) is None:
-        return _split_folders(path)
-    found: dict[str, Path] = {}
-    for folder in _LIST_FOLDERS:
-        for file in sorted((_home(path) / "ImageSets" / folder).glob("*.txt")):
-            found.setdefault(file.stem, file)
-    return found
 
 
 def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
@@ -95,11 +80,11 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
     Raises:
         DataError: If the split is unknown, or an annotation or image cannot be used (see FaultLog).
     """
-    home = _home(path)
-    folder = _annotation_folder(home)
+    home = home_of(path)
+    folder = annotation_folder(home)
     names: set[str] = set()
     if folder is None:
-        folders = _split_folders(path)
+        folders = folders_of_splits(path)
         if not folders:
             raise DataError(
                 f"{path}: no folder Annotations and no XML files here or in a folder of a split; give the folder that "
@@ -108,13 +93,13 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
         split, home = chosen_split(path, split, folders)
         folder = folders[split]
         names = {name for each in folders.values() if each != folder for name in _class_names(each)}
-        image_ids = [_id_of_file(file, folder) for file in sorted(folder.rglob("*.xml"))]
+        image_ids = [id_of_file(file, folder) for file in sorted(folder.rglob("*.xml"))]
     else:
-        image_ids, split = _image_ids(path, folder, split)
+        image_ids, split = chosen_images(path, folder, split)
     wanted_ids = set(image_ids)
     annotations: dict[str, Annotation] = {}
     for file in sorted(folder.rglob("*.xml")):
-        image_id = _id_of_file(file, folder)
+        image_id = id_of_file(file, folder)
         # A broken annotation outside the split is no fault of the split.
         log = faults if image_id in wanted_ids else FaultLog("skip")
         annotation = parse_annotation(file, image_id, log)
@@ -148,10 +133,6 @@ def _class_names(folder: Path) -> set[str]:
     log = FaultLog("skip")
     found = (parse_annotation(file, "", log) for file in sorted(folder.rglob("*.xml")))
     return {entry.name for annotation in found if annotation is not None for entry in annotation.objects}
-
-
-def _id_of_file(file: Path, folder: Path) -> str:
-    return unicodedata.normalize("NFC", file.relative_to(folder).with_suffix("").as_posix())
 
 
 def parse_annotation(path: Path, image_id: str, faults: FaultLog) -> Annotation | None:
@@ -220,7 +201,7 @@ def _image_path(home: Path, files: FolderFiles, annotation: Annotation, image_id
     machine. Of several images of that name <filename> says which.
     """
     where, stated = str(annotation.path), last_part(annotation.filename or "")
-    folders = _image_folders(home, annotation.path.parent)
+    folders = image_folders(home, annotation.path.parent)
     for folder in folders:
         found = files.of_stem(folder, image_id)
         if found:
@@ -246,75 +227,6 @@ def _checked_object(
 ) -> AnnotatedObject:
     class_id = class_id_of(entry.name, classes, entry.where)
     return AnnotatedObject(repaired_box(entry.box, *size, entry.where, repair), class_id, difficult=entry.difficult)
-
-
-def _home(path: Path) -> Path:
-    """The folder with Annotations in it: ``path`` or, below a VOCdevkit, its only year."""
-    for devkit in (path / "VOCdevkit", path):
-        years = sorted(folder for folder in devkit.glob("VOC20*") if (folder / "Annotations").is_dir())
-        if len(years) == 1:
-            return years[0]
-        if years:
-            raise DataError(
-                f"{devkit}: holds {join_names(year.name for year in years)}; give the folder of one of them"
-            )
-    return path
-
-
-def _annotation_folder(home: Path) -> Path | None:
-    for folder in (home / "Annotations", home / "annotations", home / "labels", home):
-        if next(folder.glob("*.xml"), None) or (folder.name == "Annotations" and folder.is_dir()):
-            return folder
-    return None
-
-
-def _split_folders(path: Path) -> dict[str, Path]:
-    """The folders in a folder that hold annotations, by their names: train, valid and test of many exports."""
-    found = ((each.name, _annotation_folder(each)) for each in split_folders(path))
-    return {name: folder for name, folder in found if folder is not None}
-
-
-def _image_folders(home: Path, annotation_folder: Path) -> list[Path]:
-    return [home / "JPEGImages", home / "images", home / "data", annotation_folder, home]
-
-
-def _image_ids(path: Path, folder: Path, split: str | None) -> tuple[list[str], str | None]:
-    lists = splits(path)
-    there = [_id_of_file(file, folder) for file in sorted(folder.rglob("*.xml"))]
-    if split is None and len(lists) == 1:
-        (split,) = lists
-    if split is None:
-        return there, None
-    exact = _home(path) / "ImageSets" / f"{split}.txt"
-    if split not in lists and not (split.startswith(_LIST_FOLDERS) and exact.is_file()):
-        raise DataError(f"{path}: has no split {split!r}; choose one of: {join_names(lists)}")
-    return parse_list(lists.get(split, exact), set(there)), split
-
-
-def parse_list(path: Path, known: Collection[str] = ()) -> list[str]:
-    """The image names of a list file; of a class's list (name and -1, 0 or 1) the images with -1 are left out.
-
-    A line is a name, which may hold spaces, or paths of an image and its mask, as in DeepLab's lists: what is known
-    decides.
-
-    Args:
-        path: The list.
-        known: The images that have an annotation.
-    """
-    image_ids = []
-    for number, line in enumerate(read_lines(path), start=1):
-        text = unicodedata.normalize("NFC", line.strip())
-        named = _FLAGGED.fullmatch(text)
-        if not text or (text not in known and named and named["flag"] == "-1"):
-            continue
-        plain = named["name"] if named else text
-        first = text.split()[0]
-        names = [text, plain]
-        if first.lower().endswith(SUFFIXES):  # the path of an image, as in DeepLab's lists
-            names += [without_suffix(plain), without_suffix(last_part(first))]
-        found = next((name for name in names if name in known), None)
-        image_ids.append(found or checked_name(plain, f"{path}: line {number}"))
-    return list(dict.fromkeys(image_ids))
 
 
 def _parse_size(root: Element, path: Path) -> tuple[int, int] | None:
