@@ -264,3 +264,13 @@ def test_the_true_process_checks(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert "a.jpg: image is damaged" in json.loads(done.stdout)["faults"][0]["reason"]
+
+
+def test_what_was_repaired_is_told_in_a_line_that_no_terminal_obeys(tmp_path, run):
+    shape = labelme_shape("rectangle", [[5, 5], [99, 9]], label="cat\x1b[2J")
+    write_labelme(tmp_path / "data\x1b[2J", shape)
+    status, _, error = run("convert", tmp_path / "data\x1b[2J", tmp_path / "out", "--to", "coco")
+    assert status == 0
+    assert "1 repaired (the first: " in error
+    assert "bana check lists them" in error
+    assert "\x1b" not in error

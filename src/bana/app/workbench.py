@@ -22,7 +22,7 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import MANIFEST, LabelFolder
 from bana.data.label_maps import LabelMap
 from bana.data.masks import decode_mask, encode_mask
-from bana.data.records import BoolArray, BoxDataset, FloatArray, ImageRecord, IntArray
+from bana.data.records import BoolArray, BoxDataset, FloatArray, ImageRecord, IntArray, boxes_to_mask
 from bana.errors import BanaError, DataError
 from bana.io.strict_json import read_json_object
 from bana.label.labeler import Labeler
@@ -252,7 +252,7 @@ class Workbench:
         return self._from_boxes(record, record.boxes, record.class_ids, record.crowd, crowd_pixels(record))
 
     def _relabeled(self, record: ImageRecord, draft: Draft) -> Draft:
-        ignored = np.zeros((record.height, record.width), dtype=bool)
+        ignored = boxes_to_mask(record.ignored, record.height, record.width)
         for each in draft.objects:
             if each.crowd:
                 ignored |= decode_mask(each.mask, *ignored.shape)
@@ -267,5 +267,7 @@ class Workbench:
     ) -> PseudoLabels:
         """What the labeler makes of boxes: to the bit what ``bana label`` makes of them."""
         opened = self.open(record.image_id)
-        boxed = BoxedImage(opened.image, boxes, class_ids, crowd, ignored, len(self.dataset.classes))
+        known = dict(zip(map(tuple, record.boxes.tolist()), record.oriented, strict=False))
+        oriented = [known.get(tuple(box)) for box in boxes.tolist()]  # a box that a person changed is upright
+        boxed = BoxedImage(opened.image, boxes, class_ids, crowd, ignored, len(self.dataset.classes), oriented)
         return self._labeler.from_features(opened.features, opened.image, boxed)

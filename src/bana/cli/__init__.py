@@ -9,6 +9,7 @@ Exit status: 0 done, 1 done but images were left out or faults found, 2 bad inpu
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ import typer
 
 from bana import __version__
 from bana.cli import comparing, datasets, labeling, predicting, runs, training
-from bana.cli.verbosity import print_error, with_verbosity
+from bana.cli.verbosity import PrintedWarnings, print_error, with_verbosity
 from bana.engine.forkserver import begin_imports
 from bana.errors import BanaError
 
@@ -43,6 +44,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may be what the terminal cannot show
+    logger = logging.getLogger("bana")
+    if not logger.handlers:
+        logger.addHandler(PrintedWarnings())
     if _needs_workers(sys.argv[1:]):
         begin_imports("bana.label.run")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import platform
 import shlex
 import sys
@@ -55,6 +56,14 @@ def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
     ]
     louder.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *flags])  # type: ignore[attr-defined]
     return louder
+
+
+class PrintedWarnings(logging.Handler):
+    """Shows what the package logs as lines of its own on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record; what a terminal would take for commands is escaped."""
+        print_line(f"bana: {record.getMessage()}", file=sys.stderr)
 
 
 def print_error(error: Exception) -> None:

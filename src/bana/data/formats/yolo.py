@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from bana.data.objects import (
     usable_area,
 )
 from bana.data.paths import FolderFiles, checked_path, chosen_split, id_of_name, list_images, normal
-from bana.data.records import BoxDataset, ClassTable
+from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
 from bana.io.faults import FaultLog
 
@@ -54,15 +55,17 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
     classes = ClassTable(tuple(index.names[number] for number in numbers), tuple(number + 1 for number in numbers))
     rows = _Rows({number: class_id for class_id, number in enumerate(numbers, start=1)}, index.keypoints)
     images = _images(index, sources, faults)
-    parsed = [(image, image_id, _objects(image, image_id, rows, faults)) for image, image_id in images]
-    _note_lonely_labels([image for image, _ in images], faults)
-    turned = _all_turned([found.objects for _, _, found in parsed if found is not None])
-    records = []
-    for image, image_id, found in parsed:
+    records, turned = [], _TurnedOutlines()
+    for image, image_id in images:
         with faults.catch(image_id):
-            if found is not None and not faults.has_fault(image_id):
-                objects = [_as_oriented(each) for each in found.objects] if turned else found.objects
-                records.append(make_record(image_id, image, found.size, objects, ignored=found.ignored))
+            found = _objects(image, image_id, rows, faults)
+            turned.see(found.objects)
+            record = make_record(image_id, image, found.size, found.objects, ignored=found.ignored)
+            if not faults.has_fault(image_id):
+                records.append(record)
+    _note_lonely_labels([image for image, _ in images], faults)
+    if turned.all:
+        records = [_as_oriented(record) for record in records]
     return BoxDataset(tuple(records), classes, path, "yolo", split or None, faults.rejected())
 
 
@@ -149,19 +152,33 @@ def _outline(coordinates: Sequence[float], size: tuple[int, int]) -> list[float]
     return [share * size[index % 2] for index, share in enumerate(coordinates)]
 
 
-def _all_turned(objects: Iterable[list[AnnotatedObject]]) -> bool:
-    """Whether objects have outlines and all of these are turned rectangles: oriented boxes, which are no masks."""
-    outlines = [_corners(each) for found in objects for each in found if each.segmentation is not None]
-    return bool(outlines) and all(corners is not None and is_turned_rectangle(corners) for corners in outlines)
+class _TurnedOutlines:
+    """Whether all outlines of a split are turned rectangles: those are oriented boxes, and no masks."""
+
+    def __init__(self) -> None:
+        self._turned: bool | None = None
+
+    @property
+    def all(self) -> bool:
+        """Whether there were outlines, and all were turned rectangles."""
+        return self._turned is True
+
+    def see(self, objects: Iterable[AnnotatedObject]) -> None:
+        """Look at the outlines of an image, unless it is known already that these are masks."""
+        for entry in objects:
+            if entry.segmentation is not None and self._turned is not False:
+                corners = _corners(entry.segmentation)
+                self._turned = corners is not None and is_turned_rectangle(corners)
 
 
-def _as_oriented(entry: AnnotatedObject) -> AnnotatedObject:
-    return entry._replace(segmentation=None, oriented=_corners(entry))
+def _as_oriented(record: ImageRecord) -> ImageRecord:
+    corners = tuple(_corners(each) for each in record.segmentations)
+    return replace(record, segmentations=(None,) * len(record), oriented=corners) if any(corners) else record
 
 
-def _corners(entry: AnnotatedObject) -> list[float] | None:
-    """The only polygon of an object, if it has four corners."""
-    polygons = entry.segmentation if isinstance(entry.segmentation, list) else []
+def _corners(segmentation: object) -> list[float] | None:
+    """The only polygon of a mask, if it has four corners."""
+    polygons = segmentation if isinstance(segmentation, list) else []
     return polygons[0] if len(polygons) == 1 and len(polygons[0]) == 8 else None
 
 
@@ -175,31 +192,29 @@ def label_path(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def _objects(image: Path, image_id: str, rows: _Rows, faults: FaultLog) -> _Found | None:
-    with faults.catch(image_id):
-        size = image_size(image)
-        labels = label_path(image)
-        objects: list[AnnotatedObject] = []
-        ignored: list[Box] = []
-        for number, line in enumerate(read_lines(labels) if labels.is_file() else [], start=1):
-            if not line.strip():
-                continue
-            found, where = None, f"{labels}: line {number}"
-            with faults.catch_object(image_id):
-                found = parse_line(
-                    line,
-                    size,
-                    rows.class_ids,
-                    where,
-                    keypoints=rows.keypoints,
-                    repair=partial(faults.repaired, image_id),
-                )
-            if found is not None:
-                objects.append(found)
-            elif (area := _area(line, size)) is not None:
-                ignored.append(area)
-        return _Found(size, objects, ignored)
-    return None
+def _objects(image: Path, image_id: str, rows: _Rows, faults: FaultLog) -> _Found:
+    size = image_size(image)
+    labels = label_path(image)
+    objects: list[AnnotatedObject] = []
+    ignored: list[Box] = []
+    for number, line in enumerate(read_lines(labels) if labels.is_file() else [], start=1):
+        if not line.strip():
+            continue
+        found, where = None, f"{labels}: line {number}"
+        with faults.catch_object(image_id):
+            found = parse_line(
+                line,
+                size,
+                rows.class_ids,
+                where,
+                keypoints=rows.keypoints,
+                repair=partial(faults.repaired, image_id),
+            )
+        if found is not None:
+            objects.append(found)
+        elif (area := _area(line, size)) is not None:
+            ignored.append(area)
+    return _Found(size, objects, ignored)
 
 
 def _area(line: str, size: tuple[int, int]) -> Box | None:
