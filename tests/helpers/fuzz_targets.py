@@ -111,6 +111,17 @@ def _voc_seeds() -> list[bytes]:
     return [plain.encode(), full.encode(), plain.replace("<width>80</width>", "<width>0</width>").encode()]
 
 
+def _cvat_seeds() -> list[bytes]:
+    shapes = (
+        '<box label="cat" xtl="1" ytl="2" xbr="20.5" ybr="30" rotation="12.5"/>'
+        '<polygon label="dog" points="1,1;9,1;9,9.5"/>'
+        '<mask label="cat" rle="2, 3, 1" left="5" top="6" width="3" height="2"/><points label="cat" points="5,5"/>'
+    )
+    image = f'<image id="0" name="a.jpg" width="{SIZE[0]}" height="{SIZE[1]}" subset="train">{shapes}</image>'
+    labels = "<meta><task><labels><label><name>cat</name></label><label><name>dog</name></label></labels></task></meta>"
+    return [f"<annotations>{meta}{image}</annotations>".encode() for meta in ("", labels)]
+
+
 def _coco_seeds() -> list[bytes]:
     mask = true_mask(SIZE, SHAPES) > 0
     runs = {"size": [SIZE[1], SIZE[0]], "counts": [100, 40, SIZE[0] * SIZE[1] - 140]}
@@ -372,6 +383,7 @@ _DARKNET = {"obj.names": "disk\nsquare\ncross\n", "train.txt": "data/a.jpg\n", "
 
 TARGETS: dict[str, Target] = {
     "voc": Target(_voc_seeds, partial(_dataset_reader, "voc", "Annotations/a.xml", "JPEGImages/a.jpg"), changed_xml),
+    "cvat": Target(_cvat_seeds, partial(_dataset_reader, "cvat", "annotations.xml", "images/a.jpg"), changed_xml),
     "coco": Target(_coco_seeds, partial(_dataset_reader, "coco", "instances.json", "images/a.jpg"), changed_json),
     "yolo": Target(
         _yolo_seeds,
