@@ -54,7 +54,7 @@ def presets() -> Iterator[str]:
 def reading() -> Iterator[str]:
     """What data sets are known by, the endings of images, and the readers' rules."""
     yield from ("| format | known by, here or in folders of splits |", "| --- | --- |")
-    yield from (f"| {name} | {_plain(place)} |" for name, place in LAYOUTS.items())
+    yield from (f"| {name} | {_plain(place).replace('*', '&#42;')} |" for name, place in LAYOUTS.items())
     yield from ("", f"Images end in {', '.join(f'`{suffix}`' for suffix in SUFFIXES)}.", "")
     yield from ("| outcome | meaning |", "| --- | --- |")
     yield from (f"| **{outcome}** | {meaning} |" for outcome, meaning in OUTCOMES.items())

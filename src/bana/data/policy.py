@@ -66,10 +66,11 @@ RULES = (
     Rule("an annotation id used twice", "COCO", "repaired", "the second gets another in output"),
     Rule(
         "an outline that is empty, of two points, outside the image, or not numbers",
-        "all",
+        "COCO, labelme, CVAT",
         "left out",
         "the box is used",
     ),
+    Rule("an outline that reaches out of the image", "YOLO", "repaired", "the box around it is used, without a mask"),
     Rule("a box that is empty, not finite, or outside the image", "all", "left out", ""),
     Rule("an object of an unknown class", "all", "left out", "its pixels are ignored, not background"),
     Rule("points, lines and other shapes without an area", "labelme, CVAT", "left out", ""),
