@@ -332,6 +332,22 @@ def test_oriented_boxes_are_boxes_and_no_masks(tmp_path, angle, width, height):
     np.testing.assert_allclose(record.oriented[0], corners.ravel(), atol=1e-3)
 
 
+@pytest.mark.parametrize("angle", [0, 0.5, 2.2, "nan"])
+def test_turned_boxes_of_voc_are_oriented(tmp_path, angle):
+    numbers = {"cx": 30, "cy": 20, "w": 20, "h": 10, "angle": angle}
+    turned = "".join(f"<{tag}>{value}</{tag}>" for tag, value in numbers.items())
+    xml = voc_xml(f"<object><name>cat</name><robndbox>{turned}</robndbox></object>", voc_object())
+    dataset = read_dataset(write_voc(tmp_path, {"a": xml}))
+    if angle == "nan":
+        assert kinds(dataset) == ["left out"]
+        return
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    corners = np.array([[-10, -5], [10, -5], [10, 5], [-10, 5]]) @ turn + [30, 20]
+    np.testing.assert_allclose(np.reshape(dataset[0].oriented[0], (4, 2)), corners, atol=1e-9)
+    np.testing.assert_allclose(dataset[0].boxes[0], [*corners.min(0), *corners.max(0)], atol=1e-4)
+    assert dataset[0].oriented[1] is None
+
+
 def test_outlines_of_which_one_is_no_rectangle_are_masks(tmp_path):
     rows = ["0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5", "0 0.1 0.1 0.5 0.2 0.6 0.5 0.1 0.5"]
     record = read_dataset(write_yolo(tmp_path, {"a": "\n".join(rows)}))[0]

@@ -50,6 +50,19 @@ def is_turned_rectangle(corners: Sequence[float]) -> bool:
     return bool(np.abs(opposite - points[2]).max() <= ROUNDING and min(sides) > 0 and is_right)
 
 
+def turned_rectangle(center: tuple[float, float], sides: tuple[float, float], angle: float) -> list[float]:
+    """The corners [x0, y0, ..., x3, y3] of a rectangle turned clockwise, as one sees it, by an angle in radians."""
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    points = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.array(sides) / 2 @ turn + center
+    corners: list[float] = points.ravel().tolist()
+    return corners
+
+
+def corner_bounds(corners: Sequence[float]) -> Box:
+    """The xyxy box around corners [x0, y0, ...]."""
+    return min(corners[::2]), min(corners[1::2]), max(corners[::2]), max(corners[1::2])
+
+
 def turned_rectangle_mask(corners: Sequence[float], place: tuple[slice, slice]) -> BoolArray:
     """The pixels at some rows and columns whose centers lie in a turned rectangle: bool (h, w).
 

@@ -49,7 +49,7 @@ RULES = (
     Rule("keypoints after a box", "YOLO", "read", "`kpt_shape` in data.yaml says how many; they are not used"),
     Rule(
         "oriented boxes: all outlines of a split are turned rectangles",
-        "YOLO; labelme `rotation`; CVAT `rotation`",
+        "YOLO; labelme `rotation`; CVAT `rotation`; VOC `robndbox`",
         "read",
         "as boxes; pixels outside the rectangle are background",
     ),

@@ -13,7 +13,16 @@ import numpy as np
 from bana.data.classes import class_id_of, class_table
 from bana.data.images import image_size
 from bana.data.masks import checked_segmentation, encode_mask
-from bana.data.objects import AnnotatedObject, Box, make_record, repaired_box, stated_size, usable_area
+from bana.data.objects import (
+    AnnotatedObject,
+    Box,
+    corner_bounds,
+    make_record,
+    repaired_box,
+    stated_size,
+    turned_rectangle,
+    usable_area,
+)
 from bana.data.paths import FolderFiles, checked_name, chosen_split, find_image, id_of_name, last_part, named_elsewhere
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
@@ -151,11 +160,8 @@ def _corners(shape: Element, where: str) -> tuple[Box, list[float] | None]:
     angle = math.radians(_number(shape, "rotation", where, 0.0))
     if not angle:
         return (x0, y0, x1, y1), None
-    center, half = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
-    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    points = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half @ turn + center
-    (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
-    return (left, top, right, bottom), points.ravel().tolist()
+    corners = turned_rectangle(((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0, y1 - y0), angle)
+    return corner_bounds(corners), corners
 
 
 def _mask(shape: Element, size: tuple[int, int], where: str) -> tuple[Box, Segmentation]:

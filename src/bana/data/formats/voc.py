@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,16 @@ from bana.data.formats.voc_layout import (
     image_folders,
 )
 from bana.data.images import SUFFIXES, image_size
-from bana.data.objects import AnnotatedObject, Box, make_record, repaired_box, stated_size, usable_area
+from bana.data.objects import (
+    AnnotatedObject,
+    Box,
+    corner_bounds,
+    make_record,
+    repaired_box,
+    stated_size,
+    turned_rectangle,
+    usable_area,
+)
 from bana.data.paths import (
     FolderFiles,
     checked_name,
@@ -62,6 +72,7 @@ class VocObject:
     name: str
     box: Box
     difficult: bool
+    oriented: list[float] | None = None
 
 
 def detect(path: Path) -> bool:
@@ -159,11 +170,17 @@ def parse_object(element: Element, where: str) -> VocObject:
     name = (element.findtext("name") or "").strip()
     if not name:
         raise DataError(f"{where}: has no class name; fill in <name>")
-    corners = element.find("bndbox")
+    difficult = (element.findtext("difficult") or "0").strip() == "1"
+    corners, turned = element.find("bndbox"), element.find("robndbox")
+    if corners is None and turned is not None:  # roLabelImg's: center, sides, and an angle in radians
+        cx, cy, w, h, angle = (_number(turned, tag, where) for tag in ("cx", "cy", "w", "h", "angle"))
+        if not all(map(math.isfinite, (cx, cy, w, h, angle))):
+            raise DataError(f"{where}: <robndbox> is not finite; correct or remove it")
+        oriented = turned_rectangle((cx, cy), (w, h), angle)
+        return VocObject(where, name, corner_bounds(oriented), difficult, oriented)
     if corners is None:
         raise DataError(f"{where}: has no <bndbox>; add one or remove the object")
     xmin, ymin, xmax, ymax = (_number(corners, tag, where) for tag in ("xmin", "ymin", "xmax", "ymax"))
-    difficult = (element.findtext("difficult") or "0").strip() == "1"
     return VocObject(where, name, (xmin - 1, ymin - 1, xmax, ymax), difficult)
 
 
@@ -226,7 +243,8 @@ def _checked_object(
     entry: VocObject, size: tuple[int, int], classes: ClassTable, repair: Callable[[str], None]
 ) -> AnnotatedObject:
     class_id = class_id_of(entry.name, classes, entry.where)
-    return AnnotatedObject(repaired_box(entry.box, *size, entry.where, repair), class_id, difficult=entry.difficult)
+    box = repaired_box(entry.box, *size, entry.where, repair)
+    return AnnotatedObject(box, class_id, difficult=entry.difficult, oriented=entry.oriented)
 
 
 def _parse_size(root: Element, path: Path) -> tuple[int, int] | None:
