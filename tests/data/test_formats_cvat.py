@@ -99,6 +99,8 @@ def test_an_image_is_found_by_its_last_name_and_never_outside(tmp_path, name):
     write_photo(tmp_path / "a.jpg")
     record = read_dataset(write_cvat(tmp_path / "task", BOX.format(""), attributes=f'name="{name}"'))[0]
     assert record.path == tmp_path / "task/images/a.jpg"
+    leaves = name != "x/y/a.jpg"
+    assert [note.kind for note in read_dataset(tmp_path / "task").notes] == ["repaired"] * leaves
     record.path.unlink()
     report = check(tmp_path / "task")
     assert len(report.faults) == 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -14,9 +14,11 @@ from bana.data.images import MAX_SIDE
 from bana.data.records import BoolArray, ImageRecord
 from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.errors import DataError
-from bana.io.strict_json import is_text
+from bana.io.faults import FaultLog
+from bana.io.strict_json import is_number, is_text
 
 Box = tuple[float, float, float, float]
+Entry = TypeVar("Entry")
 
 ROUNDING = 1.0
 """Pixels by which a box may stick out of its image: rounding, and the off-by-one between 0-based and 1-based tools."""
@@ -170,6 +172,48 @@ def stated_size(width: float, height: float, where: str) -> tuple[int, int]:
     if not (width >= 1 and height >= 1 and max(width, height) <= MAX_SIDE and width * height <= most):
         raise DataError(f"{where}: size {width:g}x{height:g} is not one that an image can have; correct it")
     return int(width), int(height)
+
+
+def stated_size_or_none(width: object, height: object, where: str) -> tuple[int, int] | None:
+    """The image size that a JSON file states; None where a side is missing, or no whole number above 0.
+
+    Raises:
+        DataError: As ``stated_size``.
+    """
+    stated = [int(side) for side in (width, height) if is_number(side) and side > 0 and side == int(side)]
+    return stated_size(stated[0], stated[1], where) if len(stated) == 2 else None
+
+
+def usable_objects(
+    entries: Iterable[Entry],
+    parse: Callable[[Entry], AnnotatedObject],
+    area: Callable[[Entry], Box | None],
+    image_id: str,
+    faults: FaultLog,
+) -> tuple[list[AnnotatedObject], list[Box]]:
+    """Parse the objects of an image; one that cannot be used is left out, and its pixels are ignored.
+
+    Args:
+        entries: What an annotation file has for each object.
+        parse: Makes an object of an entry, or raises DataError.
+        area: The box of an entry that cannot be used; None if it has none inside the image.
+        image_id: The image.
+        faults: Where it is noted.
+
+    Returns:
+        The objects, and the boxes whose pixels are neither object nor background.
+    """
+    objects: list[AnnotatedObject] = []
+    ignored: list[Box] = []
+    for entry in entries:
+        found = None
+        with faults.catch_object(image_id):
+            found = parse(entry)
+        if found is not None:
+            objects.append(found)
+        elif (box := area(entry)) is not None:
+            ignored.append(box)
+    return objects, ignored
 
 
 def make_record(

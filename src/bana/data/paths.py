@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 from typing import TypeVar
@@ -134,19 +134,47 @@ def find_image(files: FolderFiles, folders: Sequence[Path], names: Sequence[str]
     raise image_missing(names[0], folders, where)
 
 
-def named_elsewhere(files: FolderFiles, folders: Sequence[Path], name: str, error: DataError) -> Path:
-    """The image in one of the folders that has the last part of a name which leaves them.
+def named_image(
+    files: FolderFiles,
+    folders: Sequence[Path],
+    name: str,
+    where: str,
+    repair: Callable[[str], None],
+    others: Sequence[str] = (),
+    part: str = "",
+) -> Path:
+    """The image that an annotation names; of a name that leaves the folders, the one with its last part.
+
+    Args:
+        files: Finds it.
+        folders: Where it may be.
+        name: As the annotation has it.
+        where: File and place in it, for messages.
+        repair: Is told if the name leaves the folders, and may raise.
+        others: Names to look for after it.
+        part: What of that place holds the name, for the message that it leaves the folders.
 
     Raises:
-        DataError: ``error``, which says that it leaves them, if there is none.
+        DataError: If there is no such image.
     """
+    try:
+        posix = checked_name(name, where + part)
+    except DataError as error:
+        path = _last_named(files, folders, name)
+        if path is None:
+            raise
+        repair(f"{error}; {path} is taken")
+        return path
+    return find_image(files, folders, [posix, *others], where)
+
+
+def _last_named(files: FolderFiles, folders: Sequence[Path], name: str) -> Path | None:
     last = last_part(name)
     if last in ("", ".", ".."):
-        raise error
-    try:
+        return None
+    with suppress(DataError):
         return find_image(files, folders, [last], "")
-    except DataError:
-        raise error from None
+    return None
 
 
 def image_missing(name: str, folders: Sequence[Path], where: str) -> DataError:

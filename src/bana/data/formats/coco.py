@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,12 @@ from bana.data.formats.coco_entries import (
 from bana.data.formats.labelme import is_labelme
 from bana.data.images import image_size
 from bana.data.masks import are_valid, compressed_rle
-from bana.data.objects import AnnotatedObject, Box, make_record, stated_size
-from bana.data.paths import FolderFiles, checked_name, chosen_split, find_image, named_elsewhere
+from bana.data.objects import make_record, stated_size_or_none, usable_objects
+from bana.data.paths import FolderFiles, chosen_split, named_image
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import packed_if_polygons
-from bana.errors import DataError
 from bana.io.faults import FaultLog
-from bana.io.strict_json import head_keys, is_number, read_json_object, value_of
+from bana.io.strict_json import head_keys, read_json_object, value_of
 
 _KEYS = ("images", "annotations", "categories")
 _HEAD_KEYS = {*_KEYS, "info", "licenses"}
@@ -124,41 +124,26 @@ def _record(
     faults: FaultLog,
 ) -> ImageRecord | None:
     with faults.catch(image.image_id):
-        path = _image_path(image, folders, files, faults)
+        path = named_image(files, folders, image.name, image.where, partial(faults.repaired, image.image_id))
         size = _size(image, path)
         masks = [annotation.entry.get("segmentation") for annotation in annotations]
         valid = are_valid([mask for mask in masks if isinstance(mask, tuple)], *size)
-        objects: list[AnnotatedObject] = []
-        ignored: list[Box] = []
-        for annotation in annotations:
-            found = None
-            with faults.catch_object(image.image_id):
-                found = parse_object(annotation, size, class_ids, image.image_id, faults, valid=valid)
-            if found is not None:
-                objects.append(found)
-            elif (box := area_of(annotation, size)) is not None:
-                ignored.append(box)
+        objects, ignored = usable_objects(
+            annotations,
+            lambda each: parse_object(each, size, class_ids, image.image_id, faults, valid=valid),
+            lambda each: area_of(each, size),
+            image.image_id,
+            faults,
+        )
         if not faults.has_fault(image.image_id):
             return make_record(image.image_id, path, size, objects, source_id=image.number, ignored=ignored)
     return None
 
 
-def _image_path(image: CocoImage, folders: list[Path], files: FolderFiles, faults: FaultLog) -> Path:
-    """The image's file; of a name on another machine, the last part is looked for."""
-    try:
-        name = checked_name(image.name, image.where)
-    except DataError as error:
-        path = named_elsewhere(files, folders, image.name, error)
-        faults.repaired(image.image_id, f"{error}; {path} is taken")
-        return path
-    return find_image(files, folders, [name], image.where)
-
-
 def _size(image: CocoImage, path: Path) -> tuple[int, int]:
     """Width and height that the file states, or those of the image where it leaves them out or they are no size."""
-    sides = [image.entry.get(key) for key in ("width", "height")]
-    stated = [int(side) for side in sides if is_number(side) and side > 0 and side == int(side)]
-    return stated_size(stated[0], stated[1], image.where) if len(stated) == 2 else image_size(path)
+    stated = stated_size_or_none(image.entry.get("width"), image.entry.get("height"), image.where)
+    return stated or image_size(path)
 
 
 def _files(path: Path) -> list[Path]:

@@ -22,8 +22,9 @@ from bana.data.objects import (
     stated_size,
     turned_rectangle,
     usable_area,
+    usable_objects,
 )
-from bana.data.paths import FolderFiles, checked_name, chosen_split, find_image, id_of_name, last_part, named_elsewhere
+from bana.data.paths import FolderFiles, chosen_split, id_of_name, last_part, named_image
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
 from bana.errors import DataError
@@ -111,22 +112,17 @@ def _record(
     folders = [
         folder for folder in (home / "images", home / "images" / (image.get("subset") or "."), home) if folder.is_dir()
     ]
-    try:
-        path = find_image(files, folders, [checked_name(_name(image), where), last_part(_name(image))], where)
-    except DataError as error:
-        path = named_elsewhere(files, folders, _name(image), error)
+    name = _name(image)
+    path = named_image(files, folders, name, where, partial(faults.repaired, image_id), [last_part(name)])
     sides = [_number(image, key, where, 0.0) for key in ("width", "height")]
     size = stated_size(sides[0], sides[1], where) if min(sides) > 0 else image_size(path)
-    objects: list[AnnotatedObject] = []
-    ignored: list[Box] = []
-    for number, shape in enumerate(image, start=1):
-        found, place = None, f"{where}: shape {number}"
-        with faults.catch_object(image_id):
-            found = _object(shape, size, classes, place, image_id, faults)
-        if found is not None:
-            objects.append(found)
-        elif shape.tag == "box" and (area := _area(shape, size)) is not None:
-            ignored.append(area)
+    objects, ignored = usable_objects(
+        enumerate(image, start=1),
+        lambda entry: _object(entry[1], size, classes, f"{where}: shape {entry[0]}", image_id, faults),
+        lambda entry: _area(entry[1], size) if entry[1].tag == "box" else None,
+        image_id,
+        faults,
+    )
     return make_record(image_id, path, size, objects, ignored=ignored)
 
 

@@ -19,7 +19,16 @@ from PIL import Image
 from bana.data.classes import class_id_of, class_table, listed_classes
 from bana.data.images import DAMAGED, SUFFIXES, image_size
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
-from bana.data.objects import AnnotatedObject, Box, checked_score, make_record, repaired_box, stated_size, usable_area
+from bana.data.objects import (
+    AnnotatedObject,
+    Box,
+    checked_score,
+    make_record,
+    repaired_box,
+    stated_size_or_none,
+    usable_area,
+    usable_objects,
+)
 from bana.data.paths import (
     FolderFiles,
     checked_name,
@@ -134,11 +143,7 @@ def parse_file(path: Path, image_id: str, faults: FaultLog) -> LabelmeFile | Non
         name = content.get("imagePath")
         image_name = value_of(content, "imagePath", str, str(path)) if name is not None else ""
         has_data = isinstance(content.get("imageData"), str) and bool(content["imageData"])
-        size = None
-        sides = [content.get(key) for key in ("imageWidth", "imageHeight")]
-        stated = [int(side) for side in sides if is_number(side) and side > 0 and side == int(side)]
-        if len(stated) == 2:
-            size = stated_size(stated[0], stated[1], str(path))
+        size = stated_size_or_none(content.get("imageWidth"), content.get("imageHeight"), str(path))
         if not faults.has_fault(image_id):
             return LabelmeFile(path, image_name, has_data, size, tuple(tuple(shapes) for shapes in objects.values()))
     return None
@@ -213,16 +218,13 @@ def _record(
     with faults.catch(image_id):
         path = _image_path(root, links, file)
         size = file.size or image_size(path)
-        objects: list[AnnotatedObject] = []
-        ignored: list[Box] = []
-        for shapes in file.objects:
-            found = None
-            with faults.catch_object(image_id):
-                found = parse_object(shapes, size, classes, image_id, faults)
-            if found is not None:
-                objects.append(found)
-            elif (area := _area(shapes, size)) is not None:
-                ignored.append(area)
+        objects, ignored = usable_objects(
+            file.objects,
+            lambda shapes: parse_object(shapes, size, classes, image_id, faults),
+            lambda shapes: _area(shapes, size),
+            image_id,
+            faults,
+        )
         if not faults.has_fault(image_id):
             return make_record(image_id, path, size, objects, ignored=ignored)
     return None

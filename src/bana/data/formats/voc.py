@@ -29,15 +29,14 @@ from bana.data.objects import (
     stated_size,
     turned_rectangle,
     usable_area,
+    usable_objects,
 )
 from bana.data.paths import (
     FolderFiles,
-    checked_name,
     chosen_split,
-    find_image,
     image_missing,
     last_part,
-    named_elsewhere,
+    named_image,
 )
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.errors import DataError
@@ -191,16 +190,14 @@ def _record(
     with faults.catch(image_id):
         path = _image_path(home, files, annotation, image_id, faults)
         size = annotation.size or image_size(path)
-        objects: list[AnnotatedObject] = []
-        ignored: list[Box] = []
-        for entry in annotation.objects:
-            found = None
-            with faults.catch_object(image_id):
-                found = _checked_object(entry, size, classes, partial(faults.repaired, image_id))
-            if found is not None:
-                objects.append(found)
-            elif (area := usable_area(entry.box, *size)) is not None:
-                ignored.append(area)
+        repair = partial(faults.repaired, image_id)
+        objects, ignored = usable_objects(
+            annotation.objects,
+            lambda entry: _checked_object(entry, size, classes, repair),
+            lambda entry: usable_area(entry.box, *size),
+            image_id,
+            faults,
+        )
         if not faults.has_fault(image_id):
             semantic, instance = (
                 _mask(home / name, image_id, files, where) for name in ("SegmentationClass", "SegmentationObject")
@@ -225,13 +222,8 @@ def _image_path(home: Path, files: FolderFiles, annotation: Annotation, image_id
             return files.checked(folder, next((path for path in found if path.name == stated), found[0]), where)
     if annotation.filename is None:
         raise image_missing(f"{image_id}{SUFFIXES[0]}", folders, where)
-    try:
-        name = checked_name(annotation.filename, f"{where}: <filename>")
-    except DataError as error:
-        path = named_elsewhere(files, folders, annotation.filename, error)
-        faults.repaired(image_id, f"{error}; {path} is taken")
-        return path
-    return find_image(files, folders, [name, stated], where)
+    repair = partial(faults.repaired, image_id)
+    return named_image(files, folders, annotation.filename, where, repair, [stated], ": <filename>")
 
 
 def _mask(folder: Path, image_id: str, files: FolderFiles, where: str) -> Path | None:

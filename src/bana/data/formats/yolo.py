@@ -23,6 +23,7 @@ from bana.data.objects import (
     make_record,
     repaired_box,
     usable_area,
+    usable_objects,
 )
 from bana.data.paths import FolderFiles, checked_path, chosen_split, id_of_name, list_images, normal
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
@@ -195,25 +196,17 @@ def label_path(image: Path) -> Path:
 def _objects(image: Path, image_id: str, rows: _Rows, faults: FaultLog) -> _Found:
     size = image_size(image)
     labels = label_path(image)
-    objects: list[AnnotatedObject] = []
-    ignored: list[Box] = []
-    for number, line in enumerate(read_lines(labels) if labels.is_file() else [], start=1):
-        if not line.strip():
-            continue
-        found, where = None, f"{labels}: line {number}"
-        with faults.catch_object(image_id):
-            found = parse_line(
-                line,
-                size,
-                rows.class_ids,
-                where,
-                keypoints=rows.keypoints,
-                repair=partial(faults.repaired, image_id),
-            )
-        if found is not None:
-            objects.append(found)
-        elif (area := _area(line, size)) is not None:
-            ignored.append(area)
+    lines = enumerate(read_lines(labels) if labels.is_file() else [], start=1)
+    repair = partial(faults.repaired, image_id)
+    objects, ignored = usable_objects(
+        ((number, line) for number, line in lines if line.strip()),
+        lambda row: parse_line(
+            row[1], size, rows.class_ids, f"{labels}: line {row[0]}", keypoints=rows.keypoints, repair=repair
+        ),
+        lambda row: _area(row[1], size),
+        image_id,
+        faults,
+    )
     return _Found(size, objects, ignored)
 
 
