@@ -201,8 +201,11 @@ def test_file_names_of_other_systems_find_the_image(tmp_path, name):
     voc = write_voc(tmp_path / "voc", {"a": voc_xml(voc_object(), filename=name)})
     labelme = write_labelme(tmp_path / "labelme", imagePath=name)
     for root in (coco, voc, labelme):
-        (record,) = read_dataset(root)
+        dataset = read_dataset(root)
+        (record,) = dataset
         assert record.path.name == "a.jpg"
+        leaves = name.startswith(("C:", "/", "..")) and root is not voc  # whose image has the name of the XML file
+        assert kinds(dataset) == ["repaired"] * leaves
         assert "\\" not in record.image_id
 
 

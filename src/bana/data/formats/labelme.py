@@ -6,7 +6,7 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PureWindowsPath
@@ -216,7 +216,7 @@ def _record(
     root: Path, links: FolderFiles, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog
 ) -> ImageRecord | None:
     with faults.catch(image_id):
-        path = _image_path(root, links, file)
+        path = _image_path(root, links, file, partial(faults.repaired, image_id))
         size = file.size or image_size(path)
         objects, ignored = usable_objects(
             file.objects,
@@ -230,7 +230,7 @@ def _record(
     return None
 
 
-def _image_path(root: Path, files: FolderFiles, file: LabelmeFile) -> Path:
+def _image_path(root: Path, files: FolderFiles, file: LabelmeFile, repair: Callable[[str], None]) -> Path:
     """The image that a file names, else the one beside it: ``imagePath`` is often stale, or of another machine."""
     where, folder = str(file.path), normal(file.path.parent)
     leaves: DataError | None = None
@@ -248,6 +248,8 @@ def _image_path(root: Path, files: FolderFiles, file: LabelmeFile) -> Path:
     beside = [folder / last] if last not in ("", ".", "..") and is_file(folder / last) else []
     beside += files.of_stem(folder, file.path.stem)
     if beside:
+        if leaves is not None:
+            repair(f"{leaves}; {beside[0]} is taken")
         return files.checked(root, beside[0], where)
     if file.has_data:
         raise DataError(
