@@ -11,6 +11,7 @@ from bad_data import BAD_DATA, refused, refused_choice, truncated_image
 from bana import Labeler
 from bana.classify import task as task_module
 from bana.classify.model import LABELER
+from bana.data.pixel_values import PixelValues
 from bana.engine.loop import CHECKPOINT, LOG
 from bana.nn import train as train_module
 from shapes_data import CLASSES, IMAGES, write_shapes
@@ -215,3 +216,14 @@ def test_a_learning_rate_that_explodes_stops_the_run(classify, preset, shapes_vo
     preset.write_text(yaml.safe_dump(content))
     refused(classify(shapes_voc, tmp_path / "run"), "the loss is", "lower the learning rate")
     assert not (tmp_path / "run" / LABELER.file_name).exists()
+
+
+def test_how_images_were_read_is_kept_and_another_way_is_another_run(classify, shapes_voc, tmp_path):
+    shutil.copytree(shapes_voc, tmp_path / "data")
+    (tmp_path / "data" / "bana.yaml").write_text("images: {range: data, bands: [2]}")
+    assert classify(tmp_path / "data", tmp_path / "run").status == 0
+    expected = PixelValues("data", (2,))
+    assert LABELER.load_facts(tmp_path / "run").values == expected
+    assert Labeler.load(tmp_path / "run").for_classes(["x"]).values == expected
+    (tmp_path / "data" / "bana.yaml").write_text("images: {range: data, bands: [1]}")
+    refused(classify(tmp_path / "data", tmp_path / "run"), "values.bands")

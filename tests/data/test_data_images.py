@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bana.data import images
+from bana.data import rgb
 from bana.data.images import image_size, is_upright, open_image, open_record_image
 from bana.data.objects import AnnotatedObject, make_record
 from bana.errors import DataError
@@ -168,7 +168,7 @@ def test_strips_make_no_difference(tmp_path, monkeypatch, mode):
     image = Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
     path = save(tmp_path / "a.tif", image)
     whole = open_image(path)
-    monkeypatch.setattr(images, "_STRIP", 20)
+    monkeypatch.setattr(rgb, "_STRIP", 20)
     np.testing.assert_array_equal(open_image(path), whole)
 
 

@@ -12,6 +12,7 @@ import pytest
 from bana import read_dataset
 from bana.data.formats import coco
 from bana.data.masks import decode_mask, encode_mask
+from bana.data.paths import FolderFiles
 from bana.errors import DataError
 from bana.io.faults import FaultLog
 from data_samples import SIZE, blob, coco_content, write_coco, write_photo
@@ -190,7 +191,7 @@ def test_two_images_of_one_id_or_one_name_are_both_left_out(tmp_path):
         write_coco(tmp_path / str(number), content)
         with pytest.raises(DataError, match=r"images\[1\]: (id 7 is used twice|another image is called 'a')"):
             read_dataset(tmp_path / str(number))
-        dataset = coco.read(tmp_path / str(number), None, FaultLog("skip"))
+        dataset = coco.read(tmp_path / str(number), None, FaultLog("skip"), FolderFiles())
         assert (len(dataset), [each.image_id for each in dataset.rejected]) == (0, ["a"])
 
 
@@ -265,7 +266,7 @@ def test_every_encoding_of_json_is_read(tmp_path, encoding):
     write_coco(tmp_path, changed(categories__0__name="hünd"))
     text = json.dumps(changed(categories__0__name="hünd"), ensure_ascii=False)
     (tmp_path / "instances.json").write_bytes(text.encode(encoding))
-    assert coco.read(tmp_path / "instances.json", None, FaultLog()).classes == ("cat", "hünd")
+    assert coco.read(tmp_path / "instances.json", None, FaultLog(), FolderFiles()).classes == ("cat", "hünd")
 
 
 def test_reading_leaves_the_garbage_collector_as_it_was(tmp_path):

@@ -6,6 +6,7 @@ from PIL import Image
 
 from bana import read_dataset
 from bana.data.formats import voc
+from bana.data.paths import FolderFiles
 from bana.errors import DataError
 from bana.io.faults import FaultLog
 from data_samples import SIZE, voc_object, voc_xml, write_photo, write_voc
@@ -155,7 +156,7 @@ def test_a_bad_annotation_is_named_with_its_place(tmp_path, xml, message):
 def test_every_fault_of_an_image_is_noted(tmp_path):
     write_voc(tmp_path, {"a": voc_xml(voc_object(box=(9, 9, 1, 1)), voc_object(), voc_object(box=(70, 1, 90, 9)))})
     faults = FaultLog("skip", strict=True)
-    voc.read(tmp_path, None, faults)
+    voc.read(tmp_path, None, faults, FolderFiles())
     assert [fault.reason.split(": ")[1] for fault in faults.faults] == ["object 1", "object 3"]
     assert faults.rejected()[0].reason.endswith("(and 1 more)")
 
@@ -189,7 +190,7 @@ def test_a_list_that_leaves_the_folder_is_refused(tmp_path):
 def test_any_bytes_are_an_annotation_or_a_data_error(tmp_path, content):
     write_voc(tmp_path, {"b": voc_xml(voc_object())})
     (tmp_path / "Annotations/b.xml").write_bytes(content)
-    dataset = voc.read(tmp_path, None, FaultLog("skip"))
+    dataset = voc.read(tmp_path, None, FaultLog("skip"), FolderFiles())
     assert len(dataset.records) + len(dataset.rejected) == 1
 
 

@@ -293,3 +293,13 @@ def test_a_list_of_classes_beside_images_and_labels(tmp_path):
     assert [(record.image_id, record.boxes.tolist()) for record in dataset] == [("train/a", [[15, 15, 45, 25]])]
     with pytest.raises(DataError, match="has no splits, so not 'train' either"):
         read_dataset(tmp_path, "train", strict=True)
+
+
+@pytest.mark.parametrize("folder", [".", "train"])
+def test_labels_without_a_list_of_classes_say_what_is_missing(tmp_path, folder):
+    write_photo(tmp_path / folder / "a.jpg")
+    (tmp_path / folder / "a.txt").write_text("0 0.5 0.5 0.2 0.2")
+    with pytest.raises(DataError, match="as YOLO has, but no list of classes; add "):
+        read_dataset(tmp_path)
+    (tmp_path / "classes.txt").write_text("cat")
+    assert len(read_dataset(tmp_path)[0]) == 1

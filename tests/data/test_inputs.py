@@ -108,7 +108,7 @@ def test_pictures_are_read_as_open_image_does_and_only_when_asked(photos, monkey
     upright = write_photo(photos / "q/turned.jpg", exif_orientation=6)
     expected = open_image(upright)
     opened = []
-    monkeypatch.setattr(inputs, "open_image", lambda path: opened.append(path) or open_image(path))
+    monkeypatch.setattr(inputs, "open_image", lambda path, values: opened.append(path) or open_image(path, values))
     pictures = find_inputs(["q"])
     assert [picture.path for picture in pictures] == [picture.path for picture in pictures]
     d, turned = pictures

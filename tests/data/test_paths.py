@@ -153,3 +153,26 @@ def test_folders_are_resolved_once(tmp_path, monkeypatch):
     for path in paths:
         assert links.checked(tmp_path, path, "x") is path
     assert resolved == [str(tmp_path / "a")]
+
+
+def test_links_are_followed_on_request(written, elsewhere, run_cli):
+    root, folder = written
+    (folder / "a.jpg").unlink()
+    (folder / "a.jpg").symlink_to(elsewhere)
+    assert [record.path for record in read_dataset(root, follow_links=True)] == [folder / "a.jpg"]
+    answer = run_cli("check", root)
+    assert (answer.status, "put the file itself there, or add --follow-links" in answer.out + answer.err) == (1, True)
+    assert run_cli("check", root, "--follow-links").status == 0
+    out = root.parent / "out"
+    assert run_cli("convert", root, out, "--to", "coco", "--follow-links").status == 0
+    assert not (out / "train" / "a.jpg").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["../elsewhere/a.jpg", "/elsewhere/a.jpg"])
+def test_names_that_leave_the_data_set_are_refused_even_where_links_are_followed(tmp_path, elsewhere, name):
+    content = coco_content()
+    content["images"][0]["file_name"] = name
+    write_coco(tmp_path / "set", content)
+    (tmp_path / "set/images/a.jpg").unlink()
+    with pytest.raises(DataError, match="leaves the image folder"):
+        read_dataset(tmp_path / "set", follow_links=True)

@@ -9,21 +9,43 @@ import pytest
 
 from bana import read_dataset
 from bana.data.check import check
-from bana.data.truth import instance_truth
+from bana.data.truth import instance_truth, object_masks
 from bana.errors import DataError
+from exports.make_exports import turned
 from shapes_data import CLASSES, IMAGES, inside_of
 
 EXPORTS = Path(__file__).parents[1] / "exports"
 
+TRAIN_VAL = ["train", "val"]
+TRAIN_VAL_TEST = [*TRAIN_VAL, "test"]
+
 
 def named_boxes(record, classes):
+    """Class and box of each object; YOLO's lines have five or six decimals."""
     pairs = zip(record.class_ids, record.boxes, strict=True)
-    return [(classes[number - 1], box.round(3).tolist()) for number, box in pairs]
+    return [(classes[number - 1], box.round(2).tolist()) for number, box in pairs]
 
 
-def true_boxes(name, moved=0):
-    """The boxes that were exported; ``moved``: by how much their left and upper sides come out too far left and up."""
-    return [(kind, [max(x0 - moved, 0), max(y0 - moved, 0), x1, y1]) for kind, (x0, y0, x1, y1) in IMAGES[name][1]]
+def true_boxes(name, moved=0, farther=0):
+    """The boxes that were exported.
+
+    Args:
+        name: The image.
+        moved: By how much their left and upper sides come out too far left and up.
+        farther: By how much their right and lower sides come out too far right and down.
+    """
+    return [
+        (kind, [max(x0 - moved, 0), max(y0 - moved, 0), x1 + farther, y1 + farther])
+        for kind, (x0, y0, x1, y1) in IMAGES[name][1]
+    ]
+
+
+def records_of(folder, splits):
+    """The records of an export with their classes, and the name of the drawn image, with which each id ends."""
+    for split in splits:
+        dataset = read_dataset(EXPORTS / folder, split)
+        for record in dataset:
+            yield record, dataset.classes, record.image_id[-1]
 
 
 @pytest.mark.parametrize(
@@ -37,20 +59,124 @@ def true_boxes(name, moved=0):
         ("cvat/cvat_images", [None], ["b", "sub/d"]),
         ("fiftyone/coco", [None], ["b", "d"]),
         ("fiftyone/yolo", [None], ["b", "d"]),
+        ("labelimg/yolo", [None], ["b", "d"]),
+        ("labelme/shapes", [None], ["b", "d"]),
+        ("labelme/image_data", [None], ["b", "d"]),
+        ("labelme/oriented", [None], ["b", "d"]),
+        ("anylabeling/coco_splits", TRAIN_VAL, ["d", "b"]),
+        ("anylabeling/labels", [None], ["b", "d"]),
+        ("anylabeling/coco", [None], ["d", "b"]),
+        ("anylabeling/yolo", [None], ["b", "d"]),
+        ("anylabeling/yolo_masks", [None], ["b", "d"]),
+        ("anylabeling/yolo_splits", TRAIN_VAL, ["d", "b"]),
+        ("x_anylabeling/rectangle", [None], ["b", "d"]),
+        ("x_anylabeling/polygon", [None], ["b", "d"]),
+        ("x_anylabeling/rotation", [None], ["b", "d"]),
+        ("x_anylabeling/coco_rectangle", [None], ["b", "d"]),
+        ("x_anylabeling/yolo_hbb", [None], ["b", "d"]),
+        ("x_anylabeling/yolo_seg", [None], ["b", "d"]),
+        ("x_anylabeling/yolo_obb", [None], ["b", "d"]),
+        ("x_anylabeling/dota", [None], ["b", "d"]),
+        ("ultralytics/detect", TRAIN_VAL, ["b", "d"]),
+        ("ultralytics/segment", TRAIN_VAL, ["b", "d"]),
+        ("ultralytics/pose", TRAIN_VAL, ["b", "d"]),
+        ("ultralytics/obb", TRAIN_VAL, ["b", "d"]),
+        ("roboflow/coco", ["train", "valid", "test"], ["b", "d", "c"]),
+        ("roboflow/coco_masks", ["train", "valid", "test"], ["b", "d", "c"]),
+        ("roboflow/voc", ["train", "valid", "test"], ["b", "d", "c"]),
+        ("roboflow/yolo", TRAIN_VAL_TEST, ["b", "d", "c"]),
+        ("roboflow/yolo_obb", TRAIN_VAL_TEST, ["b", "d", "c"]),
     ],
 )
 def test_boxes_are_those_that_were_drawn(folder, splits, image_ids):
-    datasets = [read_dataset(EXPORTS / folder, split) for split in splits]
-    read = {record.image_id: named_boxes(record, dataset.classes) for dataset in datasets for record in dataset}
-    assert list(read) == image_ids
-    assert list(read.values()) == [true_boxes("b"), true_boxes("d")]
+    read = [(record.image_id, named_boxes(record, classes)) for record, classes, _ in records_of(folder, splits)]
+    assert read == [(image_id, true_boxes(image_id[-1])) for image_id in image_ids]
     assert [check(EXPORTS / folder, split).faults for split in splits] == [()] * len(splits)
 
 
-@pytest.mark.parametrize("folder", ["cvat/voc", "fiftyone/voc"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "cvat/voc",
+        "fiftyone/voc",
+        "labelimg/voc",
+        "anylabeling/voc",
+        "x_anylabeling/voc_rectangle",
+        "x_anylabeling/voc_polygon",
+    ],
+)
 def test_voc_of_tools_that_count_from_0_reaches_a_pixel_too_far(folder):
     dataset = read_dataset(EXPORTS / folder)
     assert [named_boxes(record, dataset.classes) for record in dataset] == [true_boxes("b", 1), true_boxes("d", 1)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "splits", "farther"),
+    [
+        ("x_anylabeling/coco_polygon", [None], 1),  # its boxes reach to the end of the pixel in which the outline ends
+        ("roboflow/yolo_masks", TRAIN_VAL_TEST, -1),  # its outlines go through the masks' first and last pixels
+    ],
+)
+def test_boxes_of_outlines_that_a_tool_takes_for_pixels_end_elsewhere(folder, splits, farther):
+    for record, classes, name in records_of(folder, splits):
+        assert named_boxes(record, classes) == true_boxes(name, farther=farther)
+
+
+@pytest.mark.parametrize(
+    ("folder", "splits", "least"),
+    [
+        ("labelme/shapes", [None], 0.998),
+        ("labelme/image_data", [None], 0.98),
+        ("anylabeling/labels", [None], 0.98),
+        ("anylabeling/coco", [None], 0.98),
+        ("anylabeling/coco_splits", TRAIN_VAL, 0.98),
+        ("anylabeling/yolo_masks", [None], 0.98),
+        ("x_anylabeling/polygon", [None], 0.98),
+        ("x_anylabeling/coco_polygon", [None], 0.98),
+        ("x_anylabeling/yolo_seg", [None], 0.98),
+        ("ultralytics/segment", TRAIN_VAL, 0.98),
+        ("roboflow/coco_masks", ["train", "valid", "test"], 0.9),  # such outlines leave out the last row and column
+        ("roboflow/yolo_masks", TRAIN_VAL_TEST, 0.9),
+    ],
+)
+def test_masks_are_those_that_were_drawn(folder, splits, least):
+    for record, classes, name in records_of(folder, splits):
+        size, shapes = IMAGES[name]
+        assert [classes[number - 1] for number in record.class_ids] == [kind for kind, _ in shapes]
+        for shape, mask in zip(shapes, object_masks(record), strict=True):
+            if mask is None:
+                assert (shape[0], record.path.with_suffix(".json").is_file()) == ("square", True)  # drawn as a box
+            else:
+                drawn = inside_of(*shape, size)
+                assert (mask & drawn).sum() / (mask | drawn).sum() > least
+
+
+@pytest.mark.parametrize(
+    ("folder", "splits"),
+    [
+        ("labelme/oriented", [None]),
+        ("x_anylabeling/rotation", [None]),
+        ("x_anylabeling/yolo_obb", [None]),
+        ("x_anylabeling/dota", [None]),
+        ("ultralytics/obb", TRAIN_VAL),
+        ("roboflow/yolo_obb", TRAIN_VAL_TEST),
+    ],
+)
+def test_turned_boxes_are_those_that_were_exported(folder, splits):
+    for record, _, name in records_of(folder, splits):
+        true_corners = [np.ravel(turned(box)) for _, box in IMAGES[name][1]]
+        np.testing.assert_allclose(record.oriented, true_corners, atol=0.001)
+        assert object_masks(record) == [None] * len(record)
+
+
+@pytest.mark.parametrize("folder", ["rectangle", "polygon", "rotation", "voc_rectangle", "voc_polygon", "dota"])
+def test_disks_that_x_anylabeling_calls_difficult_are(folder):
+    dataset = read_dataset(EXPORTS / "x_anylabeling" / folder)
+    assert [record.difficult.tolist() for record in dataset] == [[False, True], [False, False]]
+
+
+def test_a_background_that_x_anylabeling_lists_is_no_class():
+    assert read_dataset(EXPORTS / "x_anylabeling/coco_polygon").classes == CLASSES
 
 
 def test_voc_of_label_studio_is_cut_to_whole_pixels_besides():

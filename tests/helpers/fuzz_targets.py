@@ -29,6 +29,7 @@ from bana.data.images import image_size, is_upright, open_image
 from bana.data.label_maps import label_map_png, png, read_label_map
 from bana.data.masks import encode_mask
 from bana.data.objects import AnnotatedObject, make_record
+from bana.data.pixel_values import read_pixel_values
 from bana.data.records import BoxDataset, ClassTable
 from bana.data.truth import instance_truth, read_class_map, semantic_truth
 from bana.engine.checkpoint import check_same_run, load_tensors, optimizer_tensors, restore_optimizer, save_tensors
@@ -108,7 +109,9 @@ def _dataset_reader(kind: str, file: str, photo: str, folder: Path, more: dict[s
 def _voc_seeds() -> list[bytes]:
     plain = annotation(SIZE, SHAPES, "a.jpg")
     full = plain.replace("<name>disk</name>", "<name>disk</name><difficult>1</difficult><pose>x</pose>")
-    return [plain.encode(), full.encode(), plain.replace("<width>80</width>", "<width>0</width>").encode()]
+    turned = "</bndbox><robndbox><cx>40</cx><cy>30</cy><w>20</w><h>10</h><angle>0.5</angle></robndbox>"
+    sizeless = plain.replace("<width>80</width>", "<width>0</width>")
+    return [each.encode() for each in (plain, full, sizeless, plain.replace("</bndbox>", turned))]
 
 
 def _cvat_seeds() -> list[bytes]:
@@ -144,6 +147,7 @@ def _labelme_seeds() -> list[bytes]:
         {"label": "disk", "points": ring, "group_id": 1, "shape_type": "polygon", "flags": {"difficult": True}},
         {"label": "disk", "points": ring[::2], "group_id": 1, "shape_type": "rectangle", "score": 0.5},
         {"label": "cross", "points": [[8, 20], [12, 24]], "shape_type": "mask", "mask": _mask_text((5, 5))},
+        {"label": "disk", "points": ring, "shape_type": "oriented_rectangle", "difficult": True},
     ]
     whole = {"version": "5.5.0", "shapes": shapes, "imagePath": "a.jpg", "imageHeight": SIZE[1], "imageWidth": SIZE[0]}
     return [json.dumps(each).encode() for each in (whole, whole | {"imageHeight": None, "shapes": shapes[:1]})]
@@ -158,6 +162,27 @@ def _yolo_seeds() -> list[bytes]:
         b"0 0.5 0.5 0.25 0.25\n1 0.3 0.4 0.2 0.2 0.75\n",
         b"2 0.1 0.1 0.5 0.1 0.5 0.5\n0 .1 .1 .5 .1 .5 .5 .1 .5 1\n",
     ]
+
+
+def _dota_seeds() -> list[bytes]:
+    return [
+        b"imagesource:GoogleEarth\ngsd:0.5\n10 5 30 10 25 30 5 25 disk 0\n1 2 9 2 9 8 1 8 square 1\n",
+        b"10 5 30 10 25 30 5 25 small vehicle 0\n10 5 30 10 25 30 5 25 cross\n",
+    ]
+
+
+def _bana_yaml_seeds() -> list[bytes]:
+    return [b"images: {range: [0, 4095.5], bands: [3, 2, 1]}\n", b"images:\n  range: data\n  bands: [2]\n"]
+
+
+def _bana_yaml_reader(folder: Path) -> Read:
+    _photo(folder / "a.png")
+
+    def read(content: bytes) -> None:
+        (folder / "bana.yaml").write_bytes(content)
+        assert open_image(folder / "a.png", read_pixel_values(folder)).shape == (SIZE[1], SIZE[0], 3)
+
+    return read
 
 
 def _data_yaml_seeds() -> list[bytes]:
@@ -394,6 +419,8 @@ TARGETS: dict[str, Target] = {
     "obj_data": Target(
         _obj_data_seeds, partial(_dataset_reader, "yolo", "obj.data", "a.jpg", more=_DARKNET), changed_words
     ),
+    "dota": Target(_dota_seeds, partial(_dataset_reader, "dota", "labelTxt/a.txt", "images/a.jpg"), changed_words),
+    "bana_yaml": Target(_bana_yaml_seeds, _bana_yaml_reader, changed_yaml),
     "labelme": Target(_labelme_seeds, partial(_dataset_reader, "labelme", "a.json", "a.jpg"), changed_json),
     "masks": Target(_mask_seeds, _mask_reader, changed_png),
     "images": Target(_image_seeds, _image_reader, changed_png),

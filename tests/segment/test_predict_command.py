@@ -10,6 +10,8 @@ from PIL import Image
 from bad_data import refused, refused_choice
 from bana.data.images import open_image
 from bana.data.label_maps import read_label_map, write_label_map
+from bana.nn.network_file import copy_network
+from bana.segment.model import SEGMENTER
 from bana.segment.segmenter import PredictSettings, Segmenter
 from shapes_data import CLASSES, IMAGES
 
@@ -203,3 +205,23 @@ def test_export(run_cli, tiny_segment_run, shapes_voc, tmp_path):
     assert probabilities.shape == (1, 4, 96, 80)
     plain = Segmenter.load(tiny_segment_run, PredictSettings(scales=(1.0,), flip=False, crf=None))(image)
     assert (probabilities[0].argmax(0) == plain.labels).mean() > 0.9
+
+
+def test_images_are_read_as_those_that_the_network_learned_from(run_cli, tiny_segment_run, shapes_voc, tmp_path):
+    facts = SEGMENTER.load_facts(tiny_segment_run).training | {"values": {"bands": [3, 2, 1]}}
+    copy_network(SEGMENTER.path(tiny_segment_run), tmp_path / "segmenter.safetensors", training=facts)
+    rgb = open_image(shapes_voc / "JPEGImages" / "a.jpg")
+    maps = []
+    for network, name, pixels in (
+        (tiny_segment_run, "rgb", rgb),
+        (tmp_path / "segmenter.safetensors", "bgr", rgb[:, :, ::-1]),
+    ):
+        (tmp_path / name).mkdir()
+        Image.fromarray(pixels).save(tmp_path / name / "a.png")
+        answer = run_cli("predict", network, tmp_path / name, "--out", tmp_path / "out" / name, *QUICK)
+        assert answer.status == 0, answer.err
+        maps.append(read_label_map(tmp_path / "out" / name / "labels/a.png", *rgb.shape[1::-1]))
+        segmenter = Segmenter.load(network, PredictSettings(scales=(1.75,)), threads=1)
+        np.testing.assert_array_equal(segmenter(tmp_path / name / "a.png").labels, maps[-1])
+    np.testing.assert_array_equal(*maps)
+    assert maps[0].any()

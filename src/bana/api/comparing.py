@@ -40,6 +40,7 @@ def compare(
     seed: int = 0,
     format: str | None = None,
     workers: int | None = None,
+    follow_links: bool = False,
     quiet: bool = False,
 ) -> Comparison:
     """Compare methods of labeling on a data set with true masks, as the paper's Table 1 does.
@@ -56,8 +57,9 @@ def compare(
         sam_decoder: The decoder's ONNX file, for the method ``sam``.
         max_images: Compare on this many images, chosen at random (default: all).
         seed: Random seed of that choice.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         workers: Number of worker processes (default: one per core, fewer where memory is short).
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Raises:
@@ -66,7 +68,7 @@ def compare(
         OutputError: If ``out`` holds other folders or cannot be written.
         SettingsError: If a method is not known, or a file or package that it needs is missing.
     """
-    dataset = read_dataset(data, split, format)
+    dataset = read_dataset(data, split, format, follow_links=follow_links)
     if truth is not None:
         dataset = with_truth(dataset, mask_files(Path(truth)))
     if max_images is not None:
@@ -92,6 +94,7 @@ def reproduce(
     mask_share: float | None = None,
     device: str = "auto",
     workers: int | None = None,
+    follow_links: bool = False,
     quiet: bool = False,
 ) -> Reproduction:
     """Train and score what a table of the paper compares, for its figures beside ours.
@@ -111,6 +114,7 @@ def reproduce(
         mask_share: Share of the images whose true masks the row ``semi`` uses (default: the images of ``train``).
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Raises:
@@ -123,11 +127,11 @@ def reproduce(
     _check_table(table, mask_share, labeler, val_split)
     recipe = load_preset(preset or PRESETS.get(table, "coco"), Recipe)
     names = list(OBJECT_TABLES[table] if of_objects else TABLES[table]) if rows is None else list(rows)
-    dataset = read_dataset(data, split or (None if of_objects else "train_aug"))
+    dataset = read_dataset(data, split or (None if of_objects else "train_aug"), follow_links=follow_links)
     device = choose_device(device)
     runtime, processes, console = RuntimeConfig(device), worker_count(workers, device), progress_console(quiet)
-    scored = None if table == LABEL_TABLE else read_dataset(data, val_split or "val")
-    masked = _masked(data, dataset, mask_share) if "semi" in names else []
+    scored = None if table == LABEL_TABLE else read_dataset(data, val_split or "val", follow_links=follow_links)
+    masked = _masked(data, dataset, mask_share, follow_links) if "semi" in names else []
     other = labeler_or_own(labeler) if of_objects else None
     study = Study(table, dataset, scored, recipe, names, range(seeds), masked, other)
     return reproduce_table(study, Path(out), runtime=runtime, workers=processes, console=console)
@@ -147,8 +151,8 @@ def _check_table(table: str, mask_share: float | None, labeler: AnyPath | None, 
         raise SettingsError(f"{table}: needs --val-split, the split to score on, such as val2017")
 
 
-def _masked(data: AnyPath, dataset: BoxDataset, share: float | None) -> list[str]:
+def _masked(data: AnyPath, dataset: BoxDataset, share: float | None, follow_links: bool) -> list[str]:
     """The images whose true masks the row ``semi`` uses."""
     if share is not None:
         return share_of(dataset, share, seed=0)
-    return [record.image_id for record in read_dataset(data, "train")]
+    return [record.image_id for record in read_dataset(data, "train", follow_links=follow_links)]

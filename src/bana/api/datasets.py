@@ -12,6 +12,7 @@ from bana.data.convert import Conversion
 from bana.data.convert import convert as convert_dataset
 from bana.data.prediction_folder import MANIFEST, RESULTS
 from bana.data.reading import read_dataset
+from bana.data.simplify import Simplification
 from bana.data.writing import ImageMode
 from bana.evaluate import LabelScores, evaluate_detections, evaluate_labels, evaluate_predictions
 from bana.evaluate.detection_scores import DetectionScores
@@ -26,6 +27,7 @@ def check(
     labels: AnyPath | None = None,
     format: str | None = None,
     strict: bool = False,
+    follow_links: bool = False,
     quiet: bool = False,
 ) -> CheckReport:
     """Open every image and annotation of a data set, count what it holds and list its faults.
@@ -34,15 +36,17 @@ def check(
         data: A folder, COCO JSON file or YOLO data.yaml.
         split: The split to check (default: the only one).
         labels: The folder that ``label`` wrote, to list boxes that look wrong by it (default: none).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         strict: Whether an object that is repaired or left out is a fault of its image.
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Raises:
         DataError: If the data set or the split as a whole cannot be read.
     """
     progress = tracked("Checking", quiet)
-    return check_dataset(Path(data), split, format, strict=strict, labels=optional_path(labels), progress=progress)
+    how = {"strict": strict, "follow_links": follow_links}
+    return check_dataset(Path(data), split, format, labels=optional_path(labels), progress=progress, **how)
 
 
 def convert(
@@ -53,10 +57,13 @@ def convert(
     format: str | None = None,
     splits: Sequence[str] = (),
     polygons: bool = False,
+    tolerance: float = 0.0,
+    max_points: int | None = None,
     images: ImageMode = "copy",
     overwrite: bool = False,
     on_error: OnError = "stop",
     strict: bool = False,
+    follow_links: bool = False,
     quiet: bool = False,
 ) -> Conversion:
     """Convert a data set to another format and count what that format cannot hold.
@@ -64,14 +71,17 @@ def convert(
     Args:
         source: A folder, COCO JSON file or YOLO data.yaml.
         out: The folder to write.
-        to: ``voc``, ``coco``, ``yolo`` or ``labelme``.
+        to: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``dota``.
         format: The format of ``source`` (default: detected).
         splits: The splits to convert (default: all).
         polygons: Write COCO masks as polygons instead of RLE.
+        tolerance: Pixels by which the outlines of YOLO, or COCO's polygons, may deviate from the masks.
+        max_points: The most points of an object there (default: no limit).
         images: ``copy`` or ``link`` the images, or write ``none``.
         overwrite: Write into ``out`` even if it is not empty.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         strict: Whether an object that is repaired or left out is a fault of its image.
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Raises:
@@ -86,10 +96,12 @@ def convert(
         format=format,
         splits=splits,
         polygons=polygons,
+        simplify=Simplification(tolerance, max_points),
         images=images,
         overwrite=overwrite,
         on_error=on_error,
         strict=strict,
+        follow_links=follow_links,
         progress=tracked("Converting", quiet),
     )
 
@@ -101,6 +113,7 @@ def evaluate(
     split: str | None = None,
     format: str | None = None,
     boundary: bool = True,
+    follow_links: bool = False,
     quiet: bool = False,
 ) -> LabelScores | PredictionScores | DetectionScores:
     """Score labels or predictions against true masks.
@@ -109,8 +122,9 @@ def evaluate(
         results: A folder of labels or of predictions, or a COCO results file with masks.
         data: A data set with true masks.
         split: The split to score on (default: the only one).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         boundary: Compute the boundary IoU too.
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Returns:
@@ -119,7 +133,8 @@ def evaluate(
     Raises:
         DataError: If a file is missing or damaged, or an image has no true mask.
     """
-    folder, dataset, progress = Path(results), read_dataset(data, split, format), tracked("Scoring", quiet)
+    folder, progress = Path(results), tracked("Scoring", quiet)
+    dataset = read_dataset(data, split, format, follow_links=follow_links)
     objects = folder / RESULTS if (folder / RESULTS).is_file() else folder
     if objects.is_file() or objects.suffix == ".json":
         return evaluate_detections(objects, dataset, progress=progress)

@@ -39,6 +39,7 @@ def label(
     engine: str = "local",
     on_error: OnError = "stop",
     strict: bool = False,
+    follow_links: bool = False,
     quiet: bool = False,
     **settings: Any,
 ) -> LabelRun:
@@ -56,13 +57,14 @@ def label(
         sam_encoder: The encoder's ONNX file, for the method ``sam``.
         sam_decoder: The decoder's ONNX file, for the method ``sam``.
         formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
-        format: The format of ``data``: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, in a folder of its own inside ``out``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         engine: ``local`` uses processes of this machine, ``ray`` a Ray cluster.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         strict: Whether an object that is repaired or left out is a fault of its image.
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
         **settings: Settings of labeling that differ from the labeler's own, such as ``refinements=2``.
 
@@ -72,7 +74,8 @@ def label(
         OutputError: If ``out`` holds labels of another method or cannot be written.
         SettingsError: If an argument has a value that is not allowed.
     """
-    dataset, images = read_anywhere(parse_path(str(data)), split, format, on_error, strict=strict)
+    reading = {"strict": strict, "follow_links": follow_links}
+    dataset, images = read_anywhere(parse_path(str(data)), split, format, on_error, **reading)
     folder = parse_path(str(out))
     exported = [name for name in formats if name != "png"]
     part = Shard.of_rank() if shard is None else Shard.parse(shard)
@@ -150,6 +153,7 @@ def tune(
     seed: int = 0,
     workers: int | None = None,
     format: str | None = None,
+    follow_links: bool = False,
     quiet: bool = False,
 ) -> TuneRun:
     """Search the settings of the CRF and the threshold with which a labeler labels best.
@@ -166,7 +170,8 @@ def tune(
         search: ``grid`` varies one parameter after the other, ``random`` all at once.
         seed: Random seed.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Raises:
@@ -176,7 +181,7 @@ def tune(
         SettingsError: If an argument has a value that is not allowed.
     """
     return tune_labeler(
-        read_dataset(data, split, format),
+        read_dataset(data, split, format, follow_links=follow_links),
         labeler_or_own(labeler),
         Path(out),
         images=images,

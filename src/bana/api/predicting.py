@@ -42,6 +42,7 @@ def predict(
     device: str = "auto",
     workers: int | None = None,
     on_error: OnError = "stop",
+    follow_links: bool = False,
     quiet: bool = False,
 ) -> PredictRun:
     """Segment images that have no boxes, or find their objects, with a trained network.
@@ -63,6 +64,7 @@ def predict(
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Raises:
@@ -77,9 +79,10 @@ def predict(
     semantic = {"scales": scales, "flip": flip, "crf": crf, "probabilities": probabilities or None}
     job = _predictor(Path(run), _given(semantic), overlays, min_score, device)
     faults = FaultLog(on_error)
-    datasets = [] if split is None else [read_with(faults, Path(each), split, format) for each in inputs]
+    named = [] if split is None else [Path(each) for each in inputs]
+    datasets = [read_with(faults, each, split, format, follow_links=follow_links) for each in named]
     records = (record for dataset in datasets for record in dataset)
-    pictures = find_inputs(inputs, folder) if split is None else inputs_from_records(records)
+    pictures = find_inputs(inputs, folder, job.values) if split is None else inputs_from_records(records)
     processes, console = worker_count(workers, device), progress_console(quiet)
     done = predict_pictures(job, pictures, folder, workers=processes, on_error=on_error, console=console)
     if isinstance(job, Detecting):

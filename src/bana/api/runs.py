@@ -54,6 +54,7 @@ def run(
     device: str = "auto",
     workers: int | None = None,
     on_error: OnError = "stop",
+    follow_links: bool = False,
     quiet: bool = False,
 ) -> PipelineRun:
     """Classify, label, segment and evaluate: from boxes to a trained network.
@@ -66,11 +67,12 @@ def run(
         split: The split to learn from (default: the only one).
         val_split: A split with true masks to score the network on (default: ``split``, if it has true masks).
         preset: A preset's name or a YAML file (default: ``lite0``; ``small`` for the sample data set).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         seed: Random seed.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Raises:
@@ -86,8 +88,8 @@ def run(
     root, format = locate_data(data, format)
     device = choose_device(device)
     return run_pipeline(
-        read_dataset(root, split, format, on_error),
-        None if val_split is None else read_dataset(root, val_split, format, on_error),
+        read_dataset(root, split, format, on_error, follow_links=follow_links),
+        None if val_split is None else read_dataset(root, val_split, format, on_error, follow_links=follow_links),
         load_preset(preset or ("lite0" if root == Path(data) else "small"), Recipe),
         Path(out),
         seed=seed,
@@ -108,6 +110,7 @@ def report(
     thumbnail_size: int = 480,
     format: str | None = None,
     workers: int | None = None,
+    follow_links: bool = False,
     quiet: bool = False,
 ) -> ReportRun:
     """Write one HTML page to look at: scores, training, confidence, and a gallery of images and their labels.
@@ -119,8 +122,9 @@ def report(
         split: The split that was labeled (default: the one that the run names).
         images: The most images in the gallery. All images are counted.
         thumbnail_size: Longest side of the gallery's pictures, in pixels.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         workers: Number of worker processes (default: one per core, fewer where memory is short).
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Raises:
@@ -129,7 +133,7 @@ def report(
     """
     from bana.pipeline.report import FILE, subject_of, write_report
 
-    subject = subject_of(Path(run), optional_path(data), split, format)
+    subject = subject_of(Path(run), optional_path(data), split, format, follow_links=follow_links)
     file, processes, console = Path(out or Path(run) / FILE), worker_count(workers), progress_console(quiet)
     return write_report(subject, file, images=images, side=thumbnail_size, workers=processes, console=console)
 
@@ -158,7 +162,7 @@ def app(
         labeler: A run of ``classify`` or a labeler file (default: bana's own labeler).
         port: The port; 0 takes a free one.
         browser: Open the page in a browser.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         on_error: ``skip`` leaves out images that cannot be used.
         quiet: Print the address only.

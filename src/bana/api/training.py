@@ -43,6 +43,7 @@ def classify(
     checkpoint_seconds: float = 10.0,
     workers: int = 0,
     on_error: OnError = "stop",
+    follow_links: bool = False,
     quiet: bool = False,
     **settings: Any,
 ) -> Path:
@@ -57,13 +58,14 @@ def classify(
         preset: A preset's name or a YAML file.
         labels: Labels of these images, whose agreed pixels are learned as well (default: none).
         labeler: A labeler to start from, if the preset starts from one (default: bana's own labeler).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         seed: Random seed.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         accumulate: Number of parts in which a batch is computed, to save memory.
         checkpoint_seconds: Least time between two checkpoints.
         workers: Number of processes that load images; 0 loads them in the training process.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
+        follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
         **settings: Settings that differ from the preset's, such as ``epochs=3`` or ``pooling="gap"``.
 
@@ -84,7 +86,7 @@ def classify(
         labeler=optional_path(labeler),
     )
     run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet)
-    return train(task, read_dataset(data, split, format, on_error), Path(out), run)
+    return train(task, read_dataset(data, split, format, on_error, follow_links=follow_links), Path(out), run)
 
 
 def refine(  # noqa: D417 - the other arguments are those of classify
@@ -102,6 +104,7 @@ def refine(  # noqa: D417 - the other arguments are those of classify
     checkpoint_seconds: float = 10.0,
     workers: int = 0,
     on_error: OnError = "stop",
+    follow_links: bool = False,
     quiet: bool = False,
     **settings: Any,
 ) -> Path:
@@ -128,7 +131,7 @@ def refine(  # noqa: D417 - the other arguments are those of classify
         LABELER.load_facts(whole)  # what is no labeler is refused before training, not after
     task = RefineTask(chosen, Path(labels), whole if whole and REFINER.is_in(whole) else None)
     run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet)
-    file = train(task, read_dataset(data, split, format, on_error), Path(out), run)
+    file = train(task, read_dataset(data, split, format, on_error, follow_links=follow_links), Path(out), run)
     return join_refiner(file, whole, Path(out)) if _is_first_process() else Path(out) / LABELER.file_name
 
 
@@ -152,6 +155,7 @@ def segment(  # noqa: D417 - the other arguments are those of classify
     workers: int = 0,
     tensorboard: bool = False,
     on_error: OnError = "stop",
+    follow_links: bool = False,
     quiet: bool = False,
     **settings: Any,
 ) -> Path:
@@ -178,7 +182,8 @@ def segment(  # noqa: D417 - the other arguments are those of classify
         The network's file.
     """
     run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet, tensorboard)
-    dataset, recipe = read_dataset(data, split, format, on_error), load_preset(preset, Recipe)
+    dataset = read_dataset(data, split, format, on_error, follow_links=follow_links)
+    recipe = load_preset(preset, Recipe)
     common: dict[str, Any] = {"labels": optional_path(labels), "labeler": optional_path(labeler)}
     if task == "instance":
         _refuse_semantic(loss=settings.pop("loss", None), masks=masks, val_split=val_split, tensorboard=tensorboard)
@@ -187,7 +192,9 @@ def segment(  # noqa: D417 - the other arguments are those of classify
         return train(InstanceTask(change_settings(recipe.instance, settings), **common), dataset, Path(out), run)
     if task != "semantic":
         raise SettingsError(f"task {task!r} is not known; choose semantic or instance")
-    validation = None if val_split is None else read_dataset(data, val_split, format, on_error)
+    validation = None
+    if val_split is not None:
+        validation = read_dataset(data, val_split, format, on_error, follow_links=follow_links)
     files = {} if masks is None else mask_files(Path(masks))
     chosen = change_settings(recipe.segment, settings)
     semantic = SegmentTask(chosen, masks=files, validation=validation, pictures=pictures, **common)

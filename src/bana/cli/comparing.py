@@ -21,6 +21,7 @@ def compare(
     seed: o.Seed = 0,
     format: o.Format = None,
     workers: o.Workers = None,
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Compare methods of labeling on your own data with true masks, as the paper's Table 1 does."""
@@ -42,6 +43,7 @@ def reproduce(
     mask_share: o.MaskShare = None,
     device: o.Device = "auto",
     workers: o.Workers = None,
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Train and score what a table of the paper compares, and show the paper's figures beside ours.

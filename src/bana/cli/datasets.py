@@ -17,6 +17,7 @@ def check(
     labels: o.CheckedLabels = None,
     format: o.Format = None,
     strict: o.Strict = False,
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Open every image and annotation, and show what a data set holds and its faults.
@@ -35,10 +36,13 @@ def convert(
     format: o.SourceFormat = None,
     splits: o.Splits = None,
     polygons: o.Polygons = False,
+    tolerance: o.Tolerance = 0.0,
+    max_points: o.MaxPoints = None,
     images: o.ImageMode = "copy",
     overwrite: o.Overwrite = False,
     on_error: o.OnError = "stop",
     strict: o.Strict = False,
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Convert a data set to another format, and say what that format cannot hold."""
@@ -53,6 +57,7 @@ def evaluate(
     split: o.Split = None,
     format: o.Format = None,
     boundary: o.Boundary = True,
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Score labels or predictions against true masks.

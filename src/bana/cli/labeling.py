@@ -30,6 +30,7 @@ def label(
     engine: o.Engine = "local",
     on_error: o.OnError = "stop",
     strict: o.Strict = False,
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
@@ -57,6 +58,7 @@ def tune(
     seed: o.Seed = 0,
     workers: o.Workers = None,
     format: o.Format = None,
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Search the settings of the CRF and the threshold on images with true masks.

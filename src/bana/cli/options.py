@@ -14,8 +14,8 @@ from typer import Argument, Option
 METHODS = ("labeler", "bap", "bap-cam", "ret", "bap+ret", "gap", "cam", "box", "grabcut", "wssl", "mcg", "sdi", "sam")
 PRESETS = ("coco", "lite0", "resnet101", "small", "vgg16")
 
-FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat"]
-TargetName = Literal["voc", "coco", "yolo", "labelme"]
+FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat", "dota"]
+TargetName = Literal["voc", "coco", "yolo", "labelme", "dota"]
 OnErrorName = Literal["stop", "skip"]
 TaskName = Literal["semantic", "instance"]
 LossName = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
@@ -81,6 +81,10 @@ Source = Annotated[Path, Argument(metavar="SRC", help="Data set: a folder, COCO 
 OutArgument = Annotated[Path, Argument(metavar="OUT", help="Folder to write.")]
 TargetFormat = Annotated[TargetName, _option("Format to write.")]
 Polygons = Annotated[bool, _option("Write COCO masks as polygons instead of RLE.", "--polygons")]
+Tolerance = Annotated[
+    float, _option("Pixels by which the outlines of YOLO, or COCO's polygons, may deviate from the masks.", min=0)
+]
+MaxPoints = Annotated[int | None, _option("The most points of an object's outlines (default: no limit).", min=4)]
 ImageMode = Annotated[ImageModeName, _option("Copy the images, hard-link them, or write annotations only.")]
 Overwrite = Annotated[bool, _option("Write into OUT even if it is not empty.", "--overwrite")]
 
@@ -226,3 +230,6 @@ Workers = Annotated[
 ]
 OnError = Annotated[OnErrorName, _option("At an image that cannot be used: stop, or skip it.")]
 Strict = Annotated[bool, _option("Take an object that is repaired or left out for a fault of its image.")]
+FollowLinks = Annotated[
+    bool, _option("Read images that symbolic links lead to outside the data set.", "--follow-links")
+]

@@ -24,6 +24,7 @@ def predict(
     device: o.Device = "auto",
     workers: o.Workers = None,
     on_error: o.OnError = "stop",
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Segment images that have no boxes, or find their objects, with a trained network."""

@@ -33,6 +33,7 @@ def run(
     device: o.Device = "auto",
     workers: o.Workers = None,
     on_error: o.OnError = "stop",
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Go from boxes to a trained network: classify, label, segment, evaluate.
@@ -53,6 +54,7 @@ def report(
     thumbnail_size: o.ThumbnailSize = 480,
     format: o.Format = None,
     workers: o.Workers = None,
+    follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
     """Write one HTML page to look at: scores, training, confidence, and a gallery of images and their labels."""

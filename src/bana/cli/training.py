@@ -24,6 +24,7 @@ def classify(
     checkpoint_seconds: o.CheckpointSeconds = 10.0,
     workers: o.LoadWorkers = 0,
     on_error: o.OnError = "stop",
+    follow_links: o.FollowLinks = False,
 ) -> None:
     """Train a box classifier (stage 1). Its folder then serves as --labeler."""
     show_training(bana.classify(**arguments(locals())))
@@ -45,6 +46,7 @@ def refine(
     checkpoint_seconds: o.CheckpointSeconds = 10.0,
     workers: o.LoadWorkers = 0,
     on_error: o.OnError = "stop",
+    follow_links: o.FollowLinks = False,
 ) -> None:
     """Train a refiner on labels (stage 2b). Its folder then serves as --labeler and gives each box a better mask."""
     show_training(bana.refine(**arguments(locals())))
@@ -72,6 +74,7 @@ def segment(
     workers: o.LoadWorkers = 0,
     tensorboard: o.Tensorboard = False,
     on_error: o.OnError = "stop",
+    follow_links: o.FollowLinks = False,
 ) -> None:
     """Train a segmentation network on labels (stage 3). It then needs no boxes: bana predict."""
     show_training(bana.segment(**arguments(locals())), out / "sigma.png")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from bana.data.images import open_record_image
 from bana.data.label_folder import labels_of
+from bana.data.pixel_values import DATA_FILE
 from bana.data.reading import read_with
 from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord
 from bana.data.suspects import Suspect, suspects
@@ -113,6 +114,7 @@ def check(
     format: str | None = None,
     *,
     strict: bool = False,
+    follow_links: bool = False,
     labels: Path | None = None,
     progress: Progress = iter,
 ) -> CheckReport:
@@ -125,6 +127,7 @@ def check(
         split: Its split (default: the only one).
         format: Its format (default: detected).
         strict: Whether what can be repaired or left out is a fault of its image.
+        follow_links: Whether images are read that symbolic links lead to outside the data set.
         labels: A folder that ``bana label`` wrote, to find boxes that look wrong.
         progress: Shows how far it is.
 
@@ -133,7 +136,7 @@ def check(
         SettingsError: If ``format`` is not known.
     """
     faults = FaultLog("skip", strict=strict)
-    dataset = read_with(faults, path, split, format)
+    dataset = read_with(faults, path, split, format, follow_links=follow_links)
     if not dataset.records and not faults.faults:
         raise DataError(f"{path}: has 0 images; check the path and the split")
     sound = []
@@ -185,7 +188,7 @@ def _looks(record: ImageRecord, image: npt.NDArray[np.uint8]) -> list[Note]:
     what = (
         f"nearly {'black' if brightest < _BLACK else 'white'}: 98 % of its values are {darkest:.0f} to {brightest:.0f}"
     )
-    remedy = "if it shows something, scale its gray values to the range of their type"
+    remedy = f"if it shows something, say the range of its values in {DATA_FILE}, such as images: {{range: data}}"
     return [Note(record.image_id, "looks wrong", f"{record.path}: {what} of 255; {remedy}")]
 
 

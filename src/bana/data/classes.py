@@ -14,7 +14,7 @@ CLASS_FILE = "labels.txt"
 """The list that our writers put beside annotations, one name a line in the order of the class ids."""
 
 _CLASS_FILES = (CLASS_FILE, "classes.txt")
-_NOT_OBJECTS = {"", "background", "_background_", "__background__", "__ignore__"}
+NOT_OBJECTS = {"", "background", "_background_", "__background__", "__ignore__"}
 
 
 def listed_classes(folder: Path) -> ClassTable | None:
@@ -43,7 +43,7 @@ def manifest_of(folder: Path, name: str, command: str) -> tuple[dict[str, Any], 
 
 def class_table(names: Iterable[str]) -> ClassTable:
     """Number the names in their order, the background left out."""
-    return ClassTable(tuple(dict.fromkeys(name for name in names if name not in _NOT_OBJECTS)))
+    return ClassTable(tuple(dict.fromkeys(name for name in names if name not in NOT_OBJECTS)))
 
 
 def class_id_of(name: str, classes: ClassTable, where: str) -> int:

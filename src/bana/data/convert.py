@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bana.data.formats import coco_write, labelme_write, voc_write, yolo_write
+from bana.data.formats import coco_write, dota_write, labelme_write, voc_write, yolo_write
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
+from bana.data.simplify import EXACT, Simplification
 from bana.data.writing import ImageMode, WriteReport, staged_folder
 from bana.errors import SettingsError
 from bana.io.faults import OnError, Rejected, write_rejected
@@ -20,6 +21,7 @@ WRITERS: dict[str, Callable[..., WriteReport]] = {
     "coco": coco_write.write,
     "yolo": yolo_write.write,
     "labelme": labelme_write.write,
+    "dota": dota_write.write,
 }
 """The formats by name, each a function ``write(records, classes, out, split, *, images)``."""
 
@@ -48,17 +50,24 @@ class Conversion:
         }
 
 
-def writer(to: str, *, polygons: bool = False, images: ImageMode = "copy") -> Callable[..., WriteReport]:
+def writer(
+    to: str, *, polygons: bool = False, images: ImageMode = "copy", simplify: Simplification = EXACT
+) -> Callable[..., WriteReport]:
     """The function ``write(records, classes, out, split)`` of a format, with its options set.
 
     Raises:
-        SettingsError: If the format is not known, or polygons are asked of another than COCO.
+        SettingsError: If the format is not known, or has not what is asked of it.
     """
     if to not in WRITERS:
         raise SettingsError(f"format {to!r} is not known; choose one of: {', '.join(WRITERS)}")
     if polygons and to != "coco":
         raise SettingsError(f"--polygons is a choice for coco only; leave it out for {to}")
-    options = {"polygons": True} if polygons else {}
+    options: dict[str, Any] = {"polygons": True} if polygons else {}
+    if not simplify.is_exact:
+        if to != "yolo" and not polygons:
+            remedy = "convert to yolo, or to coco with --polygons"
+            raise SettingsError(f"--tolerance and --max-points are for polygons, not for {to}; {remedy}")
+        options["simplify"] = simplify
     return partial(WRITERS[to], images=images, **options)
 
 
@@ -70,10 +79,12 @@ def convert(
     format: str | None = None,
     splits: Sequence[str] = (),
     polygons: bool = False,
+    simplify: Simplification = EXACT,
     images: ImageMode = "copy",
     overwrite: bool = False,
     on_error: OnError = "stop",
     strict: bool = False,
+    follow_links: bool = False,
     progress: Progress = iter,
 ) -> Conversion:
     """Read a data set and write it in another format.
@@ -81,14 +92,16 @@ def convert(
     Args:
         source: Folder or file that read_dataset reads.
         out: Folder to write. It appears when all is written.
-        to: ``voc``, ``coco``, ``yolo`` or ``labelme``.
+        to: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``dota``.
         format: Of the source; found if left out.
         splits: To convert; may be left out where read_dataset needs none.
         polygons: Write COCO masks as polygons instead of RLE.
+        simplify: How far polygons may be simplified.
         images: Copy or hard-link the images into ``out``, or write annotations only.
         overwrite: Write into ``out`` though it holds something; files of the same names are replaced.
         on_error: ``skip`` leaves out images that cannot be used and names them in ``rejected.jsonl``.
         strict: Whether an object that is repaired or left out is a fault of its image.
+        follow_links: Whether images are read that symbolic links lead to outside the data set.
         progress: Wraps the records of each split, to show how far it is.
 
     Raises:
@@ -96,8 +109,9 @@ def convert(
         OutputError: If ``out`` cannot be written.
         SettingsError: If an option is not allowed.
     """
-    write = writer(to, polygons=polygons, images=images)
-    datasets = [read_dataset(source, split, format, on_error, strict=strict) for split in splits or (None,)]
+    write = writer(to, polygons=polygons, images=images, simplify=simplify)
+    how = {"strict": strict, "follow_links": follow_links}
+    datasets = [read_dataset(source, split, format, on_error, **how) for split in splits or (None,)]
     _same_classes(datasets)
     rejected = tuple({(each.image_id, each.reason): each for data in datasets for each in data.rejected}.values())
     reports: dict[str, WriteReport] = {}

@@ -15,9 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from bana.data import tiff
+from bana.data.pixel_values import BY_TYPE, PixelValues, Values, values_to_rgb
 from bana.data.records import ImageRecord
+from bana.data.rgb import TRANSPOSED, pixels_of, to_rgb, upright
 from bana.errors import DataError
 
 SUFFIXES = (
@@ -40,12 +43,7 @@ _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG
 
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = 1
-_TRANSPOSED = {5, 6, 7, 8}
-_BOTTOM_UP = {3, 4, 6, 7}
-_RIGHT_TO_LEFT = {2, 3, 7, 8}
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
-_STRIP = 1 << 22
-"""Pixels to convert at a time."""
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -54,9 +52,8 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: If the file is missing or is not an image.
     """
-    with opened_image(path) as image:
-        width, height = _stored_size(image)
-        return (height, width) if _orientation(image) in _TRANSPOSED else (width, height)
+    (width, height), orientation = _header(path)
+    return (height, width) if orientation in TRANSPOSED else (width, height)
 
 
 def is_upright(path: Path) -> bool:
@@ -65,27 +62,76 @@ def is_upright(path: Path) -> bool:
     Raises:
         DataError: If the file is missing or is not an image.
     """
-    with opened_image(path) as image:
-        return _orientation(image) in (None, _UPRIGHT)
+    return _header(path)[1] in (None, _UPRIGHT)
 
 
-def open_image(path: Path) -> npt.NDArray[np.uint8]:
+def _header(path: Path) -> tuple[tuple[int, int], int | None]:
+    """Width and height as stored, and EXIF orientation."""
+    try:
+        with opened_image(path) as image:
+            return _stored_size(image), _orientation(image)
+    except DataError as error:
+        if not _is_for_tifffile(path, error):
+            raise
+        return tiff.tiff_header(path)
+
+
+def _is_for_tifffile(path: Path, error: DataError) -> bool:
+    """Whether a file that Pillow does not know is to be read as a TIFF: one of five bands, or of 16-bit color."""
+    return isinstance(error.__cause__, UnidentifiedImageError) and tiff.is_readable(path)
+
+
+def open_image(path: Path, values: PixelValues = BY_TYPE) -> npt.NDArray[np.uint8]:
     """Read an image upright, as RGB.
 
     EXIF orientation is applied. Grayscale is repeated over three channels. 16-bit and 32-bit integer grayscale is
     scaled by 1/257 (the 16-bit range to 0..255), but not 32-bit grayscale of at most 255; floating point is taken as
     0..1 where its maximum is at most 1 and as 0..255 otherwise. CMYK and YCbCr are converted by Pillow. Palette colors
-    are looked up. Alpha is composed over
-    white. Of an animation the first frame is taken.
+    are looked up. Alpha is composed over white. Of an animation the first frame is taken. A TIFF that Pillow does not
+    know, such as one of five bands, is read with tifffile where that is installed.
+
+    Args:
+        path: The file.
+        values: Another range or other bands than these rules take.
 
     Returns:
         uint8 (H, W, 3).
 
     Raises:
-        DataError: If the file is missing, truncated, too large (a decompression bomb) or not an image.
+        DataError: If the file is missing, truncated, too large (a decompression bomb) or not an image, or lacks a band.
     """
+    if not values.is_default:
+        return values_to_rgb(_stored_values(path), values, str(path))
+    try:
+        with opened_image(path) as image:
+            return _upright_rgb(image)
+    except DataError as error:
+        if not _is_for_tifffile(path, error):
+            raise
+        return values_to_rgb(_stored_values(path), values, str(path))
+
+
+def _stored_values(path: Path) -> Values:
+    """The values of an image file as it has them, upright: (H, W, B)."""
+    if path.is_file() and tiff.is_readable(path):
+        return upright(tiff.tiff_values(path), tiff.tiff_header(path)[1])
     with opened_image(path) as image:
-        return _upright_rgb(image)
+        if image.mode in ("RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):
+            remedy = "save it as TIFF, and pip install '.[tiff]' in bana's folder"
+            raise DataError(f"{path}: is 16-bit color, of which Pillow reads 8 bits; {remedy}")
+        orientation = _orientation(image)
+        image.load()
+        if image.format == "TIFF":
+            orientation = _orientation(image)
+        return upright(_bands_of(image), orientation)
+
+
+def _bands_of(image: Image.Image) -> Values:
+    """The values of a loaded image, (H, W, B); palettes are looked up."""
+    if image.mode in ("P", "PA", "1"):
+        image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+    values: Values = np.asarray(image)
+    return values[:, :, None] if values.ndim == 2 else values
 
 
 def open_record_image(record: ImageRecord) -> npt.NDArray[np.uint8]:
@@ -94,7 +140,7 @@ def open_record_image(record: ImageRecord) -> npt.NDArray[np.uint8]:
     Raises:
         DataError: As open_image, and if the size is not the one that the annotation states.
     """
-    image = open_image(record.path)
+    image = open_image(record.path, record.values)
     check_size(record, (image.shape[1], image.shape[0]))
     return image
 
@@ -160,65 +206,18 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
     return image.size if tags is None else (tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT])
 
 
-def _upright(pixels: npt.NDArray[np.uint8], orientation: int | None) -> npt.NDArray[np.uint8]:
-    """Pixels (H, W, 3) turned and mirrored as an EXIF orientation asks for."""
-    if orientation in _BOTTOM_UP:
-        pixels = pixels[::-1]
-    if orientation in _RIGHT_TO_LEFT:
-        pixels = pixels[:, ::-1]
-    if orientation in _TRANSPOSED:
-        pixels = pixels.transpose(1, 0, 2)
-    return np.ascontiguousarray(pixels)
-
-
-def _rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """The pixels of a loaded image, uint8 (H, W, 3): by strips, or a large image would be in memory several times."""
-    width, height = image.size
-    rows = max(1, _STRIP // width)
-    strips = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
-    scale = 1.0 / 257.0 if image.mode.startswith("I") else 1.0
-    if image.mode in ("F", "I"):  # whose range is not that of the type
-        greatest = max(_floats(image.crop(strip)).max(initial=0.0) for strip in strips)
-        if image.mode == "F" and greatest <= 1.0:
-            scale = 255.0
-        elif image.mode == "I" and greatest <= 255:
-            scale = 1.0
-    pixels = np.empty((height, width, 3), dtype=np.uint8)
-    for strip in strips:
-        pixels[strip[1] : strip[3]] = np.asarray(_to_rgb(image.crop(strip), scale))
-    return pixels
-
-
-def _floats(image: Image.Image) -> npt.NDArray[np.float64]:
-    return np.nan_to_num(np.asarray(image).astype(np.float64))
-
-
-def _to_rgb(image: Image.Image, scale: float) -> Image.Image:
-    """A strip as RGB; ``scale`` is the factor on gray values of more than 8 bits."""
-    if image.mode in {"F", "I", "I;16", "I;16L", "I;16B", "I;16N"}:
-        return _gray(_floats(image) * scale)
-    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _gray(values: npt.NDArray[np.float64]) -> Image.Image:
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
-
-
 AnyImage = npt.NDArray[Any] | Image.Image | str | PathLike[str]
 """An image in any form that ``as_rgb`` takes."""
 
 
-def as_rgb(image: AnyImage) -> npt.NDArray[np.uint8]:
+def as_rgb(image: AnyImage, values: PixelValues = BY_TYPE) -> npt.NDArray[np.uint8]:
     """Convert an image in any common form to RGB, by the rules of ``open_image``.
 
     Args:
         image: A path; a PIL image, whose EXIF orientation is applied; or an array of uint8 or uint16 (the 16-bit
             range), which is gray (H, W) or (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4). Colors are in RGB order. OpenCV
             reads BGR, which no program can tell from RGB: give it as ``image[..., ::-1]``.
+        values: How a file is read. PIL images and arrays are taken to be RGB already.
 
     Returns:
         uint8 (H, W, 3) that may be written to; the array itself where it is one already.
@@ -227,7 +226,7 @@ def as_rgb(image: AnyImage) -> npt.NDArray[np.uint8]:
         DataError: If it is none of these, or a file that open_image refuses.
     """
     if isinstance(image, str | PathLike):
-        return open_image(Path(image))
+        return open_image(Path(image), values)
     if isinstance(image, Image.Image):
         with _damage_of(getattr(image, "filename", "") or "image"):
             return _upright_rgb(image)
@@ -240,7 +239,7 @@ def as_rgb(image: AnyImage) -> npt.NDArray[np.uint8]:
     if pixels.dtype.itemsize == 2:
         pixels = np.rint(pixels / 257).astype(np.uint8)
     if channels == 4:
-        pixels = np.asarray(_to_rgb(Image.fromarray(pixels), 1.0))
+        pixels = np.asarray(to_rgb(Image.fromarray(pixels), 1.0))
     elif channels == 1:
         pixels = np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2)
     return np.require(pixels, requirements=["C", "W"])
@@ -261,4 +260,4 @@ def _upright_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
     image.load()
     if image.format == "TIFF":  # Pillow may have turned it
         orientation = _orientation(image)
-    return _upright(_rgb(image), orientation)
+    return upright(pixels_of(image), orientation)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from bana.data.classes import read_lines
 from bana.data.images import SUFFIXES, open_image, open_record_image
 from bana.data.paths import checked_name, list_images, normal, without_suffix
+from bana.data.pixel_values import BY_TYPE, PixelValues
 from bana.data.records import ImageRecord
 from bana.errors import DataError
 from bana.extras import needed
@@ -46,11 +47,13 @@ class InputImage:
             ``<video name>/<number>``, six digits from 000001.
         path: The image or video file.
         frame: The frame's number in the video, from 1; None for a photograph.
+        values: How a photograph's file is read.
     """
 
     name: str
     path: Path
     frame: int | None
+    values: PixelValues
     _read: Callable[[], npt.NDArray[np.uint8]] = field(repr=False)
     _sign: Callable[[], str] = field(repr=False)
 
@@ -98,7 +101,9 @@ class InputImages:
                 yield from source.frames()
 
 
-def find_inputs(inputs: Iterable[str | PathLike[str]], out: Path | None = None) -> InputImages:
+def find_inputs(
+    inputs: Iterable[str | PathLike[str]], out: Path | None = None, values: PixelValues = BY_TYPE
+) -> InputImages:
     """Find the pictures that a user names.
 
     Args:
@@ -109,6 +114,7 @@ def find_inputs(inputs: Iterable[str | PathLike[str]], out: Path | None = None) 
             Blank lines and lines that start with # are skipped. A file named twice alike is taken once.
         out: The folder that results are written to. Where it lies below a folder that is searched it is left out, or
             the masks of one call would be the photographs of the next.
+        values: How photographs are read.
 
     Raises:
         DataError: If an input is missing, holds no picture or is of no known kind, two pictures have the same name, or
@@ -129,7 +135,7 @@ def find_inputs(inputs: Iterable[str | PathLike[str]], out: Path | None = None) 
         folder, _, last = name.rpartition("/")
         if f"{folder}/" in found and re.fullmatch(r"\d{6,}", last):
             _refuse_same_name(str(path), name, found[f"{folder}/"])
-    return InputImages([_source(name, path) for name, path in sorted(found.items())])
+    return InputImages([_source(name, path, values) for name, path in sorted(found.items())])
 
 
 def inputs_from_records(records: Iterable[ImageRecord]) -> InputImages:
@@ -138,15 +144,21 @@ def inputs_from_records(records: Iterable[ImageRecord]) -> InputImages:
     for each in records:
         if each.image_id in pictures:
             _refuse_same_name(str(each.path), each.image_id, pictures[each.image_id].path)
-        read, sign = partial(open_record_image, each), partial(file_digest, each.path)
-        pictures[each.image_id] = InputImage(each.image_id, each.path, None, read, sign)
+        read, sign = partial(open_record_image, each), partial(_digest, each.path, each.values)
+        pictures[each.image_id] = InputImage(each.image_id, each.path, None, each.values, read, sign)
     return InputImages(list(pictures.values()))
 
 
-def _source(name: str, path: Path) -> InputImage | _Video:
+def _source(name: str, path: Path, values: PixelValues) -> InputImage | _Video:
     if name.endswith("/"):
         return _Video(name.rstrip("/"), path)
-    return InputImage(name, path, None, partial(open_image, path), partial(file_digest, path))
+    read, sign = partial(open_image, path, values), partial(_digest, path, values)
+    return InputImage(name, path, None, values, read, sign)
+
+
+def _digest(path: Path, values: PixelValues) -> str:
+    digest = file_digest(path)
+    return digest if values.is_default else f"{digest} {values}"
 
 
 def _refuse_same_name(where: str, name: str, first: Path) -> NoReturn:
@@ -265,7 +277,8 @@ class _Video:
         return self._av.open(str(normal(self.path)), options={"protocol_whitelist": "file"})
 
     def _picture(self, number: int, read: Callable[[], npt.NDArray[np.uint8]]) -> InputImage:
-        return InputImage(f"{self.name}/{number:06d}", self.path, number, read, lambda: f"{self.sha256}#{number}")
+        name = f"{self.name}/{number:06d}"
+        return InputImage(name, self.path, number, BY_TYPE, read, lambda: f"{self.sha256}#{number}")
 
     def _rgb(self, number: int, frame: Any) -> npt.NDArray[np.uint8]:
         try:

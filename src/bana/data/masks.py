@@ -12,6 +12,7 @@ from bana.data.objects import ROUNDING
 from bana.data.outlines import Ring, join_rings, trace
 from bana.data.records import BoolArray, FloatArray
 from bana.data.segmentations import PackedPolygons, Segmentation
+from bana.data.simplify import EXACT, Simplification
 from bana.errors import DataError
 from bana.io.strict_json import is_number
 
@@ -96,18 +97,18 @@ def are_valid(polygons: Iterable[PackedPolygons], width: int, height: int) -> bo
     return bool(numbers.min() >= 0 and xs.max() <= width and ys.max() <= height)  # False for NaN
 
 
-def polygons_of(mask: BoolArray) -> list[list[float]]:
-    """One polygon around each part of a mask; its holes are lost, all else is kept to the pixel."""
-    return [_flat(ring) for ring in trace(mask).parts]
+def polygons_of(mask: BoolArray, simplify: Simplification = EXACT) -> list[list[float]]:
+    """One polygon around each part of a mask; its holes are lost, all else is kept to the pixel if it is exact."""
+    return [_flat(ring) for ring in simplify(trace(mask)).parts]
 
 
-def single_polygon_of(mask: BoolArray) -> list[float]:
-    """One polygon around a mask that is not empty: parts are joined by lines without width, holes are lost."""
-    outlines = trace(mask)
-    if outlines.holes:
-        # A part inside a hole would be cut out of the filled hole again.
-        outlines = trace(decode_mask([_flat(ring) for ring in outlines.parts], *mask.shape))
-    return _flat(join_rings(outlines.parts))
+def single_polygon_of(mask: BoolArray, simplify: Simplification = EXACT) -> list[float]:
+    """One polygon around a mask that is not empty: parts and holes are joined by lines without width.
+
+    Filled by the even-odd rule or the winding rule it is the mask again, to the pixel, if it is exact.
+    """
+    outlines = simplify(trace(mask))
+    return _flat(join_rings((*outlines.parts, *outlines.holes)))
 
 
 def mask_bounds(mask: BoolArray) -> FloatArray:

@@ -74,11 +74,12 @@ def read_anywhere(
     on_error: OnError = "stop",
     *,
     strict: bool = False,
+    follow_links: bool = False,
 ) -> tuple[BoxDataset, Images]:
-    """Read a data set of this machine with ``read_dataset``, one at an address with ``read_remote``."""
+    """Read a data set of this machine with ``read_dataset``, one at an address, without links, with ``read_remote``."""
     if isinstance(data, RemotePath):
         return read_remote(data, split, format, on_error, strict=strict)
-    return read_dataset(data, split, format, on_error, strict=strict), nullcontext
+    return read_dataset(data, split, format, on_error, strict=strict, follow_links=follow_links), nullcontext
 
 
 def read_remote(
@@ -144,11 +145,9 @@ def _copy(home: RemotePath, names: Sequence[str], folder: Path) -> None:
 def _read(images: RemoteImages, copy: Path, split: str | None, format: str | None, faults: _Faults) -> BoxDataset:
     try:
         name = format_of(copy, format)
-        if name == "yolo":
-            raise DataError(
-                f"{images.copy}: YOLO's annotations do not say how large an image is; use a local folder, or make them "
-                "COCO's there with bana convert"
-            )
+        if name in ("yolo", "dota"):
+            remedy = "use a local folder, or make them COCO's there with bana convert"
+            raise DataError(f"{images.copy}: {name.upper()}'s annotations do not say how large an image is; {remedy}")
         dataset = require_boxes(read_with(faults, copy, split, name))
         tell_notes(dataset)
         return dataset

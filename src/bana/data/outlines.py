@@ -54,7 +54,7 @@ def signed_area(ring: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> float:
 
 
 def join_rings(rings: tuple[Ring, ...]) -> Ring:
-    """One ring that runs through several that do not enclose each other.
+    """One ring that runs through several: parts, and holes, which run the other way around.
 
     It goes around the first, on to the second, and so on, and at the end back the way it came, so that the ways
     enclose nothing. They follow the edges of pixels: a slanting line there and back may be rounded to different pixels.

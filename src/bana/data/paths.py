@@ -14,7 +14,7 @@ from bana.errors import DataError
 
 T = TypeVar("T")
 
-_SPLIT_FOLDERS = ("test", "train", "training", "val", "valid", "validation")
+SPLIT_FOLDERS = ("test", "train", "training", "val", "valid", "validation")
 """Names of folders that are taken for splits where they hold a data set each, and the folder around them none."""
 
 
@@ -47,9 +47,14 @@ class FolderFiles:
 
     The folder itself may be a link. A folder is resolved and listed once for all its files, and of a file only whether
     it is a link is asked: this adds microseconds to each record.
+
+    Args:
+        follow_links: Whether files are taken that links lead to, wherever they are: version control and caches of data
+            put links in the place of files.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, follow_links: bool = False) -> None:
+        self._follow_links = follow_links
         self._real: dict[str, str] = {}
         self._stays: dict[tuple[str, str], bool] = {}
         self._alike: dict[Path, dict[str, list[str]]] = {}
@@ -60,12 +65,15 @@ class FolderFiles:
         Raises:
             DataError: If a link leads elsewhere.
         """
+        if self._follow_links:
+            return path
         root, parent = str(folder), str(path.parent)
         if (root, parent) not in self._stays:
             self._stays[root, parent] = self._holds(root, parent)
         if not self._stays[root, parent] or (path.is_symlink() and not self._holds(root, str(path))):
             raise DataError(
-                f"{where}: {path} is, or is reached by, a link that leaves {folder}; put the file itself there"
+                f"{where}: {path} is, or is reached by, a link that leaves {folder}; put the file itself there, or "
+                "add --follow-links (not for bana app)"
             )
         return path
 
@@ -197,7 +205,7 @@ def is_file(path: Path) -> bool:
 
 def split_folders(path: Path) -> list[Path]:
     """The folders of a folder that are called as splits are, sorted."""
-    return [folder for name in _SPLIT_FOLDERS if (folder := path / name).is_dir()] if path.is_dir() else []
+    return [folder for name in SPLIT_FOLDERS if (folder := path / name).is_dir()] if path.is_dir() else []
 
 
 def list_images(folder: Path) -> list[Path]:

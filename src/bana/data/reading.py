@@ -10,15 +10,20 @@ from os import PathLike
 from pathlib import Path
 from types import ModuleType
 
-from bana.data.formats import coco, cvat, labelme, voc, yolo
+from bana.data.formats import coco, cvat, dota, labelme, voc, yolo
 from bana.data.images import open_record_image
+from bana.data.paths import FolderFiles
+from bana.data.pixel_values import read_pixel_values
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError, SettingsError
 from bana.io.faults import FaultLog, OnError, Rejected
 
 _logger = logging.getLogger(__name__)
 
-FORMATS: dict[str, ModuleType] = {"voc": voc, "coco": coco, "yolo": yolo, "labelme": labelme, "cvat": cvat}
+FORMATS: dict[str, ModuleType] = {
+    **{"voc": voc, "coco": coco, "yolo": yolo},
+    **{"labelme": labelme, "cvat": cvat, "dota": dota},
+}
 """The formats by name, each a module with ``detect``, ``splits`` and ``read``."""
 
 LAYOUTS = {
@@ -27,6 +32,7 @@ LAYOUTS = {
     "yolo": "data.yaml, obj.data, or classes.txt with images and text files",
     "labelme": "*.json beside images",
     "cvat": "annotations.xml",
+    "dota": "images and labelTxt/*.txt",
 }
 """What a data set of each format is known by."""
 
@@ -38,24 +44,27 @@ def read_dataset(
     on_error: OnError = "stop",
     *,
     strict: bool = False,
+    follow_links: bool = False,
 ) -> BoxDataset:
     """Read a data set of images with boxes.
 
     Args:
         path: A folder, or a COCO JSON file or YOLO data.yaml.
         split: The part to read, such as ``train``. May be left out where there is only one.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat``; found from what is there if left out.
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota``; found from what is there if left out.
         on_error: ``stop`` raises on the first image that cannot be used; ``skip`` leaves it out and notes it in
             ``rejected``.
         strict: Whether an object that cannot be used, or is used after a repair, is a fault of its image. Otherwise it
             is in ``notes``, and a warning is logged.
+        follow_links: Whether images are read that symbolic links lead to outside the data set.
 
     Raises:
         DataError: If the data set, the split or an image of it cannot be used, or no boxes are left.
         SettingsError: If ``format`` or ``on_error`` is not known.
     """
     root = Path(path)
-    dataset = require_boxes(read_with(FaultLog(on_error, strict=strict), root, split, format))
+    faults = FaultLog(on_error, strict=strict)
+    dataset = require_boxes(read_with(faults, root, split, format, follow_links=follow_links))
     tell_notes(dataset)
     return dataset
 
@@ -68,15 +77,25 @@ def tell_notes(dataset: BoxDataset) -> None:
         _logger.warning("%s: %s (the first: %s); bana check lists them", dataset.root, listed, dataset.notes[0].reason)
 
 
-def read_with(faults: FaultLog, root: Path, split: str | None = None, format: str | None = None) -> BoxDataset:
+def read_with(
+    faults: FaultLog,
+    root: Path,
+    split: str | None = None,
+    format: str | None = None,
+    *,
+    follow_links: bool = False,
+) -> BoxDataset:
     """Read a data set as read_dataset does, with every fault noted in ``faults``; it may have no images or boxes.
 
     Raises:
         DataError: If the data set or split as a whole cannot be read.
         SettingsError: If ``format`` is not known.
     """
-    dataset: BoxDataset = FORMATS[format_of(root, format)].read(root, split, faults)
-    return replace(dataset, notes=tuple(faults.notes))
+    files = FolderFiles(follow_links=follow_links)
+    dataset: BoxDataset = FORMATS[format_of(root, format)].read(root, split, faults, files)
+    values = read_pixel_values(root)
+    records = dataset.records if values.is_default else tuple(replace(each, values=values) for each in dataset.records)
+    return replace(dataset, records=records, notes=tuple(faults.notes), values=values)
 
 
 def format_of(root: Path, wanted: str | None = None) -> str:
@@ -97,6 +116,9 @@ def format_of(root: Path, wanted: str | None = None) -> str:
         return found[0]
     if found:
         raise DataError(f"{root}: looks like {' and '.join(found)}; say which with --format")
+    if yolo.lacks_classes(root):
+        remedy = "add classes.txt with a name a line"
+        raise DataError(f"{root}: has text files beside its images, as YOLO has, but no list of classes; {remedy}")
     looked = "; ".join(f"{name}: {place}" for name, place in LAYOUTS.items())
     raise DataError(
         f"{root}: holds no data set that is known; looked here and in folders of splits for {looked}; check the path "

@@ -15,6 +15,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from bana.data.pixel_values import BY_TYPE, PixelValues
 from bana.data.segmentations import PackedSegmentations, Segmentation
 from bana.errors import DataError
 from bana.io.faults import Note, Rejected
@@ -54,6 +55,7 @@ class ImageRecord:
         oriented: K times the corners [x0, y0, ..., x3, y3] of a turned rectangle, in pixel-edge coordinates, or None;
             empty where no object has one. ``boxes`` has the bounds.
         reliable: K masks of the pixels of each box whose label can be trusted, where the masks are pseudo labels.
+        values: How the image file is read.
     """
 
     image_id: str
@@ -74,6 +76,7 @@ class ImageRecord:
     ignored: FloatArray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     oriented: tuple[list[float] | None, ...] = ()
     reliable: tuple[Segmentation, ...] = ()
+    values: PixelValues = BY_TYPE
 
     def __len__(self) -> int:
         return len(self.class_ids)
@@ -131,10 +134,11 @@ class BoxDataset(Sequence[ImageRecord]):
         records: The images, in the order of the split or annotation file.
         class_table: Names and source ids of the classes.
         root: The folder or file that was read.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme`` or ``cvat``.
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota``.
         split: The split that was read, or None where the format has none.
         rejected: Images left out under ``on_error="skip"``.
         notes: What was repaired, or left out of an image that is used.
+        values: How the image files are read.
     """
 
     records: tuple[ImageRecord, ...]
@@ -144,6 +148,7 @@ class BoxDataset(Sequence[ImageRecord]):
     split: str | None = None
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[Note, ...] = ()
+    values: PixelValues = BY_TYPE
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -185,6 +190,8 @@ class BoxDataset(Sequence[ImageRecord]):
     def fingerprint(self) -> str:
         """A hex digest of what training and labeling depend on: ids, sizes, boxes, classes and flags, in order."""
         digest = hashlib.sha256("\0".join(self.classes).encode())
+        if not self.values.is_default:
+            digest.update(f"\n{self.values}".encode())
         for record in self.records:
             digest.update(f"\n{record.image_id}\0{record.width}x{record.height}\0".encode())
             for array in (record.boxes, record.class_ids, record.crowd, record.ignored):

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from bana.data.images import check_size, image_size, is_upright, open_image
+from bana.data.images import check_size, image_size, is_upright, open_record_image
 from bana.data.masks import decode_mask, mask_bounds, mask_iou
+from bana.data.pixel_values import DATA_FILE
 from bana.data.records import BoolArray, ImageRecord
 from bana.errors import OutputError, SettingsError
 from bana.io.files import atomic_file
@@ -32,11 +33,12 @@ _SAVING: dict[str, dict[str, Any]] = {
 }
 
 
-FORMAT_NAMES = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "labelme"}
+FORMAT_NAMES = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "labelme", "dota": "DOTA"}
 """The formats in sentences."""
 
 DIFFICULT = "difficult flags"
 SCORES = "scores"
+MASKS = "masks"
 LABEL_MAPS = "label maps of images without a mask for each object"
 BOXES = "boxes that are not the bounds of their masks"
 
@@ -52,12 +54,14 @@ class WriteReport:
         images: Images written.
         objects: Objects written.
         masks: Objects written with a mask.
-        reencoded: Images that were encoded anew, since the format wants JPEG or they were not stored upright.
+        reencoded: Images that were encoded anew, since the format wants JPEG, they were not stored
+            upright, or bana.yaml says how they are read.
         empty: Objects written with an empty mask.
         lost: What the format cannot hold, and how many objects (or images) have it.
         polygons: Masks that were written as polygons.
         mean_iou: Of these polygons with the masks; 1 where there are none.
         min_iou: The least of them.
+        inexact: The objects whose polygons are not their masks: image, number from 1, and IoU.
     """
 
     images: int = 0
@@ -69,6 +73,7 @@ class WriteReport:
     polygons: int = 0
     mean_iou: float = 1.0
     min_iou: float = 1.0
+    inexact: list[tuple[str, int, float]] = field(default_factory=list)
 
     def count(self, record: ImageRecord, masks: Sequence[BoolArray | None], *lost: str, crowd: str = "") -> None:
         """Count one image that is written, its objects and what the format cannot hold of it.
@@ -103,12 +108,14 @@ class WriteReport:
         if np.abs(mask_bounds(mask) - box).max() > _BOX_TOLERANCE:
             self.lose(BOXES)
 
-    def compare(self, mask: BoolArray, polygons: list[list[float]]) -> None:
-        """Measure what a mask loses as polygons."""
+    def compare(self, record: ImageRecord, index: int, mask: BoolArray, polygons: list[list[float]]) -> None:
+        """Measure what the mask of an object, by its index in the record, loses as polygons."""
         iou = mask_iou(mask, decode_mask(polygons, *mask.shape))
         self.polygons += 1
         self.mean_iou += (iou - self.mean_iou) / self.polygons
         self.min_iou = min(self.min_iou, iou)
+        if iou < 1:
+            self.inexact.append((record.image_id, index + 1, iou))
 
     def as_dict(self) -> dict[str, Any]:
         """The report for JSON."""
@@ -119,7 +126,12 @@ class WriteReport:
             "reencoded": self.reencoded,
             "empty": self.empty,
             "lost": dict(self.lost),
-            "polygons": {"count": self.polygons, "mean_iou": self.mean_iou, "min_iou": self.min_iou},
+            "polygons": {
+                "count": self.polygons,
+                "mean_iou": self.mean_iou,
+                "min_iou": self.min_iou,
+                "inexact": [{"image_id": image, "object": number, "iou": iou} for image, number, iou in self.inexact],
+            },
         }
 
 
@@ -144,11 +156,13 @@ def write_image(record: ImageRecord, target: Path, mode: ImageMode, report: Writ
         raise SettingsError(f"images={mode!r} is not known; choose copy, link or none")
     check_size(record, image_size(record.path))
     if mode == "none":
+        if not record.values.is_default:
+            report.lose(f"how images are read, which {DATA_FILE} says")
         return
     suffix = _image_format(target)
-    if suffix != _image_format(record.path) or not is_upright(record.path):
+    if suffix != _image_format(record.path) or not record.values.is_default or not is_upright(record.path):
         report.reencoded += 1
-        pixels = Image.fromarray(open_image(record.path))
+        pixels = Image.fromarray(open_record_image(record))
         with atomic_file(target) as file:
             pixels.save(file, **_SAVING.get(suffix, {"format": Image.registered_extensions()[suffix]}))
     elif mode == "copy":

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from bana.data.images import open_image
 from bana.data.inputs import InputImages
+from bana.data.pixel_values import PixelValues
 from bana.data.prediction_folder import ENTRIES, MANIFEST
 from bana.engine.pool import Worker, map_in_order
 from bana.engine.progress import SILENT, StepProgress
@@ -44,6 +45,15 @@ class Predictor(Worker[NamedImage, Files]):
         """The content of ``predictions.json``: ``classes``, and more.
 
         ``prediction`` is the digest of everything that the files depend on except the picture.
+
+        Raises:
+            CheckpointError: If the network is missing or damaged.
+        """
+
+    @property
+    @abstractmethod
+    def values(self) -> PixelValues:
+        """How image files are read: as those that the network learned from.
 
         Raises:
             CheckpointError: If the network is missing or damaged.
@@ -134,6 +144,7 @@ class _Item:
     name: str
     digest: str
     path: Path
+    values: PixelValues
     pixels: npt.NDArray[np.uint8] | None = field(repr=False)
 
 
@@ -157,7 +168,7 @@ class _Missing:
                     self.kept += 1
                 else:
                     pixels = None if picture.frame is None else picture.pixels()
-                    item = _Item(picture.name, digest, picture.path, pixels)
+                    item = _Item(picture.name, digest, picture.path, picture.values, pixels)
             if item is not None:
                 yield item
 
@@ -170,7 +181,7 @@ class _PictureWorker(Worker[_Item, None]):
     out: Path
 
     def __call__(self, item: _Item) -> None:
-        image = open_image(item.path) if item.pixels is None else item.pixels
+        image = open_image(item.path, item.values) if item.pixels is None else item.pixels
         contents, facts = self.predictor((item.name, image))
         write_outputs(self.out, entry_path(item.name), contents, item.digest, {"picture": item.name, **facts})
 

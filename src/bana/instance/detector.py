@@ -15,6 +15,7 @@ from pydantic import Field
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from bana.data.images import AnyImage, as_rgb
+from bana.data.pixel_values import BY_TYPE
 from bana.data.records import BoolArray, ClassTable, FloatArray
 from bana.instance.model import DETECTOR, InstanceNetwork
 from bana.nn.network import network_input, on_device
@@ -68,7 +69,10 @@ class Detector:
         network: As given.
         class_table: The classes.
         settings: As given.
+        values: How image files are read: as those that a loaded detector learned from.
     """
+
+    values = BY_TYPE
 
     def __init__(
         self, network: InstanceNetwork, classes: Sequence[str], settings: DetectSettings | None = None
@@ -97,12 +101,14 @@ class Detector:
         settings = settings or DetectSettings()
         if settings.image_side is None:
             settings = settings.model_copy(update={"image_side": facts.settings.image_side})
-        return cls(on_device(network, device), facts.classes, settings)
+        detector = cls(on_device(network, device), facts.classes, settings)
+        detector.values = facts.values
+        return detector
 
     @torch.inference_mode()
     def __call__(self, image: AnyImage) -> Detections:
         """Find the objects of an image: a path, a PIL image, or an array; see ``bana.data.images.as_rgb``."""
-        photograph = as_rgb(image)
+        photograph = as_rgb(image, self.values)
         height, width = photograph.shape[:2]
         pixels = network_input(photograph, self.settings.image_side, self.network.backbone.info.multiple)
         (found,) = self.network(pixels.to(next(self.network.parameters()).device))

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bana.data.masks import encode_mask
+from bana.data.pixel_values import PixelValues
 from bana.data.prediction_folder import OVERLAYS, RESULTS
 from bana.data.records import BoxDataset, ClassTable
 from bana.engine.prediction import Files, NamedImage, Predictor, entry_path, prediction_digest
 from bana.instance.detector import Detections, Detector, DetectSettings
+from bana.instance.model import DETECTOR
 from bana.io.files import write_text
 from bana.io.strict_json import read_json_object
 
@@ -51,6 +53,11 @@ class Detecting(Predictor):
         """The content of ``predictions.json``; see Predictor."""
         names, settings = list(self.detector.class_table.names), self.settings.model_dump(mode="json")
         return {"classes": names, "settings": settings, "prediction": prediction_digest(self.network, settings)}
+
+    @property
+    def values(self) -> PixelValues:
+        """How image files are read; see Predictor."""
+        return DETECTOR.load_facts(self.network).values
 
     def files(self, name: str) -> set[str]:
         """The paths, in the output folder, of a picture's files."""

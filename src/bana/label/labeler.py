@@ -110,7 +110,9 @@ class Labeler(LabelingMethod):
         if settings is None:
             settings = parse_settings(facts.label, LabelSettings, str(file))
         refiner = Refiner.load(file, device) if REFINER.is_in(file) else None
-        return cls(model, facts.classes, settings, facts.settings.roi_bins, threads, device, refiner)
+        labeler = cls(model, facts.classes, settings, facts.settings.roi_bins, threads, device, refiner)
+        labeler.values = facts.values
+        return labeler
 
     @classmethod
     def pretrained(

@@ -15,6 +15,7 @@ from bana.data.images import AnyImage, as_rgb
 from bana.data.masks import decode_mask
 from bana.data.objects import turned_rectangle_mask
 from bana.data.paths import join_names
+from bana.data.pixel_values import BY_TYPE
 from bana.data.records import (
     BoolArray,
     ClassTable,
@@ -46,9 +47,11 @@ class LabelingMethod(ABC):
 
     Attributes:
         class_table: The classes that ``class_ids`` refer to.
+        values: How image files are read: for a loaded labeler, as those that it learned from.
     """
 
     class_table: ClassTable
+    values = BY_TYPE
 
     def __call__(
         self,
@@ -76,7 +79,7 @@ class LabelingMethod(ABC):
         Raises:
             DataError: If an argument has another shape, type or range, or a class is not known.
         """
-        pixels = as_rgb(image)
+        pixels = as_rgb(image, self.values)
         ids = _numbered(class_ids, self.class_table.names)
         boxed = BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table), oriented)
         return self.label_boxed(pixels, boxed)

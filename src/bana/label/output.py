@@ -81,6 +81,8 @@ def input_digest(record: ImageRecord, labeling: str) -> str:
         raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
     for array in (record.boxes, record.class_ids, record.crowd, record.ignored):
         digest.update(np.ascontiguousarray(array).tobytes())
+    if not record.values.is_default:
+        digest.update(str(record.values).encode())
     if record.oriented:
         digest.update(json.dumps(record.oriented).encode())
     digest.update(json.dumps([record.segmentations[int(number)] for number in np.flatnonzero(record.crowd)]).encode())

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from bana._version import __version__
+from bana.data.pixel_values import BY_TYPE, PixelValues
 from bana.engine.checkpoint import load_metadata, load_tensors, save_tensors
 from bana.errors import CheckpointError, SettingsError
 from bana.io.strict_json import is_text
@@ -143,6 +144,16 @@ class NetworkFacts(Generic[NetworkSettings]):
     settings: NetworkSettings
     training: dict[str, Any] = field(default_factory=dict)
     label: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def values(self) -> PixelValues:
+        """How the image files were read that the network learned from.
+
+        Raises:
+            DataError: If the file says something else there.
+        """
+        values = self.training.get("values")
+        return PixelValues.parse(values, "values") if values else BY_TYPE
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ def _identity(task: Task[Any, Any]) -> dict[str, Any]:
     return {
         "settings": task.settings.model_dump(mode="json"),
         "data": task.data.fingerprint(),
+        **({} if task.data.values.is_default else {"values": task.data.values.as_dict()}),
         "images": len(task.records),
         "image_ids": lines_digest(record.image_id for record in task.records),
         "labels": None if task.label_folder is None else task.label_folder.labeling,

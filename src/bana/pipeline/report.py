@@ -70,7 +70,9 @@ class ReportRun:
         return {**vars(self), "file": str(self.file)}
 
 
-def subject_of(folder: Path, data: Path | None, split: str | None, format: str | None) -> Subject:
+def subject_of(
+    folder: Path, data: Path | None, split: str | None, format: str | None, *, follow_links: bool = False
+) -> Subject:
     """Find what a folder holds, and read its data set.
 
     Args:
@@ -78,6 +80,7 @@ def subject_of(folder: Path, data: Path | None, split: str | None, format: str |
         data: The data set (default: the one that ``run.json`` names).
         split: Its split (default: the one that ``run.json`` names).
         format: Its format (default: the one that ``run.json`` names).
+        follow_links: Whether images are read that symbolic links lead to outside the data set.
 
     Raises:
         DataError: If the folder is neither, is damaged or not finished, or the data set cannot be read or has other
@@ -98,7 +101,7 @@ def subject_of(folder: Path, data: Path | None, split: str | None, format: str |
         split, format = split or facts.get("split"), format or facts.get("format")
     if data is None:
         raise DataError(f"{folder}: does not name the images that it labels; give --data")
-    dataset = read_dataset(data, split, format, on_error="skip")
+    dataset = read_dataset(data, split, format, on_error="skip", follow_links=follow_links)
     label_folder.check_classes(dataset)
     labeled = labeled_part(dataset, label_folder)
     if not len(labeled):

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bana.data.label_maps import LabelMap, label_map_png
+from bana.data.pixel_values import PixelValues
 from bana.data.prediction_folder import LABELS, OVERLAYS, PROBABILITIES
 from bana.data.records import ClassTable
 from bana.engine.prediction import Files, NamedImage, Predictor, prediction_digest
+from bana.segment.model import SEGMENTER
 from bana.segment.segmenter import PredictSettings, Segmenter
 
 Draw = Callable[[npt.NDArray[np.uint8], LabelMap, ClassTable], bytes]
@@ -78,6 +80,11 @@ class Segmenting(Predictor):
             "settings": settings,
             "prediction": prediction_digest(self.network, settings),
         }
+
+    @property
+    def values(self) -> PixelValues:
+        """How image files are read; see Predictor."""
+        return SEGMENTER.load_facts(self.network).values
 
     def files(self, name: str) -> set[str]:
         """The paths, in the output folder, of a picture's files."""

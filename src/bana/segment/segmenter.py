@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bana.data.images import AnyImage, as_rgb
 from bana.data.label_maps import LabelMap
+from bana.data.pixel_values import BY_TYPE
 from bana.data.records import ClassTable, FloatArray
 from bana.nn.crf_settings import CRFSettings, crf_errors
 from bana.nn.network import network_input, on_device
@@ -83,7 +84,10 @@ class Segmenter:
         network: As given.
         class_table: The classes.
         settings: As given.
+        values: How image files are read: as those that a loaded segmenter learned from.
     """
+
+    values = BY_TYPE
 
     def __init__(
         self,
@@ -119,11 +123,14 @@ class Segmenter:
             CheckpointError: If there is none, or it is damaged or of another kind.
         """
         network, facts = SEGMENTER.load(Path(file_or_run))
-        return cls(on_device(network, device), facts.classes, facts.settings.temperature, settings, threads)
+        temperature = facts.settings.temperature
+        segmenter = cls(on_device(network, device), facts.classes, temperature, settings, threads)
+        segmenter.values = facts.values
+        return segmenter
 
     def __call__(self, image: AnyImage) -> Prediction:
         """Segment an image: a path, a PIL image, or an RGB, gray or RGBA array; see ``bana.data.images.as_rgb``."""
-        pixels = as_rgb(image)
+        pixels = as_rgb(image, self.values)
         plain = self.probabilities(pixels)
         refined = plain if self._crf is None else self._refined(pixels, plain)
         return Prediction(refined.argmax(0).astype(self.class_table.label_dtype), refined, plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from bana.data.check import CheckReport
     from bana.data.convert import Conversion
     from bana.data.writing import WriteReport
+
+
+_SHOWN = 5
+"""Objects that polygons do not match, at most, that are listed."""
 
 
 def check_tables(report: CheckReport) -> Iterator[RenderableType]:
@@ -79,12 +84,15 @@ def _losses(report: WriteReport, target: str) -> Iterator[str]:
     if report.lost:
         yield lost_sentence(target, report.lost)
     if report.polygons:
-        lost = "nothing is lost" if report.min_iou == 1 else "holes are filled"
-        yield f"{report.polygons} masks as polygons: mean IoU {report.mean_iou:.4f}, least {report.min_iou:.4f}; {lost}"
+        yield f"{report.polygons} masks as polygons: mean IoU {report.mean_iou:.4f}, least {report.min_iou:.4f}"
+        worst = sorted(report.inexact, key=itemgetter(2))
+        yield from (f"  {image}: object {number}: IoU {iou:.4f}" for image, number, iou in worst[:_SHOWN])
+        if len(worst) > _SHOWN:
+            yield f"  and {len(worst) - _SHOWN} more; --json lists all"
     if report.empty:
         yield f"{report.empty} objects have an empty mask"
     if report.reencoded:
-        yield f"{report.reencoded} images were encoded anew, as JPEG or upright"
+        yield f"{report.reencoded} images were encoded anew: as JPEG, upright, or as RGB"
 
 
 def _quartiles(values: Sequence[float]) -> str:

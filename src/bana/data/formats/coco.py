@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from bana.data.formats.labelme import is_labelme
 from bana.data.images import image_size
 from bana.data.masks import are_valid, compressed_rle
 from bana.data.objects import make_record, stated_size_or_none, usable_objects
-from bana.data.paths import FolderFiles, chosen_split, named_image
+from bana.data.paths import SPLIT_FOLDERS, FolderFiles, chosen_split, named_image, split_folders
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import packed_if_polygons
 from bana.io.faults import FaultLog
@@ -56,7 +56,7 @@ def splits(path: Path) -> dict[str, Path]:
     return {_split_name(file): file for file in ([path] if path.is_file() else _files(path))}
 
 
-def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
+def read(path: Path, split: str | None, faults: FaultLog, files: FolderFiles) -> BoxDataset:
     """Read a COCO JSON file, or the one of a split of a folder.
 
     Sparse category ids become class ids 1..L in their order; categories of one name become one class. Images without
@@ -67,12 +67,12 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
             (see FaultLog).
     """
     split, file = chosen_split(path, split, splits(path))
-    folders, links = _image_folders(file, split), FolderFiles()
+    folders = _image_folders(file, split)
     with _collector_paused():
         classes, class_ids, images, of_image = _parse_file(file, faults)
         # An image's entries go as its record comes: those of a large file take as much memory as the records.
         records = [
-            _record(image, of_image.pop(number), class_ids, folders, links, faults) for number, image in images.items()
+            _record(image, of_image.pop(number), class_ids, folders, files, faults) for number, image in images.items()
         ]
     usable = tuple(record for record in records if record is not None)
     return BoxDataset(usable, classes, path, "coco", split or None, faults.rejected())
@@ -108,7 +108,7 @@ def _parse_file(
     """What parse_categories, parse_images and parse_annotations give."""
     content = read_json_object(file, compact, constants=True)
     images, annotations, categories = (value_of(content, key, list, str(file)) for key in _KEYS)
-    classes, class_ids = parse_categories(categories, file)
+    classes, class_ids = parse_categories(categories, annotations, file)
     info = content.get("info")
     of_server = isinstance(info, dict) and info.get("contributor") == _SERVER
     parsed = parse_images(images, file, faults, of_server=of_server)
@@ -151,18 +151,28 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == ".json" and not is_labelme(path) else []
     for pattern in ("annotations/*.json", "*.json", "*/_annotations.coco.json"):
-        files = [file for file in sorted(path.glob(pattern)) if not file.name.startswith(_OTHER_CONTENT)]
-        if files and is_labelme(files[0]):
-            continue
-        found = [file for file in files if file.stem.startswith("instances") or head_keys(file) & _HEAD_KEYS]
-        if found:
+        if found := _coco_files(path.glob(pattern)):
             return found
-    return []
+    # One of each folder: beside its images, or in a folder of its own.
+    of_splits = (
+        _coco_files(folder.glob("*.json")) or _coco_files(folder.glob("annotations/*.json"))
+        for folder in split_folders(path)
+    )
+    return [files[0] for files in of_splits if len(files) == 1]
+
+
+def _coco_files(files: Iterable[Path]) -> list[Path]:
+    """Those of some JSON files that are COCO's; none if the first of them is labelme's, for all are then."""
+    named = [file for file in sorted(files) if not file.name.startswith(_OTHER_CONTENT)]
+    if named and is_labelme(named[0]):
+        return []
+    return [file for file in named if file.stem.startswith("instances") or head_keys(file) & _HEAD_KEYS]
 
 
 def _split_name(file: Path) -> str:
-    if file.name == "_annotations.coco.json":
-        return file.parent.name
+    home = file.parent.parent if file.parent.name == "annotations" else file.parent
+    if file.name == "_annotations.coco.json" or (file.stem in _WHOLE_SET and home.name in SPLIT_FOLDERS):
+        return home.name
     return "" if file.stem in _WHOLE_SET else file.stem.removeprefix("instances_")
 
 

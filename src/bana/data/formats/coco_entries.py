@@ -7,12 +7,14 @@ that can.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bana.data.classes import NOT_OBJECTS
 from bana.data.masks import checked_segmentation, decode_mask, mask_bounds
 from bana.data.objects import AnnotatedObject, Box, checked_score, is_plain_box, repaired_box, usable_area
 from bana.data.paths import id_of_name, last_part
@@ -74,8 +76,13 @@ def id_of(entry: Any, key: str, where: str) -> Id:
     return number
 
 
-def parse_categories(categories: Sequence[Any], file: Path) -> tuple[ClassTable, dict[Id, int]]:
-    """The class table in the order of the category ids, and the class id of each category id."""
+def parse_categories(
+    categories: Sequence[Any], annotations: Sequence[Any], file: Path
+) -> tuple[ClassTable, dict[Id, int]]:
+    """The class table in the order of the category ids, and the class id of each category id.
+
+    A category called as the background is that no annotation has is left out: some tools list it.
+    """
     names: dict[Id, str] = {}
     for index, category in enumerate(categories):
         where = f"{file}: categories[{index}]"
@@ -83,6 +90,12 @@ def parse_categories(categories: Sequence[Any], file: Path) -> tuple[ClassTable,
         if number in names:
             raise DataError(f"{where}: id {number} is used twice; give each category its own")
         names[number] = value_of(category, "name", str, where)
+    backgrounds = {number for number, name in names.items() if name in NOT_OBJECTS}
+    if backgrounds:
+        for entry in annotations:
+            with suppress(DataError):
+                backgrounds.discard(id_of(entry, "category_id", ""))
+        names = {number: name for number, name in names.items() if number not in backgrounds}
     order = sorted(names, key=lambda number: (isinstance(number, str), number))
     first_of_name = {names[number]: number for number in reversed(order)}
     kept = [number for number in order if first_of_name[names[number]] == number]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from bana.data.masks import encode_mask, polygons_of
-from bana.data.records import BoolArray, ClassTable, ImageRecord
+from bana.data.records import ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
+from bana.data.simplify import EXACT, Simplification
 from bana.data.truth import object_masks
 from bana.data.writing import DIFFICULT, LABEL_MAPS, ImageMode, WriteReport, write_image
 from bana.io.files import atomic_file
@@ -38,13 +39,14 @@ def write(
     split: str,
     *,
     images: ImageMode = "copy",
+    simplify: Simplification = EXACT,
     polygons: bool = False,
 ) -> WriteReport:
     """Write ``annotations/instances_<split>.json`` and the images in a folder ``<split>``.
 
     Ids of images, objects and categories are kept where they are known. Masks are RLE with text counts, or polygons
-    on request; those of crowd regions and of masks without any pixel are always RLE. Annotations go to the file as
-    they come, so that no more than one image's masks is in memory.
+    on request, as far as ``simplify`` allows; those of crowd regions and of masks without any pixel are always RLE.
+    Annotations go to the file as they come, so that no more than one image's masks is in memory.
 
     Raises:
         DataError: If an image or mask cannot be read.
@@ -61,7 +63,7 @@ def write(
             write_image(record, out / split / name, images, report)
             number = image_numbers.give(record.source_id)
             entries.append({"id": number, "file_name": name, "width": record.width, "height": record.height})
-            for annotation in _annotations(record, classes, polygons, report):
+            for annotation in _annotations(record, classes, simplify if polygons else None, report):
                 annotation |= {"id": object_numbers.give(annotation["id"]), "image_id": number}
                 file.write(separator + _json(annotation))
                 separator = b",\n"
@@ -74,15 +76,20 @@ def write(
 
 
 def _annotations(
-    record: ImageRecord, classes: ClassTable, polygons: bool, report: WriteReport
+    record: ImageRecord, classes: ClassTable, polygons: Simplification | None, report: WriteReport
 ) -> Iterator[dict[str, Any]]:
     """The annotations of one image, with the object's own id or None, and without the image's."""
     masks = object_masks(record)
     report.count(record, masks, DIFFICULT, LABEL_MAPS)
     for index, (mask, known) in enumerate(zip(masks, record.segmentations, strict=True)):
         x0, y0, x1, y1 = (round(float(corner), 4) for corner in record.boxes[index])
-        as_polygons = polygons and not record.crowd[index]
-        segmentation = [] if mask is None else _segmentation(mask, known, as_polygons, report)
+        segmentation: Segmentation = []
+        if mask is not None and (polygons is None or record.crowd[index] or not mask.any()):
+            segmentation = known if isinstance(known, dict) else encode_mask(mask)
+        elif mask is not None:
+            exact = polygons is not None and polygons.is_exact
+            segmentation = known if isinstance(known, list) and exact else polygons_of(mask, polygons or EXACT)
+            report.compare(record, index, mask, segmentation)
         annotation = {
             "id": record.object_ids[index] if record.object_ids else None,
             "category_id": classes.source_ids[record.class_ids[index] - 1],
@@ -96,14 +103,6 @@ def _annotations(
         if record.reliable:
             annotation["reliable"] = record.reliable[index]
         yield annotation
-
-
-def _segmentation(mask: BoolArray, known: Segmentation | None, polygons: bool, report: WriteReport) -> Segmentation:
-    if not polygons or not mask.any():
-        return known if isinstance(known, dict) else encode_mask(mask)
-    outlines = known if isinstance(known, list) else polygons_of(mask)
-    report.compare(mask, outlines)
-    return outlines
 
 
 def _write_rest(file: IO[bytes], content: dict[str, Any]) -> None:

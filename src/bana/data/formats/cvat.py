@@ -51,7 +51,7 @@ def splits(path: Path) -> dict[str, list[Element]]:
     return found
 
 
-def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
+def read(path: Path, split: str | None, faults: FaultLog, files: FolderFiles) -> BoxDataset:
     """Read boxes, turned boxes, polygons and masks. The classes are the task's labels, else the sorted names of all.
 
     Raises:
@@ -66,7 +66,6 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
     split, images = chosen_split(path, split, splits(path))
     home = path if path.is_dir() else path.parent
     names = Counter(id_of_name(_name(image)) for image in images)
-    files = FolderFiles()
     records = []
     for image in images:
         name = _name(image)

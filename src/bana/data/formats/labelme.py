@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PureWindowsPath
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from bana.data.classes import class_id_of, class_table, listed_classes
-from bana.data.images import DAMAGED, SUFFIXES, image_size
+from bana.data.formats.labelme_shapes import LabelmeShape, extent_of, parse_shape
+from bana.data.images import SUFFIXES, image_size
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
 from bana.data.objects import (
     AnnotatedObject,
@@ -43,15 +37,9 @@ from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
 from bana.errors import DataError
 from bana.io.faults import FaultLog
-from bana.io.strict_json import head_keys, is_number, read_json_object, value_of
+from bana.io.strict_json import head_keys, read_json_object, value_of
 
 _OBJECT_FLAGS = ("difficult", "crowd")
-
-_LEAST_POINTS = {"rectangle": 2, "polygon": 3, "mask": 2, "circle": 2, "rotation": 4}
-"""The points that a shape must have; rotation is X-AnyLabeling's turned rectangle."""
-
-_CIRCLE = 72
-"""Corners of the polygon that stands for a circle; a multiple of four, so that it touches its box."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +51,6 @@ class LabelmeFile:
     has_data: bool
     size: tuple[int, int] | None
     objects: tuple[tuple[LabelmeShape, ...], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class LabelmeShape:
-    """One shape with its place for messages."""
-
-    where: str
-    label: str
-    kind: str
-    points: tuple[tuple[float, float], ...]
-    entry: dict[str, Any]
 
 
 def is_labelme(path: Path) -> bool:
@@ -98,7 +75,7 @@ def splits(path: Path) -> dict[str, Path]:
     return {folder.name: folder for folder in sorted(path.iterdir()) if next(folder.rglob("*.json"), None)}
 
 
-def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
+def read(path: Path, split: str | None, faults: FaultLog, files: FolderFiles) -> BoxDataset:
     """Read a folder of labelme files; where they are in folders of it, these are the splits.
 
     Shapes of one label and one ``group_id`` are one object: its box encloses all of them, its mask is the union of
@@ -110,7 +87,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
         DataError: If the split is missing or unknown, or a file, shape or image cannot be used (see FaultLog).
     """
     split, folder = chosen_split(path, split, splits(path))
-    files: dict[str, LabelmeFile] = {}
+    found: dict[str, LabelmeFile] = {}
     labels: set[str] = set()
     for file in sorted(path.rglob("*.json")):
         wanted = file.is_relative_to(folder)
@@ -120,10 +97,10 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
         if parsed is not None:
             labels.update(shapes[0].label for shapes in parsed.objects)
             if wanted:
-                files[image_id] = parsed
+                found[image_id] = parsed
     classes = listed_classes(path) or class_table(sorted(labels))
-    root, links = normal(path), FolderFiles()
-    records = [_record(root, links, image_id, file, classes, faults) for image_id, file in files.items()]
+    root = normal(path)
+    records = [_record(root, files, image_id, file, classes, faults) for image_id, file in found.items()]
     usable = tuple(record for record in records if record is not None)
     return BoxDataset(usable, classes, path, "labelme", split or None, faults.rejected())
 
@@ -149,32 +126,6 @@ def parse_file(path: Path, image_id: str, faults: FaultLog) -> LabelmeFile | Non
     return None
 
 
-def parse_shape(entry: Any, where: str) -> LabelmeShape:
-    """Check label, kind and points of one shape."""
-    label = value_of(entry, "label", str, where)
-    kind = value_of(entry, "shape_type", str, where) if entry.get("shape_type") is not None else "polygon"
-    if kind not in _LEAST_POINTS:
-        raise DataError(f"{where}: shape_type {kind!r:.40} has no area; use {', '.join(_LEAST_POINTS)}")
-    points = value_of(entry, "points", list, where)
-    for point in points:
-        if not isinstance(point, list) or len(point) != 2 or not all(is_number(value) for value in point):
-            raise DataError(f"{where}: a point is not [x, y]; correct it")
-    if len(points) < _LEAST_POINTS[kind]:
-        raise DataError(f"{where}: a {kind} has {len(points)} points; give at least {_LEAST_POINTS[kind]}")
-    corners = tuple((float(x), float(y)) for x, y in points)
-    if kind == "circle":
-        return LabelmeShape(where, label, "polygon", _circle(*corners[:2]), entry)
-    return LabelmeShape(where, label, kind, corners, entry)
-
-
-def _circle(center: tuple[float, float], rim: tuple[float, float]) -> tuple[tuple[float, float], ...]:
-    """A circle by its center and a point on its rim, as a polygon."""
-    radius = math.dist(center, rim)
-    angles = np.arange(_CIRCLE) * (2 * np.pi / _CIRCLE)
-    xs, ys = center[0] + radius * np.cos(angles), center[1] + radius * np.sin(angles)
-    return tuple(zip(xs.tolist(), ys.tolist(), strict=True))
-
-
 def parse_object(
     shapes: Sequence[LabelmeShape],
     size: tuple[int, int],
@@ -184,9 +135,10 @@ def parse_object(
 ) -> AnnotatedObject:
     """Join the shapes of one object in an image of the given (width, height)."""
     first = shapes[0]
-    union, bounds = _extent(shapes, size)
+    union, bounds = extent_of(shapes, size)
     box = (*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist())
-    flags = [shape.entry.get("flags") or {} for shape in shapes]
+    # labelme has the flags in an object of their own, X-AnyLabeling beside it.
+    flags = [each for shape in shapes for each in (shape.entry.get("flags"), shape.entry)]
     difficult, crowd = (
         any(isinstance(each, dict) and each.get(key) is True for each in flags) for key in _OBJECT_FLAGS
     )
@@ -213,10 +165,10 @@ def _oriented(shapes: Sequence[LabelmeShape]) -> list[float] | None:
 
 
 def _record(
-    root: Path, links: FolderFiles, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog
+    root: Path, files: FolderFiles, image_id: str, file: LabelmeFile, classes: ClassTable, faults: FaultLog
 ) -> ImageRecord | None:
     with faults.catch(image_id):
-        path = _image_path(root, links, file, partial(faults.repaired, image_id))
+        path = _image_path(root, files, file, partial(faults.repaired, image_id))
         size = file.size or image_size(path)
         objects, ignored = usable_objects(
             file.objects,
@@ -246,11 +198,12 @@ def _image_path(root: Path, files: FolderFiles, file: LabelmeFile, repair: Calla
             leaves = error
     last = last_part(file.image_name)
     beside = [folder / last] if last not in ("", ".", "..") and is_file(folder / last) else []
-    beside += files.of_stem(folder, file.path.stem)
+    for place in (folder, folder.parent / "images"):
+        beside += files.of_stem(place, file.path.stem)
     if beside:
         if leaves is not None:
             repair(f"{leaves}; {beside[0]} is taken")
-        return files.checked(root, beside[0], where)
+        return files.checked(root, checked_path(root, beside[0], where), where)
     if file.has_data:
         raise DataError(
             f"{where}: its image is not beside it, but inside it as imageData; write it to a file, as "
@@ -268,23 +221,6 @@ def _area(shapes: Sequence[LabelmeShape], size: tuple[int, int]) -> Box | None:
     return usable_area((min(xs), min(ys), max(xs), max(ys)), *size)
 
 
-def _extent(shapes: Sequence[LabelmeShape], size: tuple[int, int]) -> tuple[BoolArray | None, npt.NDArray[np.float64]]:
-    """The union of the masks among the shapes, if there are any, and the box around each shape, (S, 4)."""
-    union: BoolArray | None = None
-    bounds: list[Box] = []
-    for shape in shapes:
-        if shape.kind != "mask":
-            xs, ys = zip(*shape.points, strict=True)
-            bounds.append((min(xs), min(ys), max(xs), max(ys)))
-            continue
-        left, top, mask = _placed_mask(shape, size)  # one after the other: each may be as large as the image
-        bottom, right = top + mask.shape[0], left + mask.shape[1]
-        union = np.zeros(size[::-1], dtype=bool) if union is None else union
-        union[top:bottom, left:right] |= mask
-        bounds.append((left, top, right, bottom))
-    return union, np.array(bounds, dtype=np.float64)
-
-
 def _segmentation(
     shapes: Sequence[LabelmeShape], union: BoolArray | None, size: tuple[int, int]
 ) -> Segmentation | None:
@@ -299,19 +235,3 @@ def _segmentation(
     if union is None:
         return polygons or None
     return encode_mask(union | decode_mask(polygons, *union.shape))
-
-
-def _placed_mask(shape: LabelmeShape, size: tuple[int, int]) -> tuple[int, int, BoolArray]:
-    """Left, top and pixels of a mask: a PNG in base64, which starts at the shape's first point."""
-    text = value_of(shape.entry, "mask", str, shape.where)
-    left, top = (round(value) for value in shape.points[0])
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
-            # Before it is decoded: a few bytes may say that they are billions of pixels.
-            if left < 0 or top < 0 or left + image.width > size[0] or top + image.height > size[1]:
-                raise DataError(
-                    f"{shape.where}: box of the mask lies outside the {size[0]}x{size[1]} image; correct it"
-                )
-            return left, top, np.asarray(image.convert("L")) > 0
-    except (binascii.Error, Image.DecompressionBombError, *DAMAGED) as error:
-        raise DataError(f"{shape.where}: mask is not a PNG in base64 ({type(error).__name__}); restore it") from error

@@ -80,7 +80,7 @@ def detect(path: Path) -> bool:
     return found and not cvat.detect(path)
 
 
-def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
+def read(path: Path, split: str | None, faults: FaultLog, files: FolderFiles) -> BoxDataset:
     """Read a data set in VOC's layout.
 
     Without a split the only image list is read if there is exactly one, else every annotation. The classes are the
@@ -119,7 +119,6 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
                 annotations[image_id] = annotation
     classes = listed_classes(home) or listed_classes(path) or class_table(names_in_order(names))
     records = []
-    files = FolderFiles()
     for image_id in image_ids:
         with faults.catch(image_id):
             if image_id not in annotations and not faults.has_fault(image_id):
@@ -171,7 +170,7 @@ def parse_object(element: Element, where: str) -> VocObject:
         raise DataError(f"{where}: has no class name; fill in <name>")
     difficult = (element.findtext("difficult") or "0").strip() == "1"
     corners, turned = element.find("bndbox"), element.find("robndbox")
-    if corners is None and turned is not None:  # roLabelImg's: center, sides, and an angle in radians
+    if turned is not None:  # roLabelImg's: center, sides, and an angle in radians
         cx, cy, w, h, angle = (_number(turned, tag, where) for tag in ("cx", "cy", "w", "h", "angle"))
         if not all(map(math.isfinite, (cx, cy, w, h, angle))):
             raise DataError(f"{where}: <robndbox> is not finite; correct or remove it")

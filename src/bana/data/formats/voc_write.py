@@ -62,13 +62,17 @@ def annotation_xml(record: ImageRecord, classes: ClassTable) -> bytes:
         _add(size, tag, str(value))
     has_masks = record.semantic_path is not None or any(mask is not None for mask in record.segmentations)
     _add(root, "segmented", str(int(has_masks)))
-    for box, class_id, hard in zip(record.boxes, record.class_ids, record.difficult | record.crowd, strict=True):
+    oriented = record.oriented or (None,) * len(record)
+    rows = zip(record.boxes, record.class_ids, record.difficult | record.crowd, oriented, strict=True)
+    for box, class_id, hard, turned in rows:
         element = ElementTree.SubElement(root, "object")
         _add(element, "name", classes.names[class_id - 1])
         _add(element, "difficult", str(int(hard)))
         corners = ElementTree.SubElement(element, "bndbox")
         for tag, text in zip(("xmin", "ymin", "xmax", "ymax"), _voc_corners(box), strict=True):
             _add(corners, tag, text)
+        if turned is not None:
+            _add_turned(element, turned)
     ElementTree.indent(root, "\t")
     content: str = ElementTree.tostring(root, encoding="unicode")
     return f"{content}\n".encode()
@@ -88,6 +92,17 @@ def _write_maps(record: ImageRecord, classes: ClassTable, out: Path, report: Wri
             if mask is not None and not crowd and np.any(numbers[mask] != number):
                 report.lose("parts of masks behind other masks")
     return labels is not None
+
+
+def _add_turned(element: ElementTree.Element, corners: list[float]) -> None:
+    """A turned rectangle as roLabelImg has it: center, sides, and the angle in radians."""
+    points = np.reshape(corners, (4, 2))
+    along, across = points[1] - points[0], points[3] - points[0]
+    angle = np.arctan2(along[1], along[0]) % np.pi
+    turned = ElementTree.SubElement(element, "robndbox")
+    numbers = (*points.mean(axis=0), np.hypot(*along), np.hypot(*across), angle)
+    for tag, value in zip(("cx", "cy", "w", "h", "angle"), numbers, strict=True):
+        _add(turned, tag, f"{value:.6f}")
 
 
 def _voc_corners(box: FloatArray) -> list[str]:

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bana.data.classes import read_lines
-from bana.data.formats.yolo_index import LISTS, YoloIndex, find_index, local_path, read_index
+from bana.data.formats.yolo_index import (
+    LISTS,
+    YoloIndex,
+    find_index,
+    has_labels,
+    labeled_splits,
+    local_path,
+    read_index,
+)
 from bana.data.images import image_size
 from bana.data.masks import checked_segmentation
 from bana.data.objects import (
@@ -36,12 +44,17 @@ def detect(path: Path) -> bool:
     return find_index(path) is not None
 
 
+def lacks_classes(path: Path) -> bool:
+    """Whether a folder without an index has images and label files, so that only the names of classes are missing."""
+    return path.is_dir() and find_index(path) is None and (has_labels(path) or bool(labeled_splits(path)))
+
+
 def splits(path: Path) -> dict[str, list[str]]:
     """What the index says about each split: folders, lists of images, or images."""
     return read_index(path).splits
 
 
-def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
+def read(path: Path, split: str | None, faults: FaultLog, files: FolderFiles) -> BoxDataset:
     """Read a split of a YOLO data set: boxes, or outlines as YOLO-seg has them.
 
     An image without a text file, or with an empty one, is a record without objects. A sixth number of a box, or one
@@ -55,7 +68,7 @@ def read(path: Path, split: str | None, faults: FaultLog) -> BoxDataset:
     numbers = sorted(index.names)
     classes = ClassTable(tuple(index.names[number] for number in numbers), tuple(number + 1 for number in numbers))
     rows = _Rows({number: class_id for class_id, number in enumerate(numbers, start=1)}, index.keypoints)
-    images = _images(index, sources, faults)
+    images = _images(index, sources, files, faults)
     records, turned = [], _TurnedOutlines()
     for image, image_id in images:
         with faults.catch(image_id):
@@ -237,7 +250,7 @@ def _is_label(file: Path) -> bool:
     return False
 
 
-def _images(index: YoloIndex, sources: Sequence[str], faults: FaultLog) -> list[tuple[Path, str]]:
+def _images(index: YoloIndex, sources: Sequence[str], files: FolderFiles, faults: FaultLog) -> list[tuple[Path, str]]:
     """The images of a split and their ids, relative to the folder that its sources have in common."""
     root, file = index.root, index.file
     bases: list[Path] = []
@@ -253,7 +266,7 @@ def _images(index: YoloIndex, sources: Sequence[str], faults: FaultLog) -> list[
         else:
             images.append((where, where.parent))
             bases.append(where.parent)
-    base, links = os.path.commonpath(bases), FolderFiles()
+    base = os.path.commonpath(bases)
     names = {image: image.relative_to(base).as_posix() for image, _ in images}
     stems = Counter(id_of_name(name) for name in names.values())
     found = []
@@ -261,7 +274,7 @@ def _images(index: YoloIndex, sources: Sequence[str], faults: FaultLog) -> list[
         name = names[image]  # images that differ by their suffixes alone keep them
         image_id = id_of_name(name) if stems[id_of_name(name)] == 1 else name
         with faults.catch(image_id):
-            found.append((links.checked(folder, image, str(file)), image_id))
+            found.append((files.checked(folder, image, str(file)), image_id))
     return list(dict(found).items())
 
 

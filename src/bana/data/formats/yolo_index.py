@@ -10,6 +10,7 @@ from typing import Any
 from bana.data.classes import read_lines
 from bana.data.images import SUFFIXES
 from bana.data.paths import checked_name, normal, split_folders
+from bana.data.pixel_values import DATA_FILE
 from bana.errors import DataError
 from bana.io.strict_json import is_text
 from bana.io.strict_yaml import parse_yaml
@@ -51,29 +52,27 @@ def find_index(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix.lower() in {*_YAML_SUFFIXES, ".data"} else None
     own = [path / name for name in ("data.yaml", "data.yml", "dataset.yaml") if (path / name).is_file()]
-    others = [*path.glob("*.yaml"), *path.glob("*.yml")]
+    others = [file for suffix in _YAML_SUFFIXES for file in path.glob(f"*{suffix}") if file.name != DATA_FILE]
     if own or others:
         return own[0] if own else others[0] if len(others) == 1 else None
     if (path / "obj.data").is_file():
         return path / "obj.data"
     lists = [path / name for name in LISTS if (path / name).is_file()]
-    if lists and (((path / "images").is_dir() and (path / "labels").is_dir()) or _has_labels(path) or _labeled(path)):
+    if lists and (has_labels(path) or labeled_splits(path)):
         return lists[0]
-    in_splits = [folder / name for folder in _labeled(path) for name in LISTS if (folder / name).is_file()]
+    in_splits = [folder / name for folder in labeled_splits(path) for name in LISTS if (folder / name).is_file()]
     return in_splits[0] if in_splits else None
 
 
-def _labeled(path: Path) -> list[Path]:
-    """The folders of splits that hold images with text files beside them, or in folders images and labels."""
-    return [
-        folder
-        for folder in split_folders(path)
-        if ((folder / "images").is_dir() and (folder / "labels").is_dir()) or _has_labels(folder)
-    ]
+def labeled_splits(path: Path) -> list[Path]:
+    """The folders of splits that hold images with text files."""
+    return [folder for folder in split_folders(path) if has_labels(folder)]
 
 
-def _has_labels(folder: Path) -> bool:
-    """Whether a folder holds an image with a text file beside it."""
+def has_labels(folder: Path) -> bool:
+    """Whether a folder holds an image with a text file beside it, or has folders ``images`` and ``labels``."""
+    if (folder / "images").is_dir() and (folder / "labels").is_dir():
+        return True
     texts = {each.stem for each in folder.glob("*.txt") if each.name not in LISTS}
     return bool(texts) and any(each.stem in texts and each.suffix.lower() in SUFFIXES for each in folder.iterdir())
 
@@ -157,7 +156,7 @@ def _from_classes(file: Path, home: Path) -> YoloIndex:
         loose = any(each.suffix.lower() in SUFFIXES for each in (home / "images").iterdir())
         splits = {"": ["images"]} if loose or len(named) < 2 else {name: [f"images/{name}"] for name in named}
         return YoloIndex(file, normal(home), _listed_names(file), splits)
-    if folders := _labeled(home):
+    if folders := labeled_splits(home):
         return YoloIndex(file, normal(home), _listed_names(file), {each.name: [_images_of(each)] for each in folders})
     return YoloIndex(file, normal(home), _listed_names(file), {"": ["."]})
 

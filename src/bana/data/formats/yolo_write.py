@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
 from bana.data.formats import yolo
 from bana.data.formats.yolo_index import read_index
 from bana.data.masks import single_polygon_of
-from bana.data.records import BoolArray, ClassTable, ImageRecord
+from bana.data.records import ClassTable, ImageRecord
+from bana.data.simplify import EXACT, Simplification
 from bana.data.truth import object_masks
 from bana.data.writing import DIFFICULT, LABEL_MAPS, SCORES, ImageMode, WriteReport, write_image
 from bana.errors import DataError, OutputError
@@ -20,13 +20,19 @@ from bana.io.files import write_lines, write_text
 
 
 def write(
-    records: Iterable[ImageRecord], classes: ClassTable, out: Path, split: str, *, images: ImageMode = "copy"
+    records: Iterable[ImageRecord],
+    classes: ClassTable,
+    out: Path,
+    split: str,
+    *,
+    images: ImageMode = "copy",
+    simplify: Simplification = EXACT,
 ) -> WriteReport:
     """Write ``images/<split>``, ``labels/<split>`` and data.yaml, which keeps the splits that it has already.
 
-    An image whose objects have masks gets one outline an object (YOLO-seg): parts are joined by lines without width,
-    holes are filled, and an object without a mask is a rectangle. Other images get boxes, oriented ones (YOLO-OBB)
-    where they were read so.
+    An image whose objects have masks gets one outline an object (YOLO-seg): parts and holes are joined by lines without
+    width, and an object without a mask is a rectangle. Outlines are exact unless ``simplify`` allows less. Other images
+    get boxes, oriented ones (YOLO-OBB) where they were read so.
 
     Raises:
         DataError: If an image or mask cannot be read.
@@ -37,39 +43,33 @@ def write(
     for record in records:
         image = out / "images" / split / (record.image_id + record.path.suffix)
         write_image(record, image, images, report)
-        write_lines(yolo.label_path(image), _lines(record, report))
+        write_lines(yolo.label_path(image), _lines(record, simplify, report))
     content = {**content, "names": dict(enumerate(classes.names))}
     write_text(out / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     return report
 
 
-def _lines(record: ImageRecord, report: WriteReport) -> Iterator[str]:
+def _lines(record: ImageRecord, simplify: Simplification, report: WriteReport) -> Iterator[str]:
     masks = object_masks(record)
     report.count(record, masks, DIFFICULT, SCORES, LABEL_MAPS, crowd="crowd flags, which become ordinary objects")
     side = np.array([record.width, record.height])
     oriented = record.oriented or (None,) * len(record)
     rows = zip(record.boxes.astype(np.float64), record.class_ids, masks, oriented, strict=True)
-    for box, class_id, mask, corners in rows:
-        if any(each is not None for each in masks):
-            shares = (_outline(box, mask, report) / side).clip(0, 1)
+    for index, (box, class_id, mask, corners) in enumerate(rows):
+        if mask is not None and mask.any():
+            polygon = single_polygon_of(mask, simplify)
+            report.compare(record, index, mask, [polygon])
+            report.compare_box(box, mask)
+            shares = (np.reshape(polygon, (-1, 2)) / side).clip(0, 1)
+        elif any(each is not None for each in masks):
+            report.lose("objects without a mask, which become rectangles")
+            shares = box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2) / side
         elif corners is not None:
             shares = np.reshape(corners, (4, 2)) / side
         else:
             shares = (np.array([(box[:2] + box[2:]) / 2, box[2:] - box[:2]]) / side).clip(0, 1)
         numbers = (f"{share:.7f}".rstrip("0").rstrip(".") for share in shares.ravel())
         yield " ".join([str(class_id - 1), *numbers])
-
-
-def _outline(box: npt.NDArray[np.float64], mask: BoolArray | None, report: WriteReport) -> npt.NDArray[np.float64]:
-    """Corners (V, 2) of one polygon around a mask; of the box where there is no mask."""
-    if mask is None or not mask.any():
-        report.lose("objects without a mask, which become rectangles")
-        x0, y0, x1, y1 = box
-        return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-    polygon = single_polygon_of(mask)
-    report.compare(mask, [polygon])
-    report.compare_box(box, mask)
-    return np.array(polygon).reshape(-1, 2)
 
 
 def _known_splits(file: Path, classes: ClassTable) -> dict[str, object]:
