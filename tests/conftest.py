@@ -24,7 +24,9 @@ from headless import start_browser
 from s3_stand_in import s3_environment
 from shapes_data import CLASSES, IMAGES, inside_of, true_mask, write_shapes
 
-LONG_FIXTURES = {"browser", "s3_server", "tiny_refine_run", "tiny_run", "tiny_segment_run", "torchrun"}
+LONG_FIXTURES = {
+    *("browser", "s3_server", "tiny_affinity_run", "tiny_refine_run", "tiny_run", "tiny_segment_run", "torchrun")
+}
 """Fixtures that train a network or start a process."""
 
 LONG_FILES = re.compile(
@@ -171,6 +173,36 @@ def tiny_refine_run(shapes_voc, true_labels, tiny_refine_settings, tmp_path_fact
 
     out = tmp_path_factory.mktemp("tiny") / "refine"
     join_refiner(train(RefineTask(tiny_refine_settings, true_labels), read_dataset(shapes_voc), out), None, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_affinity_settings():
+    """An affinity network in seconds: the embedded backbone as it is, shapes enlarged."""
+    from bana.affinity.settings import AffinitySettings
+
+    return AffinitySettings(
+        backbone="lite0",
+        image_side=257,
+        crop_size=129,
+        scale_range=(0.75, 1.25),
+        color_jitter=0.2,
+        width=32,
+        lr_head=0.005,
+        epochs=40,
+        batch_size=3,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_affinity_run(shapes_voc, true_labels, tiny_affinity_settings, tmp_path_factory) -> Path:
+    """The folder of an affinity network that has learned from true labels."""
+    from bana.affinity.task import AffinityTask
+    from bana.data.reading import read_dataset
+    from bana.nn.train import train
+
+    out = tmp_path_factory.mktemp("tiny") / "affinity"
+    train(AffinityTask(tiny_affinity_settings, true_labels), read_dataset(shapes_voc), out)
     return out
 
 

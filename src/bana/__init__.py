@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bana.api.labeling import label, merge, tune
     from bana.api.predicting import export, predict
     from bana.api.runs import app, demo, report, run
-    from bana.api.training import classify, segment
+    from bana.api.training import affinity, classify, segment
     from bana.data.images import open_image
     from bana.data.reading import read_dataset
     from bana.data.records import BoxDataset, ImageRecord
@@ -40,6 +40,7 @@ __all__ = [
     "Segmenter",
     "SettingsError",
     "__version__",
+    "affinity",
     "app",
     "check",
     "classify",
@@ -73,7 +74,7 @@ _CLASSES = {
     "open_image": "bana.data.images",
     "read_dataset": "bana.data.reading",
 }
-_PACKAGES = ("app", "classify", "evaluate", "label", "refine", "report", "segment")
+_PACKAGES = ("affinity", "app", "classify", "evaluate", "label", "refine", "report", "segment")
 """Packages that are functions too."""
 
 

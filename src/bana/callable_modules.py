@@ -21,6 +21,7 @@ API = {
     "tune": "bana.api.labeling",
     "compare": "bana.api.comparing",
     "reproduce": "bana.api.comparing",
+    "affinity": "bana.api.training",
     "classify": "bana.api.training",
     "refine": "bana.api.training",
     "segment": "bana.api.training",

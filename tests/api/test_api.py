@@ -13,7 +13,7 @@ import bana
 from bana.callable_modules import API
 from shapes_data import write_true_masks
 
-PACKAGES = ("app", "classify", "evaluate", "label", "refine", "report", "segment")
+PACKAGES = ("affinity", "app", "classify", "evaluate", "label", "refine", "report", "segment")
 
 
 def in_a_new_process(code):
@@ -66,7 +66,7 @@ def test_every_argument_is_documented():
     for name in API:
         function = getattr(bana, name)
         documentation = inspect.getdoc(function)
-        if name in ("refine", "segment"):  # their documentation refers to that of classify
+        if name in ("affinity", "refine", "segment"):  # their documentation refers to that of classify
             documentation += inspect.getdoc(bana.classify)
         for argument in inspect.signature(function).parameters:
             assert f"\n    {argument}: " in documentation or f"\n    **{argument}: " in documentation, (name, argument)

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -150,3 +150,58 @@ def test_background_boxes_and_labels_are_resized_to_a_feature_map():
     assert boxes.tolist() == [[0, 2, 2, 5, 5]]
     assert torch.equal(labels == 0, expected[:, 0] == 1)
     assert (labels[expected[:, 0] == 0] == UNKNOWN).all()
+
+
+def test_a_cell_has_the_value_of_the_nearest_pixel():
+    """Maps whose cells lie between pixels, as some backbones give: six cells on 65 pixels at 0, 12.8, 25.6, ..."""
+    rows, columns = torch.meshgrid(torch.arange(65), torch.arange(65), indexing="ij")
+    labels = (100 * rows + columns)[None]
+    batch = Batch(
+        images=torch.zeros(1, 3, 65, 65),
+        background=labels[:, None] / 10000,
+        boxes=torch.zeros(0, 5),
+        class_ids=torch.zeros(0, dtype=torch.int64),
+        image_classes=torch.zeros(0, 2, dtype=torch.int64),
+        labels=labels,
+    )
+    background, _, found = resize_to_features(batch, (6, 4))
+    nearest_rows, nearest_columns = torch.tensor([0, 13, 26, 38, 51, 64]), torch.tensor([0, 21, 43, 64])
+    expected = 100 * nearest_rows[:, None] + nearest_columns
+    assert torch.equal(found[0], expected)
+    assert torch.equal(background[0, 0], expected / 10000)
+
+
+def test_ignored_regions_are_no_background(tmp_path):
+    """An object that could not be read: its pixels are known to be neither."""
+    record = record_of(tmp_path, painted(65, 65, (5, 5, 25, 25)), [(5, 5, 25, 25)])
+    unread = replace(record, ignored=np.array([[30, 30, 60, 60]], np.float32))
+    sample = BoxCrops([unread], SETTINGS, seed=0)[(0, 0)]
+    assert sample.class_ids.tolist() == [1]
+    assert sample.background.sum() == 65 * 65 - 20 * 20 - 30 * 30
+
+
+@dataclass
+class GivenLabels:
+    """Stands for a folder of labels: one map for any image."""
+
+    classes: tuple[str, ...]
+    agreed: np.ndarray
+
+    def label_map(self, labeling, record):
+        assert labeling == "agreed"
+        return self.agreed
+
+
+def test_agreed_labels_lie_on_their_pixels_and_nothing_else_is_known(tmp_path):
+    """Classes 0 to 2 are known, 255 is not, and neither is the padding; the photograph shows the labels as colors."""
+    agreed = np.zeros((40, 50), np.uint8)
+    agreed[5:20, 5:30], agreed[20:30, 10:40], agreed[30:, :] = 1, 2, 255
+    pixels = np.stack([np.choose(np.minimum(agreed, 3), [60, 120, 180, 240]).astype(np.uint8)] * 3, axis=2)
+    record = record_of(tmp_path, pixels, [(5, 5, 30, 20), (10, 20, 40, 30)])
+    crops = BoxCrops([record], SETTINGS, 0, GivenLabels(("one", "two"), agreed))
+    for epoch in range(4):
+        sample = crops[(epoch, 0)]
+        shown = sample.image[0]
+        for value, label in ((60, 0), (120, 1), (180, 2), (240, UNKNOWN), (0, UNKNOWN)):
+            assert (sample.labels[shown == value] == label).all()
+        assert {0, 60, 120, 180, 240} == set(shown.unique().tolist())

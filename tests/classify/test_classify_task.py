@@ -3,31 +3,21 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from bana.classify import task as task_module
 from bana.classify.model import BoxClassifier
-from bana.classify.samples import UNKNOWN, Batch
+from bana.classify.pooling import background_attention, background_aware_pool, background_queries
+from bana.classify.samples import UNKNOWN, Batch, resize_to_features
 from bana.classify.settings import ClassifySettings
 from bana.classify.task import ClassifyTask
-from bana.nn.backbones import Backbone, BackboneInfo
-
-
-class Patches(nn.Module):
-    """A backbone of one convolution at stride 8, whose cells' centers sit on pixels 0, 8, ..."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Conv2d(3, 6, 3, stride=8, padding=1)
-
-    def forward(self, images):
-        return [self.layer(images).relu()]
+from small_networks import small_backbone
 
 
 def make_stage(**changes):
     torch.manual_seed(0)
-    info = BackboneInfo((6,), (8,), (100.0,) * 3, (50.0,) * 3, "none", "none")
-    return begun(BoxClassifier(Backbone(Patches(), info), 2, None), ClassifySettings(crop_size=65, **changes))
+    return begun(BoxClassifier(small_backbone(), 2, None), ClassifySettings(crop_size=65, **changes))
 
 
 def begun(model, settings):
@@ -80,8 +70,7 @@ def test_biases_learn_twice_as_fast_and_do_not_decay(optimizer):
 
 
 def test_frozen_parameters_are_not_optimized():
-    info = BackboneInfo((6,), (8,), (0.0,) * 3, (1.0,) * 3, "none", "none")
-    model = BoxClassifier(Backbone(Patches(), info).requires_grad_(False), 2, None)
+    model = BoxClassifier(small_backbone().requires_grad_(False), 2, None)
     groups = begun(model, ClassifySettings()).optimizer.param_groups
     assert [id(tensor) for group in groups for tensor in group["params"]] == [id(model.classifier.weight)]
     loss, _ = begun(model, ClassifySettings()).loss(make_batch())
@@ -134,13 +123,47 @@ def test_image_level_training_sees_no_boxes():
     assert stage.loss(other)[0].item() == loss.item()
 
 
+def written_out(stage, batch, grid_size, bins):
+    """Eq. 1 to 4 of a batch by the pure functions, and the loss of any attention.
+
+    Returns:
+        The attention (N, 1, h, w), and a function from an attention to the loss.
+    """
+    features = stage.model(batch.images)
+    background, boxes, _ = resize_to_features(batch, features.shape[2:])
+    queries, valid = background_queries(features, background, grid_size)
+
+    def loss_of(attention):
+        pooled = background_aware_pool(features, attention, boxes, bins).flatten(2).transpose(1, 2)
+        of_boxes = stage.model.classifier(pooled).flatten(0, 1)
+        truth = torch.cat([each.expand(bins * bins) for each in batch.class_ids.split(1)])
+        of_queries = stage.model.classifier(queries[valid])
+        surprises = F.cross_entropy(of_boxes, truth, reduction="none"), -of_queries.log_softmax(1)[:, 0]
+        return torch.cat(surprises).mean()
+
+    return background_attention(features, queries, valid), loss_of
+
+
+@pytest.mark.parametrize(("grid_size", "bins"), [(4, 2), (2, 1), (1, 3)])
+def test_the_loss_is_that_of_the_pure_functions(grid_size, bins):
+    stage, batch = make_stage(grid_size=grid_size, roi_bins=bins), make_batch()
+    nn.init.normal_(stage.model.classifier.weight)
+    attention, loss_of = written_out(stage, batch, grid_size, bins)
+    assert stage.loss(batch)[0].item() == pytest.approx(loss_of(attention).item(), rel=1e-5)
+
+
 def test_gradients_reach_the_features_through_the_attention():
-    stage = make_stage()
-    stage.loss(make_batch())[0].backward()
-    with_attention = stage.model.backbone.network.layer.weight.grad.clone()
-    plain = make_stage(pooling="gap")
-    plain.loss(make_batch())[0].backward()
-    assert not torch.allclose(with_attention, plain.model.backbone.network.layer.weight.grad)
+    """The gradient is that of the formulas written out, which differs from that of an attention taken as given."""
+    stage, batch = make_stage(), make_batch()
+    nn.init.normal_(stage.model.classifier.weight)
+    weight = stage.model.backbone.network.layer.weight
+    attention, loss_of = written_out(stage, batch, grid_size=4, bins=2)
+    expected, as_given = (
+        torch.autograd.grad(loss_of(each), weight, retain_graph=True)[0] for each in (attention, attention.detach())
+    )
+    assert (expected - as_given).norm() > 0.02 * expected.norm()
+    (found,) = torch.autograd.grad(stage.loss(batch)[0], weight)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_gap_pools_without_attention(pooled_with):

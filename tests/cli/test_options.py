@@ -17,6 +17,7 @@ COMMANDS = {
     if inspect.isfunction(function) and function.__module__ == module.__name__
 }
 SETTINGS = {"label": {"refine", "u0", "refinements"}, "refine": {"epochs", "precision"}}
+SETTINGS["affinity"] = {"epochs", "precision"}
 SETTINGS["classify"] = {"pooling", "epochs", "precision"}
 SETTINGS["segment"] = {"loss", "epochs", "precision"}
 PARSED = {
@@ -71,6 +72,7 @@ def test_lists_of_values_are_those_of_the_settings():
     from bana.label.settings import LabelSettings
     from bana.pipeline.object_rows import OBJECT_TABLES
     from bana.pipeline.rows import TABLES
+    from bana.pipeline.study import METHOD_TABLE
     from bana.presets import preset_names
     from bana.segment.export import Format
     from bana.segment.settings import Loss
@@ -90,7 +92,7 @@ def test_lists_of_values_are_those_of_the_settings():
     assert values(options.SearchName) == values(SearchMethod)
     assert values(options.ImageModeName) == values(ImageMode)
     assert values(options.ExportName) == values(Format)
-    assert values(options.TableName) == {*TABLES, *OBJECT_TABLES}
+    assert values(options.TableName) == {METHOD_TABLE, *TABLES, *OBJECT_TABLES}
 
 
 def test_a_value_that_is_not_in_the_list_is_refused(run_cli, shapes_voc):

@@ -15,7 +15,7 @@ ADDED = {
 """Options of a command, in the place of the same ones in its text; TINY is a preset of one epoch on small crops."""
 
 PLACEHOLDERS = {
-    "VOC2012": "DATA",
+    "VOCdevkit": "DATA",
     "s3://bucket/voc": "DATA",
     "my.yaml": "TINY",
     "round1.yaml": "TINY",
@@ -44,13 +44,16 @@ NOT_RUN = {
     "pytest -n 2": "is what runs this",
     "bana demo": "labels 52 photographs; run on three by tests/report/test_demo_command.py",
     "bana run demo --out *": "takes minutes; tests/pipeline/test_run_command.py runs the same on a tiny data set",
-    "bana reproduce *": "trains many networks; run by tests/pipeline/test_run_command.py",
+    "bana reproduce *": "trains many networks; run by tests/pipeline/test_reproduce_command.py",
+    "bana predict v1/nal-0 *": "needs a network of a table; --export is run by tests/segment/test_predict_command.py",
     "torchrun *": "several processes; run by tests/engine/test_distributed.py and tests/label/test_merge.py",
     "bana label * --engine ray *": "needs a cluster or a minute to start one; run by tests/engine/test_ray_engine.py",
     "RAY_ADDRESS=* bana label *": "needs a cluster; run by tests/engine/test_ray_engine.py",
     "bana label * --method fuse:sam,labeler *": "needs the files of a SAM; run by tests/label/methods/test_sam.py",
     "bana compare * --sam-encoder *": "needs the files of a SAM; run by tests/label/methods/test_sam.py",
     "bana label * --method gap *": "needs a classifier trained so; run by tests/label/methods/test_label_methods.py",
+    "bana affinity *": "needs a classifier trained so; run by tests/affinity/test_affinity_command.py",
+    "bana label * --method affinity *": "needs a network trained so; run by tests/affinity/test_affinity_command.py",
     "cp -r export/images/default *": "is the shell's; done by tests/data/test_tool_round_trips.py",
     "bana convert labels/coco *": "needs those images; done by tests/data/test_tool_round_trips.py",
     "sed -i *": "is the shell's; done by tests/data/test_tool_exports.py",

@@ -3,13 +3,28 @@ import pytest
 import torch
 
 from bana.data.records import overlapping_groups
-from bana.label.instances import _MIN_OWN, LIKENESS, NEARNESS, divided_masks
+from bana.label.instances import _MIN_OWN, LIKENESS, NEARNESS, cut_by_boxes, divided_masks
+from bana.label.method import BoxedImage
 from bana.label.upsampled import UpsampledFeatures
 from densecrf import DenseCRF
 from reference import overlaps_loops
 
 SIZE = (24, 40)
 LEFT, RIGHT = (2, 2, 24, 22), (16, 4, 38, 24)
+
+
+def test_a_box_is_cut_out_of_the_labels_of_its_own_class():
+    """What other classes have in the box is not its object."""
+    labels = np.zeros(SIZE, np.uint8)
+    labels[4:20, 4:20], labels[6:22, 16:36] = 1, 2
+    image = np.zeros((*SIZE, 3), np.uint8)
+    boxed = BoxedImage(image, [LEFT, RIGHT, LEFT], [1, 2, 2], None, None, 2)
+    parts = cut_by_boxes(boxed, labels)
+    for part, box, class_id in zip(parts, (LEFT, RIGHT, LEFT), (1, 2, 2), strict=True):
+        x0, y0, x1, y1 = box
+        np.testing.assert_array_equal(part, labels[y0:y1, x0:x1] == class_id)
+        assert part.any()
+        assert not np.array_equal(part, labels[y0:y1, x0:x1] > 0)
 
 
 class Untouched:

@@ -417,6 +417,34 @@ def test_attention_threshold_0_keeps_the_attention_as_it_is(labeler):
     assert (cut[0][inside] == 0).sum() > (seen[0][inside] == 0).sum()
 
 
+@pytest.mark.parametrize("name", ["b", "e"])
+def test_several_queries_share_the_attention(labeler, name):
+    """A is the mean over the cells of a 2 x 2 grid that have background, each with a query of its own (Eq. 1 to 3)."""
+    image, boxes, class_ids = photo(name)
+    (height, width), features = image.shape[:2], low_features(labeler, image)
+    background = torch.from_numpy(~region((height, width), boxes))
+    maps = []
+    for top in (0, 1):
+        for left in (0, 1):
+            rows, columns = torch.arange(height) * 2 // height == top, torch.arange(width) * 2 // width == left
+            cell = background & rows[:, None] & columns
+            if cell.any():
+                query = upsampled_naive.masked_mean(features, (height, width), cell[None])
+                maps.append(upsampled_naive.cosine(features, (height, width), query)[0].relu())
+    expected = torch.stack(maps).mean(0).numpy()
+    seen = unaries_of(with_options(labeler, grid_size=2, attention_threshold=0), image, boxes, class_ids)[0]
+    inside = ~background.numpy()
+    np.testing.assert_allclose(seen[inside], expected[inside], atol=1e-4)
+    assert len(maps) > 1
+
+
+def test_without_background_the_attention_of_any_grid_is_0(labeler):
+    image, _, _ = photo("b")
+    boxes = [(0, 0, image.shape[1], image.shape[0])]
+    seen = unaries_of(with_options(labeler, grid_size=3, attention_threshold=0), image, boxes, [1])[0]
+    assert not seen.any()
+
+
 def test_cam_norm_class_divides_by_the_maximum_of_the_image(labeler):
     image, boxes, class_ids = photo("e")  # two boxes of one class
     size = image.shape[:2]

@@ -99,8 +99,11 @@ def test_float64_stays_float64():
 
 @pytest.mark.parametrize(("source", "target"), [(1, 1), (1, 5), (5, 1), (4, 4), (4, 11), (41, 321)])
 def test_the_interpolation_of_one_axis(source, target):
-    """Each row holds at most two adjacent weights that sum to 1; first and last cell are kept."""
+    """torch's own; each row holds at most two adjacent weights that sum to 1; first and last cell are kept."""
     matrix = interpolation_matrix(source, target)
+    units = torch.eye(source, dtype=torch.float64)[None]
+    expected = torch.nn.functional.interpolate(units, target, mode="linear", align_corners=True)[0].T
+    torch.testing.assert_close(matrix, expected)
     assert matrix.shape == (target, source)
     torch.testing.assert_close(matrix.sum(1), torch.ones(target, dtype=torch.float64))
     assert (matrix >= 0).all()

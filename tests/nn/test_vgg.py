@@ -86,6 +86,23 @@ def test_features_are_the_layers_in_order(network):
     assert features.min() >= 0
 
 
+def test_half_of_fc6_is_dropped_in_training():
+    """What is kept is doubled. Nothing before fc6 is dropped, so what goes into fc7 can be compared."""
+    torch.manual_seed(4)
+    network, given = LargeFOV(), []
+    network.fc7.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    images = torch.randn(1, 3, 33, 33)
+    with torch.no_grad():
+        (whole,) = network.eval()(images)
+        (dropped,) = network.train()(images)
+        fc7 = F.conv2d(given[1], network.fc7.weight, network.fc7.bias).relu()
+    kept = (given[1] > 0)[given[0] > 0]
+    assert 0.45 < kept.float().mean() < 0.55
+    torch.testing.assert_close(given[1][given[1] > 0], 2 * given[0][given[1] > 0])
+    torch.testing.assert_close(dropped, fc7)  # fc7 is dropped by its classifier alone
+    assert not torch.allclose(dropped, whole)
+
+
 def test_caffe_weights_answer_as_in_caffe(caffe_state):
     """BGR less its mean through the first layer as it was, away from the zero padding, whose value differs."""
     torch.manual_seed(3)

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from bana.errors import CheckpointError
 from bana.nn import weights
 from bana.nn.network import network_input
-from bana.nn.weights import digest, embedded_lite, load_weights, read_state_dict, rename_in_order
+from bana.nn.weights import digest, embedded_lite, lite_weights, load_weights, read_state_dict, rename_in_order
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.tensor([1.0, 2.0])}
 
@@ -101,6 +101,17 @@ def test_renaming_wants_the_same_count():
     assert list(rename_in_order(STATE, ["a", "b"], "w.pth")) == ["a", "b"]
     with pytest.raises(CheckpointError, match=r"w\.pth: 2 tensors where 1 are expected"):
         rename_in_order(STATE, ["a"], "w.pth")
+
+
+def test_a_file_of_efficientnet_lite_is_known_by_its_names():
+    state = embedded_lite("lite0")
+    names = [f"n{number}" for number in range(len(state))]
+    assert list(lite_weights(state, "lite0", names, "w.pth")) == names
+    of_timm = {"conv_stem.weight": torch.zeros(1)}
+    assert lite_weights(of_timm, "lite0", names, "w.pth") is of_timm
+    for other in (dict(reversed(state.items())), {str(number): value for number, value in enumerate(state.values())}):
+        with pytest.raises(CheckpointError, match=r"w\.pth: its tensors are not named as those of lite0 in timm"):
+            lite_weights(other, "lite0", names, "w.pth")
 
 
 def test_a_missing_weights_package_is_named(monkeypatch):

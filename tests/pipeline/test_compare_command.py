@@ -132,7 +132,7 @@ def test_all_leaves_out_unavailable_methods(compare, data, tmp_path, monkeypatch
     assert "method gap: needs a classifier that was trained with --pooling gap" in " ".join(answer.out.split())
     assert "method sam: needs --sam-encoder" in " ".join(answer.out.split())
     assert "│ gap " not in answer.out
-    assert set(ALL) >= {"box", "grabcut", "wssl", "mcg", "sdi", "gap", "bap", "ret", "cam", "sam"}
+    assert set(ALL) >= {"box", "grabcut", "wssl", "mcg", "sdi", "gap", "bap", "ret", "cam", "affinity", "sam"}
 
 
 def test_true_masks_of_another_folder_score_a_random_sample(compare, data, tmp_path):

@@ -40,6 +40,7 @@ SMALL = {
         "epochs": 8,
         "min_side": 8,
     },
+    "affinity": {"image_side": 500},
     "segment": {
         "backbone": "lite0",
         "train_backbone": "late",

@@ -41,7 +41,16 @@ def confidence_map(cosine, labels, *, gamma=7.0, ignore_index=255):
 
 
 def noise_aware_loss(
-    cosine, y_crf, y_ret, *, temperature=20.0, gamma=7.0, lam=0.1, ignore_index=255, detach_confidence=False
+    cosine,
+    y_crf,
+    y_ret,
+    *,
+    temperature=20.0,
+    gamma=7.0,
+    lam=0.1,
+    ignore_index=255,
+    detach_confidence=False,
+    mean_over="region",
 ):
     on_agreed, rows, target = split(cosine, y_crf, y_ret, temperature, ignore_index)
     if len(rows) == 0:
@@ -49,6 +58,10 @@ def noise_aware_loss(
     sigma = confidence(rows.detach() if detach_confidence else rows, target, gamma)
     log_h = F.log_softmax(temperature * rows, 1)
     surprise = -log_h[torch.arange(len(rows)), target]
+    if mean_over == "pixel":
+        known = (y_crf != ignore_index) & (y_ret != ignore_index)
+        count = (known & (y_crf == y_ret)).sum()
+        return (count * on_agreed + lam * (sigma * surprise).sum()) / (count + lam * sigma.sum())
     return on_agreed + lam * (sigma * surprise).sum() / sigma.sum()
 
 

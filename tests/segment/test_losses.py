@@ -14,6 +14,7 @@ from reference import losses_naive
 ON_TWO_MAPS = {
     "noise aware": ("noise_aware_loss", {}),
     "constant confidence": ("noise_aware_loss", {"detach_confidence": True}),
+    "over pixels": ("noise_aware_loss", {"mean_over": "pixel", "lam": 0.7}),
     "undamped": ("noise_aware_loss", {"gamma": 1.0, "temperature": 3.0}),
     "agreed alone": ("noise_aware_loss", {"lam": 0.0}),
     "entropy": ("entropy_regularized_loss", {"lam": 0.5}),

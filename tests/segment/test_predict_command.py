@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
@@ -225,3 +226,17 @@ def test_images_are_read_as_those_that_the_network_learned_from(run_cli, tiny_se
         np.testing.assert_array_equal(segmenter(tmp_path / name / "a.png").labels, maps[-1])
     np.testing.assert_array_equal(*maps)
     assert maps[0].any()
+
+
+def test_the_archive_for_the_evaluation_server_has_every_label_map(
+    predict, run_cli, tiny_segment_run, shapes_voc, tmp_path
+):
+    out = tmp_path / "out"
+    answer = run_cli(
+        "predict", tiny_segment_run, shapes_voc, "--split", "train", "--out", out, *QUICK, "--export", "voc-server"
+    )
+    assert answer.status == 0, answer.err
+    with tarfile.open(out / "voc-server.tgz") as archive:
+        found = {entry.name: archive.extractfile(entry).read() for entry in archive}
+    folder = "results/VOC2012/Segmentation/comp6_test_cls"
+    assert found == {f"{folder}/{name}.png": (out / "labels" / f"{name}.png").read_bytes() for name in IMAGES}

@@ -15,6 +15,7 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.data.reading import read_dataset
+from bana.data.records import boxes_to_mask
 from bana.engine.checkpoint import load_tensors
 from bana.engine.loop import CHECKPOINT, LOG
 from bana.nn.initialization import start_from_labeler
@@ -22,8 +23,8 @@ from bana.nn.train import BEST
 from bana.presets import parse_settings
 from bana.segment import task as task_module
 from bana.segment.model import SEGMENTER
-from bana.segment.segmenter import mean_cosine
-from bana.segment.settings import SegmentSettings
+from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine
+from bana.segment.settings import BRANCH_LOSSES, LOSSES, RATE_LOSSES, SegmentSettings
 from bana.segment.validation import network_miou
 from shapes_data import CLASSES, IMAGES
 
@@ -138,14 +139,34 @@ def test_a_folder_of_another_run_is_refused(segment, shapes_voc, masked, tmp_pat
     assert (tmp_path / "run" / CHECKPOINT).read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "loss", ["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
-)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains(segment, shapes_voc, tmp_path, loss):
     answer = segment(shapes_voc, tmp_path / "run", "--loss", loss, "--epochs", 1, "--pictures", 0)
     assert answer.status == 0, answer.err
     assert files(tmp_path / "run") == RUN
     assert all(np.isfinite(entry["loss"]) for entry in log_of(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("loss", ["em_fixed", *BRANCH_LOSSES])
+def test_losses_on_boxes_fall_and_their_networks_predict(segment, shapes_voc, tmp_path, loss):
+    answer = segment(shapes_voc, tmp_path / "run", "--loss", loss, "--epochs", 25, "--pictures", 0)
+    assert answer.status == 0, answer.err
+    losses = [entry["loss"] for entry in log_of(tmp_path / "run")]
+    assert np.mean(losses[-4:]) < 0.6 * np.mean(losses[:4])
+    segmenter = Segmenter.load(tmp_path / "run", PredictSettings(scales=(1.75,), flip=False, crf=None))
+    shares = []
+    for record in read_dataset(shapes_voc):
+        found, inside = segmenter(record.path).labels > 0, boxes_to_mask(record.boxes, record.height, record.width)
+        shares.append((found[inside].mean(), found[~inside].mean() if not inside.all() else 0.0))
+    in_boxes, outside = np.mean(shares, 0)
+    assert in_boxes > max(0.2, 3 * outside)
+    assert (segmenter.network.branch is not None) == (loss in BRANCH_LOSSES)
+
+
+@pytest.mark.parametrize("loss", RATE_LOSSES)
+def test_filling_rates_come_from_labels(segment, masked, tmp_path, loss):
+    answer = segment(masked, tmp_path / "run", "--masks", masked / "SegmentationClass", "--loss", loss, labels=None)
+    refused(answer, f"loss: {loss} needs the filling rates of labels; give --labels")
 
 
 def test_losses_differ(segment, shapes_voc, tmp_path):

@@ -12,7 +12,7 @@ from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset
 from bana.segment.model import SEGMENTER
 from bana.segment.samples import Batch, Targets
-from bana.segment.settings import SegmentSettings
+from bana.segment.settings import BRANCH_LOSSES, SegmentSettings
 from bana.segment.task import SegmentTask
 
 RANDOM = {"backbone_weights": "random"}
@@ -74,6 +74,30 @@ def test_a_step_reaches_every_trained_tensor(network):
     assert without == []
     assert metrics["loss"] == loss.item() > 0
     assert metrics["differ"] == 0
+
+
+@pytest.mark.parametrize("loss", BRANCH_LOSSES)
+def test_a_branch_is_reached_and_changes_no_other_layer(loss):
+    plain = NETWORKS["lite0"]
+    model = SEGMENTER.build(plain.model_copy(update={"loss": loss}), classes=3, seed=1)
+    without = SEGMENTER.build(plain, classes=3, seed=1).state_dict()
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in without.items())
+    cosine, logits = model.with_branch(images(65))
+    assert logits.shape == (2, 3, *cosine.shape[2:])
+    assert torch.equal(model(images(65)), cosine)
+    (cosine.sum() + logits.sum()).backward()
+    assert model.branch.weight.grad.any()
+
+
+def test_masks_scale_the_cosines_of_their_classes():
+    model = SEGMENTER.build(NETWORKS["lite0"].model_copy(update={"loss": "box_masking"}), classes=3, seed=1)
+    plain = SEGMENTER.build(NETWORKS["lite0"], classes=3, seed=1)
+    with torch.inference_mode():
+        model.branch.bias.copy_(torch.tensor([50.0, 0.0, -50.0]))
+        model.branch.weight.zero_()
+        masked, whole = model.eval()(images(65)), plain.eval()(images(65))
+    factors = torch.tensor([1.0, 1.0, 0.5, 0.0])[:, None, None]
+    torch.testing.assert_close(masked, whole * factors, atol=1e-6, rtol=1e-5)
 
 
 def test_the_same_seed_builds_the_same_network():

@@ -13,9 +13,10 @@ from bana.errors import CheckpointError, SettingsError
 from bana.nn.crf_settings import CRFSettings
 from bana.nn.network import network_input
 from bana.presets import parse_settings
-from bana.segment.model import SEGMENTER
+from bana.segment.model import SEGMENTER, SegmentationNetwork
 from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine
 from bana.segment.tiles import blended, windows, zeros
+from small_networks import small_backbone
 
 SCALE = 1.75
 """At about which the tiny network has learned."""
@@ -78,6 +79,42 @@ def test_scales_and_mirror_images_are_averaged(tiny_segment_run, image):
             each.append(cosine if turned is image else cosine.flip(3))
     mean = mean_cosine(network, image, (0.75, 1.5), flip=True)
     assert (mean - torch.stack(each).mean(0)).abs().max() < 1e-4
+
+
+@pytest.fixture
+def untrained():
+    """A small network of three classes that answers anything, and a random image."""
+    torch.manual_seed(0)
+    network = SegmentationNetwork(small_backbone(), None, 6, classes=3).eval()
+    return network, np.random.default_rng(0).integers(0, 256, (40, 57, 3), dtype=np.uint8)
+
+
+@torch.inference_mode()
+def cosines_at(network, image, scale):
+    """Of one pass, at the image's size, corners on corners."""
+    pixels = network_input(np.ascontiguousarray(image), round(57 * scale), 8)
+    return torch.nn.functional.interpolate(network(pixels), (40, 57), mode="bilinear", align_corners=True)
+
+
+def test_cosines_are_the_mean_of_scales_and_mirror_images(untrained):
+    network, image = untrained
+    each = [cosines_at(network, image, scale) for scale in (0.75, 1.5)]
+    turned = [cosines_at(network, image[:, ::-1], scale).flip(3) for scale in (0.75, 1.5)]
+    assert (each[0] - each[1]).abs().max() > 0.01
+    assert (each[0] - turned[0]).abs().max() > 0.001
+    for flip, parts in ((False, each), (True, each + turned)):
+        mean = mean_cosine(network, image, (0.75, 1.5), flip=flip)
+        torch.testing.assert_close(mean, torch.stack(parts).mean(0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [20.0, 3.0])
+def test_probabilities_are_the_softmax_of_the_cosines_times_the_temperature(untrained, temperature):
+    network, image = untrained
+    settings = PredictSettings(scales=(1.0,), flip=False, crf=None)
+    prediction = Segmenter(network, ("a", "b", "c"), temperature, settings)(image)
+    expected = (temperature * cosines_at(network, image, 1.0)).softmax(1)[0].numpy()
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-5)
+    np.testing.assert_array_equal(prediction.labels, expected.argmax(0))
 
 
 def test_a_mirrored_image_gives_the_mirrored_prediction(tiny_segment_run, image):

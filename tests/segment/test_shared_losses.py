@@ -6,6 +6,9 @@ import torch.distributed as dist
 from torch import multiprocessing
 
 from bana.engine.distributed import DistContext
+from bana.segment.attention import attention_weighted_loss
+from bana.segment.box_masking import box_masking_loss
+from bana.segment.em_fixed import em_fixed_loss
 from bana.segment.filling_rate import filling_rate_loss
 from bana.segment.losses import (
     bootstrapping_loss,
@@ -31,7 +34,12 @@ def batch():
 def losses(cosine, y_crf, y_ret, **shared):
     rates = torch.linspace(0.2, 0.8, CLASSES, dtype=torch.float64)
     boxes = y_crf.where(y_crf != 255, 0)
+    regions = torch.stack([(boxes == each) | (boxes == 1) for each in range(CLASSES)], 1)
+    logits = 3 * cosine[:, 1:]
     return {
+        "em fixed": em_fixed_loss(cosine, y_crf, regions | (boxes[:, None] >= 0), **shared),
+        "attention weighted": attention_weighted_loss(cosine, logits, y_crf, regions, rates, **shared),
+        "box masking": box_masking_loss(cosine, logits, y_crf, boxes, regions, rates, **shared),
         "nal": noise_aware_loss(cosine, y_crf, y_ret, **shared),
         "agreed": partial_cross_entropy(cosine, y_crf, **shared),
         "entropy": entropy_regularized_loss(cosine, y_crf, y_ret, **shared),
@@ -58,7 +66,19 @@ def shares(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
-@pytest.mark.parametrize("name", ["nal", "agreed", "entropy", "bootstrapping", "filling rate"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nal",
+        "agreed",
+        "entropy",
+        "bootstrapping",
+        "filling rate",
+        "em fixed",
+        "attention weighted",
+        "box masking",
+    ],
+)
 def test_shares_add_up(shares, name):
     cosine, y_crf, y_ret = batch()
     loss = losses(cosine, y_crf, y_ret)[name]

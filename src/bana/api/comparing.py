@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bana.api.defaults import choose_device, labeler_or_own, worker_count
 from bana.api.labeling import choose_method
@@ -14,15 +15,18 @@ from bana.data.records import BoxDataset
 from bana.data.truth import mask_files
 from bana.engine.distributed import RuntimeConfig
 from bana.errors import SettingsError
+from bana.label.methods.choose import MethodChoice
 from bana.pipeline.compare import Comparison, available, compare_methods, sampled, with_truth
 from bana.pipeline.comparison import draw_comparison
+from bana.pipeline.context import has_truth
 from bana.pipeline.methods import ALL
 from bana.pipeline.object_rows import OBJECT_TABLES
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.reproduce import reproduce as reproduce_table
 from bana.pipeline.reproduce import share_of
-from bana.pipeline.rows import PRESETS, TABLES
-from bana.pipeline.study import LABEL_TABLE, Reproduction, Study
+from bana.pipeline.rows import PRESETS, ROWS, TABLES
+from bana.pipeline.study import LABEL_TABLE, METHOD_TABLE, Reproduction, Study, rows_of
+from bana.pipeline.table1 import reproduce_methods
 from bana.presets import load_preset
 
 
@@ -39,6 +43,7 @@ def compare(
     max_images: int | None = None,
     seed: int = 0,
     format: str | None = None,
+    device: str = "cpu",
     workers: int | None = None,
     follow_links: bool = False,
     quiet: bool = False,
@@ -58,6 +63,7 @@ def compare(
         max_images: Compare on this many images, chosen at random (default: all).
         seed: Random seed of that choice.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        device: The device of labelers' networks: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
@@ -73,7 +79,7 @@ def compare(
         dataset = with_truth(dataset, mask_files(Path(truth)))
     if max_images is not None:
         dataset = sampled(dataset, max_images, seed)
-    choice = choose_method("labeler", labeler, sam_encoder, sam_decoder)
+    choice = choose_method("labeler", labeler, sam_encoder, sam_decoder, device=choose_device(device))
     names, missing = available(ALL, choice, dataset.classes) if methods is None else (methods, {})
     processes, console = worker_count(workers), progress_console(quiet)
     result = compare_methods(dataset, names, choice, Path(out), unavailable=missing, workers=processes, console=console)
@@ -93,6 +99,8 @@ def reproduce(
     seeds: int = 1,
     mask_share: float | None = None,
     device: str = "auto",
+    precision: str | None = None,
+    load_workers: int = 0,
     workers: int | None = None,
     follow_links: bool = False,
     quiet: bool = False,
@@ -102,18 +110,20 @@ def reproduce(
     Call it again to go on with an interrupted run.
 
     Args:
-        table: ``table2``, ``table3``, ``table4``, ``table5`` or ``table6``.
+        table: ``table1``, ``table2``, ``table3``, ``table4``, ``table5`` or ``table6``.
         data: PASCAL VOC 2012, MS-COCO, or another data set with true masks.
         out: The folder of all runs; what is there and unchanged is kept.
         labeler: A labeler trained on other data, for tables 2 and 6 (default: bana's own labeler).
         preset: A preset's name or a YAML file (default: the table's own recipe).
-        split: The split to learn from (default: ``train_aug`` for tables 3 to 5, else the only one).
-        val_split: The split to score on (default: ``val`` for tables 3 to 5).
+        split: The split to learn from (default: ``train_aug`` for tables 1 and 3 to 5, else the only one).
+        val_split: The split to score on (default: ``val`` for tables 1 and 3 to 5; table 1 scores ``train`` too).
         rows: The rows of the table to make (default: all).
         seeds: Number of seeds with which each network is trained.
         mask_share: Share of the images whose true masks the row ``semi`` uses (default: the images of ``train``).
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
-        workers: Number of worker processes (default: one per core, fewer where memory is short).
+        precision: ``float32``, ``bfloat16`` or ``float16`` in all trainings (default: the preset's).
+        load_workers: Number of processes that load images for a training; 0 loads them in the training process.
+        workers: Number of processes that label and score (default: one per core, fewer where memory is short).
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
@@ -125,23 +135,47 @@ def reproduce(
     """
     of_objects = table in OBJECT_TABLES
     _check_table(table, mask_share, labeler, val_split)
-    recipe = load_preset(preset or PRESETS.get(table, "coco"), Recipe)
-    names = list(OBJECT_TABLES[table] if of_objects else TABLES[table]) if rows is None else list(rows)
+    recipe = load_preset(preset or PRESETS.get(table, "coco"), Recipe).with_precision(precision)
+    names = rows_of(table) if rows is None else list(rows)
     dataset = read_dataset(data, split or (None if of_objects else "train_aug"), follow_links=follow_links)
     device = choose_device(device)
-    runtime, processes, console = RuntimeConfig(device), worker_count(workers, device), progress_console(quiet)
+    runtime = RuntimeConfig(device, load_workers)
+    how: dict[str, Any] = {"runtime": runtime, "workers": worker_count(workers, device)}
+    how["console"] = progress_console(quiet)
     scored = None if table == LABEL_TABLE else read_dataset(data, val_split or "val", follow_links=follow_links)
+    if table == METHOD_TABLE:
+        assert scored is not None
+        splits = {"train": read_dataset(data, "train", follow_links=follow_links), "val": scored}
+        study = Study(table, dataset, None, recipe, names, range(1))
+        return reproduce_methods(study, Path(out), scored=splits, choose=rows is None, **how)
+    missing = _impossible_rows(names, table, dataset) if rows is None else {}
+    names = [name for name in names if name not in missing]
     masked = _masked(data, dataset, mask_share, follow_links) if "semi" in names else []
     other = labeler_or_own(labeler) if of_objects else None
     study = Study(table, dataset, scored, recipe, names, range(seeds), masked, other)
-    return reproduce_table(study, Path(out), runtime=runtime, workers=processes, console=console)
+    return replace(reproduce_table(study, Path(out), **how), unavailable=missing)
+
+
+def _impossible_rows(names: Sequence[str], table: str, dataset: BoxDataset) -> dict[str, str]:
+    """The rows that cannot be made here, and why: true masks to learn from, or a package of a method, are missing."""
+    found = {}
+    if "masks" in names and table != LABEL_TABLE and not has_truth(dataset):
+        found["masks"] = "masks: some images to learn from have no true mask"
+    for name in names if table in TABLES else ():
+        method = ROWS[name].method
+        try:
+            if method is not None:
+                MethodChoice(method).open(dataset.classes, threads=1)
+        except SettingsError as error:
+            found[name] = f"{name}: {error}"
+    return found
 
 
 def _check_table(table: str, mask_share: float | None, labeler: AnyPath | None, val_split: str | None) -> None:
     """Raise SettingsError if there is no such table, or an argument is missing or not for it."""
     of_objects = table in OBJECT_TABLES
-    if not of_objects and table not in TABLES:
-        tables = ", ".join(sorted([*TABLES, *OBJECT_TABLES]))
+    if not of_objects and table not in (METHOD_TABLE, *TABLES):
+        tables = ", ".join(sorted([METHOD_TABLE, *TABLES, *OBJECT_TABLES]))
         raise SettingsError(f"table {table!r} is not known; choose one of {tables}")
     if of_objects and mask_share is not None:
         raise SettingsError(f"mask_share: is not for {table}; leave it out")

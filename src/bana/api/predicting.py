@@ -24,6 +24,7 @@ from bana.segment.export import ExportReport, export_segmenter
 from bana.segment.model import SEGMENTER
 from bana.segment.predict import Outputs, Segmenting
 from bana.segment.segmenter import PredictSettings
+from bana.segment.voc_server import write_voc_server
 
 
 def predict(
@@ -38,6 +39,7 @@ def predict(
     crf: bool | None = None,
     overlays: bool = False,
     probabilities: bool = False,
+    export: Literal["voc-server"] | None = None,
     min_score: float | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -60,6 +62,7 @@ def predict(
         crf: Refine with the fully connected CRF (default: yes; semantic only).
         overlays: Write colored pictures too.
         probabilities: Write the class probabilities too, as .npz (semantic only).
+        export: ``voc-server`` writes ``voc-server.tgz`` too, for VOC's evaluation server (semantic only).
         min_score: The least score of a Mask R-CNN's object (default: 0.05).
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
@@ -76,7 +79,9 @@ def predict(
     inputs, folder, device = as_list(images), Path(out), choose_device(device)
     if any(Path(each).resolve() == folder.resolve() for each in inputs):
         raise OutputError(f"{folder}: holds the images themselves; choose another output folder")
-    semantic = {"scales": scales, "flip": flip, "crf": crf, "probabilities": probabilities or None}
+    if export not in (None, "voc-server"):
+        raise SettingsError(f"export: {export!r} is not known; choose voc-server")
+    semantic = {"scales": scales, "flip": flip, "crf": crf, "probabilities": probabilities or None, "export": export}
     job = _predictor(Path(run), _given(semantic), overlays, min_score, device)
     faults = FaultLog(on_error)
     named = [] if split is None else [Path(each) for each in inputs]
@@ -87,6 +92,9 @@ def predict(
     done = predict_pictures(job, pictures, folder, workers=processes, on_error=on_error, console=console)
     if isinstance(job, Detecting):
         write_results(folder, (picture.name for picture in pictures), datasets[0] if len(datasets) == 1 else None)
+    if export is not None:
+        left_out = {each.image_id for each in done.rejected}
+        write_voc_server(folder, (picture.name for picture in pictures if picture.name not in left_out))
     return replace(done, rejected=(*faults.rejected(), *done.rejected))
 
 
@@ -99,6 +107,7 @@ def _predictor(run: Path, semantic: dict[str, Any], overlays: bool, min_score: f
         return Detecting(DETECTOR.path(run), found, objects_jpeg if overlays else None, device)
     if min_score is not None:
         raise SettingsError(f"min_score: is for a Mask R-CNN, which {run} is not; leave it out")
+    semantic.pop("export", None)
     outputs = Outputs(overlay_jpeg if overlays else None, semantic.pop("probabilities", False))
     if not semantic.pop("crf", True):
         semantic["crf"] = None

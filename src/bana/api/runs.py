@@ -52,6 +52,8 @@ def run(
     format: str | None = None,
     seed: int = 0,
     device: str = "auto",
+    precision: str | None = None,
+    load_workers: int = 0,
     workers: int | None = None,
     on_error: OnError = "stop",
     follow_links: bool = False,
@@ -70,7 +72,9 @@ def run(
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         seed: Random seed.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
-        workers: Number of worker processes (default: one per core, fewer where memory is short).
+        precision: ``float32``, ``bfloat16`` or ``float16`` in all trainings (default: the preset's).
+        load_workers: Number of processes that load images for a training; 0 loads them in the training process.
+        workers: Number of processes that label and score (default: one per core, fewer where memory is short).
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
@@ -90,10 +94,10 @@ def run(
     return run_pipeline(
         read_dataset(root, split, format, on_error, follow_links=follow_links),
         None if val_split is None else read_dataset(root, val_split, format, on_error, follow_links=follow_links),
-        load_preset(preset or ("lite0" if root == Path(data) else "small"), Recipe),
+        load_preset(preset or ("lite0" if root == Path(data) else "small"), Recipe).with_precision(precision),
         Path(out),
         seed=seed,
-        runtime=RuntimeConfig(device),
+        runtime=RuntimeConfig(device, load_workers),
         workers=worker_count(workers, device),
         on_error=on_error,
         console=progress_console(quiet),

@@ -1,10 +1,11 @@
-"""Functions that train a network: classify, refine, segment."""
+"""Functions that train a network: classify, refine, affinity, segment."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
 
+from bana.affinity.task import AffinityTask
 from bana.api.defaults import choose_device
 from bana.api.progress import AnyPath, optional_path, progress_console
 from bana.classify.model import LABELER
@@ -18,7 +19,9 @@ from bana.errors import SettingsError
 from bana.instance.task import InstanceTask
 from bana.io.faults import OnError
 from bana.io.shards import Shard
-from bana.label.join import join_refiner
+from bana.label.join import join_affinity, join_refiner
+from bana.label.methods.choose import RELIABLE, MethodChoice
+from bana.label.run import label_dataset
 from bana.nn.train import train
 from bana.pipeline.recipe import Recipe
 from bana.presets import change_settings, load_preset
@@ -133,6 +136,51 @@ def refine(  # noqa: D417 - the other arguments are those of classify
     run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet)
     file = train(task, read_dataset(data, split, format, on_error, follow_links=follow_links), Path(out), run)
     return join_refiner(file, whole, Path(out)) if _is_first_process() else Path(out) / LABELER.file_name
+
+
+def affinity(  # noqa: D417 - the other arguments are those of classify
+    data: AnyPath,
+    labeler: AnyPath,
+    out: AnyPath,
+    *,
+    split: str | None = None,
+    preset: str = "lite0",
+    format: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    accumulate: int = 1,
+    checkpoint_seconds: float = 10.0,
+    workers: int = 0,
+    on_error: OnError = "stop",
+    follow_links: bool = False,
+    quiet: bool = False,
+    **settings: Any,
+) -> Path:
+    """Train an affinity network (AffinityNet), and join it to the labeler, for the method ``affinity``.
+
+    First the labeler's class activations label the images, in the folder ``labels`` of the run. Then the network learns
+    from the pixels on which these labels are reliable. Call it again to go on with an interrupted run. Errors, and
+    arguments that are not described, are those of ``classify``.
+
+    Args:
+        data: Images with boxes, which only say what classes an image holds.
+        labeler: A run of ``classify`` with ``pooling="image"``, or its labeler file.
+        out: The folder of the run, which then serves as a labeler.
+        workers: Number of processes that label and then load images; 0 does both in the training process.
+        **settings: Settings that differ from the preset's, such as ``epochs=3`` or ``radius=4``.
+
+    Returns:
+        The labeler file, which has the affinity network.
+    """
+    if Shard.of_rank() is not None:
+        raise SettingsError("affinity: trains in one process; start it without torchrun")
+    chosen = change_settings(load_preset(preset, Recipe).affinity, settings)
+    run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet)
+    dataset = read_dataset(data, split, format, on_error, follow_links=follow_links)
+    labels, method = Path(out) / "labels", MethodChoice(RELIABLE, {"": Path(labeler)})
+    label_dataset(dataset, method, labels, workers=max(workers, 1), on_error=on_error, console=run.console)
+    file = train(AffinityTask(chosen, labels), dataset, Path(out), run)
+    return join_affinity(file, Path(labeler), Path(out))
 
 
 def segment(  # noqa: D417 - the other arguments are those of classify

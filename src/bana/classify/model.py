@@ -24,6 +24,7 @@ class BoxClassifier(Network):
 
     def __init__(self, backbone: Backbone, classes: int, width: int | None) -> None:
         super().__init__(backbone, FusingHead(backbone.info.channels, width) if width else None)
+        self.dropout = nn.Dropout(0.0 if width else backbone.info.dropout)
         self.classifier = nn.Linear(width or backbone.info.channels[-1], classes + 1, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.01)
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
@@ -33,6 +34,11 @@ class BoxClassifier(Network):
     def class_weights(self) -> Tensor:  # type: ignore[override]
         """w: (L + 1, C), the background's first."""
         return self.classifier.weight
+
+    def scores(self, vectors: Tensor) -> Tensor:
+        """Scores (..., L + 1) of features or means of features (..., C); in training some channels are left out."""
+        found: Tensor = self.classifier(self.dropout(vectors))
+        return found
 
     def forward(self, images: Tensor) -> Tensor:
         """Features f (N, C, h, w) of images (N, 3, H, W) of RGB in 0..255."""

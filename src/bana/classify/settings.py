@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
+from bana.data.records import MIN_BACKGROUND
 from bana.nn.settings import Count, SizedTrainingSettings, Width
 
 
@@ -18,12 +19,15 @@ class ClassifySettings(SizedTrainingSettings):
             only say which classes there are (for the method ``cam``).
         grid_size: N, background queries in each direction (Eq. 1).
         roi_bins: R, bins of a box in each direction; each is classified.
+        min_background: Images with a smaller share of background, 0..1, pool without attention (A = 0). The recipe's;
+            the paper's text has no such limit (0).
     """
 
     head_width: Width | None = None
     pooling: Literal["bap", "gap", "image"] = "bap"
     grid_size: Count = 4
     roi_bins: Count = 2
+    min_background: Annotated[float, Field(ge=0, le=1)] = MIN_BACKGROUND
 
     @model_validator(mode="after")
     def _check_trained(self) -> Self:

@@ -15,7 +15,7 @@ from bana.classify.model import LABELER, BoxClassifier
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries
 from bana.classify.samples import UNKNOWN, Batch, BoxCrops, collate, resize_to_features
 from bana.classify.settings import ClassifySettings
-from bana.data.records import MIN_BACKGROUND, ImageRecord
+from bana.data.records import ImageRecord
 from bana.nn.task import Task
 
 
@@ -78,7 +78,7 @@ class ClassifyTask(Task[BoxClassifier, ClassifySettings]):
         attention = self._attention(features, background, queries, valid)
         pooled = background_aware_pool(features, attention, boxes, self.settings.roi_bins)
         bins = pooled.flatten(2).transpose(1, 2)  # (K, R*R, C)
-        scores = self.model.classifier(torch.cat([bins.flatten(0, 1), queries[valid]]))
+        scores = self.model.scores(torch.cat([bins.flatten(0, 1), queries[valid]]))
         truth = torch.cat(
             [batch.class_ids.repeat_interleave(bins.shape[1]), batch.class_ids.new_zeros(int(valid.sum()))]
         )
@@ -95,7 +95,7 @@ class ClassifyTask(Task[BoxClassifier, ClassifySettings]):
 
     def _image_loss(self, features: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Binary cross-entropy over the classes of whole images; accuracy over images and classes."""
-        scores = self.model.classifier(features.mean((2, 3)))[:, 1:]
+        scores = self.model.scores(features.mean((2, 3)))[:, 1:]
         truth = torch.zeros_like(scores)
         truth[batch.image_classes[:, 0], batch.image_classes[:, 1] - 1] = 1.0
         count = self.total(truth.numel())
@@ -110,5 +110,5 @@ class ClassifyTask(Task[BoxClassifier, ClassifySettings]):
     def _attention(self, features: Tensor, background: Tensor, queries: Tensor, valid: Tensor) -> Tensor:
         if self.settings.pooling == "gap":
             return torch.zeros_like(background)
-        enough = background.mean((1, 2, 3), keepdim=True) >= MIN_BACKGROUND
+        enough = background.mean((1, 2, 3), keepdim=True) >= self.settings.min_background
         return background_attention(features, queries, valid) * enough

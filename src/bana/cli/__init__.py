@@ -93,6 +93,7 @@ for command in (
     training.classify,
     labeling.label,
     training.refine,
+    training.affinity,
     labeling.merge,
     labeling.tune,
     training.segment,

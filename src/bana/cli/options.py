@@ -11,22 +11,38 @@ from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
 
-METHODS = ("labeler", "bap", "bap-cam", "ret", "bap+ret", "gap", "cam", "box", "grabcut", "wssl", "mcg", "sdi", "sam")
-PRESETS = ("coco", "lite0", "resnet101", "small", "vgg16")
+METHODS = (
+    *("labeler", "bap", "bap-cam", "ret", "bap+ret", "gap", "cam", "affinity"),
+    *("box", "grabcut", "wssl", "mcg", "sdi", "sam"),
+)
+PRESETS = ("coco", "lite0", "resnet101", "small", "vgg16", "vgg16-text")
 
 FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat", "dota"]
 TargetName = Literal["voc", "coco", "yolo", "labelme", "dota"]
 OnErrorName = Literal["stop", "skip"]
 TaskName = Literal["semantic", "instance"]
-LossName = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
+LossName = Literal[
+    "nal",
+    "agreed",
+    "y_crf",
+    "y_ret",
+    "entropy",
+    "bootstrap_soft",
+    "bootstrap_hard",
+    "filling_rate",
+    "em_fixed",
+    "attention_weighted",
+    "box_masking",
+]
 PoolingName = Literal["bap", "gap", "image"]
 PrecisionName = Literal["float32", "bfloat16", "float16"]
 EngineName = Literal["local", "ray"]
 UnaryName = Literal["attention", "cam"]
 SearchName = Literal["grid", "random"]
 ImageModeName = Literal["copy", "link", "none"]
+ServerName = Literal["voc-server"]
 ExportName = Literal["onnx", "torchscript"]
-TableName = Literal["table2", "table3", "table4", "table5", "table6"]
+TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6"]
 
 
 def _methods(incomplete: str) -> list[str]:
@@ -134,6 +150,9 @@ Labelers = Annotated[
 RefineLabeler = Annotated[
     Path | None, _option("Labeler that the refiner is joined to, the one of the labels (default: bana's own labeler).")
 ]
+ImageLabeler = Annotated[
+    Path, _option("Folder of bana classify --pooling image: the labeler whose class activations are learned from.")
+]
 StartLabeler = Annotated[
     Path | None, _option("Labeler to start from, if the preset starts from one (default: bana's own labeler).")
 ]
@@ -197,6 +216,7 @@ Accumulate = Annotated[int, _option("Split each batch into this many parts, to s
 CheckpointSeconds = Annotated[float, _option("Least time between two checkpoints, in seconds.", min=0)]
 Tensorboard = Annotated[bool, _option("Write a log for TensorBoard too.", "--tensorboard")]
 Pictures = Annotated[int, _option("Number of images whose confidence maps are drawn.", min=0)]
+StageLoadWorkers = Annotated[int, _option("Processes that load images; 0: the training process does.", min=0)]
 LoadWorkers = Annotated[int, _option("Processes that load images; 0: the training process does.", "--workers", min=0)]
 
 # Prediction and export
@@ -205,12 +225,13 @@ Flip = Annotated[bool | None, _option("Average over mirrored images too (default
 Crf = Annotated[bool | None, _option("Refine with the fully connected CRF (default: yes).")]
 Overlays = Annotated[bool, _option("Write colored pictures too.", "--overlays")]
 Probabilities = Annotated[bool, _option("Write class probabilities too (.npz).", "--probabilities")]
+ServerExport = Annotated[ServerName | None, _option("Write an archive for VOC's evaluation server too.")]
 MinScore = Annotated[float | None, _option("Least score of a Mask R-CNN's object (default: 0.05).")]
 ExportFormat = Annotated[ExportName, _option("Format to write.")]
 
 # Scores, tables and pages
 Boundary = Annotated[bool, _option("Compute boundary IoU too.")]
-Table = Annotated[TableName, Argument(metavar="TABLE", help="Table of the paper: table2, table3, ... or table6.")]
+Table = Annotated[TableName, Argument(metavar="TABLE", help="Table of the paper: table1, table2, ... or table6.")]
 Rows = Annotated[str | None, _option("Rows of the table, joined by commas (default: all).")]
 Seeds = Annotated[int, _option("Number of seeds with which each network is trained.", min=1)]
 MaskShare = Annotated[

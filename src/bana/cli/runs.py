@@ -31,6 +31,8 @@ def run(
     format: o.Format = None,
     seed: o.Seed = 0,
     device: o.Device = "auto",
+    precision: o.Precision = None,
+    load_workers: o.StageLoadWorkers = 0,
     workers: o.Workers = None,
     on_error: o.OnError = "stop",
     follow_links: o.FollowLinks = False,

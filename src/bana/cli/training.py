@@ -1,4 +1,4 @@
-"""Commands that train a network: classify, refine, segment."""
+"""Commands that train a network: classify, refine, affinity, segment."""
 
 from __future__ import annotations
 
@@ -50,6 +50,27 @@ def refine(
 ) -> None:
     """Train a refiner on labels (stage 2b). Its folder then serves as --labeler and gives each box a better mask."""
     show_training(bana.refine(**arguments(locals())))
+
+
+def affinity(
+    data: o.Data,
+    labeler: o.ImageLabeler,
+    out: o.RunFolder,
+    split: o.Split = None,
+    preset: o.Preset = "lite0",
+    epochs: o.Epochs = None,
+    format: o.Format = None,
+    seed: o.Seed = 0,
+    device: o.Device = "auto",
+    precision: o.Precision = None,
+    accumulate: o.Accumulate = 1,
+    checkpoint_seconds: o.CheckpointSeconds = 10.0,
+    workers: o.LoadWorkers = 0,
+    on_error: o.OnError = "stop",
+    follow_links: o.FollowLinks = False,
+) -> None:
+    """Train the affinity network of AffinityNet. Its folder then serves as --labeler of --method affinity."""
+    show_training(bana.affinity(**arguments(locals())))
 
 
 def segment(

@@ -22,7 +22,7 @@ from bana.io.faults import Note, Rejected
 from bana.io.shards import Shard
 
 MIN_BACKGROUND = 1 / 8
-"""Images with a smaller share of background give a classifier nothing to compare with (paper 3.1)."""
+"""Images with a smaller share of background give a classifier too little to compare with, by the paper's recipe."""
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

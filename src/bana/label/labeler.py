@@ -24,7 +24,14 @@ from bana.label.pseudo_labels import PseudoLabels
 from bana.label.reduced import ReducedMap, block_side, enlarged, enlarged_parts
 from bana.label.refined import assemble_refined, combined_boxes, within_rectangles
 from bana.label.settings import LabelSettings
-from bana.label.unaries import ROUNDS, background_unary, label_probabilities, object_unary, raised_unaries
+from bana.label.unaries import (
+    ROUNDS,
+    background_unary,
+    image_attention,
+    label_probabilities,
+    object_unary,
+    raised_unaries,
+)
 from bana.label.upsampled import UpsampledFeatures, concat_low_level
 from bana.nn.crf_settings import crf_errors
 from bana.nn.inference import at_work, computing
@@ -228,7 +235,7 @@ class Labeler(LabelingMethod):
             cosine=cosine,
             labels=labels,
             allowed=torch.stack([everywhere, *(boxed.class_region(label) for label in labels[1:])]),
-            attention=cosine(features.mean(boxed.background_mask[None]))[0].relu(),
+            attention=image_attention(features, cosine, boxed.background_mask, self.settings.grid_size),
         )
 
     def _unaries(self, view: _View) -> Tensor:

@@ -30,6 +30,7 @@ class Parameter:
         low: Least value of a random search.
         high: Greatest value of a random search.
         logarithmic: Whether a random search draws the value's logarithm uniformly, instead of the value itself.
+        whole: Whether the value is a whole number.
         grid: The values that a grid search tries besides the present one.
     """
 
@@ -38,6 +39,7 @@ class Parameter:
     high: float
     logarithmic: bool
     grid: tuple[float, ...]
+    whole: bool = False
 
     def at(self, share: float) -> float:
         """The value at a share 0..1 of the range, to four digits: settings are read by people too."""
@@ -45,7 +47,7 @@ class Parameter:
             value = self.low * (self.high / self.low) ** share
         else:
             value = self.low + (self.high - self.low) * share
-        return float(f"{value:.4g}")
+        return float(round(value)) if self.whole else float(f"{value:.4g}")
 
     def shown(self, method: SearchMethod) -> str:
         """What a search tries, for people."""
@@ -56,6 +58,7 @@ class Parameter:
 
 PARAMETERS = (
     Parameter("attention_threshold", 0.0, 1.0, False, (0.0, 0.3, 0.5, 0.7, 0.9, 0.99)),
+    Parameter("grid_size", 1.0, 4.0, False, (1.0, 2.0, 3.0, 4.0), whole=True),
     Parameter("refinement_scale", 1.0, 16.0, True, (1.0, 2.0, 4.0, 8.0, 16.0)),
     Parameter("crf.bilateral_weight", 1.0, 16.0, True, (1.0, 2.0, 4.0, 8.0)),
     Parameter("crf.bilateral_sxy", 15.0, 240.0, True, (20.0, 40.0, 55.0, 80.0, 120.0)),
@@ -100,7 +103,7 @@ class Search:
         """Those of PARAMETERS on which labels depend under the present settings."""
         idle = set()
         if self.present.u0 != "attention":
-            idle.add("attention_threshold")
+            idle |= {"attention_threshold", "grid_size"}
         if not self.present.refinements:
             idle.add("refinement_scale")
         return tuple(parameter for parameter in PARAMETERS if parameter.name not in idle)

@@ -16,6 +16,7 @@ class LabelSettings(Settings):
 
     Attributes:
         u0: The background's unary: ``attention`` (Eq. 7) or ``cam`` (Table 1: "w/o u_0").
+        grid_size: N, background queries in each direction for A (Eq. 1); the paper found 1 best.
         attention_threshold: t; A is set to 0 where it is below t times its maximum over the image. 0 keeps it as it is.
         cam_norm: A CAM is divided by its maximum inside each ``box``, or over the image (``class``).
         similarity_at: Cosines are taken at ``image`` resolution (as if features were upsampled) or at ``feature``
@@ -42,6 +43,7 @@ class LabelSettings(Settings):
     """
 
     u0: Literal["attention", "cam"] = "attention"
+    grid_size: Annotated[int, Field(ge=1, le=8)] = 1
     attention_threshold: Annotated[float, Field(ge=0, le=1)] = 0.99
     cam_norm: Literal["box", "class"] = "box"
     similarity_at: Literal["image", "feature"] = "image"

@@ -7,7 +7,7 @@ what is small or thin. The object's unary is raised in such rows and columns, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bana.data.records import BoolArray, FloatArray, pixel_slices
+from bana.label.upsampled import UpsampledFeatures
 
 STEP = 1.0
 """What an object's unary is raised by in an empty row or column of its box, and twice where both are empty."""
@@ -36,6 +37,34 @@ def background_unary(attention: Tensor, background_mask: Tensor, threshold: floa
     """
     confident = torch.where(attention >= threshold * attention.max(), attention, 0.0)
     return torch.where(background_mask, 1.0, confident)
+
+
+def image_attention(
+    features: UpsampledFeatures, cosine: Callable[[Tensor], Tensor], background_mask: Tensor, grid_size: int
+) -> Tensor:
+    """A before "1 outside the boxes" (Eq. 1 to 3), at image resolution.
+
+    Args:
+        features: Of the image.
+        cosine: What is taken for the cosines of pixels with vectors (V, C): (V, H, W).
+        background_mask: bool (H, W), True on definite background.
+        grid_size: N; a query is the mean feature of the background in a cell of an N x N grid.
+
+    Returns:
+        (H, W) in [0, 1]; 0 where the image has no background.
+    """
+    cells = _grid_cells(background_mask, grid_size)
+    return cosine(features.mean(cells)).relu().mean(0)
+
+
+def _grid_cells(background_mask: Tensor, grid_size: int) -> Tensor:
+    """The background in each cell of a grid that has some, bool (V, H, W); all of it for one cell."""
+    if grid_size == 1:
+        return background_mask[None]
+    rows, columns = (torch.arange(side) * grid_size // side for side in background_mask.shape)
+    cell = (rows[:, None] * grid_size + columns).to(background_mask.device)
+    cells = [background_mask & (cell == number) for number in range(grid_size**2)]
+    return torch.stack([each for each in cells if each.any()] or [background_mask])
 
 
 def object_unary(activation: Tensor, places: Sequence[tuple[slice, slice]], per_box: bool) -> Tensor:

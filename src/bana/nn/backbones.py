@@ -16,11 +16,12 @@ import timm
 import torch
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
-from torchvision.models import ResNet50_Weights, ResNet101_Weights, VGG16_Weights, WeightsEnum, resnet50, resnet101
+from torchvision.models import ResNet50_Weights, ResNet101_Weights, VGG16_Weights, WeightsEnum, resnet50
 
 from bana.errors import SettingsError
-from bana.nn.vgg import IMAGENET_MEAN, IMAGENET_STD, LargeFOV, largefov_weights
-from bana.nn.weights import download_torchvision, embedded_lite, load_weights, read_state_dict, rename_in_order
+from bana.nn.resnet import ResNetMaps, deeplab_resnet101, dilated_resnet101, from_bgr, resnet_weights
+from bana.nn.vgg import CAFFE_MEAN_BGR, IMAGENET_MEAN, IMAGENET_STD, LargeFOV, largefov_weights
+from bana.nn.weights import download_torchvision, embedded_lite, lite_weights, load_weights, read_state_dict
 
 State = dict[str, Tensor]
 """Tensors by name."""
@@ -42,6 +43,7 @@ class BackboneInfo:
         std: Divides the difference.
         source: Where the default weights come from.
         license: License of the default weights.
+        dropout: Share of a feature's channels that a classifier does not see in training, 0..1.
     """
 
     channels: tuple[int, ...]
@@ -50,6 +52,7 @@ class BackboneInfo:
     std: tuple[float, float, float]
     source: str
     license: str
+    dropout: float = 0.0
 
     @property
     def multiple(self) -> int:
@@ -119,7 +122,8 @@ def create_backbone(name: str, weights: str = "default", pyramid: bool = False) 
     """Build a backbone.
 
     Args:
-        name: ``lite0``, ``lite2``, ``vgg16``, ``resnet50``, ``resnet101`` or ``timm:<model>``.
+        name: ``lite0``, ``lite2``, ``vgg16``, ``resnet50``, ``resnet101``, ``resnet101-deeplab`` or
+            ``timm:<model>``.
         weights: ``default`` (the pretrained weights that ``info.source`` names), ``random``, or a file.
         pyramid: Whether to give the maps of all strides that it has, from 2 on; else those from 8 on. ResNets and VGG
             give the same maps either way.
@@ -199,55 +203,50 @@ def _lite(variant: str, pyramid: bool) -> _Built:
     )
 
     def adapt(state: State, source: str) -> State:
-        if "conv_stem.weight" not in state:
-            state = rename_in_order(_without_counters(state), network.names, source)
-        return _present(network, state)
+        return _present(network, lite_weights(_without_counters(state), variant, network.names, source))
 
     return network, info, lambda: embedded_lite(variant), adapt
 
 
 def _vgg16() -> _Built:
-    info = BackboneInfo((1024,), (8,), IMAGENET_MEAN, IMAGENET_STD, "torchvision VGG16_Weights.IMAGENET1K_V1", "BSD-3")
+    source = "torchvision VGG16_Weights.IMAGENET1K_V1"
+    info = BackboneInfo((1024,), (8,), IMAGENET_MEAN, IMAGENET_STD, source, "BSD-3", dropout=0.5)
     return LargeFOV(), info, lambda: download_torchvision(VGG16_Weights.IMAGENET1K_V1), largefov_weights
-
-
-class _ResNet(nn.Module):
-    """A ResNet of torchvision up to its last block: the maps of its last ``feature_maps`` stages."""
-
-    def __init__(self, full: nn.Module, feature_maps: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(*[module for key, module in full.named_children() if key not in {"avgpool", "fc"}])
-        self._first = len(self.body) - feature_maps
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        maps, x = [], images
-        for number, module in enumerate(self.body):
-            x = module(x)
-            if number >= self._first:
-                maps.append(x)
-        return maps
 
 
 def _resnet50() -> _Built:
     """With all of its feature maps, as Mask R-CNN's feature pyramid takes them."""
     weights = ResNet50_Weights.IMAGENET1K_V2
-    return _resnet(_ResNet(resnet50(), 4), (256, 512, 1024, 2048), (4, 8, 16, 32), weights)
+    return _resnet(ResNetMaps(resnet50(), 4), (256, 512, 1024, 2048), (4, 8, 16, 32), weights)
 
 
 def _resnet101() -> _Built:
-    """Dilated to stride 8, as DeepLab takes it."""
-    full = resnet101(replace_stride_with_dilation=[False, True, True])
-    return _resnet(_ResNet(full, 1), (2048,), (8,), ResNet101_Weights.IMAGENET1K_V2)
+    """Dilated to stride 8, from torchvision's ImageNet weights."""
+    return _resnet(dilated_resnet101(), (2048,), (8,), ResNet101_Weights.IMAGENET1K_V2)
 
 
-def _resnet(network: _ResNet, channels: tuple[int, ...], strides: tuple[int, ...], weights: WeightsEnum) -> _Built:
+def _resnet(network: ResNetMaps, channels: tuple[int, ...], strides: tuple[int, ...], weights: WeightsEnum) -> _Built:
     info = BackboneInfo(channels, strides, IMAGENET_MEAN, IMAGENET_STD, f"torchvision {weights}", "BSD-3")
+    return (
+        network,
+        info,
+        lambda: download_torchvision(weights),
+        lambda state, source: resnet_weights(state, network, source),
+    )
 
-    def adapt(state: State, source: str) -> State:
-        kept = {name: value for name, value in _without_counters(state).items() if not name.startswith("fc.")}
-        return rename_in_order(kept, list(_without_counters(network.state_dict())), source)
 
-    return network, info, lambda: download_torchvision(weights), adapt
+def _resnet101_deeplab() -> _Built:
+    """DeepLab-V2's own, from a file: its authors' weights of MS-COCO (Table 5), converted from Caffe."""
+    network, mean = deeplab_resnet101(), CAFFE_MEAN_BGR[::-1]
+    info = BackboneInfo((2048,), (8,), mean, (1.0, 1.0, 1.0), "DeepLab-V2's init.caffemodel, converted", "not stated")
+    return network, info, _no_default, lambda state, source: from_bgr(resnet_weights(state, network, source))
+
+
+def _no_default() -> State:
+    raise SettingsError(
+        "backbone_weights: resnet101-deeplab has no default; name the file of DeepLab-V2's weights of MS-COCO, "
+        "converted from Caffe to a PyTorch state dict"
+    )
 
 
 _BUILDERS: dict[str, Callable[[bool], _Built]] = {
@@ -256,6 +255,7 @@ _BUILDERS: dict[str, Callable[[bool], _Built]] = {
     "vgg16": lambda _: _vgg16(),
     "resnet50": lambda _: _resnet50(),
     "resnet101": lambda _: _resnet101(),
+    "resnet101-deeplab": lambda _: _resnet101_deeplab(),
 }
 
 

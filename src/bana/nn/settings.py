@@ -25,7 +25,8 @@ class TrainingSettings(Settings):
 
     Attributes:
         pyramid: Whether the stage takes the backbone's maps of all strides (``create_backbone``).
-        backbone: ``lite0``, ``lite2``, ``vgg16``, ``resnet50``, ``resnet101`` or ``timm:<model>``.
+        backbone: ``lite0``, ``lite2``, ``vgg16``, ``resnet50``, ``resnet101``, ``resnet101-deeplab`` or
+            ``timm:<model>``.
         backbone_weights: ``default``, ``random`` or a file.
         train_backbone: Which of its layers are trained: ``all``, ``late`` (those after its finest map) or ``none``.
             Layers that are not trained are not saved either.

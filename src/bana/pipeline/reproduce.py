@@ -6,16 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bana.data.label_maps import write_label_map
 from bana.data.records import BoxDataset
-from bana.data.truth import required_truth
 from bana.engine.distributed import DEFAULT_RUNTIME, RuntimeConfig
 from bana.engine.seeds import shuffled
 from bana.io.locking import exclusive
 from bana.label.methods.choose import MethodChoice
 from bana.pipeline.context import PipelineContext
+from bana.pipeline.network_rows import make_networks, network_folders, networks
 from bana.pipeline.object_rows import OBJECT_TABLES, ObjectRow
-from bana.pipeline.rows import ROWS, Row
 from bana.pipeline.study import Reproduction, Study
 from bana.segment.validation import check_truth
 
@@ -43,33 +41,13 @@ def reproduce(
     study.check_rows()
     check_truth(study.dataset if study.validation is None else study.validation, study.dataset)
     of_objects = study.table in OBJECT_TABLES
-    folders = ["classify", *(_object_folders(study) if of_objects else ["labels", *_networks(study)])]
+    folders = ["classify", *(_object_folders(study) if of_objects else network_folders(study))]
     context = study.open(out, folders, seed, runtime, workers, console)
     if of_objects:
         _make_objects(context, study)
     else:
-        _make_networks(context, study)
+        make_networks(context, study)
     return Reproduction.collected(study.table, context.steps)
-
-
-def _make_networks(context: PipelineContext, study: Study) -> None:
-    """Train and score segmentation networks: tables 3 to 5."""
-    assert study.validation is not None
-    masks = {name: _masks(ROWS[name], study, context.steps.out / "truth") for name in study.rows}
-    labeler = context.classify(study.dataset)
-    labels = context.label("labels", study.dataset, context.recipe_labels(labeler))
-    for folder, (name, seed) in _networks(study).items():
-        row = ROWS[name]
-        network = context.segment(
-            folder,
-            study.recipe.segment.model_copy(update={"loss": row.loss}),
-            study.dataset,
-            None if row.source == "masks" else labels,
-            labeler,
-            masks=masks[name],
-            seed=seed,
-        )
-        context.score(f"score {folder}", network, study.validation)
 
 
 def _make_objects(context: PipelineContext, study: Study) -> None:
@@ -81,7 +59,7 @@ def _make_objects(context: PipelineContext, study: Study) -> None:
             context.score_labels(f"score {name}", labels[table[name].labels], study.dataset)
         return
     labeler = context.classify(study.dataset) if study.recipe.instance.start == "labeler" else None
-    for network, (name, seed) in _networks(study).items():
+    for network, (name, seed) in networks(study).items():
         row, settings = table[name], study.recipe.instance
         if row.mask_loss is not None:
             settings = settings.model_copy(update={"mask_loss": row.mask_loss})
@@ -91,11 +69,6 @@ def _make_objects(context: PipelineContext, study: Study) -> None:
         context.score_objects(f"found-network-{network}", detector, study.validation)
 
 
-def _networks(study: Study) -> dict[str, tuple[str, int]]:
-    """The networks to train, each with its row and seed."""
-    return {f"{name}-{seed}": (name, seed) for seed in study.seeds for name in study.rows}
-
-
 def _labeled(study: Study) -> dict[str, ObjectRow]:
     """The folders of objects' labels, each with a row that needs it."""
     rows = [OBJECT_TABLES[study.table][name] for name in study.rows]
@@ -103,8 +76,8 @@ def _labeled(study: Study) -> dict[str, ObjectRow]:
 
 
 def _object_folders(study: Study) -> list[str]:
-    networks = [f"network-{name}" for name in _networks(study)]
-    return [*_labeled(study), *networks, *(f"found-{name}" for name in networks)]
+    trained = [f"network-{name}" for name in networks(study)]
+    return [*_labeled(study), *trained, *(f"found-{name}" for name in trained)]
 
 
 def _labels(context: PipelineContext, study: Study, row: ObjectRow) -> Path:
@@ -117,21 +90,6 @@ def _labels(context: PipelineContext, study: Study, row: ObjectRow) -> Path:
     # Methods other than the labeler have the paper's settings.
     choice = context.recipe_labels(labeler) if row.method == "labeler" else MethodChoice(row.method, {"": labeler})
     return context.label(row.labels, study.dataset, choice)
-
-
-def _masks(row: Row, study: Study, folder: Path) -> dict[str, Path]:
-    """The true masks that a row may see, by image id; those that are in annotation files are written to a folder."""
-    if row.source == "labels":
-        return {}
-    wanted = set(study.masked) if row.source == "both" else {record.image_id for record in study.dataset}
-    masks = {}
-    for record in study.dataset:
-        if record.image_id in wanted:
-            truth = required_truth(record, study.dataset.class_table)
-            masks[record.image_id] = record.semantic_path or folder / f"{record.image_id}.png"
-            if record.semantic_path is None:
-                write_label_map(masks[record.image_id], truth)
-    return masks
 
 
 def share_of(dataset: BoxDataset, share: float, seed: int) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,26 @@ from bana.engine.run_folder import versions
 from bana.errors import OutputError, SettingsError
 from bana.io.strict_json import read_json_object
 from bana.pipeline.context import PipelineContext
+from bana.pipeline.methods import TABLE1
 from bana.pipeline.object_rows import FIGURES, OBJECT_TABLES
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.rows import ROWS, TABLES
 from bana.pipeline.steps import MANIFEST, Steps, content_digest
 from bana.segment.scoring import STEPS
 
+METHOD_TABLE = "table1"
+"""The table whose rows are methods of labeling, scored by mIoU on two splits."""
+
 LABEL_TABLE = "table2"
-"""The table whose rows are labels; those of all others are networks."""
+"""The table whose rows are labels of objects; those of tables 3 to 6 are networks."""
+
+SCORED_SPLITS = ("train", "val")
+"""The splits that Table 1 scores."""
+
+
+def rows_of(table: str) -> list[str]:
+    """The names of a table's rows."""
+    return list(TABLE1 if table == METHOD_TABLE else OBJECT_TABLES.get(table) or TABLES[table])
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class Study:
     """What a reproduction is made of.
 
     Attributes:
-        table: ``table2`` to ``table6``.
+        table: ``table1`` to ``table6``.
         dataset: Images with boxes to label and to learn from, such as VOC's train_aug; with true masks for table 2.
         validation: Images with true masks to score networks on, by which nothing is chosen; None for table 2, which
             scores the labels of ``dataset``.
@@ -53,7 +65,7 @@ class Study:
 
     def check_rows(self) -> None:
         """Raise SettingsError if a row is not in the table."""
-        known = list(OBJECT_TABLES.get(self.table) or TABLES[self.table])
+        known = rows_of(self.table)
         unknown = [name for name in self.rows if name not in known]
         if unknown:
             raise SettingsError(f"rows: {unknown[0]!r} is not one of {', '.join(known)}")
@@ -88,12 +100,14 @@ class Reproduction:
 
     Attributes:
         table: Its name.
-        ours: By row and seed (0 for labels) mIoU before and after the CRF (``plain``, ``crf``), or for tables 2 and 6
-            the figures of mask AP that FIGURES names.
+        ours: By row and seed (0 for labels) mIoU on ``train`` and ``val`` (table 1) or before and after the CRF
+            (``plain``, ``crf``), or for tables 2 and 6 the figures of mask AP that FIGURES names.
+        unavailable: Rows that were not made because something is missing, and what.
     """
 
     table: str
     ours: Mapping[str, Mapping[int, Mapping[str, float | None]]]
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def collected(cls, table: str, steps: Steps) -> Reproduction:
@@ -104,7 +118,7 @@ class Reproduction:
         ours: dict[str, dict[int, dict[str, float | None]]] = {}
         for step, facts in steps.finished():
             found = re.fullmatch(pattern, step)
-            if found and found[1] in (OBJECT_TABLES.get(table) or TABLES[table]):
+            if found and found[1] in rows_of(table):
                 if table in OBJECT_TABLES:
                     figures = {name: facts["instances"][name] for name in FIGURES}
                 else:
@@ -115,6 +129,13 @@ class Reproduction:
     def as_dict(self) -> dict[str, Any]:
         """The table for JSON."""
         rows: dict[str, Any] = {}
+        for name, method in TABLE1.items() if self.table == METHOD_TABLE else ():
+            rows[name] = {
+                "title": method.title,
+                "paper": dict(zip(SCORED_SPLITS, method.paper, strict=True)),
+                "stand_in": method.stand_in,
+                "ours": dict(self.ours.get(name, {}).get(0, {})),
+            }
         for name, row in OBJECT_TABLES.get(self.table, {}).items():
             rows[name] = {
                 "title": row.title.strip(),
@@ -130,4 +151,4 @@ class Reproduction:
                     when: {str(seed): figures[when] for seed, figures in seeds.items()} for when in STEPS if seeds
                 },
             }
-        return {"table": self.table, "rows": rows}
+        return {"table": self.table, "rows": rows, "unavailable": dict(self.unavailable)}

@@ -27,6 +27,12 @@ def check_pair(y_crf: Tensor, y_ret: Tensor) -> None:
         raise SettingsError(f"y_crf is {_described(y_crf)} and y_ret {_described(y_ret)}: they must be of one shape")
 
 
+def check_regions(cosine: Tensor, regions: Tensor) -> None:
+    """Raise SettingsError where regions are not one bool for each cosine."""
+    if regions.shape != cosine.shape or regions.dtype != torch.bool:
+        raise SettingsError(f"the regions are {_described(regions)}: cosines need bool {tuple(cosine.shape)}")
+
+
 def check_numbers(temperature: float = 1.0, *, gamma: float = 1.0, lam: float = 0.0) -> None:
     """Raise SettingsError where a number is out of range."""
     if not temperature > 0:

@@ -41,9 +41,7 @@ def filling_rate_loss(
     """
     check_labels(cosine, labels=labels, box_labels=box_labels)
     check_numbers(temperature)
-    classes = cosine.shape[1]
-    if filling_rates.shape != (classes,):
-        raise SettingsError(f"the filling rates are {tuple(filling_rates.shape)}: one for each class is ({classes},)")
+    check_rates(cosine, filling_rates)
     with torch.no_grad():
         score = log_softmax_of(cosine, labels, temperature, ignore_index)
     kept = best_pixels(score, labels, box_labels, filling_rates.to(cosine.device), ignore_index)
@@ -51,6 +49,13 @@ def filling_rate_loss(
     return partial_cross_entropy(
         cosine, chosen, temperature=temperature, ignore_index=ignore_index, all_reduce=all_reduce
     )
+
+
+def check_rates(cosine: Tensor, filling_rates: Tensor) -> None:
+    """Raise SettingsError where there is not one filling rate for each class of the cosines (N, C, H, W)."""
+    classes = cosine.shape[1]
+    if filling_rates.shape != (classes,):
+        raise SettingsError(f"the filling rates are {tuple(filling_rates.shape)}: one for each class is ({classes},)")
 
 
 def best_pixels(score: Tensor, labels: Tensor, box_labels: Tensor, filling_rates: Tensor, ignore_index: int) -> Tensor:

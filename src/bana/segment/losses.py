@@ -18,6 +18,7 @@ On a GPU a loss with ~S waits for the device once, to learn how many pixels that
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,8 @@ from bana.segment.noise_aware import label_terms, working_type
 
 AllReduce = Callable[[Tensor], Tensor]
 """Sums a number over the processes that share a batch."""
+
+MeanOver = Literal["region", "pixel"]
 
 _MIN_TOTAL = 1e-30
 """Stands for a sum of confidences that is 0; a surprise divided by it still fits in float32."""
@@ -111,6 +114,7 @@ def noise_aware_loss(
     lam: float = 0.1,
     ignore_index: int = 255,
     detach_confidence: bool = False,
+    mean_over: MeanOver = "region",
     all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """NAL (Eq. 14): Eq. 10 on S, plus lam times the mean of -log H_c* on ~S, weighted by confidence (Eq. 11 to 13).
@@ -124,6 +128,8 @@ def noise_aware_loss(
         lam: weight of ~S.
         ignore_index: label of the pixels that do not count.
         detach_confidence: take the confidence as a constant; else it has a gradient of its own.
+        mean_over: ``region`` takes a mean over S and one over ~S, as Eq. 14 does; a pixel of a small ~S then counts for
+            more than lam. ``pixel`` takes one weighted mean of all: weight 1 on S, lam times the confidence on ~S.
         all_reduce: sums a number over the processes that share the batch.
 
     Raises:
@@ -138,8 +144,11 @@ def noise_aware_loss(
     if detach_confidence:
         confidence = confidence.detach()
     surprise = -log_h[places.unbind(1)]
-    on_differing = (confidence * surprise).sum() / all_reduce(confidence.sum()).clamp(min=_MIN_TOTAL)
     agreed = agreed_labels(y_crf, y_ret, ignore_index) != ignore_index
+    if mean_over == "pixel":
+        weights = all_reduce(agreed.sum() + lam * confidence.sum()).clamp(min=_MIN_TOTAL)
+        return (lam * (confidence * surprise).sum() - log_h.where(agreed, 0).sum()) / weights
+    on_differing = (confidence * surprise).sum() / all_reduce(confidence.sum()).clamp(min=_MIN_TOTAL)
     return _mean_surprise(log_h, agreed, all_reduce) + lam * on_differing
 
 

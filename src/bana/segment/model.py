@@ -10,7 +10,7 @@ from bana.nn.backbones import Backbone
 from bana.nn.heads import ASPP, FusingHead
 from bana.nn.network import Network
 from bana.nn.network_file import NetworkFile
-from bana.segment.settings import SegmentSettings
+from bana.segment.settings import BRANCH_LOSSES, SegmentSettings
 
 
 class SegmentationNetwork(Network):
@@ -23,23 +23,55 @@ class SegmentationNetwork(Network):
         head: Makes the features phi of the backbone's maps; None: phi is the backbone's last map.
         width: Channels of phi.
         classes: L.
+        branch: Whether one more map is predicted for each of the L classes (default: no).
+        masked: Whether the branch's maps mask the features of their classes (default: no).
 
     Attributes:
         class_weights: W: (L + 1, width), the background's first.
+        branch: A 1x1 convolution from phi to L logits, or None.
     """
 
-    def __init__(self, backbone: Backbone, head: nn.Module | None, width: int, classes: int) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        head: nn.Module | None,
+        width: int,
+        classes: int,
+        *,
+        branch: bool = False,
+        masked: bool = False,
+    ) -> None:
         super().__init__(backbone, head)
+        self.dropout = nn.Dropout(backbone.info.dropout if head is None else 0.0)
         self.class_weights = nn.Parameter(torch.randn(classes + 1, width) * 0.01)
+        self.branch = nn.Conv2d(width, classes, 1) if branch or masked else None
+        self._masked = masked
+        if self.branch is not None:
+            nn.init.normal_(self.branch.weight, std=0.01)
+            nn.init.zeros_(self.branch.bias)  # type: ignore[arg-type]
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
         self.train()
 
     def forward(self, images: Tensor) -> Tensor:
         """Cosines (N, L + 1, h, w) in [-1, 1] of images (N, 3, H, W) of RGB in 0..255: phi . W_c / (|phi| |W_c|)."""
-        features = self.features(images).float()
+        return self.with_branch(images)[0]
+
+    def with_branch(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Cosines as ``forward`` gives them, and the branch's logits (N, L, h, w), if there is a branch.
+
+        A masked network multiplies phi / |phi| by the sigmoid of a class's logit before it meets the class's weights,
+        which is to multiply the cosine. The background has no mask.
+        """
+        features = self.dropout(self.features(images).float())
         with torch.autocast(features.device.type, enabled=False):  # times 20, bfloat16 would be wrong by a tenth
             weights = F.normalize(self.class_weights, dim=1)
-            return F.conv2d(F.normalize(features, dim=1), weights[:, :, None, None])
+            cosine = F.conv2d(F.normalize(features, dim=1), weights[:, :, None, None])
+            if self.branch is None:
+                return cosine, None
+            logits: Tensor = self.branch(features)
+            if self._masked:
+                cosine = torch.cat([cosine[:, :1], cosine[:, 1:] * logits.sigmoid()], 1)
+            return cosine, logits
 
 
 def upsampled(cosine: Tensor, size: tuple[int, int]) -> Tensor:
@@ -48,11 +80,12 @@ def upsampled(cosine: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _create(backbone: Backbone, settings: SegmentSettings, classes: int) -> SegmentationNetwork:
-    channels = backbone.info.channels
+    channels, masked = backbone.info.channels, settings.loss == "box_masking"
+    branch = settings.loss in BRANCH_LOSSES
     if settings.head == "none":
-        return SegmentationNetwork(backbone, None, channels[-1], classes)
+        return SegmentationNetwork(backbone, None, channels[-1], classes, branch=branch, masked=masked)
     head = (ASPP if settings.head == "aspp" else FusingHead)(channels, settings.head_width)
-    return SegmentationNetwork(backbone, head, settings.head_width, classes)
+    return SegmentationNetwork(backbone, head, settings.head_width, classes, branch=branch, masked=masked)
 
 
 SEGMENTER = NetworkFile("segmenter", ("segment",), "bana segment", "segment", SegmentSettings, _create)

@@ -8,11 +8,33 @@ from pydantic import Field, model_validator
 
 from bana.nn.settings import Count, NotNegative, Positive, Schedule, TrainingSettings, Width
 
-Loss = Literal["nal", "agreed", "y_crf", "y_ret", "entropy", "bootstrap_soft", "bootstrap_hard", "filling_rate"]
+Loss = Literal[
+    "nal",
+    "agreed",
+    "y_crf",
+    "y_ret",
+    "entropy",
+    "bootstrap_soft",
+    "bootstrap_hard",
+    "filling_rate",
+    "em_fixed",
+    "attention_weighted",
+    "box_masking",
+]
 """What is learned from the labels: the noise-aware loss; cross-entropy on S, on all of Y_crf or of Y_ret; on S with
-entropy regularization or bootstrapping elsewhere; the filling-rate guided loss of BCM on Y_crf."""
+entropy regularization or bootstrapping elsewhere; the filling-rate guided loss of BCM on Y_crf, alone or with its
+class-wise masks; EM-Fixed of WSSL on boxes; the attention-weighted loss of Box2Seg on boxes and Y_crf."""
 
 LOSSES: tuple[Loss, ...] = get_args(Loss)
+
+RATE_LOSSES: tuple[Loss, ...] = ("filling_rate", "attention_weighted", "box_masking")
+"""Those that need the filling rates of labels."""
+
+REGION_LOSSES: tuple[Loss, ...] = ("em_fixed", "attention_weighted", "box_masking")
+"""Those that need to know which classes' boxes hold a pixel."""
+
+BRANCH_LOSSES: tuple[Loss, ...] = ("attention_weighted", "box_masking")
+"""Those for which the network predicts one more map per class."""
 
 
 class SegmentSettings(TrainingSettings):
@@ -22,10 +44,11 @@ class SegmentSettings(TrainingSettings):
         head: On the backbone: ``none`` (VGG-16 has fc6 and fc7), ``aspp`` (DeepLab-V2's dilated branches on the last
             map) or ``fuse`` (all maps of the backbone, cell by cell).
         head_width: Channels of the head's result; for ``none`` it has no meaning.
-        loss: See Loss.
+        loss: See Loss. For ``attention_weighted`` and ``box_masking`` the network gets a branch of its own.
         temperature: Factor on the cosines before the softmax.
         gamma: Damping of the confidence (Eq. 12).
         lam: Weight of the pixels on which the labels differ (Eq. 14), also of the other losses that have such a term.
+        nal_mean: What the noise-aware loss takes means over: ``region`` (S and ~S apart, as in the paper) or ``pixel``.
         detach_confidence: Whether gradients stop at the confidence.
         color_jitter: As in TrainingSettings; DeepLab has none.
         schedule: As in TrainingSettings; DeepLab's is ``poly``.
@@ -38,6 +61,7 @@ class SegmentSettings(TrainingSettings):
     temperature: Positive = 20.0
     gamma: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 7.0
     lam: NotNegative = 0.1
+    nal_mean: Literal["region", "pixel"] = "region"
     detach_confidence: bool = False
     color_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     schedule: Schedule = "poly"

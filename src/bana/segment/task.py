@@ -19,6 +19,9 @@ from bana.engine.seeds import shuffled
 from bana.errors import DataError, SettingsError
 from bana.io.files import file_digest
 from bana.nn.task import Task, lines_digest
+from bana.segment.attention import attention_weighted_loss
+from bana.segment.box_masking import box_masking_loss
+from bana.segment.em_fixed import em_fixed_loss
 from bana.segment.filling_rate import filling_rate_loss
 from bana.segment.losses import (
     agreed_labels,
@@ -31,7 +34,7 @@ from bana.segment.losses import (
 )
 from bana.segment.model import SEGMENTER, SegmentationNetwork, upsampled
 from bana.segment.samples import Batch, LabeledCrops, Targets, collate
-from bana.segment.settings import SegmentSettings
+from bana.segment.settings import RATE_LOSSES, SegmentSettings
 from bana.segment.validation import check_truth, draw_confidence_maps, forget_confidence_maps, network_miou
 
 
@@ -77,8 +80,8 @@ class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
         """As in Task; raises SettingsError if the loss needs labels and there are none."""
         super().open(data)
         self.targets = self.targets_of(data)
-        if self.settings.loss == "filling_rate" and self.labels is None:
-            raise SettingsError("loss: filling_rate needs the filling rates of labels; give --labels")
+        if self.settings.loss in RATE_LOSSES and self.labels is None:
+            raise SettingsError(f"loss: {self.settings.loss} needs the filling rates of labels; give --labels")
         if self.validation is not None:
             check_truth(self.validation, data)
 
@@ -115,7 +118,7 @@ class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
         if self.context.is_main:
             if epoch == 0:
                 forget_confidence_maps(self.out)
-            if epoch in {round(self.settings.epochs * quarter / 4) for quarter in range(5)}:
+            if epoch in {self.settings.epochs * quarter // 4 for quarter in range(5)}:  # 0, 11, 22, 33, 45 of 45
                 draw_confidence_maps(
                     self.model, self._drawn_records(), self.targets, self.settings.gamma, epoch, self.out
                 )
@@ -143,8 +146,11 @@ class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The loss that the settings name, the share of ~S among labeled pixels, and the mean sigma there."""
         size = (batch.y_crf.shape[1], batch.y_crf.shape[2])
-        cosine = upsampled(self.model(batch.images), size)
-        loss = self._loss(cosine, batch)
+        cosine, logits = self.model.with_branch(batch.images)
+        cosine = upsampled(cosine, size)
+        loss = (
+            self._loss(cosine, batch) if logits is None else self._branch_loss(cosine, upsampled(logits, size), batch)
+        )
         all_reduce = self.context.all_reduce
         differ = differing(batch.y_crf, batch.y_ret, self.ignore_index)
         labeled = all_reduce((batch.y_crf != self.ignore_index).sum()).clamp(min=1)
@@ -158,14 +164,27 @@ class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
             metrics["sigma"] = sigma.item() / count
         return loss, metrics
 
-    def _loss(self, cosine: Tensor, batch: Batch) -> Tensor:
-        settings, ignore = self.settings, self.ignore_index
-        y_crf, y_ret = batch.y_crf, batch.y_ret
-        common: Any = {
-            "temperature": settings.temperature,
-            "ignore_index": ignore,
+    @property
+    def _common(self) -> dict[str, Any]:
+        """What every loss is given."""
+        return {
+            "temperature": self.settings.temperature,
+            "ignore_index": self.ignore_index,
             "all_reduce": self.context.all_reduce,
         }
+
+    def _branch_loss(self, cosine: Tensor, logits: Tensor, batch: Batch) -> Tensor:
+        """The losses of networks with a branch, whose logits are (N, L, H, W)."""
+        rates, regions = self.filling_rates.to(cosine.device), batch.regions
+        if self.settings.loss == "box_masking":
+            return box_masking_loss(cosine, logits, batch.y_crf, batch.boxes, regions, rates, **self._common)
+        return attention_weighted_loss(
+            cosine, logits, batch.y_crf, regions, rates, lam=self.settings.lam, **self._common
+        )
+
+    def _loss(self, cosine: Tensor, batch: Batch) -> Tensor:
+        settings, ignore, common = self.settings, self.ignore_index, self._common
+        y_crf, y_ret = batch.y_crf, batch.y_ret
         match settings.loss:
             case "nal":
                 return noise_aware_loss(
@@ -173,6 +192,7 @@ class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
                     gamma=settings.gamma,
                     lam=settings.lam,
                     detach_confidence=settings.detach_confidence,
+                    mean_over=settings.nal_mean,
                     **common,
                 )
             case "agreed" | "y_crf" | "y_ret":
@@ -186,6 +206,10 @@ class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
             case "filling_rate":
                 rates = self.filling_rates.to(cosine.device)
                 return filling_rate_loss(cosine, y_crf, batch.boxes, rates, **common)
+            case "em_fixed":
+                return em_fixed_loss(cosine, y_crf, batch.regions, **common)
+            case "attention_weighted" | "box_masking":
+                raise AssertionError("their networks have a branch")
 
 
 def mean_filling_rates(labels: LabelFolder, records: Sequence[ImageRecord], classes: int) -> Tensor:

@@ -11,10 +11,12 @@ from pycocotools import mask as coco_mask
 
 from bana.classify.model import LABELER
 from bana.data.images import open_record_image
+from bana.data.masks import mask_bounds
 from bana.data.records import boxes_to_mask
 from bana.data.sample import sample_dataset
 from bana.errors import CheckpointError, DataError, SettingsError
 from bana.label.labeler import Labeler
+from bana.label.method import BoxedImage
 from bana.label.methods.cam import image_level_scores
 from bana.label.methods.choose import NAMES, MethodChoice
 from bana.nn.initialization import pretrained_path
@@ -122,6 +124,31 @@ def test_mcg_takes_the_segment_of_the_greatest_iou(photo):
     greatest = max(scores.values())
     best = [np.frombuffer(pixels, bool).reshape(inside.shape) for pixels in scores if scores[pixels] == greatest]
     assert any((mask == each & inside).all() for each in best)
+
+
+def test_mcg_proposes_the_segments_whose_tight_boxes_fit(photo):
+    """Every node that is clearly smaller than its parent is tried, and the best ones come in order."""
+    pytest.importorskip("higra")
+    from bana.label.methods.mcg import NEARLY_PARENT, BestSegment
+
+    image = np.ascontiguousarray(photo[0][100:124, 100:130])
+    box = np.array([5, 4, 23, 20], dtype=np.float32)
+    boxed = BoxedImage(image, box[None], [1], None, None, 1)
+    fits = []
+    for tree in BestSegment()._hierarchies(image):
+        parents, sizes = tree.parents(), {}
+        for node in range(tree.num_vertices() - 1, -1, -1):
+            pixels = below(parents, node)[: tree.num_leaves()].reshape(image.shape[:2])
+            sizes[node] = pixels.sum()
+            if parents[node] == node or sizes[node] < NEARLY_PARENT * sizes[parents[node]]:
+                x0, y0, x1, y1 = mask_bounds(pixels)
+                shared = max(min(x1, 23) - max(x0, 5), 0) * max(min(y1, 20) - max(y0, 4), 0)
+                fits.append(shared / ((x1 - x0) * (y1 - y0) + 18 * 16 - shared))
+    (number, masks, overlaps), *more = BestSegment().proposals(image, boxed, count=20)
+    assert (number, more) == (0, [])
+    assert masks.shape == (len(overlaps), 16, 18)
+    assert masks.any((1, 2)).all()
+    np.testing.assert_allclose(overlaps, sorted(fits, reverse=True)[: len(overlaps)])
 
 
 def below(parents, node):
@@ -244,6 +271,7 @@ def test_what_holds_for_every_source(name, photo):
         (MethodChoice("gap"), "needs a classifier that was trained with --pooling gap; .*: --labeler gap=RUN"),
         (MethodChoice("fuse:sam,cam"), "needs --sam-encoder"),
         (MethodChoice("cam"), "--pooling image; .*: --labeler cam=RUN"),
+        (MethodChoice("affinity"), "--pooling image; .*: --labeler affinity=RUN"),
         (MethodChoice("bap", options={"u0": "sky"}), "options: u0"),
     ],
 )
@@ -264,7 +292,7 @@ def test_a_package_that_is_not_installed(name, package, monkeypatch, tmp_path):
 
 def test_facts_tell_sources_apart():
     """Labels of one method are not taken for those of another, nor of other options."""
-    names = [name for name in NAMES if name not in {"gap", "cam", "sam"}]
+    names = [name for name in NAMES if name not in {"gap", "cam", "affinity", "sam"}]
     choices = [*map(MethodChoice, names), MethodChoice("fuse:bap,box"), MethodChoice("fuse:box,bap")]
     choices.append(MethodChoice("bap", options={"refinements": 1}))
     facts = [json.dumps(choice.facts(), sort_keys=True) for choice in choices]

@@ -55,8 +55,37 @@ def _command(options: Mapping[str, Any]) -> str:
 def reproduction_tables(result: Reproduction) -> Iterator[RenderableType]:
     """A table of the paper, its figures beside ours."""
     from bana.pipeline.object_rows import OBJECT_TABLES
+    from bana.pipeline.study import METHOD_TABLE
 
-    yield _object_table(result) if result.table in OBJECT_TABLES else _network_table(result)
+    if result.table == METHOD_TABLE:
+        yield from _method_table(result)
+    else:
+        yield _object_table(result) if result.table in OBJECT_TABLES else _network_table(result)
+    yield from (f"Not made: {reason}" for reason in result.unavailable.values())
+
+
+def _method_table(result: Reproduction) -> Iterator[RenderableType]:
+    """The mIoU of labels on two splits, the paper's beside ours, and what ours stands in for."""
+    from bana.pipeline.methods import TABLE1
+    from bana.pipeline.study import SCORED_SPLITS
+
+    numbers = [Column(f"paper {split}", 2) for split in SCORED_SPLITS]
+    numbers += [Column(f"ours {split}", 1) for split in SCORED_SPLITS]
+    table = FittedTable(f"{result.table}: mIoU of labels, %", (Column("method", text=True), *numbers))
+    marks = {text: "*" * number for number, text in enumerate(_stand_ins(), start=1)}
+    for name, method in TABLE1.items():
+        ours = [result.ours.get(name, {}).get(0, {}).get(split) for split in SCORED_SPLITS]
+        mark = marks.get(method.stand_in, "")
+        paper = (shown(figure) + (mark if figure is not None else "") for figure in method.paper)
+        table.add_row(method.title, *paper, *map(shown, ours))
+    yield table
+    yield from (f"{mark} the paper's figure is of {text}" for text, mark in marks.items())
+
+
+def _stand_ins() -> list[str]:
+    from bana.pipeline.methods import TABLE1
+
+    return list(dict.fromkeys(method.stand_in for method in TABLE1.values() if method.stand_in))
 
 
 def _network_table(result: Reproduction) -> FittedTable:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bana.data.classes import class_id_of, class_table, listed_classes
 from bana.data.formats import cvat
 from bana.data.formats.voc_layout import (
+    AUGMENTED_MASKS,
     annotation_folder,
     chosen_images,
     folders_of_splits,
@@ -198,9 +199,11 @@ def _record(
             faults,
         )
         if not faults.has_fault(image_id):
-            semantic, instance = (
-                _mask(home / name, image_id, files, where) for name in ("SegmentationClass", "SegmentationObject")
+            semantic, augmented, instance = (
+                _mask(home / name, image_id, files, where)
+                for name in ("SegmentationClass", AUGMENTED_MASKS, "SegmentationObject")
             )
+            semantic = semantic or augmented
             return make_record(
                 image_id, path, size, objects, semantic_path=semantic, instance_path=instance, ignored=ignored
             )

@@ -13,6 +13,13 @@ from bana.data.paths import checked_name, join_names, last_part, split_folders, 
 from bana.errors import DataError
 
 _LIST_FOLDERS = ("Segmentation", "Main")
+AUGMENTED = "train_aug"
+"""The split that has no list in a stock VOCdevkit."""
+
+AUGMENTED_MASKS = "SegmentationClassAug"
+"""The folder of SBD's masks as PNGs, in many copies of VOC."""
+
+_SBD_FOLDERS = ("SBD", "SBD/dataset", "sbd/dataset", "benchmark_RELEASE/dataset", "benchmark/dataset", "dataset")
 _FLAGGED = re.compile(r"(?P<name>.*\S)\s+(?P<flag>-1|0|1)")
 
 
@@ -75,10 +82,30 @@ def chosen_images(path: Path, folder: Path, split: str | None) -> tuple[list[str
         (split,) = lists
     if split is None:
         return there, None
+    if split == AUGMENTED and split not in lists and (augmented := augmented_images(home_of(path))):
+        known = set(there)
+        return [name for name in augmented if name in known], split
     exact = home_of(path) / "ImageSets" / f"{split}.txt"
     if split not in lists and not (split.startswith(_LIST_FOLDERS) and exact.is_file()):
         raise DataError(f"{path}: has no split {split!r}; choose one of: {join_names(lists)}")
     return parse_list(lists.get(split, exact), set(there)), split
+
+
+def augmented_images(home: Path) -> list[str]:
+    """The ids of ``train_aug``, where no list names them: the images of SBD and of VOC's ``train``, without ``val``.
+
+    SBD's images are those of the PNGs in ``SegmentationClassAug``, or of the .mat files of its ``dataset/cls``, which
+    lies in VOC's folder, beside it, or beside the devkit. Empty where there is neither.
+    """
+    found = {file.stem for file in (home / AUGMENTED_MASKS).glob("*.png")}
+    for base in (home, home.parent, home.parent.parent):
+        for place in _SBD_FOLDERS if not found else ():
+            found |= {file.stem for file in (base / place / "cls").glob("*.mat")}
+    lists = home / "ImageSets" / "Segmentation"
+    train, val = (
+        set(parse_list(file)) if (file := lists / f"{name}.txt").is_file() else set() for name in ("train", "val")
+    )
+    return sorted((found | train) - val) if found else []
 
 
 def parse_list(path: Path, known: Collection[str] = ()) -> list[str]:

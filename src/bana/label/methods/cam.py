@@ -1,17 +1,17 @@
-"""``cam``: class activation maps from an image's classes, without boxes (Table 1: the row of AffinityNet)."""
+"""``cam``: class activation maps from an image's classes, without boxes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from bana.classify.model import BoxClassifier
-from bana.data.records import ClassTable
+from bana.data.label_maps import LabelMap
+from bana.data.records import ClassTable, FloatArray
 from bana.errors import SettingsError
 from bana.label.class_transfer import matching_classes
 from bana.label.instances import assemble
@@ -65,25 +65,47 @@ class ImageLevel(LabelingMethod):
     @crf_errors()
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image. Both labels are the same; the confidence is the CRF's marginal."""
-        present = np.unique(boxed.class_ids[boxed.usable]).tolist()
-        marginals = self._crf(image, probabilities=self._scores(image, boxed.size, present))
-        chosen = marginals.argmax(0)
-        labels = np.array([0, *present], dtype=self.class_table.label_dtype)[chosen]
-        confidence = np.take_along_axis(marginals, chosen[None], 0)[0]
+        present = present_classes(boxed)
+        scores = self._scores(image, boxed.size, present)
+        labels, confidence = self._decide(self._crf(image, probabilities=scores.numpy()), present)
         return assemble(boxed, self.class_table, labels, labels.copy(), confidence)
 
-    def _scores(self, image: Image, size: tuple[int, int], present: Sequence[int]) -> npt.NDArray[np.float32]:
+    def _scores(self, image: Image, size: tuple[int, int], present: Sequence[int]) -> Tensor:
         """Scores of the background and the classes that are present, summing to 1: float32 (V, H, W)."""
+        return image_level_scores(self._activations(image, size, present))
+
+    def _activations(self, image: Image, size: tuple[int, int], present: Sequence[int]) -> Tensor:
+        """Class activations on a grid of ``size`` whose corners sit on the image's: float32 (V - 1, *size)."""
         pixels = network_input(image, self._settings.image_side, self._model.backbone.info.multiple)
         features = UpsampledFeatures(self._model(pixels)[0], size)
-        weights = self._model.class_weights[[self._weights[label - 1] for label in present]]
-        return image_level_scores(features.dot(weights)).numpy()
+        return features.dot(self._model.class_weights[[self._weights[label - 1] for label in present]])
+
+    def _decide(self, marginals: FloatArray, present: Sequence[int]) -> tuple[LabelMap, FloatArray]:
+        """The labels (H, W) and their marginals, from those of the background and the classes present (V, H, W)."""
+        chosen = marginals.argmax(0)
+        labels = np.array([0, *present], dtype=self.class_table.label_dtype)[chosen]
+        return labels, np.take_along_axis(marginals, chosen[None], 0)[0]
 
 
-def image_level_scores(activations: Tensor) -> Tensor:
-    """Scores of the background and V - 1 classes from their activations (V - 1, H, W): (V, H, W), summing to 1."""
+def present_classes(boxed: BoxedImage) -> list[int]:
+    """The classes of an image's usable boxes, each once, ascending."""
+    present: list[int] = np.unique(boxed.class_ids[boxed.usable]).tolist()
+    return present
+
+
+def normalized(activations: Tensor) -> Tensor:
+    """CAMs (V - 1, h, w): activations, each divided by its maximum over the image, 0 where they are negative."""
     maps = activations.relu()
-    maps = maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
+    return maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
+
+
+def with_background(maps: Tensor, power: float) -> Tensor:
+    """CAMs (V - 1, h, w) behind the background's score, (1 - the greatest CAM)^power: (V, h, w)."""
     greatest = F.pad(maps, (0, 0, 0, 0, 1, 0)).amax(0, keepdim=True)  # 0 where there is no class
-    scores = torch.cat([(1 - greatest) ** BACKGROUND_POWER, maps])
+    return torch.cat([(1 - greatest) ** power, maps])
+
+
+def image_level_scores(activations: Tensor, power: float = BACKGROUND_POWER) -> Tensor:
+    """Scores of the background and V - 1 classes from their activations (V - 1, H, W): (V, H, W), summing to 1."""
+    scores = with_background(normalized(activations), power)
     return scores / scores.sum(0)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bana.affinity.model import AFFINITY
 from bana.classify.model import LABELER
 from bana.errors import SettingsError
 from bana.io.files import file_digest
 from bana.label.labeler import Labeler
 from bana.label.method import LabelingMethod
+from bana.label.methods.affinity import RandomWalk, ReliableLabels
 from bana.label.methods.cam import ImageLevel
 from bana.label.methods.fuse import Fusion, Part, Partial
 from bana.label.methods.grabcut import GrabCut
@@ -27,16 +29,14 @@ from bana.presets import parse_settings
 DEFAULT = "labeler"
 """The default method of ``bana label``."""
 
+RELIABLE = "cam-reliable"
+"""The method whose labels ``bana affinity`` learns from. It is not among NAMES."""
+
 _FUSE = "fuse:"
 
-_RECIPE = {
-    "image_side": None,
-    "low_level": 0.0,
-    "refinements": 0,
-    "tightness": 0.0,
-    "instance_aware": False,
-    "refine": False,
-}
+_RECIPE = LabelSettings().model_dump(exclude={"precision"})
+"""The paper's settings: all but what a processor computes in."""
+
 _WITHOUT_U0 = _RECIPE | {"u0": "cam"}
 
 
@@ -59,7 +59,11 @@ _CLASSIFIERS = {
     "bap-cam": _Classifier(_WITHOUT_U0),
     "gap": _Classifier(_WITHOUT_U0, ("gap",)),
     "cam": _Classifier({}, ("image",)),
+    "affinity": _Classifier({}, ("image",)),
+    RELIABLE: _Classifier({}, ("image",)),
 }
+
+_IMAGE_LEVEL = ("cam", "affinity", RELIABLE)
 
 _PARTS: dict[str, tuple[str, Part]] = {
     "ret": ("bap", "y_ret"),
@@ -77,6 +81,7 @@ NAMES = {
     "bap+ret": "bap where Y_crf and Y_ret agree, the rest ignored",
     "gap": "a classifier trained with --pooling gap, by class activations and CRF",
     "cam": "a classifier trained with --pooling image: the image's classes and no boxes",
+    "affinity": "cam spread by a random walk, with a network of bana affinity (AffinityNet)",
     "box": "the rectangle",
     "grabcut": "GrabCut started from the rectangle",
     "wssl": "a CRF that holds each box's center for the object",
@@ -156,9 +161,8 @@ class MethodChoice:
         if parts := self.parts():
             first, *second = (part.open(classes, threads) for part in parts)
             return Fusion(first, *second) if second else Partial(first, _PARTS[self.name][1])
-        if self.name == "cam":
-            model, facts = LABELER.load(self._labeler())
-            return ImageLevel(model, facts.classes, classes, self._label_settings(), threads)
+        if self.name in _IMAGE_LEVEL:
+            return self._open_image_level(classes, threads)
         if self.name in _CLASSIFIERS:
             labeler = Labeler.load(self._labeler(), self._label_settings(), threads, self.device)
             return labeler.for_classes(classes)
@@ -168,16 +172,31 @@ class MethodChoice:
             return BoxSegmentation(classes, CRFSettings(), threads)
         return MaskMethod(classes, _MASKS[self.name]())
 
+    def _open_image_level(self, classes: Sequence[str], threads: int | None) -> LabelingMethod:
+        file = self._labeler()
+        model, facts = LABELER.load(file)
+        common = (model, facts.classes, classes, self._label_settings(), threads)
+        if self.name == "affinity":
+            network, trained = AFFINITY.load(file)
+            return RandomWalk(network, trained.settings, *common)
+        return ReliableLabels(*common) if self.name == RELIABLE else ImageLevel(*common)
+
     def _labeler(self) -> Path:
         """The labeler file of this method (default: the one that comes with bana)."""
         return LABELER.path(self.labelers.get(self.name, self.labelers.get("", pretrained_path())))
 
     def _label_settings(self) -> LabelSettings:
-        wanted, facts = _CLASSIFIERS[self.name], LABELER.load_facts(self._labeler())
+        file = self._labeler()
+        wanted, facts = _CLASSIFIERS[self.name], LABELER.load_facts(file)
         if facts.settings.pooling not in wanted.poolings:
             raise SettingsError(
                 f"method {self.name}: needs a classifier that was trained with --pooling {wanted.poolings[0]}; train "
                 f"it with bana classify, and name its run: --labeler {self.name}=RUN"
+            )
+        if self.name == "affinity" and not AFFINITY.is_in(file):
+            raise SettingsError(
+                f"method affinity: {file} has no affinity network; train one with bana affinity, which joins it to a "
+                "labeler, and name its run: --labeler affinity=RUN"
             )
         return parse_settings({**facts.label, **wanted.changes, **self.options}, LabelSettings, "options")
 
