@@ -207,7 +207,7 @@ def test_an_unknown_row_is_refused(run_cli, preset, data, tmp_path):
 
 def test_an_unknown_table_is_refused(run_cli, data, tmp_path):
     answer = run_cli("reproduce", "table9", data, "--out", tmp_path)
-    refused_choice(answer, "table9", "table2", "table3", "table4", "table5", "table6")
+    refused_choice(answer, "table9", "table1", "table2", "table3", "table4", "table5", "table6")
 
 
 @pytest.fixture
