@@ -27,10 +27,6 @@ def compiled(function: Function) -> Function:
     package or in the user's cache folder; where neither can be written, every process compiles for itself.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    import os
-
-    if function.__name__ in os.environ.get("INL", "").split(","):
-        options["inline"] = "always"
     try:
         result: Function = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba's "no locator available": no folder for the cache can be written
