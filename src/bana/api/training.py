@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from bana.affinity.task import AffinityTask
 from bana.api.defaults import choose_device
 from bana.api.progress import AnyPath, optional_path, progress_console
 from bana.classify.model import LABELER
@@ -19,10 +18,9 @@ from bana.errors import SettingsError
 from bana.instance.task import InstanceTask
 from bana.io.faults import OnError
 from bana.io.shards import Shard
-from bana.label.join import join_affinity, join_refiner
-from bana.label.methods.choose import RELIABLE, MethodChoice
-from bana.label.run import label_dataset
+from bana.label.join import join_refiner
 from bana.nn.train import train
+from bana.pipeline.affinity import train_affinity
 from bana.pipeline.recipe import Recipe
 from bana.presets import change_settings, load_preset
 from bana.refine.model import REFINER
@@ -177,10 +175,7 @@ def affinity(  # noqa: D417 - the other arguments are those of classify
     chosen = change_settings(load_preset(preset, Recipe).affinity, settings)
     run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet)
     dataset = read_dataset(data, split, format, on_error, follow_links=follow_links)
-    labels, method = Path(out) / "labels", MethodChoice(RELIABLE, {"": Path(labeler)})
-    label_dataset(dataset, method, labels, workers=max(workers, 1), on_error=on_error, console=run.console)
-    file = train(AffinityTask(chosen, labels), dataset, Path(out), run)
-    return join_affinity(file, Path(labeler), Path(out))
+    return train_affinity(chosen, dataset, Path(labeler), Path(out), run, max(workers, 1))
 
 
 def segment(  # noqa: D417 - the other arguments are those of classify

@@ -119,10 +119,7 @@ def _stored_values(path: Path) -> Values:
         if image.mode in ("RGB", "RGBA") and ";16" in str(getattr(image, "tile", "")):
             remedy = "save it as TIFF, and pip install '.[tiff]' in bana's folder"
             raise DataError(f"{path}: is 16-bit color, of which Pillow reads 8 bits; {remedy}")
-        orientation = _orientation(image)
-        image.load()
-        if image.format == "TIFF":
-            orientation = _orientation(image)
+        orientation = _load(image)
         return upright(_bands_of(image), orientation)
 
 
@@ -256,8 +253,12 @@ def _damage_of(source: Path | str) -> Iterator[None]:
 
 
 def _upright_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
+    orientation = _load(image)
+    return upright(pixels_of(image), orientation)
+
+
+def _load(image: Image.Image) -> int | None:
+    """Decode an image; returns the EXIF orientation that its pixels still have."""
     orientation = _orientation(image)
     image.load()
-    if image.format == "TIFF":  # Pillow may have turned it
-        orientation = _orientation(image)
-    return upright(pixels_of(image), orientation)
+    return _orientation(image) if image.format == "TIFF" else orientation  # Pillow may have turned it

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from bana.affinity.task import AffinityTask
 from bana.classify.model import LABELER
 from bana.classify.task import ClassifyTask
 from bana.data.inputs import inputs_from_records
@@ -28,11 +27,12 @@ from bana.instance.settings import InstanceSettings
 from bana.instance.task import InstanceTask
 from bana.io.faults import OnError
 from bana.io.files import file_digest
-from bana.label.join import join_affinity, join_refiner
+from bana.label.join import join_refiner
 from bana.label.methods.choose import RELIABLE, MethodChoice
 from bana.label.run import label_dataset
 from bana.nn.initialization import initialization_digest
 from bana.nn.train import train
+from bana.pipeline.affinity import train_affinity
 from bana.pipeline.recipe import Recipe
 from bana.pipeline.rows import Update
 from bana.pipeline.steps import Steps, content_digest
@@ -113,9 +113,7 @@ class PipelineContext:
         settings, method = self.recipe.affinity, MethodChoice(RELIABLE, {"": labeler})
 
         def work(folder: Path) -> None:
-            labels = folder / "labels"
-            label_dataset(dataset, method, labels, workers=self.workers, on_error=self.on_error, console=self.console)
-            join_affinity(train(AffinityTask(settings, labels), dataset, folder, self.run_options()), labeler, folder)
+            train_affinity(settings, dataset, labeler, folder, self.run_options(), self.workers)
 
         depends = [content_digest(dataset), settings.model_dump(mode="json"), method.facts(), self.seed]
         self.steps.do("affinity", depends, work, lambda folder: (folder / LABELER.file_name).is_file())
