@@ -2,9 +2,11 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 
 from bana.data.records import ClassTable
 from bana.segment import task as task_module
@@ -19,7 +21,7 @@ from bana.segment.losses import (
 )
 from bana.segment.model import SegmentationNetwork
 from bana.segment.samples import Batch, Targets
-from bana.segment.settings import LOSSES, SegmentSettings
+from bana.segment.settings import LOSSES, WEIGHTED_LOSSES, SegmentSettings
 from bana.segment.task import SegmentTask, mean_filling_rates
 from small_networks import small_backbone
 
@@ -121,6 +123,28 @@ def test_every_other_loss_is_that_of_the_settings(name):
     task.filling_rates = rates = torch.tensor([1.0, 0.2, 0.5, 0.8])
     expected = other_loss(name, cosines_of(task, batch), batch, rates)
     assert_same(value_and_gradient(task.loss(batch)[0], task), value_and_gradient(expected, task))
+
+
+@pytest.mark.parametrize("name", WEIGHTED_LOSSES)
+def test_balanced_classes_weigh_their_pixels(name):
+    task, batch = make_task(loss=name, class_weight="balanced", temperature=4.0), make_batch()
+    task.class_weight = weight = torch.tensor([1.0, 3.0, 2.0, 5.0])
+    labels = {"agreed": agreed_labels(batch.y_crf, batch.y_ret), "y_crf": batch.y_crf, "y_ret": batch.y_ret}[name]
+    expected = F.cross_entropy(4.0 * cosines_of(task, batch), labels, weight, ignore_index=255)
+    assert_same(value_and_gradient(task.loss(batch)[0], task), value_and_gradient(expected, task))
+
+
+def test_a_class_weighs_by_the_inverse_root_of_its_share_of_all_pixels():
+    task = make_task(class_weight="balanced", loss="y_crf")
+    maps = {"a": np.array([[0, 0], [0, 1]]), "b": np.array([[0, 2], [255, 255]])}
+    task.records = ["a", "b"]
+    task.targets = SimpleNamespace(class_table=task.targets.class_table, of=lambda record: (maps[record], None))
+    assert task.class_weight.tolist() == pytest.approx([(6 / 4) ** 0.5, 6**0.5, 6**0.5, 6**0.5])
+
+
+def test_only_losses_of_plain_cross_entropy_can_weigh_classes():
+    with pytest.raises(ValidationError, match="balanced is for the losses y_crf, y_ret, agreed, not nal"):
+        SegmentSettings(class_weight="balanced")
 
 
 def test_losses_of_one_batch_differ():

@@ -106,7 +106,7 @@ def training_loop(
     loss_module = context.wrap(_LossModule(task))
     display = _Display(out, first_step, total, config, console)
     try:
-        batches = iter(_loader(samples, task.collate, config, first_step))
+        batches = _TimedBatches(iter(_loader(samples, task.collate, config, first_step)))
         if first_step == 0:
             best = _finish_epoch(task, 0, 0, best, display, keep_best)
         task.model.train()
@@ -132,7 +132,14 @@ def training_loop(
     finally:
         display.close()
     task.model.train(False)
-    context.console(console).print(f"trained in {time.monotonic() - began:.0f} s", highlight=False)
+    seconds, steps = time.monotonic() - began, total - first_step
+    shown = f"trained in {seconds:.0f} s"
+    if steps:
+        speed = steps * config.batch_size / seconds
+        shown += (
+            f": {speed:.1f} images/s; {100 * batches.seconds / seconds:.0f} % of the time went into waiting for images"
+        )
+    context.console(console).print(shown, highlight=False)
 
 
 def _loader(
@@ -147,6 +154,23 @@ def _loader(
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
     )
+
+
+class _TimedBatches:
+    """Batches, and how long they were waited for."""
+
+    def __init__(self, batches: Iterator[Any]) -> None:
+        self._batches = batches
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        began = time.monotonic()
+        batch = next(self._batches)
+        self.seconds += time.monotonic() - began
+        return batch
 
 
 def _set_learning_rates(optimizer: optim.Optimizer, base_rates: list[float], factor: float) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from bana.engine.plan import Precision
-from bana.nn.backbones import Trained
+from bana.nn.backbones import Finest, Trained
 from bana.presets import Settings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -24,7 +24,6 @@ class TrainingSettings(Settings):
     """What the settings of all stages have in common.
 
     Attributes:
-        pyramid: Whether the stage takes the backbone's maps of all strides (``create_backbone``).
         backbone: ``lite0``, ``lite2``, ``vgg16``, ``resnet50``, ``resnet101``, ``resnet101-deeplab`` or
             ``timm:<model>``.
         backbone_weights: ``default``, ``random`` or a file.
@@ -42,6 +41,8 @@ class TrainingSettings(Settings):
         schedule: ``step`` divides the learning rates by 10 after two thirds of the run; ``multistep``, once more after
             11/12 (8 and 11 of Mask R-CNN's 12 epochs); ``poly`` lets them fall as (1 - p)^0.9.
         warmup: Share of the run, 0..1, over which the learning rates first rise from 0.
+        sampling: ``uniform`` takes each image once an epoch; ``balanced`` those of rare classes more often, in an epoch
+            of the same length.
         epochs: Passes over the images.
         batch_size: Images in a step.
         precision: Number type of the computations: ``float32``, ``bfloat16`` or ``float16``.
@@ -56,7 +57,6 @@ class TrainingSettings(Settings):
         "warm_up": "warmup",
     }
 
-    pyramid: ClassVar[bool] = False
     backbone: str = "lite0"
     backbone_weights: str = "default"
     train_backbone: Trained = "all"
@@ -70,9 +70,15 @@ class TrainingSettings(Settings):
     weight_decay: NotNegative = 5e-4
     schedule: Annotated[Schedule, BeforeValidator(lambda name: "multistep" if name == "two_steps" else name)] = "step"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    sampling: Literal["uniform", "balanced"] = "uniform"
     epochs: Count = 15
     batch_size: Count = 20
     precision: Precision = "float32"
+
+    @property
+    def finest(self) -> Finest | None:
+        """Stride of the finest map that a decoder takes (``create_backbone``); None: there is no decoder."""
+        return None
 
     @model_validator(mode="after")
     def _check_scale(self) -> Self:

@@ -21,6 +21,7 @@ from bana.nn.heads import CalibratedHead
 from bana.nn.initialization import initialization_digest
 from bana.nn.network import Network, on_device
 from bana.nn.network_file import NetworkFacts
+from bana.nn.sampling import BalancedSamples
 from bana.nn.task import Task, lines_digest
 
 BEST = "best.safetensors"
@@ -74,6 +75,8 @@ def train(task: Task[Any, Any], data: BoxDataset, out: Path, run: RunOptions = D
             write_settings(out, identity | ({"label": task.label_settings} if task.label_settings else {}))
         keep_freed_memory()
         samples = task.samples()
+        if settings.sampling == "balanced":
+            samples = BalancedSamples(samples, task.records, run.seed)
         if settings.start == "labeler":
             task.start_from_labeler(model)
         elif not (out / CHECKPOINT).exists():

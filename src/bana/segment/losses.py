@@ -90,18 +90,24 @@ def partial_cross_entropy(
     *,
     temperature: float = 20.0,
     ignore_index: int = 255,
+    class_weight: Tensor | None = None,
     all_reduce: AllReduce = single_process,
 ) -> Tensor:
     """Mean of -log H_label over the labeled pixels (Eq. 10).
 
-    With ``agreed_labels`` this is the baseline of Table 3, which ignores ~S.
+    With ``agreed_labels`` this is the baseline of Table 3, which ignores ~S. ``class_weight`` (C,) makes it a weighted
+    mean: the weight of a pixel is that of its label's class.
 
     Raises:
         SettingsError: shapes or types do not fit, or the temperature is not positive.
     """
     check_labels(cosine, labels=labels)
     check_numbers(temperature)
-    return _mean_surprise(log_softmax_of(cosine, labels, temperature, ignore_index), labels != ignore_index, all_reduce)
+    log_h, counted = log_softmax_of(cosine, labels, temperature, ignore_index), labels != ignore_index
+    if class_weight is None:
+        return _mean_surprise(log_h, counted, all_reduce)
+    weights = class_weight.to(log_h)[labels.where(counted, 0)].where(counted, 0)
+    return -(weights * log_h).sum() / all_reduce(weights.sum()).clamp(min=_MIN_TOTAL)
 
 
 def noise_aware_loss(

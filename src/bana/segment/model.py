@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bana.nn.backbones import Backbone
-from bana.nn.heads import ASPP, FusingHead
+from bana.nn.heads import ASPP, FusingHead, PyramidDecoder
 from bana.nn.network import Network
 from bana.nn.network_file import NetworkFile
 from bana.segment.settings import BRANCH_LOSSES, SegmentSettings
@@ -84,8 +84,16 @@ def _create(backbone: Backbone, settings: SegmentSettings, classes: int) -> Segm
     branch = settings.loss in BRANCH_LOSSES
     if settings.head == "none":
         return SegmentationNetwork(backbone, None, channels[-1], classes, branch=branch, masked=masked)
-    head = (ASPP if settings.head == "aspp" else FusingHead)(channels, settings.head_width)
-    return SegmentationNetwork(backbone, head, settings.head_width, classes, branch=branch, masked=masked)
+    width = settings.head_width
+    head: nn.Module
+    match settings.head:
+        case "aspp":
+            head = ASPP(channels, width)
+        case "fuse":
+            head = FusingHead(channels, width)
+        case "pyramid":
+            head = PyramidDecoder(channels, (width,) * len(channels))
+    return SegmentationNetwork(backbone, head, width, classes, branch=branch, masked=masked)
 
 
 SEGMENTER = NetworkFile("segmenter", ("segment",), "bana segment", "segment", SegmentSettings, _create)

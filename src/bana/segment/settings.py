@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from bana.nn.backbones import Finest
 from bana.nn.settings import Count, NotNegative, Positive, Schedule, TrainingSettings, Width
 
 Loss = Literal[
@@ -33,6 +34,9 @@ RATE_LOSSES: tuple[Loss, ...] = ("filling_rate", "attention_weighted", "box_mask
 REGION_LOSSES: tuple[Loss, ...] = ("em_fixed", "attention_weighted", "box_masking")
 """Those that need to know which classes' boxes hold a pixel."""
 
+WEIGHTED_LOSSES: tuple[Loss, ...] = ("y_crf", "y_ret", "agreed")
+"""Those that can weigh classes."""
+
 BRANCH_LOSSES: tuple[Loss, ...] = ("attention_weighted", "box_masking")
 """Those for which the network predicts one more map per class."""
 
@@ -42,7 +46,7 @@ class SegmentSettings(TrainingSettings):
 
     Attributes:
         head: On the backbone: ``none`` (VGG-16 has fc6 and fc7), ``aspp`` (DeepLab-V2's dilated branches on the last
-            map) or ``fuse`` (all maps of the backbone, cell by cell).
+            map), ``fuse`` (all maps of the backbone, cell by cell) or ``pyramid`` (a decoder down to stride 4).
         head_width: Channels of the head's result; for ``none`` it has no meaning.
         loss: See Loss. For ``attention_weighted`` and ``box_masking`` the network gets a branch of its own.
         temperature: Factor on the cosines before the softmax.
@@ -50,12 +54,14 @@ class SegmentSettings(TrainingSettings):
         lam: Weight of the pixels on which the labels differ (Eq. 14), also of the other losses that have such a term.
         nal_mean: What the noise-aware loss takes means over: ``region`` (S and ~S apart, as in the paper) or ``pixel``.
         detach_confidence: Whether gradients stop at the confidence.
+        class_weight: ``uniform``, or ``balanced``: a pixel weighs the inverse square root of the share of pixels that
+            have its label. Only for the losses ``y_crf``, ``y_ret`` and ``agreed``.
         color_jitter: As in TrainingSettings; DeepLab has none.
         schedule: As in TrainingSettings; DeepLab's is ``poly``.
         epochs: As in TrainingSettings; the paper's are 45 for DeepLab-V1 and 20 for V2.
     """
 
-    head: Literal["none", "aspp", "fuse"] = "none"
+    head: Literal["none", "aspp", "fuse", "pyramid"] = "none"
     head_width: Width = 256
     loss: Loss = "nal"
     temperature: Positive = 20.0
@@ -63,12 +69,24 @@ class SegmentSettings(TrainingSettings):
     lam: NotNegative = 0.1
     nal_mean: Literal["region", "pixel"] = "region"
     detach_confidence: bool = False
+    class_weight: Literal["uniform", "balanced"] = "uniform"
     color_jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     schedule: Schedule = "poly"
     epochs: Count = 45
 
+    @property
+    def finest(self) -> Finest | None:
+        """As in TrainingSettings."""
+        return 4 if self.head == "pyramid" else None
+
+    @model_validator(mode="after")
+    def _check_class_weight(self) -> Self:
+        if self.class_weight == "balanced" and self.loss not in WEIGHTED_LOSSES:
+            raise ValueError(f"class_weight: balanced is for the losses {', '.join(WEIGHTED_LOSSES)}, not {self.loss}")
+        return self
+
     @model_validator(mode="after")
     def _check_start(self) -> Self:
-        if self.start == "labeler" and self.head == "aspp":
-            raise ValueError("start: a labeler has no aspp head; choose backbone, or another head")
+        if self.start == "labeler" and self.head in ("aspp", "pyramid"):
+            raise ValueError(f"start: a labeler has no {self.head} head; choose backbone, or another head")
         return self

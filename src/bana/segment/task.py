@@ -37,6 +37,9 @@ from bana.segment.samples import Batch, LabeledCrops, Targets, collate
 from bana.segment.settings import RATE_LOSSES, SegmentSettings
 from bana.segment.validation import check_truth, draw_confidence_maps, forget_confidence_maps, network_miou
 
+_COUNTED_IMAGES = 2000
+"""From so many images, evenly chosen, follows how rare each class is."""
+
 
 class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
     """Learn a class for every pixel.
@@ -143,6 +146,16 @@ class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
         assert self.label_folder is not None
         return mean_filling_rates(self.label_folder, self.records, len(self.targets.class_table) + 1)
 
+    @cached_property
+    def class_weight(self) -> Tensor:
+        """(L + 1,): the weight of each class's pixels, by the labels of up to 2,000 images."""
+        classes = len(self.targets.class_table) + 1
+        counts = np.zeros(classes)
+        for record in self.records[:: -(-len(self.records) // _COUNTED_IMAGES)]:
+            labels = self.targets.of(record)[0]
+            counts += np.bincount(labels[labels < classes].ravel(), minlength=classes)
+        return torch.from_numpy(np.sqrt(counts.sum() / np.maximum(counts, 1.0))).float()
+
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The loss that the settings name, the share of ~S among labeled pixels, and the mean sigma there."""
         size = (batch.y_crf.shape[1], batch.y_crf.shape[2])
@@ -197,7 +210,8 @@ class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
                 )
             case "agreed" | "y_crf" | "y_ret":
                 labels = {"agreed": agreed_labels(y_crf, y_ret, ignore), "y_crf": y_crf, "y_ret": y_ret}[settings.loss]
-                return partial_cross_entropy(cosine, labels, **common)
+                weight = None if settings.class_weight == "uniform" else self.class_weight.to(cosine.device)
+                return partial_cross_entropy(cosine, labels, class_weight=weight, **common)
             case "entropy":
                 return entropy_regularized_loss(cosine, y_crf, y_ret, lam=settings.lam, **common)
             case "bootstrap_soft" | "bootstrap_hard":
