@@ -1,6 +1,7 @@
 import io
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -211,12 +212,31 @@ def test_off_a_terminal_progress_is_printed_in_lines(tmp_path):
     text = io.StringIO()
     fit(Fit(), tmp_path, console=Console(file=text))
     line, last = text.getvalue().splitlines()[-2:]
-    assert last.startswith("trained in")
+    assert re.fullmatch(r"trained in \d+ s: [\d.]+ images/s; \d+ % of the time went into waiting for images", last)
     assert "step 9/9" in line
     assert "loss" in line
     assert "images/s" in line
     assert "0:00:00 left" in line
     assert "\x1b" not in text.getvalue()
+
+
+class Falling(Fit):
+    """Reports a loss that falls by a share with every step."""
+
+    def __init__(self, share):
+        super().__init__()
+        self.share = share
+
+    def loss(self, batch):
+        loss, _ = super().loss(batch)
+        return loss, {"loss": (1 - self.share) ** self.steps}
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.0, False), (0.02, False), (0.2, True)])
+def test_a_run_says_when_its_loss_still_falls(tmp_path, share, said):
+    text = io.StringIO()
+    fit(Falling(share), tmp_path, console=Console(file=text))
+    assert ("the loss was still falling at the end" in text.getvalue()) == said
 
 
 def test_a_full_disk_is_one_error_and_leaves_the_old_checkpoint(tmp_path, monkeypatch):

@@ -82,6 +82,18 @@ def whole_run(preset, data, tmp_path_factory):
     return out
 
 
+def test_epochs_that_are_asked_for_are_those_of_the_network(run, data, tmp_path):
+    assert run(data, tmp_path / "run", "--split", "train", "--epochs", 3).status == 0
+    steps = {name: json.loads(lines[-1])["step"] for name, lines in logs(tmp_path / "run").items()}
+    settings = json.loads((tmp_path / "run/segment/settings.json").read_text())["settings"]
+    assert (settings["epochs"], settings["min_steps"]) == (3, 0)
+    assert steps["segment"] == 3 * -(-len(IMAGES) // settings["batch_size"]) - 1
+
+
+def logs(run):
+    return {file.parent.name: file.read_text().splitlines() for file in run.glob("*/log.jsonl")}
+
+
 @pytest.mark.parametrize("step", [1, 3])
 def test_an_interrupted_run_ends_with_the_same_files(run, data, whole_run, tmp_path, monkeypatch, step):
     true_loss, calls = task_module.SegmentTask.loss, []

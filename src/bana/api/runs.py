@@ -53,6 +53,7 @@ def run(
     seed: int = 0,
     device: str = "auto",
     precision: str | None = None,
+    epochs: int | None = None,
     load_workers: int = 0,
     workers: int | None = None,
     on_error: OnError = "stop",
@@ -73,6 +74,7 @@ def run(
         seed: Random seed.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         precision: ``float32``, ``bfloat16`` or ``float16`` in all trainings (default: the preset's).
+        epochs: Epochs of the segmentation network (default: the preset's).
         load_workers: Number of processes that load images for a training; 0 loads them in the training process.
         workers: Number of processes that label and score (default: one per core, fewer where memory is short).
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
@@ -91,10 +93,11 @@ def run(
 
     root, format = locate_data(data, format)
     device = choose_device(device)
+    recipe = load_preset(preset or ("lite0" if root == Path(data) else "small"), Recipe)
     return run_pipeline(
         read_dataset(root, split, format, on_error, follow_links=follow_links),
         None if val_split is None else read_dataset(root, val_split, format, on_error, follow_links=follow_links),
-        load_preset(preset or ("lite0" if root == Path(data) else "small"), Recipe).with_precision(precision),
+        recipe.with_precision(precision).with_epochs(epochs),
         Path(out),
         seed=seed,
         runtime=RuntimeConfig(device, load_workers),

@@ -21,8 +21,8 @@ from bana.io.shards import Shard
 from bana.label.join import join_refiner
 from bana.nn.train import train
 from bana.pipeline.affinity import train_affinity
-from bana.pipeline.recipe import Recipe
-from bana.presets import change_settings, load_preset
+from bana.pipeline.recipe import Recipe, change_training
+from bana.presets import load_preset
 from bana.refine.model import REFINER
 from bana.refine.task import RefineTask
 from bana.report.confidence import draw_confidence
@@ -81,7 +81,7 @@ def classify(
     """
     recipe = load_preset(preset, Recipe)
     task = ClassifyTask(
-        change_settings(recipe.classify, settings),
+        change_training(recipe.classify, settings),
         label_settings=recipe.label.model_dump(mode="json"),
         labels=optional_path(labels),
         labeler=optional_path(labeler),
@@ -126,7 +126,7 @@ def refine(  # noqa: D417 - the other arguments are those of classify
     Returns:
         The labeler file, which has the refiner.
     """
-    chosen = change_settings(load_preset(preset, Recipe).refine, settings)
+    chosen = change_training(load_preset(preset, Recipe).refine, settings)
     whole = LABELER.path(Path(labeler)) if labeler else None
     if whole is not None:
         LABELER.load_facts(whole)  # what is no labeler is refused before training, not after
@@ -172,7 +172,7 @@ def affinity(  # noqa: D417 - the other arguments are those of classify
     """
     if Shard.of_rank() is not None:
         raise SettingsError("affinity: trains in one process; start it without torchrun")
-    chosen = change_settings(load_preset(preset, Recipe).affinity, settings)
+    chosen = change_training(load_preset(preset, Recipe).affinity, settings)
     run = _run_options(seed, device, accumulate, checkpoint_seconds, workers, on_error, quiet)
     dataset = read_dataset(data, split, format, on_error, follow_links=follow_links)
     return train_affinity(chosen, dataset, Path(labeler), Path(out), run, max(workers, 1))
@@ -232,14 +232,14 @@ def segment(  # noqa: D417 - the other arguments are those of classify
         _refuse_semantic(loss=settings.pop("loss", None), masks=masks, val_split=val_split, tensorboard=tensorboard)
         if labels is None:
             run.console.print(f"no labels given: learning the true masks of {data}", highlight=False, soft_wrap=True)
-        return train(InstanceTask(change_settings(recipe.instance, settings), **common), dataset, Path(out), run)
+        return train(InstanceTask(change_training(recipe.instance, settings), **common), dataset, Path(out), run)
     if task != "semantic":
         raise SettingsError(f"task {task!r} is not known; choose semantic or instance")
     validation = None
     if val_split is not None:
         validation = read_dataset(data, val_split, format, on_error, follow_links=follow_links)
     files = {} if masks is None else mask_files(Path(masks))
-    chosen = change_settings(recipe.segment, settings)
+    chosen = change_training(recipe.segment, settings)
     semantic = SegmentTask(chosen, masks=files, validation=validation, pictures=pictures, **common)
     return _train_and_draw(semantic, dataset, Path(out), run)
 

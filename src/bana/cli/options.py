@@ -211,6 +211,7 @@ Pooling = Annotated[PoolingName | None, _option("How features of a box are poole
 Task = Annotated[TaskName, _option("Give every pixel a class (semantic) or train a Mask R-CNN (instance).")]
 Loss = Annotated[LossName | None, _option("Loss (default: the preset's).")]
 Epochs = Annotated[int | None, _option("Passes over the images (default: the preset's).")]
+NetworkEpochs = Annotated[int | None, _option("Epochs of the segmentation network (default: the preset's).")]
 Precision = Annotated[PrecisionName | None, _option("Number format of the computation (default: the preset's).")]
 Accumulate = Annotated[int, _option("Split each batch into this many parts, to save memory.", min=1)]
 CheckpointSeconds = Annotated[float, _option("Least time between two checkpoints, in seconds.", min=0)]

@@ -32,6 +32,7 @@ def run(
     seed: o.Seed = 0,
     device: o.Device = "auto",
     precision: o.Precision = None,
+    epochs: o.NetworkEpochs = None,
     load_workers: o.StageLoadWorkers = 0,
     workers: o.Workers = None,
     on_error: o.OnError = "stop",

@@ -29,6 +29,9 @@ from bana.errors import CheckpointError
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 
+_STILL_FALLING = 0.1
+"""Share by which the mean loss of the last fifth of a run falls where it has not ended its descent."""
+
 _OBJECTIVE = "objective"
 """Among the metrics of a step, the loss whose gradients were taken."""
 
@@ -140,6 +143,8 @@ def training_loop(
             f": {speed:.1f} images/s; {100 * batches.seconds / seconds:.0f} % of the time went into waiting for images"
         )
     context.console(console).print(shown, highlight=False)
+    if display.still_falls():
+        context.console(console).print("the loss was still falling at the end: more epochs would help", highlight=False)
 
 
 def _loader(
@@ -249,16 +254,24 @@ class _Display:
         self._logs = _open_logs(out, first_step, config.runtime) if config.context.is_main else []
         self._progress = StepProgress("training", total, config.context.console(console))
         self._batch_size = config.batch_size
+        self._losses: list[float] = []
 
     def step(self, step: int, lr_factor: float, metrics: dict[str, float]) -> None:
         """Show and log a step."""
         speed = self._progress.update(step, self._batch_size, metrics)
+        self._losses.append(metrics["loss"])
         self.log(step, {"lr_factor": lr_factor, **metrics, "images_per_second": round(speed, 2)})
 
     def log(self, step: int, entry: dict[str, Any]) -> None:
         """Log an entry."""
         for log in self._logs:
             log.write({"step": step, **entry})
+
+    def still_falls(self) -> bool:
+        """Whether the mean loss of the last fifth of the steps is far below that of the fifth before."""
+        fifth = len(self._losses) // 5
+        before, last = (sum(part) for part in (self._losses[-2 * fifth : -fifth], self._losses[-fifth:]))
+        return fifth > 0 and last < (1 - _STILL_FALLING) * before
 
     def close(self) -> None:
         """Close the logs and leave the terminal as it was."""

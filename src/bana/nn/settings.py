@@ -43,7 +43,8 @@ class TrainingSettings(Settings):
         warmup: Share of the run, 0..1, over which the learning rates first rise from 0.
         sampling: ``uniform`` takes each image once an epoch; ``balanced`` those of rare classes more often, in an epoch
             of the same length.
-        epochs: Passes over the images.
+        epochs: Passes over the images; more where they would make fewer steps than ``min_steps``.
+        min_steps: Least number of steps of a run, for few images.
         batch_size: Images in a step.
         precision: Number type of the computations: ``float32``, ``bfloat16`` or ``float16``.
     """
@@ -72,6 +73,7 @@ class TrainingSettings(Settings):
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
     sampling: Literal["uniform", "balanced"] = "uniform"
     epochs: Count = 15
+    min_steps: Annotated[int, Field(ge=0)] = 0
     batch_size: Count = 20
     precision: Precision = "float32"
 
@@ -85,6 +87,11 @@ class TrainingSettings(Settings):
         if self.scale_range[0] > self.scale_range[1]:
             raise ValueError("scale_range: the first factor must not exceed the second")
         return self
+
+    def for_images(self, count: int) -> Self:
+        """These settings with the epochs that make at least ``min_steps`` steps of so many images."""
+        least = -(-self.min_steps // -(-max(count, 1) // self.batch_size))
+        return self.model_copy(update={"epochs": max(self.epochs, least)})
 
     def scale_of(self, height: int, width: int) -> tuple[float, float]:
         """The smallest and largest factor by which an image of H x W pixels is scaled."""
