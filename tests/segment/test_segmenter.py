@@ -13,6 +13,7 @@ from bana.errors import CheckpointError, SettingsError
 from bana.nn.crf_settings import CRFSettings
 from bana.nn.network import network_input
 from bana.presets import parse_settings
+from bana.segment import segmenter as segmenter_module
 from bana.segment.model import SEGMENTER, SegmentationNetwork
 from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine
 from bana.segment.tiles import blended, windows, zeros
@@ -105,6 +106,26 @@ def test_cosines_are_the_mean_of_scales_and_mirror_images(untrained):
     for flip, parts in ((False, each), (True, each + turned)):
         mean = mean_cosine(network, image, (0.75, 1.5), flip=flip)
         torch.testing.assert_close(mean, torch.stack(parts).mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_of_magnified_images_sees_images_magnified(image):
+    torch.manual_seed(0)
+    twice = SegmentationNetwork(small_backbone(), None, 6, 3, magnification=2.0).eval()
+    plain = SegmentationNetwork(small_backbone(), None, 6, 3).eval()
+    plain.load_state_dict(twice.state_dict())
+    assert torch.equal(mean_cosine(twice, image, [0.5, 1.5]), mean_cosine(plain, image, [1.0, 3.0]))
+
+
+def test_the_crf_and_tiles_count_in_pixels_of_magnified_images(image, monkeypatch):
+    network = SegmentationNetwork(small_backbone(), None, 6, 3, magnification=2.0)
+    settings = PredictSettings(crf=CRFSettings(gaussian_sxy=3, bilateral_sxy=50), tile=64, overlap=32)
+    seen, built = [], []
+    monkeypatch.setattr(CRFSettings, "build", lambda crf, threads: built.append(crf))
+    monkeypatch.setattr(segmenter_module, "blended", lambda *given, **sizes: seen.append(sizes))
+    segmenter = Segmenter(network, ["a", "b"], 20.0, settings)
+    segmenter.probabilities(image)
+    assert seen == [{"tile": 32, "overlap": 16}]
+    assert (built[-1].gaussian_sxy, built[-1].bilateral_sxy) == (1.5, 25)
 
 
 @pytest.mark.parametrize("temperature", [20.0, 3.0])

@@ -7,11 +7,13 @@ from typing import Annotated
 from pydantic import Field
 
 from bana.instance.losses import MaskLoss
-from bana.nn.settings import Count, NotNegative, SizedTrainingSettings
+from bana.nn.settings import Count, MagnifiedTrainingSettings, NotNegative, SizedTrainingSettings
 
 
-class InstanceSettings(SizedTrainingSettings):
-    """How a Mask R-CNN is built and trained: SizedTrainingSettings, and these.
+class InstanceSettings(SizedTrainingSettings, MagnifiedTrainingSettings):
+    """How a Mask R-CNN is built and trained: SizedTrainingSettings, MagnifiedTrainingSettings, and these.
+
+    Where images have an ``image_side``, they are not magnified.
 
     Attributes:
         backbone: As in TrainingSettings; the field's is ``resnet50``.

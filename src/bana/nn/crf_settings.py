@@ -36,6 +36,12 @@ class CRFSettings(Settings):
         self.build(threads=1)  # pydantic reports its ValueError
         return self
 
+    def at_scale(self, factor: float) -> CRFSettings:
+        """The settings for an image of ``factor`` times the size: kernels reach as much farther."""
+        return self.model_copy(
+            update={"gaussian_sxy": self.gaussian_sxy * factor, "bilateral_sxy": self.bilateral_sxy * factor}
+        )
+
     def build(self, threads: int | None) -> DenseCRF:
         """Make the CRF. ``threads`` is the number of threads (None: all cores)."""
         return DenseCRF(**self.model_dump(), threads=threads)

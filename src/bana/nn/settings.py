@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
+from bana.data.records import ImageRecord
 from bana.engine.plan import Precision
 from bana.nn.backbones import Finest, Trained
 from bana.presets import Settings
@@ -18,6 +20,11 @@ Width = Annotated[int, Field(ge=1, le=2048)]
 """Channels of a head. Bounded, because a file of a network states them and must not ask for all memory."""
 
 Schedule = Literal["step", "multistep", "poly"]
+
+_OBJECT_SIDE = 48.0
+"""Pixels that an object should have; of smaller ones a network with cells of 4 or 8 pixels sees too little."""
+
+_MAX_MAGNIFICATION = 4.0
 
 
 class TrainingSettings(Settings):
@@ -88,9 +95,9 @@ class TrainingSettings(Settings):
             raise ValueError("scale_range: the first factor must not exceed the second")
         return self
 
-    def for_images(self, count: int) -> Self:
-        """These settings with the epochs that make at least ``min_steps`` steps of so many images."""
-        least = -(-self.min_steps // -(-max(count, 1) // self.batch_size))
+    def for_images(self, records: Sequence[ImageRecord]) -> Self:
+        """These settings with what follows from the images: the epochs that make at least ``min_steps`` steps."""
+        least = -(-self.min_steps // -(-max(len(records), 1) // self.batch_size))
         return self.model_copy(update={"epochs": max(self.epochs, least)})
 
     def scale_of(self, height: int, width: int) -> tuple[float, float]:
@@ -117,5 +124,42 @@ class SizedTrainingSettings(TrainingSettings):
 
     def scale_of(self, height: int, width: int) -> tuple[float, float]:
         """As in TrainingSettings; the factors are relative to ``image_side``."""
-        factor = 1.0 if self.image_side is None else self.image_side / max(height, width)
+        if self.image_side is None:
+            return super().scale_of(height, width)
+        factor = self.image_side / max(height, width)
         return self.scale_range[0] * factor, self.scale_range[1] * factor
+
+
+class MagnifiedTrainingSettings(TrainingSettings):
+    """TrainingSettings of a network that sees images at their own size, or magnified where objects are small.
+
+    Attributes:
+        magnification: Factor on the size of images, in training before random scaling and in prediction; ``auto``: such
+            that half of the training boxes have sides (geometric mean) of at least 48 pixels, from 1 to 4.
+    """
+
+    magnification: Annotated[float, Field(gt=0, le=16)] | Literal["auto"] = 1.0
+
+    @property
+    def magnified(self) -> float:
+        """The factor; 1 before ``auto`` is decided."""
+        return 1.0 if self.magnification == "auto" else self.magnification
+
+    def for_images(self, records: Sequence[ImageRecord]) -> Self:
+        """As in TrainingSettings, and with a number as ``magnification``."""
+        settings = super().for_images(records)
+        if self.magnification != "auto":
+            return settings
+        return settings.model_copy(update={"magnification": magnification_for(records)})
+
+    def scale_of(self, height: int, width: int) -> tuple[float, float]:
+        """As in TrainingSettings, times the magnification."""
+        return self.scale_range[0] * self.magnified, self.scale_range[1] * self.magnified
+
+
+def magnification_for(records: Sequence[ImageRecord]) -> float:
+    """The factor that makes half of the boxes at least 48 pixels large, from 1 to 4, in steps of 1/4."""
+    boxes = np.concatenate([record.boxes[~record.crowd] for record in records] or [np.empty((0, 4), np.float32)])
+    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], 1))
+    factor = _OBJECT_SIDE / max(float(np.median(sides)), 1.0) if len(sides) else 1.0
+    return min(max(round(4 * factor) / 4, 1.0), _MAX_MAGNIFICATION)

@@ -59,7 +59,7 @@ def train(task: Task[Any, Any], data: BoxDataset, out: Path, run: RunOptions = D
     with dist_context(out, run.runtime.device) as context:
         task.open(data)
         task.records, rejected = valid_records(data, task.is_usable, run.on_error)
-        task.settings = settings = settings.for_images(len(task.records))
+        task.settings = settings = settings.for_images(task.records)
         task.seed = run.seed
         identity = _identity(task)
         check_same_run(out / CHECKPOINT, identity)

@@ -98,9 +98,9 @@ def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
     the background. It runs the network at one scale, without flips and without the CRF. N, H and W are free, as far as
     the backbone takes the size (bana's own take every size, some of timm's have a minimum). Features line up best with
     the image's corners where H - 1 and W - 1 are multiples of ``backbone.info.multiple`` (``multiple`` in the facts
-    below); ``Segmenter`` scales every image to such a size.
+    below); ``Segmenter`` scales every image to such a size, after it has enlarged it by ``magnification``.
 
-    The facts (``classes`` and ``temperature`` as JSON, ``multiple``, ``input``, ``output``, ``bana_version``) are in
+    The facts (``classes`` and ``temperature`` as JSON, ``multiple``, ``magnification``, ``input``, ``output``, ``bana_version``) are in
     the ``metadata_props`` of ONNX, or in the extra file ``bana.json`` of TorchScript.
 
     Before the file gets its name it is loaded and run on several sizes. None of its probabilities may differ from the
@@ -151,6 +151,7 @@ def _metadata(facts: NetworkFacts[SegmentSettings], multiple: int) -> dict[str, 
         "classes": json.dumps(facts.classes),
         "temperature": json.dumps(facts.settings.temperature),
         "multiple": str(multiple),
+        "magnification": str(network.magnification),
         "input": f"{INPUT_NAME}: float32 (N, 3, H, W) of RGB in 0..255, normalized inside; any size, best where H - 1 "
         f"and W - 1 are multiples of {multiple}",
         "output": f"{OUTPUT_NAME}: float32 (N, {len(facts.classes) + 1}, H, W) that sum to 1 at every pixel; channel 0 "

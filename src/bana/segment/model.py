@@ -25,10 +25,12 @@ class SegmentationNetwork(Network):
         classes: L.
         branch: Whether one more map is predicted for each of the L classes (default: no).
         masked: Whether the branch's maps mask the features of their classes (default: no).
+        magnification: Factor on the size of images at which the network learned (default: 1).
 
     Attributes:
         class_weights: W: (L + 1, width), the background's first.
         branch: A 1x1 convolution from phi to L logits, or None.
+        magnification: As given.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class SegmentationNetwork(Network):
         *,
         branch: bool = False,
         masked: bool = False,
+        magnification: float = 1.0,
     ) -> None:
         super().__init__(backbone, head)
+        self.magnification = magnification
         self.dropout = nn.Dropout(backbone.info.dropout if head is None else 0.0)
         self.class_weights = nn.Parameter(torch.randn(classes + 1, width) * 0.01)
         self.branch = nn.Conv2d(width, classes, 1) if branch or masked else None
@@ -80,20 +84,30 @@ def upsampled(cosine: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _create(backbone: Backbone, settings: SegmentSettings, classes: int) -> SegmentationNetwork:
-    channels, masked = backbone.info.channels, settings.loss == "box_masking"
-    branch = settings.loss in BRANCH_LOSSES
-    if settings.head == "none":
-        return SegmentationNetwork(backbone, None, channels[-1], classes, branch=branch, masked=masked)
-    width = settings.head_width
-    head: nn.Module
+    channels = backbone.info.channels
+    head, width = _head(settings, channels), channels[-1] if settings.head == "none" else settings.head_width
+    return SegmentationNetwork(
+        backbone,
+        head,
+        width,
+        classes,
+        branch=settings.loss in BRANCH_LOSSES,
+        masked=settings.loss == "box_masking",
+        magnification=settings.magnified,
+    )
+
+
+def _head(settings: SegmentSettings, channels: tuple[int, ...]) -> nn.Module | None:
+    """What the settings put on a backbone whose maps have these channels."""
     match settings.head:
+        case "none":
+            return None
         case "aspp":
-            head = ASPP(channels, width)
+            return ASPP(channels, settings.head_width)
         case "fuse":
-            head = FusingHead(channels, width)
+            return FusingHead(channels, settings.head_width)
         case "pyramid":
-            head = PyramidDecoder(channels, (width,) * len(channels))
-    return SegmentationNetwork(backbone, head, width, classes, branch=branch, masked=masked)
+            return PyramidDecoder(channels, (settings.head_width,) * len(channels))
 
 
 SEGMENTER = NetworkFile("segmenter", ("segment",), "bana segment", "segment", SegmentSettings, _create)

@@ -33,10 +33,11 @@ class PredictSettings(Settings):
     """How an image is segmented; the defaults are DeepLab's.
 
     Attributes:
-        scales: Factors on the image's size; the cosines at all scales are averaged.
+        scales: Factors on the image's size, magnified as in training; the cosines at all scales are averaged.
         flip: Whether the mirrored image is averaged in too.
-        crf: The fully connected CRF, or None.
-        tile: Longest side, in pixels, that the network sees at once; larger images are cut into tiles.
+        crf: The fully connected CRF, or None; its positions are in pixels of the magnified image.
+        tile: Longest side, in pixels of the magnified image, that the network sees at once; larger ones are cut into
+            tiles.
         overlap: Pixels that neighboring tiles share and blend over; at most half a tile.
     """
 
@@ -101,7 +102,8 @@ class Segmenter:
         self.class_table = ClassTable(tuple(classes))
         self.settings = settings or PredictSettings()
         self._temperature = temperature
-        self._crf = None if self.settings.crf is None else self.settings.crf.build(threads)
+        crf = self.settings.crf
+        self._crf = None if crf is None else crf.at_scale(1 / network.magnification).build(threads)
 
     @classmethod
     def load(
@@ -140,11 +142,12 @@ class Segmenter:
 
         If they are too large for memory they are in a temporary file, as np.memmap.
         """
-        settings = self.settings
-        if max(image.shape[:2]) <= settings.tile:
+        settings, magnification = self.settings, self.network.magnification
+        tile, overlap = (round(each / magnification) for each in (settings.tile, settings.overlap))
+        if max(image.shape[:2]) <= tile:
             return self._tile(image)
         channels = len(self.class_table) + 1
-        return blended(image, channels, self._tile, tile=settings.tile, overlap=settings.overlap)
+        return blended(image, channels, self._tile, tile=tile, overlap=overlap)
 
     def _tile(self, image: npt.NDArray[np.uint8]) -> FloatArray:
         cosine = mean_cosine(self.network, image, self.settings.scales, flip=self.settings.flip)
@@ -171,11 +174,14 @@ class Segmenter:
 def mean_cosine(
     network: SegmentationNetwork, image: npt.NDArray[np.uint8], scales: Sequence[float] = (1.0,), *, flip: bool = False
 ) -> Tensor:
-    """Cosines (1, C, H, W) of an image uint8 (H, W, 3), averaged over scales and, with ``flip``, its mirror image."""
+    """Cosines (1, C, H, W) of an image uint8 (H, W, 3), averaged over scales and, with ``flip``, its mirror image.
+
+    Scales are relative to the size at which the network learned: that of the image, magnified.
+    """
     size = (image.shape[0], image.shape[1])
     total = torch.zeros(())
     for scale in scales:
-        pixels = network_input(image, round(max(size) * scale), network.backbone.info.multiple)
+        pixels = network_input(image, round(max(size) * scale * network.magnification), network.backbone.info.multiple)
         pixels = pixels.to(network.class_weights.device)
         cosine = network(torch.cat([pixels, pixels.flip(3)]) if flip else pixels)
         if flip:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from bana.nn.backbones import Finest
-from bana.nn.settings import Count, NotNegative, Positive, Schedule, TrainingSettings, Width
+from bana.nn.settings import Count, MagnifiedTrainingSettings, NotNegative, Positive, Schedule, Width
 
 Loss = Literal[
     "nal",
@@ -41,8 +41,8 @@ BRANCH_LOSSES: tuple[Loss, ...] = ("attention_weighted", "box_masking")
 """Those for which the network predicts one more map per class."""
 
 
-class SegmentSettings(TrainingSettings):
-    """How a segmentation network is built and trained: TrainingSettings, and these.
+class SegmentSettings(MagnifiedTrainingSettings):
+    """How a segmentation network is built and trained: MagnifiedTrainingSettings, and these.
 
     Attributes:
         head: On the backbone: ``none`` (VGG-16 has fc6 and fc7), ``aspp`` (DeepLab-V2's dilated branches on the last
