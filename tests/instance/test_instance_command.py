@@ -146,6 +146,16 @@ def test_a_detector_scales_what_its_network_finds_to_the_image(run, shapes_voc):
     np.testing.assert_array_equal(found.masks, (pasted[:, 0] > 0.5).numpy())
 
 
+def test_a_detector_of_magnified_images_sees_images_magnified(run, shapes_voc):
+    image = open_record_image(read_dataset(shapes_voc)[0])
+    side = round(1.5 * max(image.shape[:2]))
+    expected = Detector.load(run, DetectSettings(image_side=side, min_score=0.0))(image)
+    detector = Detector.load(run, DetectSettings(min_score=0.0))
+    assert not np.array_equal(detector(image).boxes, expected.boxes)
+    detector.network.magnification = 1.5
+    np.testing.assert_array_equal(detector(image).boxes, expected.boxes)
+
+
 def test_few_objects_are_sure_enough(run, shapes_voc):
     image = open_record_image(read_dataset(shapes_voc)[0])
     found = Detector.load(run, DetectSettings(min_score=1.0))(image)

@@ -114,6 +114,7 @@ def check_metadata(found):
     assert json.loads(found["classes"]) == list(CLASSES)
     assert json.loads(found["temperature"]) == 15.0
     assert found["multiple"] == "32"
+    assert found["magnification"] == "1.0"
     assert found["bana_version"] == __version__
     assert "RGB in 0..255" in found["input"]
     assert "(N, 3, H, W)" in found["output"]

@@ -110,7 +110,8 @@ class Detector:
         """Find the objects of an image: a path, a PIL image, or an array; see ``bana.data.images.as_rgb``."""
         photograph = as_rgb(image, self.values)
         height, width = photograph.shape[:2]
-        pixels = network_input(photograph, self.settings.image_side, self.network.backbone.info.multiple)
+        side = self.settings.image_side or round(max(height, width) * self.network.magnification)
+        pixels = network_input(photograph, side, self.network.backbone.info.multiple)
         (found,) = self.network(pixels.to(next(self.network.parameters()).device))
         factor = torch.tensor([width / pixels.shape[3], height / pixels.shape[2]] * 2)
         boxes = found["boxes"].cpu() * factor

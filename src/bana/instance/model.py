@@ -37,6 +37,10 @@ class InstanceNetwork(Network):
         classes: L.
         box_samples: Proposals an image that the box head learns from.
         objective: What the mask head learns.
+        magnification: Factor on the size of images at which the network learned (default: 1).
+
+    Attributes:
+        magnification: As given.
     """
 
     def __init__(
@@ -46,8 +50,10 @@ class InstanceNetwork(Network):
         classes: int,
         box_samples: int = 512,
         objective: MaskObjective | None = None,
+        magnification: float = 1.0,
     ) -> None:
         super().__init__(backbone, None)
+        self.magnification = magnification
         levels = [str(number) for number in range(len(backbone.info.strides))]
         strides = [*backbone.info.strides, 2 * backbone.info.strides[-1]]  # the pool's
         self.pyramid = FeaturePyramidNetwork(list(backbone.info.channels), width, LastLevelMaxPool())
@@ -111,7 +117,8 @@ class InstanceNetwork(Network):
 
 def _create(backbone: Backbone, settings: InstanceSettings, classes: int) -> InstanceNetwork:
     objective = MaskObjective(settings.mask_loss, settings.gamma, settings.lam)
-    return InstanceNetwork(backbone, settings.width, classes, settings.box_samples, objective)
+    magnification = settings.magnified if settings.image_side is None else 1.0
+    return InstanceNetwork(backbone, settings.width, classes, settings.box_samples, objective, magnification)
 
 
 DETECTOR = NetworkFile("detector", ("segment",), "bana segment --task instance", "instance", InstanceSettings, _create)

@@ -151,7 +151,7 @@ def _metadata(facts: NetworkFacts[SegmentSettings], multiple: int) -> dict[str, 
         "classes": json.dumps(facts.classes),
         "temperature": json.dumps(facts.settings.temperature),
         "multiple": str(multiple),
-        "magnification": str(network.magnification),
+        "magnification": str(facts.settings.magnified),
         "input": f"{INPUT_NAME}: float32 (N, 3, H, W) of RGB in 0..255, normalized inside; any size, best where H - 1 "
         f"and W - 1 are multiples of {multiple}",
         "output": f"{OUTPUT_NAME}: float32 (N, {len(facts.classes) + 1}, H, W) that sum to 1 at every pixel; channel 0 "
