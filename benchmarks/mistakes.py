@@ -340,8 +340,8 @@ _NETWORKS = [
         "tests/nn/test_heads.py",
         (
             "fused-maps-with-corners-cut",
-            'mode="bilinear", align_corners=True',
-            'mode="bilinear", align_corners=False',
+            'F.interpolate(projected, size, mode="bilinear", align_corners=True)',
+            'F.interpolate(projected, size, mode="bilinear", align_corners=False)',
             "test_fused_maps_are_normalized_projected_aligned_and_summed",
         ),
         (
@@ -361,6 +361,18 @@ _NETWORKS = [
             "layer.weight /= len(channels) ** 0.5",
             "layer.weight /= 1.0",
             "test_a_new_head_keeps_the_size_of_what_it_fuses",
+        ),
+        (
+            "decoder-with-corners-cut",
+            'F.interpolate(coarser, lateral.shape[-2:], mode="bilinear", align_corners=True)',
+            'F.interpolate(coarser, lateral.shape[-2:], mode="bilinear", align_corners=False)',
+            "test_a_decoder_adds_each_map_to_the_coarser_level",
+        ),
+        (
+            "decoder-without-its-residual",
+            "(level + self.mix[number](level.relu())).relu()",
+            "self.mix[number](level.relu()).relu()",
+            "test_a_decoder_adds_each_map_to_the_coarser_level",
         ),
         (
             "aspp-without-its-last-branch",
@@ -498,6 +510,34 @@ _NETWORKS = [
             "test_learning_rates_fall_as_the_schedule_says",
         ),
         ("no-warmup", "if self.warmup else 1.0", "if False else 1.0", "test_learning_rates_first_rise_during_warmup"),
+        (
+            "few-images-make-few-steps",
+            "max(self.epochs, least)",
+            "self.epochs",
+            "test_few_images_get_the_epochs_that_make_enough_steps",
+        ),
+        (
+            "small-objects-stay-small-in-training",
+            "return self.scale_range[0] * self.magnified, self.scale_range[1] * self.magnified",
+            "return self.scale_range",
+            "test_small_objects_are_magnified",
+        ),
+    ),
+    *_in(
+        "src/bana/nn/sampling.py",
+        "tests/nn/test_sampling.py",
+        (
+            "rare-classes-come-no-more-often",
+            "factors / factors.mean()",
+            "np.ones(len(factors))",
+            "test_an_epoch_has_its_length_and_rare_classes_come_more_often",
+        ),
+        (
+            "repetitions-are-the-same-sample",
+            'seed_of(epoch, "repetition", repetition) if repetition else epoch',
+            "epoch",
+            "test_repetitions_in_an_epoch_are_different_samples",
+        ),
     ),
     *_in(
         "src/bana/nn/task.py",
@@ -1198,6 +1238,12 @@ _SEGMENT = [
             "test_the_noise_aware_loss_is_that_of_the_settings",
         ),
         (
+            "balanced-classes-weigh-alike",
+            "class_weight=weight, **common",
+            "class_weight=None, **common",
+            "test_balanced_classes_weigh_their_pixels",
+        ),
+        (
             "lam-is-not-handed-on",
             "lam=settings.lam,\n                    detach",
             "lam=0.1,\n                    detach",
@@ -1369,6 +1415,12 @@ _SEGMENT = [
             "return total / len(scales)",
             "return total",
             "test_cosines_are_the_mean_of_scales_and_mirror_images",
+        ),
+        (
+            "small-objects-stay-small-in-prediction",
+            "scale * network.magnification",
+            "scale",
+            "test_a_network_of_magnified_images_sees_images_magnified",
         ),
         (
             "prediction-with-the-papers-temperature",

@@ -100,8 +100,8 @@ def export_segmenter(file_or_run: Path, to: Format, out: Path) -> ExportReport:
     the image's corners where H - 1 and W - 1 are multiples of ``backbone.info.multiple`` (``multiple`` in the facts
     below); ``Segmenter`` scales every image to such a size, after it has enlarged it by ``magnification``.
 
-    The facts (``classes`` and ``temperature`` as JSON, ``multiple``, ``magnification``, ``input``, ``output``, ``bana_version``) are in
-    the ``metadata_props`` of ONNX, or in the extra file ``bana.json`` of TorchScript.
+    The facts (``classes`` and ``temperature`` as JSON, ``multiple``, ``magnification``, ``input``, ``output``,
+    ``bana_version``) are in the ``metadata_props`` of ONNX, or in the extra file ``bana.json`` of TorchScript.
 
     Before the file gets its name it is loaded and run on several sizes. None of its probabilities may differ from the
     network's by more than TOLERANCE. If anything fails, an older file at ``out`` stays.
