@@ -24,6 +24,7 @@ from bad_data import (
 from bana import Labeler, read_dataset
 from bana.classify.model import LABELER
 from bana.classify.task import ClassifyTask
+from bana.data.formats import coco_write
 from bana.data.images import open_image
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import decode_mask
@@ -198,6 +199,51 @@ def test_labels_of_other_classes_are_refused(label, shapes_voc, done, tmp_path):
     before = files(done)
     refused(label(data, done), done, "classes")
     assert files(done) == before
+
+
+def data_of(folder):
+    return json.loads((folder / "labels.json").read_text())["data"]
+
+
+@pytest.fixture
+def coco_of_two(shapes_voc, tmp_path):
+    """A COCO data set with a JSON file for each split, of other images than the tiny data set's."""
+    voc = write_shapes(tmp_path / "other", {f"other-{name}": IMAGES[name] for name in "ab"})
+    dataset = read_dataset(voc)
+    for record, split in zip(dataset, ("train", "val"), strict=True):
+        coco_write.write([record], dataset.class_table, tmp_path / "coco", split)
+    return tmp_path / "coco"
+
+
+def test_labels_of_another_data_set_are_refused_and_stay(label, shapes_voc, coco_of_two, done, tmp_path):
+    before = files(done)
+    refused(label(coco_of_two, done, "--split", "train"), done, shapes_voc, coco_of_two, "another folder")
+    refused(label(tmp_path / "other", done), done, shapes_voc, tmp_path / "other", "delete labels.json")
+    assert files(done) == before
+    (done / "labels.json").unlink()
+    assert label(tmp_path / "other", done).status == 0
+    assert data_of(done) == {"root": str((tmp_path / "other").resolve()), "format": "voc"}
+
+
+def test_all_splits_of_a_data_set_share_a_folder(label, coco_of_two, tmp_path):
+    out = tmp_path / "out"
+    assert label(coco_of_two, out, "--split", "train").status == 0
+    assert label(coco_of_two / "annotations/instances_val.json", out).status == 0
+    assert sorted(path.stem for path in (out / "y_crf").iterdir()) == ["other-a", "other-b"]
+
+
+def test_a_data_set_that_has_moved_goes_on(label, shapes_voc, done, tmp_path):
+    moved = shutil.copytree(shapes_voc, tmp_path / "moved")
+    assert json.loads(label(moved, done, "--json").out)["labeled"] == 0
+    assert data_of(done)["root"] == str(moved.resolve())
+
+
+def test_labels_that_name_no_data_set_get_the_one_that_goes_on(label, shapes_voc, done):
+    manifest = json.loads((done / "labels.json").read_text())
+    del manifest["data"]
+    (done / "labels.json").write_text(json.dumps(manifest))
+    assert json.loads(label(shapes_voc, done, "--json").out)["labeled"] == 0
+    assert data_of(done)["root"] == str(shapes_voc.resolve())
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])

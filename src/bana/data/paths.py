@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from bana.data.images import SUFFIXES
 from bana.errors import DataError
+from bana.io.remote import RemotePath
 
 T = TypeVar("T")
+FileT = TypeVar("FileT", Path, RemotePath)
 
 SPLIT_FOLDERS = ("test", "train", "training", "val", "valid", "validation")
 """Names of folders that are taken for splits where they hold a data set each, and the folder around them none."""
@@ -110,6 +112,11 @@ def _folded(name: str) -> str:
 def normal(path: Path) -> Path:
     """The absolute path without ``..``; links are kept."""
     return Path(os.path.normpath(path.absolute()))
+
+
+def home_of_file(file: FileT) -> FileT:
+    """The folder of the data set that a file belongs to: its own, or the one around a folder ``annotations``."""
+    return file.parent.parent if file.parent.name == "annotations" else file.parent
 
 
 def last_part(name: str) -> str:
