@@ -120,7 +120,7 @@ Json = Annotated[bool, _option("Print one JSON object and nothing else.", "--jso
 # What else is read
 Results = Annotated[
     Path,
-    Argument(metavar="RESULTS", help="Folder of bana label or bana predict, or COCO results with masks (.json)."),
+    Argument(metavar="RESULTS", help="Folder of bana label or bana predict, or COCO results or annotations (.json)."),
 ]
 Network = Annotated[Path, Argument(metavar="RUN", help="Folder of bana segment or bana run, or the file of a network.")]
 Reported = Annotated[Path, Argument(metavar="RUN", help="Folder of bana run, or of bana label (then give --data).")]
