@@ -27,6 +27,7 @@ from bana.classify.task import ClassifyTask
 from bana.data.formats import coco_write
 from bana.data.images import open_image
 from bana.data.label_folder import LabelFolder
+from bana.data.label_maps import write_label_map
 from bana.data.masks import decode_mask
 from bana.data.records import boxes_to_mask
 from bana.engine.checkpoint import load_tensors, save_tensors
@@ -35,7 +36,7 @@ from bana.label import labeler as labeler_module
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 from bana.nn.train import train
-from shapes_data import CLASSES, IMAGES, write_shapes
+from shapes_data import CLASSES, IMAGES, true_mask, write_shapes
 
 MAPS = ("y_crf", "y_ret", "agreed", "confidence")
 
@@ -289,6 +290,33 @@ def test_all_formats_are_readable_and_hold_the_masks(label, shapes_voc, done, la
     for entry, expected in zip(coco, reliable, strict=True):
         np.testing.assert_array_equal(decode_mask(entry["reliable"], *expected.shape), expected)
     assert label(shapes_voc, done, "--formats", "coco").status == 0  # again, over what is there
+
+
+@pytest.mark.parametrize("mode", ["copy", "link"])
+@pytest.mark.parametrize("name", ["coco", "yolo", "labelme", "voc"])
+def test_a_format_with_images_opens_by_itself(label, run_cli, shapes_voc, done, name, mode):
+    assert f"{done}/{name}: annotations without images" in label(shapes_voc, done, "--formats", name).out
+    answer = label(shapes_voc, done, "--formats", name, "--images", mode)
+    assert answer.status == 0
+    assert "without images" not in answer.out
+    checked = json.loads(run_cli("check", done / name, "--json").out)
+    assert (checked["images"], checked["boxes"], checked["faults"]) == (6, 9, [])
+
+
+def test_images_without_a_format_are_refused(label, shapes_voc, tmp_path):
+    refused(label(shapes_voc, tmp_path / "out", "--images", "copy"), "--formats")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_coco_file_scores_like_its_label_folder(label, run_cli, shapes_voc, tmp_path):
+    data, out = shutil.copytree(shapes_voc, tmp_path / "voc"), tmp_path / "out"
+    for name, (size, shapes) in IMAGES.items():
+        write_label_map(data / "SegmentationClass" / f"{name}.png", true_mask(size, shapes))
+    assert label(data, out, "--formats", "coco").status == 0
+    scores = [run_cli("evaluate", each, data, "--json") for each in (out, *out.glob("coco/annotations/*.json"))]
+    folder, file = (json.loads(each.out)["instances"] for each in scores)
+    assert folder["ap"] > 0
+    assert file["ap"] == pytest.approx(folder["ap"])
 
 
 @pytest.mark.parametrize("formats", ["tiff", "coco,", "png coco"])

@@ -20,6 +20,7 @@ def label(
     sam_encoder: o.SamEncoder = None,
     sam_decoder: o.SamDecoder = None,
     formats: o.LabelFormats = "png",
+    images: o.FormatImages = "none",
     refine: o.Refine = None,
     u0: o.U0 = None,
     refinements: o.Refinements = None,
@@ -35,7 +36,7 @@ def label(
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
     run = bana.label(**arguments(locals()) | {"formats": formats.split(",")})
-    show(run, as_json, lambda: label_lines(run, out))
+    show(run, as_json, lambda: label_lines(run, out, images))
     if run.rejected and not is_shard(shard):  # bana merge tells of the images that a shard left out
         raise typer.Exit(1)
 

@@ -171,6 +171,9 @@ Methods = Annotated[
     str, _option(f"Methods to compare, joined by commas: {', '.join(METHODS)}, fuse:A,B; all: those that can run here.")
 ]
 LabelFormats = Annotated[str, _option("Formats to write, joined by commas: png (always), coco, yolo, labelme, voc.")]
+FormatImages = Annotated[
+    ImageModeName, _option("Copy or hard-link the images into the folders of --formats, or write annotations only.")
+]
 Refine = Annotated[
     bool | None,
     _option("Combine with the labeler's refiner (default: if it has one).", "--refine/--no-refine"),

@@ -18,6 +18,7 @@ from rich.console import Console
 from bana.data.images import open_record_image
 from bana.data.mirror import Images, data_facts
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.writing import ImageMode
 from bana.engine.memory import peak_memory, reset_peak
 from bana.engine.pool import Engine, Results, Worker, map_in_order
 from bana.engine.progress import SILENT, StepProgress
@@ -83,6 +84,7 @@ def label_dataset(
     out: AnyPath,
     *,
     formats: Sequence[str] = (),
+    format_images: ImageMode = "none",
     workers: int,
     on_error: OnError = "stop",
     engine: str = "local",
@@ -97,6 +99,7 @@ def label_dataset(
         out: Gets ``labels.json``, one PNG per image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one
             JSON file per image in ``instances``. Images whose files are there and intact are skipped.
         formats: ``coco``, ``yolo``, ``labelme``, ``voc``: further formats for the instances, each in its own folder.
+        format_images: ``copy`` or ``link`` the images into these folders (default: annotations only).
         workers: Number of processes.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         engine: ``local`` for processes of this machine, ``ray`` for actors of a Ray cluster. The files are the same.
@@ -111,7 +114,7 @@ def label_dataset(
     """
     run_worker = _engine(engine)
     local = images is nullcontext and isinstance(out, Path)
-    exports = format_writers(formats, out, local)
+    exports = format_writers(formats, out, local, format_images)
     manifest = manifest_of(method.facts(), dataset.class_table, data_facts(dataset, images))
     worker = _LabelWorker(method, dataset.classes, manifest["labeling"], out, images)
     opened = worker.method  # a faulty labeler is found before any process starts
