@@ -319,6 +319,18 @@ def test_a_coco_file_scores_like_its_label_folder(label, run_cli, shapes_voc, tm
     assert file["ap"] == pytest.approx(folder["ap"])
 
 
+def test_names_of_formats_may_have_spaces_and_yolo_seg_is_yolo(label, shapes_voc, done):
+    answer = label(shapes_voc, done, "--formats", "png, voc, yolo-seg", "--json")
+    assert set(json.loads(answer.out)["lost"]) == {"voc", "yolo"}
+    assert (done / "yolo/data.yaml").is_file()
+
+
+@pytest.mark.parametrize("command", ["label", "classify", "run"])
+def test_a_device_that_is_not_there_leaves_no_folder(run_cli, shapes_voc, tmp_path, command):
+    refused(run_cli(command, shapes_voc, "--out", tmp_path / "out", "--device", "cuda:99"), "cuda:99", "choose cpu")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("formats", ["tiff", "coco,", "png coco"])
 def test_an_unknown_format(label, shapes_voc, tmp_path, formats):
     refused(label(shapes_voc, tmp_path / "out", "--formats", formats), "coco")

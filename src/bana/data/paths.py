@@ -232,12 +232,18 @@ def chosen_split(root: Path, split: str | None, found: Mapping[str, T]) -> tuple
         return split, found[split]
     if not found:
         raise DataError(f"{root}: holds no annotations of this format; check the path or choose another --format")
-    names = join_names(name for name in found if name)
     if split is None:
+        names = join_names(name for name in found if name)
         raise DataError(f"{root}: has several splits; choose one with --split: {names}")
-    if set(found) <= {""}:
-        raise DataError(f"{root}: has no splits, so not {split!r} either; leave --split out")
-    raise DataError(f"{root}: has no split {split!r}; choose one of: {names}")
+    raise split_missing(root, split, found)
+
+
+def split_missing(root: Path, split: str, found: Iterable[str]) -> DataError:
+    """The error for a split that is none of those found; the name of a whole data set without splits is ``""``."""
+    names = [name for name in found if name]
+    if not names:
+        return DataError(f"{root}: has no splits, so not {split!r} either; leave out --split")
+    return DataError(f"{root}: has no split {split!r}; choose one of: {join_names(names)}")
 
 
 def join_names(names: Iterable[str], limit: int = 12) -> str:

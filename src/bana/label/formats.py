@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bana.data.convert import DEFAULT_SPLIT, writer
+from bana.data.formats import format_name
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import encode_mask
 from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
@@ -37,7 +38,8 @@ def format_writers(
         raise SettingsError(f"--images {images}: puts images beside --formats; name one, such as --formats coco")
     if formats and not local:
         raise SettingsError(f"--formats {formats[0]}: needs a local DATA and --out; ask for it on copies of both")
-    return {name: partial(_write, writer(name, images=images), out, name) for name in formats}
+    names = dict.fromkeys(map(format_name, formats))
+    return {name: partial(_write, writer(name, images=images), out, name) for name in names}
 
 
 def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
