@@ -29,8 +29,8 @@ def label_lines(run: LabelRun, out: str, images: str) -> Iterator[str]:
     if run.empty:
         yield f"{run.empty} boxes got an empty mask: status empty in {out}/instances"
     if run.notes:
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(run.notes.items()))
-        yield f"in the data set: {counts}; bana check lists them"
+        kinds = [f"{count} {kind}" for kind, count in sorted(run.notes.items())]
+        yield f"Reading the data set, bana found faults ({', '.join(kinds)}); bana check lists them"
     if run.without_weights:
         yield f"classes that the labeler does not know, labeled class-agnostically: {', '.join(run.without_weights)}"
     for name, losses in run.lost.items():
