@@ -1,6 +1,7 @@
 import pytest
 
 from bana.api import defaults
+from bana.errors import SettingsError
 
 GIBIBYTE = 2**30
 
@@ -41,6 +42,12 @@ def test_what_a_person_wants_is_done(machine):
 def test_a_gpu_has_a_single_worker(machine):
     machine(8, None)
     assert defaults.worker_count(None, "cuda") == 1
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "gpu"])
+def test_a_device_that_is_not_there_is_refused(name):
+    with pytest.raises(SettingsError, match=f"device '{name}' .*; choose cpu"):
+        defaults.choose_device(name)
 
 
 @pytest.mark.parametrize(("processes", "expected"), [("2", 4), ("3", 2), ("9", 1), ("many", 8)])

@@ -18,6 +18,7 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import read_label_map
 from bana.data.masks import decode_mask, encode_mask
+from bana.data.mirror import data_facts
 from bana.errors import DataError, OutputError
 from bana.io.files import write_json
 
@@ -44,6 +45,15 @@ def test_labels_are_those_of_bana_label(bench, run_cli, shapes_voc, tiny_run, tm
     assert run_cli("label", shapes_voc, "--labeler", tiny_run, "--out", bench.folder, "--workers", 1).status == 0
     for file in sorted(p for p in (tmp_path / "real").rglob("*") if p.is_file() and p.name != "rejected.jsonl"):
         assert (bench.folder / file.relative_to(tmp_path / "real")).read_bytes() == file.read_bytes()
+
+
+def test_labels_of_another_data_set_are_not_touched(tiny_method, shapes_voc, tmp_path):
+    labeler, manifest = tiny_method
+    dataset = read_dataset(shapes_voc)
+    other = {"data": {"root": "/other", "format": "voc"}}
+    Workbench(dataset, labeler, manifest | other, tmp_path / "labels")
+    with pytest.raises(OutputError, match="holds labels of /other"):
+        Workbench(dataset, labeler, manifest | {"data": data_facts(dataset)}, tmp_path / "labels")
 
 
 def test_a_changed_box_is_labeled_as_if_the_annotation_had_it(bench, tiny_method):

@@ -42,6 +42,36 @@ def test_help_needs_no_heavy_module():
     assert all(name in done.stdout for name in COMMANDS)
 
 
+@pytest.mark.parametrize("wrong", ["--split=nope", "--formats=tiff"])
+def test_a_wrong_split_or_format_is_refused_before_anything_heavy_is_imported(shapes_voc, tmp_path, wrong):
+    code = (
+        "import sys; from bana.cli import main\n"
+        f"sys.argv = ['bana', 'label', '{shapes_voc}', '{wrong}', '--out', '{tmp_path / 'out'}', '--workers', '1']\n"
+        "try: main()\n"
+        "except SystemExit as left: assert left.code == 2\n"
+        "print(sorted({'torch', 'torchvision', 'timm', 'numba'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+    assert wrong.partition("=")[2] in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "resumes"), [("label", True), ("predict", True), ("check", False), ("evaluate", False)]
+)
+def test_only_commands_that_resume_say_so_when_interrupted(run_cli, monkeypatch, shapes_voc, name, resumes):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"bana.{name}", interrupted, raising=False)
+    arguments = {"predict": (shapes_voc,), "evaluate": (shapes_voc,)}.get(name, ())
+    out = ("--out", "out") if resumes else ()
+    answer = run_cli(name, *arguments, shapes_voc, *out)
+    assert answer.status == 130
+    assert answer.err == f"bana: interrupted{'; run the same command again to go on' if resumes else ''}\n"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_how_much_it_says(run_cli, name):
     answer = run_cli(name, "--help")

@@ -63,6 +63,7 @@ def test_a_command_is_short(name):
 def test_lists_of_values_are_those_of_the_settings():
     from bana.classify.settings import ClassifySettings
     from bana.data.convert import WRITERS
+    from bana.data.formats import OTHER_NAMES
     from bana.data.reading import FORMATS
     from bana.data.writing import ImageMode
     from bana.engine.plan import Precision
@@ -82,8 +83,8 @@ def test_lists_of_values_are_those_of_the_settings():
 
     assert tuple(NAMES) == options.METHODS
     assert tuple(preset_names()) == options.PRESETS
-    assert values(options.FormatName) == set(FORMATS)
-    assert values(options.TargetName) == set(WRITERS)
+    assert values(options.FormatName) == {*FORMATS, *OTHER_NAMES}
+    assert values(options.TargetName) == {*WRITERS, *OTHER_NAMES}
     assert values(options.OnErrorName) == values(OnError)
     assert values(options.LossName) == values(Loss)
     assert values(options.PoolingName) == values(ClassifySettings.model_fields["pooling"].annotation)
@@ -110,4 +111,5 @@ def test_no_help_is_a_fragment_of_the_old_kind(run_cli):
 
 def test_names_joined_by_commas():
     assert split_names("box,fuse:a,b,ret") == ["box", "fuse:a,b", "ret"]
+    assert split_names("box, fuse:a, b , ret") == ["box", "fuse:a,b", "ret"]
     assert split_names("all") == ["all"]

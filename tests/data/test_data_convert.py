@@ -241,6 +241,19 @@ def test_yolo_has_one_line_an_object_and_its_yaml_keeps_other_splits(masked, tmp
         WRITERS["yolo"](read_dataset(masked), ClassTable(("cow",)), tmp_path / "out", "test")
 
 
+def test_a_yolo_yaml_names_train_and_val_whatever_is_written(masked, tmp_path):
+    """A split stands in for a missing one until that is written."""
+    dataset, file = read_dataset(masked), tmp_path / "out/data.yaml"
+    names = {"names": {0: "cat", 1: "dog"}}
+    WRITERS["yolo"](dataset, CLASSES, tmp_path / "out", "test")
+    stand_ins = {"test": "images/test", "train": "images/test", "val": "images/test"}
+    assert yaml.safe_load(file.read_text()) == stand_ins | names
+    assert read_dataset(tmp_path / "out").split == "test"
+    WRITERS["yolo"](dataset, CLASSES, tmp_path / "out", "train")
+    stand_ins = {"test": "images/test", "train": "images/train", "val": "images/train"}
+    assert yaml.safe_load(file.read_text()) == stand_ins | names
+
+
 FLAGGED = "<difficult>1</difficult>"
 
 

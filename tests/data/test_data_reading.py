@@ -4,7 +4,7 @@ import pytest
 from bana import read_dataset
 from bana.data.objects import checked_box
 from bana.data.paths import checked_name, chosen_split
-from bana.data.reading import format_of
+from bana.data.reading import format_of, require_split
 from bana.data.records import ClassTable
 from bana.errors import DataError, SettingsError
 from data_samples import (
@@ -48,6 +48,38 @@ def test_paths_and_options_that_are_not_known(tmp_path):
         read_dataset(tmp_path, format="pascal")
     with pytest.raises(SettingsError, match="on_error: 'ignore' is not known"):
         read_dataset(tmp_path, on_error="ignore")
+
+
+@pytest.mark.parametrize("place", ["JPEGImages", "Annotations/a.xml", "images/train", "labels", "labels/train"])
+def test_a_folder_in_a_data_set_names_the_data_set(tmp_path, place):
+    root = tmp_path / "set"
+    (write_voc if place[0].isupper() else write_yolo)(root)
+    if place == "labels/train":
+        (root / "data.yaml").rename(root / "classes.txt").write_text("cat\ndog\n")
+    with pytest.raises(DataError) as raised:
+        read_dataset(root / place)
+    assert str(raised.value) == f"{root / place}: is a part of the data set {root}; give that folder"
+
+
+def test_a_folder_beside_a_data_set_is_no_part_of_it(tmp_path):
+    write_voc(tmp_path)
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(DataError, match="holds no data set that is known"):
+        read_dataset(tmp_path / "notes")
+
+
+def test_yolo_seg_is_yolo(tmp_path):
+    assert read_dataset(write_yolo(tmp_path), format="yolo-seg").format == "yolo"
+
+
+def test_a_split_is_looked_for_without_reading(tmp_path):
+    write_voc(tmp_path / "flat", lists={})
+    write_yolo(tmp_path / "yolo")
+    with pytest.raises(DataError, match="has no splits, so not 'train' either; leave out --split"):
+        require_split(tmp_path / "flat", "train")
+    with pytest.raises(DataError, match="has no split 'test'; choose one of: train"):
+        require_split(tmp_path / "yolo", "test")
+    require_split(tmp_path / "yolo", "train")
 
 
 @pytest.mark.parametrize("name", [name for name in WRITERS if name != "voc"])

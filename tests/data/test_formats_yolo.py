@@ -90,12 +90,18 @@ def test_several_folders_are_one_split(tmp_path):
 
 
 def test_splits_are_listed_when_one_is_missing_or_unknown(tmp_path):
-    write_yolo(tmp_path, data_yaml=yaml_with(train="images/train", val="images/train"))
+    write_yolo(tmp_path, data_yaml=yaml_with(train="images/train", val="images/val"))
     assert set(yolo.splits(tmp_path)) == {"train", "val"}
     with pytest.raises(DataError, match="several splits; choose one with --split: train, val"):
         read_dataset(tmp_path)
     with pytest.raises(DataError, match="no split 'test'; choose one of: train, val"):
         read_dataset(tmp_path, "test")
+
+
+def test_splits_that_hold_the_same_are_one(tmp_path):
+    write_yolo(tmp_path, data_yaml=yaml_with(train="images/train", val="images/train"))
+    assert read_dataset(tmp_path).split == "train"
+    assert read_dataset(tmp_path, "val").split == "val"
 
 
 def test_other_texts_of_a_yaml_are_no_splits(tmp_path):

@@ -57,6 +57,39 @@ def test_numbers_become_class_ids_and_order_is_kept(coco_root):
     assert [each.class_id for each in detections.of(records[9])] == [1]
 
 
+@pytest.mark.parametrize("name", ["7", "7.png", "photos/7", "photos/7.png"])
+def test_text_is_a_file_name_and_then_classes_are_counted(coco_root, name):
+    detections, records = read(coco_root, [result(image_id=name, category_id=2), result()])
+    assert [each.class_id for each in detections.of(records[7])] == [2, 2]
+
+
+def test_two_pictures_of_one_name_are_refused(coco_root):
+    entries = [result(image_id=f"{folder}/7", category_id=1) for folder in "ab"]
+    with pytest.raises(DataError, match="'b/7' and 'a/7' both are image 7"):
+        read(coco_root, entries)
+
+
+def test_an_annotation_file_names_images_and_classes(coco_root):
+    """Its numbers are its own; crowd regions and objects without a pixel predict nothing."""
+    box = {"bbox": [0, 0, 8, 6]}
+    empty = rle_of(np.zeros_like(MASK))
+    content = {
+        "images": [{"id": 1, "file_name": "9.png"}, {"id": 2, "file_name": "train/7.png"}],
+        "categories": [{"id": 5, "name": "cat"}, {"id": 6, "name": "dog"}],
+        "annotations": [
+            result(image_id=2, category_id=6) | box,
+            result(image_id=2, category_id=6, segmentation=empty),
+            result(image_id=1, category_id=5, iscrowd=1),
+            result(image_id=1, category_id=5, score=None, segmentation=[[2, 1, 7, 1, 7, 4, 2, 4]]),
+        ],
+    }
+    detections, records = read(coco_root, json.dumps(content))
+    assert [(each.class_id, each.score, each.area) for each in detections.of(records[7])] == [(2, 0.5, None)]
+    (found,) = detections.of(records[9])
+    assert (found.class_id, found.score) == (1, 1.0)
+    np.testing.assert_array_equal(decoded(found.mask, (HEIGHT, WIDTH)), MASK)
+
+
 @pytest.mark.parametrize("encode", [rle_of, run_lengths])
 def test_both_kinds_of_rle_give_the_mask(coco_root, encode):
     detections, records = read(coco_root, [result(segmentation=encode(MASK))])
@@ -78,7 +111,8 @@ def test_the_first_entry_says_whether_boxes_are_areas(coco_root):
 RLE = rle_of(MASK)
 BAD = {
     "an unknown image": (result(image_id=8), "entry 1: image_id 8 is none of the 2 images of"),
-    "an image by name": (result(image_id="7"), "entry 1: 'image_id' is a str, not a whole number"),
+    "an unknown name": (result(image_id="8.png"), "entry 1: image_id '8.png' is none of the 2 images of"),
+    "a category of an image by name": (result(image_id="7"), "entry 1: category_id 18 is no category of"),
     "an image by truth value": (result(image_id=True), "entry 1: 'image_id' is a bool, not a whole number"),
     "no image": (result(image_id=None), "entry 1: has no 'image_id'; add it"),
     "an unknown category": (result(category_id=1), "entry 1: category_id 1 is no category of"),
@@ -111,7 +145,8 @@ def test_a_bad_entry_is_one_line_and_status_2(run_cli, coco_root, entry, said):
 
 
 FILES = {
-    "an annotation file": ('{"images": []}', "results.json: is not a JSON list (it begins with '{')"),
+    "an object": ('{"scores": []}', "results.json: is not a JSON list (it begins with '{')"),
+    "no categories": ('{"images": []}', "results.json: has no 'categories'; add it"),
     "an empty file": ("", "results.json: is not a JSON list (it is empty)"),
     "a truncated file": (json.dumps([result()] * 3)[:-20], "results.json: line 1: is not JSON"),
     "NaN for a score": (json.dumps([result(), result(score=float("nan"))]), "entry 1 is not strict JSON (NaN is not"),
@@ -141,7 +176,7 @@ def test_a_missing_file(run_cli, coco_root):
 
 def test_other_formats_name_images_by_text(voc_folder, tmp_path):
     dataset = read_dataset(voc_folder, "val")
-    for image_id, said in ((7, "'image_id' is a int, not text"), ("one", "image_id 'one' is none of the 2 images")):
+    for image_id, said in ((7, "'image_id' is a int, not text"), ("three", "image_id 'three' is none of the 2 images")):
         (tmp_path / "results.json").write_text(json.dumps([result(image_id=image_id, category_id=1)]))
         with pytest.raises(DataError, match=said):
             DetectionResults(tmp_path / "results.json", dataset)

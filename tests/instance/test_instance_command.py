@@ -245,6 +245,29 @@ def test_evaluate_scores_what_predict_found(run_cli, run, shapes_voc, tiny_label
     assert 0 <= scores[0]["instances"]["ap50"] <= 100
 
 
+def test_objects_of_plain_files_are_scored_by_file_name(run_cli, run, shapes_voc, tmp_path):
+    assert run_cli("convert", shapes_voc, tmp_path / "coco", "--to", "coco").status == 0
+    how = ("--min-score", 0, "--workers", 1)
+    assert run_cli("predict", run, tmp_path / "coco", "--split", "train", "--out", tmp_path / "set", *how).status == 0
+    assert run_cli("predict", run, tmp_path / "coco/train", "--out", tmp_path / "files", *how).status == 0
+    (file,) = (tmp_path / "coco").rglob("*.json")
+    content = json.loads(file.read_text())
+    for each in content["annotations"]:
+        x, y, width, height = each["bbox"]
+        each["segmentation"] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    file.write_text(json.dumps(content))
+    first, second = (run_cli("evaluate", tmp_path / each / "results.json", file, "--json") for each in ("set", "files"))
+    assert first.status == second.status == 0, second.err
+    assert first.out == second.out
+
+
+def test_objects_of_other_classes_are_refused(run_cli, run, shapes_voc, tmp_path):
+    assert run_cli("predict", run, shapes_voc / "JPEGImages", "--out", tmp_path / "out", "--workers", 1).status == 0
+    data = shutil.copytree(shapes_voc, tmp_path / "voc")
+    (data / "labels.txt").write_text("cross\ndisk\nsquare\n")
+    refused(run_cli("evaluate", tmp_path / "out/results.json", data), tmp_path / "out", "classes are not")
+
+
 def test_options_of_segmenters_are_refused(run_cli, run, tiny_segment_run, shapes_voc, tmp_path):
     photo = shapes_voc / "JPEGImages" / "a.jpg"
     refused(run_cli("predict", run, photo, "--out", tmp_path / "out", "--no-crf"), "crf: is not for a Mask R-CNN")

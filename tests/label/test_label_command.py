@@ -24,8 +24,10 @@ from bad_data import (
 from bana import Labeler, read_dataset
 from bana.classify.model import LABELER
 from bana.classify.task import ClassifyTask
+from bana.data.formats import coco_write
 from bana.data.images import open_image
 from bana.data.label_folder import LabelFolder
+from bana.data.label_maps import write_label_map
 from bana.data.masks import decode_mask
 from bana.data.records import boxes_to_mask
 from bana.engine.checkpoint import load_tensors, save_tensors
@@ -34,7 +36,7 @@ from bana.label import labeler as labeler_module
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 from bana.nn.train import train
-from shapes_data import CLASSES, IMAGES, write_shapes
+from shapes_data import CLASSES, IMAGES, true_mask, write_shapes
 
 MAPS = ("y_crf", "y_ret", "agreed", "confidence")
 
@@ -200,6 +202,51 @@ def test_labels_of_other_classes_are_refused(label, shapes_voc, done, tmp_path):
     assert files(done) == before
 
 
+def data_of(folder):
+    return json.loads((folder / "labels.json").read_text())["data"]
+
+
+@pytest.fixture
+def coco_of_two(shapes_voc, tmp_path):
+    """A COCO data set with a JSON file for each split, of other images than the tiny data set's."""
+    voc = write_shapes(tmp_path / "other", {f"other-{name}": IMAGES[name] for name in "ab"})
+    dataset = read_dataset(voc)
+    for record, split in zip(dataset, ("train", "val"), strict=True):
+        coco_write.write([record], dataset.class_table, tmp_path / "coco", split)
+    return tmp_path / "coco"
+
+
+def test_labels_of_another_data_set_are_refused_and_stay(label, shapes_voc, coco_of_two, done, tmp_path):
+    before = files(done)
+    refused(label(coco_of_two, done, "--split", "train"), done, shapes_voc, coco_of_two, "another folder")
+    refused(label(tmp_path / "other", done), done, shapes_voc, tmp_path / "other", "delete labels.json")
+    assert files(done) == before
+    (done / "labels.json").unlink()
+    assert label(tmp_path / "other", done).status == 0
+    assert data_of(done) == {"root": str((tmp_path / "other").resolve()), "format": "voc"}
+
+
+def test_all_splits_of_a_data_set_share_a_folder(label, coco_of_two, tmp_path):
+    out = tmp_path / "out"
+    assert label(coco_of_two, out, "--split", "train").status == 0
+    assert label(coco_of_two / "annotations/instances_val.json", out).status == 0
+    assert sorted(path.stem for path in (out / "y_crf").iterdir()) == ["other-a", "other-b"]
+
+
+def test_a_data_set_that_has_moved_goes_on(label, shapes_voc, done, tmp_path):
+    moved = shutil.copytree(shapes_voc, tmp_path / "moved")
+    assert json.loads(label(moved, done, "--json").out)["labeled"] == 0
+    assert data_of(done)["root"] == str(moved.resolve())
+
+
+def test_labels_that_name_no_data_set_get_the_one_that_goes_on(label, shapes_voc, done):
+    manifest = json.loads((done / "labels.json").read_text())
+    del manifest["data"]
+    (done / "labels.json").write_text(json.dumps(manifest))
+    assert json.loads(label(shapes_voc, done, "--json").out)["labeled"] == 0
+    assert data_of(done)["root"] == str(shapes_voc.resolve())
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
 def test_a_damaged_manifest(label, shapes_voc, done, content):
     (done / "labels.json").write_bytes(content)
@@ -243,6 +290,45 @@ def test_all_formats_are_readable_and_hold_the_masks(label, shapes_voc, done, la
     for entry, expected in zip(coco, reliable, strict=True):
         np.testing.assert_array_equal(decode_mask(entry["reliable"], *expected.shape), expected)
     assert label(shapes_voc, done, "--formats", "coco").status == 0  # again, over what is there
+
+
+@pytest.mark.parametrize("mode", ["copy", "link"])
+@pytest.mark.parametrize("name", ["coco", "yolo", "labelme", "voc"])
+def test_a_format_with_images_opens_by_itself(label, run_cli, shapes_voc, done, name, mode):
+    assert f"{done}/{name}: annotations without images" in label(shapes_voc, done, "--formats", name).out
+    answer = label(shapes_voc, done, "--formats", name, "--images", mode)
+    assert answer.status == 0
+    assert "without images" not in answer.out
+    checked = json.loads(run_cli("check", done / name, "--json").out)
+    assert (checked["images"], checked["boxes"], checked["faults"]) == (6, 9, [])
+
+
+def test_images_without_a_format_are_refused(label, shapes_voc, tmp_path):
+    refused(label(shapes_voc, tmp_path / "out", "--images", "copy"), "--formats")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_coco_file_scores_like_its_label_folder(label, run_cli, shapes_voc, tmp_path):
+    data, out = shutil.copytree(shapes_voc, tmp_path / "voc"), tmp_path / "out"
+    for name, (size, shapes) in IMAGES.items():
+        write_label_map(data / "SegmentationClass" / f"{name}.png", true_mask(size, shapes))
+    assert label(data, out, "--formats", "coco").status == 0
+    scores = [run_cli("evaluate", each, data, "--json") for each in (out, *out.glob("coco/annotations/*.json"))]
+    folder, file = (json.loads(each.out)["instances"] for each in scores)
+    assert folder["ap"] > 0
+    assert file["ap"] == pytest.approx(folder["ap"])
+
+
+def test_names_of_formats_may_have_spaces_and_yolo_seg_is_yolo(label, shapes_voc, done):
+    answer = label(shapes_voc, done, "--formats", "png, voc, yolo-seg", "--json")
+    assert set(json.loads(answer.out)["lost"]) == {"voc", "yolo"}
+    assert (done / "yolo/data.yaml").is_file()
+
+
+@pytest.mark.parametrize("command", ["label", "classify", "run"])
+def test_a_device_that_is_not_there_leaves_no_folder(run_cli, shapes_voc, tmp_path, command):
+    refused(run_cli(command, shapes_voc, "--out", tmp_path / "out", "--device", "cuda:99"), "cuda:99", "choose cpu")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("formats", ["tiff", "coco,", "png coco"])

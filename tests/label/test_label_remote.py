@@ -44,11 +44,15 @@ def test_labels_are_those_of_local_folders(label, shapes_voc, uploaded, tmp_path
     answer = label(url, OUT)
     assert answer.status == 0, answer.err
     assert answer.out.startswith(f"{OUT}: 6 images with 9 boxes; 6 labeled now")
-    assert files(OUT) == files(tmp_path / "local")
+    local = files(tmp_path / "local")
+    manifest = json.loads(local["labels.json"])
+    there = manifest | {"data": {"root": url, "format": "voc"}}
+    remote = local | {"labels.json": (json.dumps(there, indent=2) + "\n").encode()}
+    assert files(OUT) == remote
     assert label(url, tmp_path / "fetched").status == 0
-    assert files(tmp_path / "fetched") == files(tmp_path / "local")
+    assert files(tmp_path / "fetched") == remote
     assert label(shapes_voc, "memory://other").status == 0
-    assert files("memory://other") == files(tmp_path / "local")
+    assert files("memory://other") == local
 
 
 def test_what_is_there_and_intact_is_kept(label, shapes_voc, uploaded):

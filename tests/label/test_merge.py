@@ -64,6 +64,20 @@ def test_torchrun_labels_on_several_processes(run_cli, torchrun, shapes_voc, tmp
     assert contents(tmp_path / "merged") == contents(tmp_path / "whole")
 
 
+def test_machines_may_have_the_data_set_in_different_places(run_cli, label, shards, shapes_voc, tmp_path):
+    shutil.rmtree(shards / "2-of-3")
+    mounted = shutil.copytree(shapes_voc, tmp_path / "mounted")
+    assert label(shards, "--shard", "2/3", data=mounted).status == 0
+    assert run_cli("merge", shards, "--out", tmp_path / "merged").status == 0
+
+
+def test_shards_of_data_sets_in_different_formats_are_refused(run_cli, shards, tmp_path):
+    file = shards / "2-of-3" / "labels.json"
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps(manifest | {"data": manifest["data"] | {"format": "coco"}}))
+    refused(run_cli("merge", shards, "--out", tmp_path / "merged"), shards, "coco and voc")
+
+
 def test_where_links_cannot_be_made_files_are_copied(run_cli, shards, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError("no links here")

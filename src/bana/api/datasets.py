@@ -10,7 +10,7 @@ from bana.data.check import CheckReport
 from bana.data.check import check as check_dataset
 from bana.data.convert import Conversion
 from bana.data.convert import convert as convert_dataset
-from bana.data.prediction_folder import MANIFEST, RESULTS
+from bana.data.prediction_folder import MANIFEST, RESULTS, PredictionFolder
 from bana.data.reading import read_dataset
 from bana.data.simplify import Simplification
 from bana.data.writing import ImageMode
@@ -119,7 +119,7 @@ def evaluate(
     """Score labels or predictions against true masks.
 
     Args:
-        results: A folder of labels or of predictions, or a COCO results file with masks.
+        results: A folder of labels or of predictions, or a COCO file of results or annotations with masks.
         data: A data set with true masks.
         split: The split to score on (default: the only one).
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
@@ -137,6 +137,8 @@ def evaluate(
     dataset = read_dataset(data, split, format, follow_links=follow_links)
     objects = folder / RESULTS if (folder / RESULTS).is_file() else folder
     if objects.is_file() or objects.suffix == ".json":
+        if (objects.parent / MANIFEST).is_file():
+            PredictionFolder(objects.parent).check_classes(dataset)
         return evaluate_detections(objects, dataset, progress=progress)
     if (folder / MANIFEST).is_file():
         return evaluate_predictions(folder, dataset, boundary=boundary, progress=progress)

@@ -8,6 +8,7 @@ from pathlib import Path
 from bana.api.progress import AnyPath
 from bana.data.sample import FOLDER
 from bana.engine.memory import available_memory
+from bana.errors import SettingsError
 from bana.nn.initialization import pretrained_path
 
 WORKER_BYTES = 2 * 2**30
@@ -35,12 +36,23 @@ def worker_count(wanted: int | None, device: str = "cpu") -> int:
 
 
 def choose_device(name: str) -> str:
-    """The device of that name; ``auto`` is CUDA if there is a GPU, else the CPU."""
-    if name != "auto":
-        return name
+    """The device of that name; ``auto`` is CUDA if there is a GPU, else the CPU.
+
+    Raises:
+        SettingsError: If there is no such device, before anything is written.
+    """
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    count = torch.cuda.device_count()
+    if name == "auto":
+        return "cuda" if count else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingsError(f"device {name!r} is not known; choose cpu, cuda, cuda:1, mps or auto") from error
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise SettingsError(f"device {name!r} cannot be used (this machine has {count} GPUs); choose cpu")
+    return name
 
 
 def locate_data(data: AnyPath, format: str | None) -> tuple[Path, str | None]:

@@ -11,6 +11,7 @@ from bana.api.defaults import choose_device, labeler_or_own, worker_count
 from bana.api.progress import AnyPath, as_list, optional_path, progress_console
 from bana.data.mirror import read_anywhere
 from bana.data.reading import read_dataset
+from bana.data.writing import ImageMode
 from bana.errors import SettingsError
 from bana.io.faults import REJECTED, OnError
 from bana.io.remote import parse_path
@@ -32,6 +33,7 @@ def label(
     sam_encoder: AnyPath | None = None,
     sam_decoder: AnyPath | None = None,
     formats: Sequence[str] = (),
+    images: ImageMode = "none",
     format: str | None = None,
     shard: str | None = None,
     workers: int | None = None,
@@ -57,6 +59,7 @@ def label(
         sam_encoder: The encoder's ONNX file, for the method ``sam``.
         sam_decoder: The decoder's ONNX file, for the method ``sam``.
         formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
+        images: ``copy`` or ``link`` the images into the folders of these formats, or write ``none``.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, in a folder of its own inside ``out``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
@@ -75,7 +78,7 @@ def label(
         SettingsError: If an argument has a value that is not allowed.
     """
     reading = {"strict": strict, "follow_links": follow_links}
-    dataset, images = read_anywhere(parse_path(str(data)), split, format, on_error, **reading)
+    dataset, fetch = read_anywhere(parse_path(str(data)), split, format, on_error, **reading)
     folder = parse_path(str(out))
     exported = [name for name in formats if name != "png"]
     part = Shard.of_rank() if shard is None else Shard.parse(shard)
@@ -84,8 +87,9 @@ def label(
             raise SettingsError(f"formats: a shard cannot be written as {exported[0]}; merge all shards first")
         dataset, folder = dataset.shard(part), folder / part.folder
     chosen = choose_method(method, labeler, sam_encoder, sam_decoder, settings, choose_device(device))
-    how: dict[str, Any] = {"workers": worker_count(workers), "on_error": on_error, "engine": engine, "images": images}
-    return label_dataset(dataset, chosen, folder, formats=exported, console=progress_console(quiet), **how)
+    how: dict[str, Any] = {"workers": worker_count(workers), "on_error": on_error, "engine": engine, "images": fetch}
+    how |= {"formats": exported, "format_images": images, "console": progress_console(quiet)}
+    return label_dataset(dataset, chosen, folder, **how)
 
 
 def choose_method(

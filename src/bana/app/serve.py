@@ -15,6 +15,7 @@ import uvicorn
 from bana.app.queue import Queue
 from bana.app.server import create_app
 from bana.app.workbench import Workbench
+from bana.data.mirror import data_facts
 from bana.data.records import BoxDataset
 from bana.errors import SettingsError
 from bana.io.locking import lock_folder
@@ -50,11 +51,11 @@ def serve(
     Raises:
         DataError: If the folder's labels are of other classes, or something in it is damaged.
         CheckpointError: If the labeler is missing or damaged.
-        OutputError: If another process works in the folder, or it cannot be written.
+        OutputError: If another process works in the folder, it labels another data set, or it cannot be written.
         SettingsError: If the port is taken.
     """
     torch.set_num_threads(1)  # as bana label labels: the same bits, and a core for each of two images
-    manifest = manifest_of(method.facts(), dataset.class_table)
+    manifest = manifest_of(method.facts(), dataset.class_table, data_facts(dataset))
     labeler = method.open(dataset.classes, threads=1)
     assert isinstance(labeler, Labeler)
     with lock_folder(folder), _listening(port) as listener:

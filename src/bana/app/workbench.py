@@ -27,7 +27,7 @@ from bana.errors import BanaError, DataError
 from bana.io.strict_json import read_json_object
 from bana.label.labeler import Labeler
 from bana.label.method import BoxedImage, Image, crowd_pixels
-from bana.label.output import input_digest, is_done, write_labels, write_manifest
+from bana.label.output import check_data, input_digest, is_done, labels_any, write_labels, write_manifest
 from bana.label.pseudo_labels import PseudoLabels
 
 _KEPT_OPEN = 8
@@ -86,7 +86,7 @@ class Workbench:
 
     Raises:
         DataError: If the folder's labels are of other classes, or something in it is damaged.
-        OutputError: If it cannot be written.
+        OutputError: If its labels are of another data set, or it cannot be written.
     """
 
     def __init__(self, dataset: BoxDataset, labeler: Labeler, manifest: Mapping[str, Any], folder: Path) -> None:
@@ -102,7 +102,9 @@ class Workbench:
         there = folder / MANIFEST
         if not there.exists():  # what is there is left alone: a folder that cannot be written can be looked at
             write_manifest(folder, dict(manifest))
-        self._own = read_json_object(there).get("labeling") == self.labeling
+        before = read_json_object(there)
+        self._own = before.get("labeling") == self.labeling
+        check_data(before, manifest, folder, lambda: labels_any(folder, dataset, str(before.get("labeling"))))
         self._labels = LabelFolder(folder)
         self._labels.check_classes(dataset)
         self._opened: OrderedDict[str, Opened] = OrderedDict()

@@ -33,6 +33,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_RESUMED = {
+    *("run", "classify", "label", "refine", "affinity", "merge", "tune", "segment"),
+    *("demo", "predict", "compare", "reproduce"),
+}
+"""The commands that keep what an interrupted run has finished."""
+
 _INTERRUPTED = 130
 _TOLD_TO_END = 128 + signal.SIGTERM
 
@@ -56,7 +62,8 @@ def main() -> None:
         raise SystemExit(2) from None
     except SystemExit as left:
         if left.code in (_INTERRUPTED, _TOLD_TO_END):  # typer turns KeyboardInterrupt into the first
-            print("bana: interrupted; run the same command again to go on", file=sys.stderr)
+            again = "; run the same command again to go on" if _RESUMED.intersection(sys.argv[1:2]) else ""
+            print(f"bana: interrupted{again}", file=sys.stderr)
         raise
 
 

@@ -23,8 +23,38 @@ class Result(Protocol):
 
 
 def arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the API's function that has a command's name, from the command's options."""
+    """The arguments of the API's function that has a command's name, from the command's options.
+
+    A split that is not there is found here: the API's functions are slow to import.
+    """
+    data, format = options.get("data", options.get("images")), options.get("format")
+    for split in (options.get("split"), options.get("val_split")):
+        for each in data if isinstance(data, list) else [data]:
+            if split is not None and each is not None:
+                _require_split(str(each), split, format)
     return {name: value for name, value in options.items() if name != "as_json"} | {"quiet": console.quiet}
+
+
+def export_names(text: str) -> list[str]:
+    """The formats to write in a list joined by commas. Raises SettingsError if one is not known."""
+    from bana.data.convert import writer
+    from bana.data.formats import format_name
+
+    names = split_names(text)
+    for name in names:
+        if name != "png":
+            writer(format_name(name))
+    return names
+
+
+def _require_split(data: str, split: str, format: str | None) -> None:
+    """Raise BanaError if a data set of this machine has no such split."""
+    from bana.data.reading import require_split
+    from bana.io.remote import parse_path
+
+    path = parse_path(data)
+    if isinstance(path, Path) and (path.exists() or data != "demo"):
+        require_split(path, split, format)
 
 
 def show(result: Result, as_json: bool, tables: Callable[[], Iterable[RenderableType]]) -> None:
@@ -42,9 +72,9 @@ def print_tables(tables: Iterable[RenderableType]) -> None:
 
 
 def split_names(text: str) -> list[str]:
-    """The names in a list joined by commas; the comma of ``fuse:A,B`` is part of the name."""
+    """The names in a list joined by commas, with or without spaces; the comma of ``fuse:A,B`` is part of the name."""
     names: list[str] = []
-    for part in text.split(","):
+    for part in map(str.strip, text.split(",")):
         if names and names[-1].startswith("fuse:") and "," not in names[-1]:
             names[-1] += f",{part}"
         else:

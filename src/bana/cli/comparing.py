@@ -53,5 +53,5 @@ def reproduce(
 
     Interrupted? Run the same command again. Finished rows are kept.
     """
-    result = bana.reproduce(**arguments(locals()) | {"rows": None if rows is None else rows.split(",")})
+    result = bana.reproduce(**arguments(locals()) | {"rows": None if rows is None else split_names(rows)})
     show(result, as_json, lambda: reproduction_tables(result))

@@ -6,7 +6,7 @@ import typer
 
 import bana
 from bana.cli import options as o
-from bana.cli.common import arguments, exit_if_rejected, is_shard, show
+from bana.cli.common import arguments, exit_if_rejected, export_names, is_shard, show
 from bana.cli.tables.labels import label_lines, tune_tables
 from bana.io.faults import REJECTED
 
@@ -20,6 +20,7 @@ def label(
     sam_encoder: o.SamEncoder = None,
     sam_decoder: o.SamDecoder = None,
     formats: o.LabelFormats = "png",
+    images: o.FormatImages = "none",
     refine: o.Refine = None,
     u0: o.U0 = None,
     refinements: o.Refinements = None,
@@ -34,8 +35,8 @@ def label(
     as_json: o.Json = False,
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
-    run = bana.label(**arguments(locals()) | {"formats": formats.split(",")})
-    show(run, as_json, lambda: label_lines(run, out))
+    run = bana.label(**arguments(locals()) | {"formats": export_names(formats)})
+    show(run, as_json, lambda: label_lines(run, out, images))
     if run.rejected and not is_shard(shard):  # bana merge tells of the images that a shard left out
         raise typer.Exit(1)
 

@@ -17,8 +17,8 @@ METHODS = (
 )
 PRESETS = ("coco", "lite0", "resnet101", "small", "vgg16", "vgg16-text")
 
-FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat", "dota"]
-TargetName = Literal["voc", "coco", "yolo", "labelme", "dota"]
+FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat", "dota", "yolo-seg"]
+TargetName = Literal["voc", "coco", "yolo", "labelme", "dota", "yolo-seg"]
 OnErrorName = Literal["stop", "skip"]
 TaskName = Literal["semantic", "instance"]
 LossName = Literal[
@@ -120,7 +120,7 @@ Json = Annotated[bool, _option("Print one JSON object and nothing else.", "--jso
 # What else is read
 Results = Annotated[
     Path,
-    Argument(metavar="RESULTS", help="Folder of bana label or bana predict, or COCO results with masks (.json)."),
+    Argument(metavar="RESULTS", help="Folder of bana label or bana predict, or COCO results or annotations (.json)."),
 ]
 Network = Annotated[Path, Argument(metavar="RUN", help="Folder of bana segment or bana run, or the file of a network.")]
 Reported = Annotated[Path, Argument(metavar="RUN", help="Folder of bana run, or of bana label (then give --data).")]
@@ -170,7 +170,12 @@ Method = Annotated[
 Methods = Annotated[
     str, _option(f"Methods to compare, joined by commas: {', '.join(METHODS)}, fuse:A,B; all: those that can run here.")
 ]
-LabelFormats = Annotated[str, _option("Formats to write, joined by commas: png (always), coco, yolo, labelme, voc.")]
+LabelFormats = Annotated[
+    str, _option("Formats to write, joined by commas: png (always), coco, yolo (or yolo-seg), labelme, voc.")
+]
+FormatImages = Annotated[
+    ImageModeName, _option("Copy or hard-link the images into the folders of --formats, or write annotations only.")
+]
 Refine = Annotated[
     bool | None,
     _option("Combine with the labeler's refiner (default: if it has one).", "--refine/--no-refine"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bana
 from bana.cli import options as o
-from bana.cli.common import arguments, exit_if_rejected, show
+from bana.cli.common import arguments, exit_if_rejected, show, split_names
 from bana.cli.tables.labels import prediction_lines
 from bana.io.faults import REJECTED
 
@@ -29,7 +29,7 @@ def predict(
     as_json: o.Json = False,
 ) -> None:
     """Segment images that have no boxes, or find their objects, with a trained network."""
-    done = bana.predict(**arguments(locals()) | {"scales": None if scales is None else scales.split(",")})
+    done = bana.predict(**arguments(locals()) | {"scales": None if scales is None else split_names(scales)})
     show(done, as_json, lambda: prediction_lines(done, out))
     exit_if_rejected(len(done.rejected), out / REJECTED)
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bana.data.formats import coco_write, dota_write, labelme_write, voc_write, yolo_write
+from bana.data.formats import coco_write, dota_write, format_name, labelme_write, voc_write, yolo_write
 from bana.data.reading import read_dataset
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.simplify import EXACT, Simplification
@@ -109,6 +109,7 @@ def convert(
         OutputError: If ``out`` cannot be written.
         SettingsError: If an option is not allowed.
     """
+    to = format_name(to)
     write = writer(to, polygons=polygons, images=images, simplify=simplify)
     how = {"strict": strict, "follow_links": follow_links}
     datasets = [read_dataset(source, split, format, on_error, **how) for split in splits or (None,)]

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from PIL import UnidentifiedImageError
 
 from bana.data.images import SUFFIXES
-from bana.data.paths import checked_name
+from bana.data.paths import checked_name, home_of_file
 from bana.data.reading import format_of, read_dataset, read_with, require_boxes, tell_notes
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError
@@ -65,6 +65,17 @@ class RemoteImages:
             image = text.partition(": not a readable image")[0]
             text = f"{image}: its annotation does not say how large it is; add width and height, or use a local folder"
         return DataError(text)
+
+
+def data_facts(dataset: BoxDataset, images: Images = nullcontext) -> dict[str, str]:
+    """What tells a data set from others: ``root``, the address or absolute path of its folder, and its ``format``.
+
+    They are the same for all splits of a data set, even where each is read from a file of its own.
+    """
+    if isinstance(images, RemoteImages):
+        return {"root": str(images.folder), "format": dataset.format}
+    root = dataset.root.resolve()
+    return {"root": str(home_of_file(root) if root.is_file() else root), "format": dataset.format}
 
 
 def read_anywhere(
@@ -125,7 +136,7 @@ def _files(data: RemotePath) -> tuple[RemotePath, list[str]]:
     """The folder of a data set, and its files: for a JSON file, the folder in which the images of it are looked for."""
     names = data.files()
     if names == [""]:
-        home = data.parent.parent if data.parent.name == "annotations" else data.parent
+        home = home_of_file(data)
         return home, home.files()
     if not names:
         raise DataError(f"{data}: holds no files; check the address")

@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from bana.data.images import SUFFIXES
 from bana.errors import DataError
+from bana.io.remote import RemotePath
 
 T = TypeVar("T")
+FileT = TypeVar("FileT", Path, RemotePath)
 
 SPLIT_FOLDERS = ("test", "train", "training", "val", "valid", "validation")
 """Names of folders that are taken for splits where they hold a data set each, and the folder around them none."""
@@ -110,6 +112,11 @@ def _folded(name: str) -> str:
 def normal(path: Path) -> Path:
     """The absolute path without ``..``; links are kept."""
     return Path(os.path.normpath(path.absolute()))
+
+
+def home_of_file(file: FileT) -> FileT:
+    """The folder of the data set that a file belongs to: its own, or the one around a folder ``annotations``."""
+    return file.parent.parent if file.parent.name == "annotations" else file.parent
 
 
 def last_part(name: str) -> str:
@@ -225,12 +232,18 @@ def chosen_split(root: Path, split: str | None, found: Mapping[str, T]) -> tuple
         return split, found[split]
     if not found:
         raise DataError(f"{root}: holds no annotations of this format; check the path or choose another --format")
-    names = join_names(name for name in found if name)
     if split is None:
+        names = join_names(name for name in found if name)
         raise DataError(f"{root}: has several splits; choose one with --split: {names}")
-    if set(found) <= {""}:
-        raise DataError(f"{root}: has no splits, so not {split!r} either; leave --split out")
-    raise DataError(f"{root}: has no split {split!r}; choose one of: {names}")
+    raise split_missing(root, split, found)
+
+
+def split_missing(root: Path, split: str, found: Iterable[str]) -> DataError:
+    """The error for a split that is none of those found; the name of a whole data set without splits is ``""``."""
+    names = [name for name in found if name]
+    if not names:
+        return DataError(f"{root}: has no splits, so not {split!r} either; leave out --split")
+    return DataError(f"{root}: has no split {split!r}; choose one of: {join_names(names)}")
 
 
 def join_names(names: Iterable[str], limit: int = 12) -> str:

@@ -39,9 +39,13 @@ class PredictionFolder:
         self.path = path
         self.class_table = ClassTable(manifest_of(path, MANIFEST, "bana predict")[1])
 
+    def check_classes(self, dataset: BoxDataset) -> None:
+        """Raise DataError if classes differ from the data set's."""
+        dataset.require_classes(self.class_table.names, self.path, "predict with a network of these classes")
+
     def check(self, dataset: BoxDataset) -> None:
         """Raise DataError if classes differ from the data set's, or one of its images has no prediction."""
-        dataset.require_classes(self.class_table.names, self.path, "predict with a network of these classes")
+        self.check_classes(dataset)
         missing = [record.image_id for record in dataset if not self._path(record).is_file()]
         if missing:
             raise DataError(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
 
-from bana.data.formats import coco, cvat, dota, labelme, voc, yolo
+from bana.data.formats import coco, cvat, dota, format_name, labelme, voc, voc_layout, yolo
 from bana.data.images import open_record_image
-from bana.data.paths import FolderFiles
+from bana.data.paths import SPLIT_FOLDERS, FolderFiles, chosen_split, normal
 from bana.data.pixel_values import read_pixel_values
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError, SettingsError
@@ -35,6 +36,13 @@ LAYOUTS = {
     "dota": "images and labelTxt/*.txt",
 }
 """What a data set of each format is known by."""
+
+
+_PARTS = {
+    *("annotations", "imagesets", "jpegimages", "segmentationclass", "segmentationobject"),
+    *("images", "labels", "labeltxt", *SPLIT_FOLDERS),
+}
+"""Names of folders in a data set, in small letters."""
 
 
 def read_dataset(
@@ -105,6 +113,7 @@ def format_of(root: Path, wanted: str | None = None) -> str:
         DataError: If the path is missing, or has the layout of no format or of several.
         SettingsError: If ``wanted`` is not a format.
     """
+    wanted = None if wanted is None else format_name(wanted)
     if wanted is not None and wanted not in FORMATS:
         raise SettingsError(f"format {wanted!r} is not known; choose one of: {', '.join(FORMATS)}")
     if not root.exists():
@@ -119,11 +128,38 @@ def format_of(root: Path, wanted: str | None = None) -> str:
     if yolo.lacks_classes(root):
         remedy = "add classes.txt with a name a line"
         raise DataError(f"{root}: has text files beside its images, as YOLO has, but no list of classes; {remedy}")
+    if (around := _data_set_around(root)) is not None:
+        raise DataError(f"{root}: is a part of the data set {around}; give that folder")
     looked = "; ".join(f"{name}: {place}" for name, place in LAYOUTS.items())
     raise DataError(
         f"{root}: holds no data set that is known; looked here and in folders of splits for {looked}; check the path "
         "or say --format"
     )
+
+
+def require_split(root: Path, split: str, format: str | None = None) -> None:
+    """Look for a split without reading the data set: it takes no time, and nothing slow is imported.
+
+    Raises:
+        DataError: If the data set or the split is not there.
+        SettingsError: If ``format`` is not known.
+    """
+    name = format_of(root, format)
+    if name != "voc":
+        chosen_split(root, split, FORMATS[name].splits(root))
+    else:
+        voc_layout.require_split(root, split)
+
+
+def _data_set_around(root: Path) -> Path | None:
+    """The data set that a folder is a part of, by the folder's name and what is around it; None if there is none."""
+    folder = normal(root.parent if root.is_file() else root)
+    while folder.name.casefold() in _PARTS:
+        folder = folder.parent
+        with suppress(DataError):
+            if any(module.detect(folder) for module in FORMATS.values()):
+                return folder
+    return None
 
 
 def require_boxes(dataset: BoxDataset) -> BoxDataset:

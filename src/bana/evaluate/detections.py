@@ -1,53 +1,67 @@
-"""Reading results of instance segmentation in COCO's format: a JSON list with one entry for each predicted mask."""
+"""Reading results of instance segmentation: COCO's list with an entry for each predicted mask, or its annotations."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from bana.data.formats.coco_entries import parse_bbox
-from bana.data.masks import checked_segmentation
+from bana.data.classes import class_id_of
+from bana.data.formats.coco_entries import id_of, parse_bbox
+from bana.data.images import SUFFIXES
+from bana.data.masks import checked_segmentation, decode_mask, encode_mask
+from bana.data.paths import id_of_name, last_part
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError
 from bana.evaluate.instances import Rle, ScoredMask
-from bana.io.strict_json import is_number, json_list_entries, value_of
+from bana.io.strict_json import head_keys, is_number, json_list_entries, read_json_object, value_of
 
 COCO = "coco"
 """The format of data sets whose numbers of images and categories the results give."""
+
+_ANNOTATION_KEYS = {"images", "annotations", "categories"}
 
 
 class DetectionResults:
     """The results of a data set's images. The file is read entry by entry, and compressed masks are what is kept.
 
-    ``image_id`` and ``category_id`` are the numbers of the COCO file if the data set is one; else the record's image id
-    (text) and the class id 1..L.
+    Numbers in ``image_id`` and ``category_id`` are those of the COCO file, if the data set is one. An ``image_id`` that
+    is text is the image's file name, with or without suffix and folder; ``category_id`` then is the class id 1..L.
 
     Args:
         path: The file: ``[{"image_id", "category_id", "score", "segmentation": RLE, "bbox": [x, y, w, h]}, ...]``; RLE
             with counts as a string or a list. ``bbox`` may be left out. If the first entry has one, the area of an
             object (which decides whether it is small, medium or large) is that of its bbox, as for pycocotools; else
-            that of its mask.
+            that of its mask. Or a COCO annotation file, whose images and categories go by their names: its crowd
+            regions and objects without a mask are left out, and an object without a score has the score 1.
         dataset: The data set.
 
     Raises:
-        DataError: If the file cannot be read or is no JSON list; or an entry lacks a key, names an image or category
-            that the data set does not have, or has a score that is not finite or an RLE that does not fit its image.
+        DataError: If the file cannot be read or is neither; or an entry lacks a key, names an image or category that
+            the data set does not have, or has a score that is not finite or an RLE that does not fit its image.
     """
 
     def __init__(self, path: str | PathLike[str], dataset: BoxDataset) -> None:
         self._of_image: defaultdict[str, list[_Detection]] = defaultdict(list)
         self._count = 0
-        names = _Names.of(dataset)
+        file = Path(path)
+        annotated = not _ANNOTATION_KEYS.isdisjoint(head_keys(file))
+        content = read_json_object(file) if annotated else {}
+        names = _Names.of_file(content, dataset, file) if annotated else _Names.of(dataset)
+        entries = value_of(content, "annotations", list, str(file)) if annotated else json_list_entries(file)
         has_bbox = False
-        for position, entry in enumerate(json_list_entries(Path(path))):
+        for position, entry in enumerate(entries):
             where = f"{path}: entry {position}"
-            record = names.image(entry, where)
+            record, class_id = names.find(entry, where)
+            result = _as_result(entry, record, where) if annotated else entry
+            if result is None:
+                continue
             # pycocotools asks the first entry alone
-            has_bbox = has_bbox if position else entry.get("bbox", []) != []
-            detection = _detection(entry, record, names.class_id(entry, where), where, has_bbox=has_bbox)
+            has_bbox = has_bbox if position else result.get("bbox", []) != []
+            detection = _detection(result, record, class_id, where, has_bbox=has_bbox)
             self._of_image[record.image_id].append(detection)
             self._count += 1
 
@@ -72,40 +86,93 @@ class _Detection(NamedTuple):
     area: float | None
 
 
-class _Names(NamedTuple):
-    """How results name the images and classes of a data set; ``root`` is for messages."""
+@dataclass(frozen=True)
+class _Names:
+    """How results name the images and classes of a data set.
+
+    Attributes:
+        root: The data set's, for messages.
+        numbered: The images by their numbers, if they have any.
+        categories: Class ids by category, for images that are named by numbers.
+        named: The images by their names.
+        counted: Class ids 1..L, for images that are named by text.
+        given: The text that each image was named by.
+    """
 
     root: Path
-    images: Mapping[int | str, ImageRecord]
-    class_ids: Mapping[int, int]
+    numbered: Mapping[int | str, ImageRecord]
+    categories: Mapping[int, int]
+    named: Mapping[str, ImageRecord]
+    counted: Mapping[int, int]
+    given: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: BoxDataset) -> _Names:
+        """The names in a results file."""
         numbers = range(1, len(dataset.classes) + 1)
-        if dataset.format != COCO:
-            images: dict[int | str, ImageRecord] = {record.image_id: record for record in dataset}
-            return cls(dataset.root, images, dict(zip(numbers, numbers, strict=True)))
-        images = {record.source_id: record for record in dataset if record.source_id is not None}
-        return cls(dataset.root, images, dict(zip(dataset.class_table.source_ids, numbers, strict=True)))
+        numbered = {record.source_id: record for record in dataset if record.source_id is not None}
+        categories = dict(zip(dataset.class_table.source_ids, numbers, strict=True))
+        counted = dict(zip(numbers, numbers, strict=True))
+        return cls(dataset.root, numbered if dataset.format == COCO else {}, categories, _by_name(dataset), counted)
 
-    def image(self, entry: Any, where: str) -> ImageRecord:
-        """The image of an entry."""
-        kind = type(next(iter(self.images), 0))
-        image_id = value_of(entry, "image_id", kind, where)
-        if image_id not in self.images:
+    @classmethod
+    def of_file(cls, content: dict[str, Any], dataset: BoxDataset, file: Path) -> _Names:
+        """The names in a COCO annotation file, which says what its numbers are."""
+        names = cls(dataset.root, {}, {}, _by_name(dataset), {})
+        numbered: dict[int | str, ImageRecord] = {}
+        for index, image in enumerate(value_of(content, "images", list, str(file))):
+            where = f"{file}: images[{index}]"
+            numbered[id_of(image, "id", where)] = names.image(value_of(image, "file_name", str, where), where)
+        categories = {}
+        for index, category in enumerate(value_of(content, "categories", list, str(file))):
+            where = f"{file}: categories[{index}]"
+            name, number = value_of(category, "name", str, where), value_of(category, "id", int, where)
+            categories[number] = class_id_of(name, dataset.class_table, where)
+        return replace(names, numbered=numbered, categories=categories)
+
+    def find(self, entry: Any, where: str) -> tuple[ImageRecord, int]:
+        """The image of an entry, and its class id."""
+        is_text = isinstance(entry, dict) and isinstance(entry.get("image_id"), str)
+        image_id = value_of(entry, "image_id", str if is_text or not self.numbered else int, where)
+        category = value_of(entry, "category_id", int, where)
+        if image_id in self.numbered:
+            record, class_ids = self.numbered[image_id], self.categories
+        else:
+            record, class_ids = self.image(image_id, where), self.counted
+        if category not in class_ids:
+            known = ", ".join(map(str, list(class_ids)[:10])) + (", ..." if len(class_ids) > 10 else "")
+            raise DataError(f"{where}: category_id {category} is no category of {self.root}; use its ids {known}")
+        return record, class_ids[category]
+
+    def image(self, name: int | str, where: str) -> ImageRecord:
+        """The image of a name."""
+        stem = id_of_name(name) if isinstance(name, str) and name.lower().endswith(SUFFIXES) else str(name)
+        record = self.named.get(stem) or self.named.get(last_part(stem)) if isinstance(name, str) else None
+        if record is None:
+            count = len({each.image_id for each in self.named.values()})
             raise DataError(
-                f"{where}: image_id {image_id!r:.80} is none of the {len(self.images)} images of {self.root}; "
+                f"{where}: image_id {name!r:.80} is none of the {count} images of {self.root}; "
                 "choose the --split that the results are of"
             )
-        return self.images[image_id]
+        if (other := self.given.setdefault(record.image_id, stem)) != stem:
+            raise DataError(f"{where}: {stem!r:.80} and {other!r:.80} both are image {record.image_id}; rename one")
+        return record
 
-    def class_id(self, entry: Any, where: str) -> int:
-        """The class id of an entry."""
-        category = value_of(entry, "category_id", int, where)
-        if category not in self.class_ids:
-            known = ", ".join(map(str, list(self.class_ids)[:10])) + (", ..." if len(self.class_ids) > 10 else "")
-            raise DataError(f"{where}: category_id {category} is no category of {self.root}; use its ids {known}")
-        return self.class_ids[category]
+
+def _by_name(dataset: BoxDataset) -> dict[str, ImageRecord]:
+    """The images by id, and by the last part of it where that is of one image alone."""
+    last_parts = Counter(last_part(record.image_id) for record in dataset)
+    alone = {last: record for record in dataset if last_parts[last := last_part(record.image_id)] == 1}
+    return alone | {record.image_id: record for record in dataset}
+
+
+def _as_result(annotation: dict[str, Any], record: ImageRecord, where: str) -> dict[str, Any] | None:
+    """An annotation as a result; None if it is a crowd region or has no pixel: that predicts no object."""
+    segmentation = checked_segmentation(annotation.get("segmentation"), record.width, record.height, where)
+    if segmentation is None or annotation.get("iscrowd"):
+        return None
+    mask = decode_mask(segmentation, record.height, record.width)
+    return {"score": annotation.get("score", 1.0), "segmentation": encode_mask(mask)} if mask.any() else None
 
 
 def _detection(entry: Any, record: ImageRecord, class_id: int, where: str, *, has_bbox: bool) -> _Detection:

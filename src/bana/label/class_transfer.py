@@ -37,6 +37,8 @@ def predicted_classes(
 ) -> list[int | None]:
     """The class of every box by the classifier: 0 background, None if it is none of the classes that are labeled.
 
+    The classifier has no say on boxes of classes that it does not know: None.
+
     Args:
         boxed: The image's boxes.
         features: (1, C, h, w) of the image; channels beyond those of the weights do not count.
@@ -56,7 +58,9 @@ def predicted_classes(
     for label, trained in enumerate(trained_ids, start=1):
         if trained is not None:
             targets.setdefault(trained, label)
-    return [targets.get(int(trained)) for trained in F.linear(pooled, weights).argmax(1)]
+    found = F.linear(pooled, weights).argmax(1).tolist()
+    is_known = [trained_ids[class_id - 1] is not None for class_id in boxed.class_ids]
+    return [targets.get(trained) if known else None for trained, known in zip(found, is_known, strict=True)]
 
 
 def _canonical(name: str) -> str:

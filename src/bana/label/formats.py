@@ -10,29 +10,36 @@ from typing import Any
 
 import numpy as np
 
-from bana.data.convert import writer
+from bana.data.convert import DEFAULT_SPLIT, writer
+from bana.data.formats import format_name
 from bana.data.label_folder import LabelFolder
 from bana.data.masks import encode_mask
 from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
-from bana.data.writing import WriteReport
+from bana.data.writing import ImageMode, WriteReport
 from bana.errors import SettingsError
 from bana.io.remote import AnyPath
 
 
-def format_writers(formats: Sequence[str], out: AnyPath, local: bool) -> dict[str, Callable[[BoxDataset], WriteReport]]:
+def format_writers(
+    formats: Sequence[str], out: AnyPath, local: bool, images: ImageMode
+) -> dict[str, Callable[[BoxDataset], WriteReport]]:
     """For each format a function that writes the labels of a data set's images to a folder of that name in ``out``.
 
     Args:
         formats: ``coco``, ``yolo``, ``labelme`` or ``voc``.
         out: The label folder.
         local: Whether images and labels are files of this machine, since the writers open both.
+        images: Whether images are put beside the annotations.
 
     Raises:
-        SettingsError: If a format is not known, or ``local`` is false.
+        SettingsError: If a format is not known, ``local`` is false, or there are images without a format.
     """
+    if images != "none" and not formats:
+        raise SettingsError(f"--images {images}: puts images beside --formats; name one, such as --formats coco")
     if formats and not local:
         raise SettingsError(f"--formats {formats[0]}: needs a local DATA and --out; ask for it on copies of both")
-    return {name: partial(_write, writer(name, images="none"), out, name) for name in formats}
+    names = dict.fromkeys(map(format_name, formats))
+    return {name: partial(_write, writer(name, images=images), out, name) for name in names}
 
 
 def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
@@ -56,4 +63,6 @@ def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
 
 
 def _write(write: Callable[..., WriteReport], labels: Any, name: str, dataset: BoxDataset) -> WriteReport:
-    return write(labeled_records(dataset, labels), dataset.class_table, labels / name, dataset.split or "train")
+    return write(
+        labeled_records(dataset, labels), dataset.class_table, labels / name, Path(dataset.split or DEFAULT_SPLIT).name
+    )

@@ -42,7 +42,7 @@ def merge_labels(folders: Sequence[Path], out: Path, *, console: Console = SILEN
         OutputError: If ``out`` cannot be written.
     """
     shards = [shard for folder in folders for shard in _shards(folder)]
-    write_manifest(out, _common_manifest(shards))
+    write_manifest(out, _common_manifest(shards), has_moved=lambda: True)
     entries = [entry for shard in shards for entry in sorted((shard / INSTANCES).glob("*.json"))]
     with closing(StepProgress("merging", len(entries), console)) as progress:
         for number, entry in enumerate(entries):
@@ -79,8 +79,11 @@ def _common_manifest(shards: Sequence[Path]) -> dict[str, Any]:
     manifests = [(folder, read_json_object(folder / MANIFEST)) for folder in shards]
     first, manifest = manifests[0]
     for folder, other in manifests[1:]:
-        if other != manifest:
+        if other | {"data": None} != manifest | {"data": None}:  # each machine may have the data set elsewhere
             raise DataError(f"{folder}: its labels are of another method, settings or classes than those of {first}")
+    formats = {str(data.get("format")) for _, each in manifests if isinstance(data := each.get("data"), dict)}
+    if len(formats) > 1:
+        raise DataError(f"{first}: the shards label data sets in {' and '.join(sorted(formats))}; merge each apart")
     return manifest
 
 

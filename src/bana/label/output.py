@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,27 +32,34 @@ def labeling_digest(facts: Mapping[str, Any], classes: tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps([facts, classes], sort_keys=True).encode()).hexdigest()
 
 
-def manifest_of(facts: Mapping[str, Any], table: ClassTable) -> dict[str, Any]:
-    """The content of ``labels.json``: classes, method, and as ``labeling`` the digest of both.
+def manifest_of(facts: Mapping[str, Any], table: ClassTable, data: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The content of ``labels.json``: classes, method, as ``labeling`` the digest of both, and the data set.
 
     Args:
         facts: The method's, as MethodChoice.facts returns them.
         table: The classes.
+        data: The ``root`` and ``format`` of the data set (default: the labels are of no data set).
     """
-    return {
+    manifest = {
         "classes": list(table.names),
         "ignore_index": table.ignore_index,
         "method": facts,
         "labeling": labeling_digest(facts, table.names),
     }
+    return manifest if data is None else manifest | {"data": dict(data)}
 
 
-def write_manifest(out: AnyPath, content: dict[str, Any]) -> None:
+def write_manifest(out: AnyPath, content: dict[str, Any], *, has_moved: Callable[[], bool] = lambda: False) -> None:
     """Write ``labels.json``, the content that ``manifest_of`` returns.
+
+    Args:
+        out: The folder of labels.
+        content: Its new manifest.
+        has_moved: Whether a data set of the same format at another place is the one that the folder labels.
 
     Raises:
         DataError: If the folder's manifest is damaged.
-        OutputError: If the folder holds labels of another labeling, or cannot be written.
+        OutputError: If the folder holds labels of another labeling or data set, or cannot be written.
     """
     manifest = out / MANIFEST
     try:
@@ -59,9 +67,25 @@ def write_manifest(out: AnyPath, content: dict[str, Any]) -> None:
     except OSError as error:
         remedy = "check the address and your permission"
         raise OutputError(f"{manifest}: cannot be looked for ({error.strerror}); {remedy}") from error
-    if there and read_json_object(manifest).get("labeling") != content["labeling"]:
+    before = read_json_object(manifest) if there else content
+    if before.get("labeling") != content["labeling"]:
         raise OutputError(f"{out}: holds labels of another method, settings or classes; choose another --out")
+    check_data(before, content, out, has_moved)
     write_json(manifest, content, indent=2)
+
+
+def check_data(
+    before: Mapping[str, Any], content: Mapping[str, Any], out: AnyPath, has_moved: Callable[[], bool]
+) -> None:
+    """Raise OutputError if the manifest before and the new one name different data sets; see write_manifest."""
+    theirs, ours = before.get("data"), content.get("data")
+    if not isinstance(theirs, dict) or ours is None or theirs == ours:
+        return
+    if theirs.get("format") == ours["format"] and has_moved():
+        return
+    names = " and not ".join(f"{each.get('root')} ({each.get('format')})" for each in (theirs, ours))
+    remedy = f"choose another folder, or if the data set has moved, delete {MANIFEST} there and run again"
+    raise OutputError(f"{out}: holds labels of {names}; {remedy}")
 
 
 def input_digest(record: ImageRecord, labeling: str) -> str:
@@ -93,6 +117,16 @@ def is_done(out: AnyPath, image_id: str, digest: str) -> bool:
     """Whether the image's files are all there with the content that was written, and made from this input."""
     maps = {f"{folder}/{image_id}.png" for folder in (*LABELINGS, CONFIDENCE)}
     return are_written(out, _entry_path(image_id), digest, maps)
+
+
+def labels_any(out: AnyPath, records: Iterable[ImageRecord], labeling: str) -> bool:
+    """Whether the folder has labels of one of the images, made by this labeling from the image as it is now."""
+    for record in records:
+        with suppress(DataError):  # an image that cannot be read tells nothing
+            there = (out / _entry_path(record.image_id)).exists()
+            if there and is_done(out, record.image_id, input_digest(record, labeling)):
+                return True
+    return False
 
 
 def write_labels(out: AnyPath, image_id: str, labels: PseudoLabels, digest: str) -> None:

@@ -16,8 +16,9 @@ from typing import Any
 from rich.console import Console
 
 from bana.data.images import open_record_image
-from bana.data.mirror import Images
+from bana.data.mirror import Images, data_facts
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.writing import ImageMode
 from bana.engine.memory import peak_memory, reset_peak
 from bana.engine.pool import Engine, Results, Worker, map_in_order
 from bana.engine.progress import SILENT, StepProgress
@@ -30,7 +31,15 @@ from bana.label.formats import format_writers
 from bana.label.labeler import Labeler
 from bana.label.method import LabelingMethod, crowd_pixels
 from bana.label.methods.choose import MethodChoice
-from bana.label.output import input_digest, is_done, labeling_digest, manifest_of, write_labels, write_manifest
+from bana.label.output import (
+    input_digest,
+    is_done,
+    labeling_digest,
+    labels_any,
+    manifest_of,
+    write_labels,
+    write_manifest,
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,7 @@ def label_dataset(
     out: AnyPath,
     *,
     formats: Sequence[str] = (),
+    format_images: ImageMode = "none",
     workers: int,
     on_error: OnError = "stop",
     engine: str = "local",
@@ -89,6 +99,7 @@ def label_dataset(
         out: Gets ``labels.json``, one PNG per image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one
             JSON file per image in ``instances``. Images whose files are there and intact are skipped.
         formats: ``coco``, ``yolo``, ``labelme``, ``voc``: further formats for the instances, each in its own folder.
+        format_images: ``copy`` or ``link`` the images into these folders (default: annotations only).
         workers: Number of processes.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         engine: ``local`` for processes of this machine, ``ray`` for actors of a Ray cluster. The files are the same.
@@ -98,16 +109,16 @@ def label_dataset(
     Raises:
         DataError: If an image cannot be used (``stop``), or ``labels.json`` in ``out`` is damaged.
         CheckpointError: If a labeler or network is missing or damaged.
-        OutputError: If ``out`` holds labels of another method, settings or classes, or cannot be written.
+        OutputError: If ``out`` holds labels of another method, settings, classes or data set, or cannot be written.
         SettingsError: If the method is not known, or needs a file or package that is not there.
     """
     run_worker = _engine(engine)
     local = images is nullcontext and isinstance(out, Path)
-    exports = format_writers(formats, out, local)
-    manifest = manifest_of(method.facts(), dataset.class_table)
+    exports = format_writers(formats, out, local, format_images)
+    manifest = manifest_of(method.facts(), dataset.class_table, data_facts(dataset, images))
     worker = _LabelWorker(method, dataset.classes, manifest["labeling"], out, images)
     opened = worker.method  # a faulty labeler is found before any process starts
-    write_manifest(out, manifest)
+    write_manifest(out, manifest, has_moved=lambda: local and labels_any(out, dataset, manifest["labeling"]))
     faults = FaultLog(on_error)
     began = time.monotonic()
     look = local and run_worker is map_in_order  # otherwise the workers look for labels that are there

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bana.label.tune import TuneRun
 
 
-def label_lines(run: LabelRun, out: str) -> Iterator[str]:
+def label_lines(run: LabelRun, out: str, images: str) -> Iterator[str]:
     """The run in a few lines."""
     from bana.data.writing import lost_sentence
 
@@ -29,13 +29,16 @@ def label_lines(run: LabelRun, out: str) -> Iterator[str]:
     if run.empty:
         yield f"{run.empty} boxes got an empty mask: status empty in {out}/instances"
     if run.notes:
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(run.notes.items()))
-        yield f"in the data set: {counts}; bana check lists them"
+        kinds = [f"{count} {kind}" for kind, count in sorted(run.notes.items())]
+        yield f"Reading the data set, bana found faults ({', '.join(kinds)}); bana check lists them"
     if run.without_weights:
         yield f"classes that the labeler does not know, labeled class-agnostically: {', '.join(run.without_weights)}"
     for name, losses in run.lost.items():
         if losses:
             yield lost_sentence(name, losses)
+    if run.lost and images == "none":
+        folders = ", ".join(f"{out}/{name}" for name in run.lost)
+        yield f"{folders}: annotations without images; to add them, run again with --images copy or --images link"
 
 
 def prediction_lines(run: PredictRun, out: Path) -> Iterator[str]:

@@ -1,1 +1,9 @@
 """Annotation formats. Each has a module to read (``detect``, ``splits``, ``read``) and one to ``write``."""
+
+OTHER_NAMES = {"yolo-seg": "yolo"}
+"""Other names of formats."""
+
+
+def format_name(name: str) -> str:
+    """The name by which a format is known here: ``yolo-seg`` is ``yolo``, whose outlines are masks."""
+    return OTHER_NAMES.get(name, name)

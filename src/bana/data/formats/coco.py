@@ -23,7 +23,7 @@ from bana.data.formats.labelme import is_labelme
 from bana.data.images import image_size
 from bana.data.masks import are_valid, compressed_rle
 from bana.data.objects import make_record, stated_size_or_none, usable_objects
-from bana.data.paths import SPLIT_FOLDERS, FolderFiles, chosen_split, named_image, split_folders
+from bana.data.paths import SPLIT_FOLDERS, FolderFiles, chosen_split, home_of_file, named_image, split_folders
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import packed_if_polygons
 from bana.io.faults import FaultLog
@@ -170,7 +170,7 @@ def _coco_files(files: Iterable[Path]) -> list[Path]:
 
 
 def _split_name(file: Path) -> str:
-    home = file.parent.parent if file.parent.name == "annotations" else file.parent
+    home = home_of_file(file)
     if file.name == "_annotations.coco.json" or (file.stem in _WHOLE_SET and home.name in SPLIT_FOLDERS):
         return home.name
     return "" if file.stem in _WHOLE_SET else file.stem.removeprefix("instances_")
@@ -178,7 +178,7 @@ def _split_name(file: Path) -> str:
 
 def _image_folders(file: Path, split: str) -> list[Path]:
     """Where the images of a JSON file usually are, most specific first; those that are there."""
-    home = file.parent.parent if file.parent.name == "annotations" else file.parent
+    home = home_of_file(file)
     of_split = [name for year in ("", *_YEARS) for name in (f"{split}{year}", f"images/{split}{year}")] if split else []
     folders = [home / name for name in (*of_split, "images", "data", "JPEGImages")] + [file.parent, home]
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]

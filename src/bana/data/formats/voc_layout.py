@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bana.data.classes import read_lines
 from bana.data.images import SUFFIXES
-from bana.data.paths import checked_name, join_names, last_part, split_folders, without_suffix
+from bana.data.paths import checked_name, join_names, last_part, split_folders, split_missing, without_suffix
 from bana.errors import DataError
 
 _LIST_FOLDERS = ("Segmentation", "Main")
@@ -85,10 +85,22 @@ def chosen_images(path: Path, folder: Path, split: str | None) -> tuple[list[str
     if split == AUGMENTED and split not in lists and (augmented := augmented_images(home_of(path))):
         known = set(there)
         return [name for name in augmented if name in known], split
-    exact = home_of(path) / "ImageSets" / f"{split}.txt"
-    if split not in lists and not (split.startswith(_LIST_FOLDERS) and exact.is_file()):
-        raise DataError(f"{path}: has no split {split!r}; choose one of: {join_names(lists)}")
-    return parse_list(lists.get(split, exact), set(there)), split
+    require_split(path, split)
+    return parse_list(lists.get(split, _exact_list(path, split)), set(there)), split
+
+
+def require_split(path: Path, split: str) -> None:
+    """Raise DataError if there is no such split."""
+    lists = splits(path)
+    if split in lists or (split == AUGMENTED and augmented_images(home_of(path))):
+        return
+    if not (split.startswith(_LIST_FOLDERS) and _exact_list(path, split).is_file()):
+        raise split_missing(path, split, lists)
+
+
+def _exact_list(path: Path, split: str) -> Path:
+    """The list that ``Segmentation/train`` or ``Main/train`` names."""
+    return home_of(path) / "ImageSets" / f"{split}.txt"
 
 
 def augmented_images(home: Path) -> list[str]:

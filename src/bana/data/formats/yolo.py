@@ -15,6 +15,7 @@ from bana.data.classes import read_lines
 from bana.data.formats.yolo_index import (
     LISTS,
     YoloIndex,
+    distinct_splits,
     find_index,
     has_labels,
     labeled_splits,
@@ -64,7 +65,7 @@ def read(path: Path, split: str | None, faults: FaultLog, files: FolderFiles) ->
         DataError: If the split is missing or unknown, or a file, line or image cannot be used (see FaultLog).
     """
     index = read_index(path)
-    split, sources = chosen_split(path, split, index.splits)
+    split, sources = chosen_split(path, split, distinct_splits(index) if split is None else index.splits)
     numbers = sorted(index.names)
     classes = ClassTable(tuple(index.names[number] for number in numbers), tuple(number + 1 for number in numbers))
     rows = _Rows({number: class_id for class_id, number in enumerate(numbers, start=1)}, index.keypoints)

@@ -96,6 +96,14 @@ def read_index(path: Path) -> YoloIndex:
     return _from_classes(file, path if path.is_dir() else path.parent)
 
 
+def distinct_splits(index: YoloIndex) -> dict[str, list[str]]:
+    """The splits without those that hold the same as an earlier one: programs want a val even where all is train."""
+    first: dict[tuple[str, ...], str] = {}
+    for name, sources in index.splits.items():
+        first.setdefault(tuple(sources), name)
+    return {name: list(sources) for sources, name in first.items()}
+
+
 def _from_yaml(file: Path) -> YoloIndex:
     try:
         text = file.read_bytes()

@@ -18,6 +18,9 @@ from bana.data.writing import DIFFICULT, LABEL_MAPS, SCORES, ImageMode, WriteRep
 from bana.errors import DataError, OutputError
 from bana.io.files import write_lines, write_text
 
+_NEEDED = ("train", "val")
+"""The splits that every data.yaml names."""
+
 
 def write(
     records: Iterable[ImageRecord],
@@ -29,6 +32,8 @@ def write(
     simplify: Simplification = EXACT,
 ) -> WriteReport:
     """Write ``images/<split>``, ``labels/<split>`` and data.yaml, which keeps the splits that it has already.
+
+    Programs want data.yaml to name train and val: where one is missing, the split that is written stands in for it.
 
     An image whose objects have masks gets one outline an object (YOLO-seg): parts and holes are joined by lines without
     width, and an object without a mask is a rectangle. Outlines are exact unless ``simplify`` allows less. Other images
@@ -44,7 +49,8 @@ def write(
         image = out / "images" / split / (record.image_id + record.path.suffix)
         write_image(record, image, images, report)
         write_lines(yolo.label_path(image), _lines(record, simplify, report))
-    content = {**content, "names": dict(enumerate(classes.names))}
+    content = content | {name: content.get(name, content[split]) for name in _NEEDED}
+    content["names"] = dict(enumerate(classes.names))
     write_text(out / "data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     return report
 
@@ -73,7 +79,7 @@ def _lines(record: ImageRecord, simplify: Simplification, report: WriteReport) -
 
 
 def _known_splits(file: Path, classes: ClassTable) -> dict[str, object]:
-    """The splits of a data.yaml that is there already, which must have the same classes."""
+    """The splits of a data.yaml that is there already, which must have the same classes, without stand-ins."""
     if not file.is_file():
         return {}
     try:
@@ -82,4 +88,6 @@ def _known_splits(file: Path, classes: ClassTable) -> dict[str, object]:
         raise OutputError(f"{error}; or choose another folder") from error
     if index.names != dict(enumerate(classes.names)):
         raise OutputError(f"{file}: has other classes than the data to be written; choose another folder")
-    return {name: sources[0] if len(sources) == 1 else sources for name, sources in index.splits.items()}
+    known = {name: sources[0] if len(sources) == 1 else sources for name, sources in index.splits.items()}
+    stand_ins = [name for name in _NEEDED if known.get(name) in [f"images/{other}" for other in known if other != name]]
+    return {name: sources for name, sources in known.items() if name not in stand_ins}
