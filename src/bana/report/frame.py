@@ -27,7 +27,7 @@ class SheetRow:
     """What one row of a sheet shows; a sheet that does not show something does not need it.
 
     Attributes:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         class_ids: int64 (K,), each in 1..L; without boxes the classes that the labels have.
         labels: (H, W) class ids by what made them; 0 background.
         boxes: float32 (K, 4) xyxy in pixel-edge coordinates of the image.

@@ -29,7 +29,7 @@ def boxes_panel(
     or that would cover another name, is left out.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         boxes: (K, 4) xyxy in pixel-edge coordinates.
         names: K names.
         colors: K colors.
@@ -64,7 +64,7 @@ def masks_panel(
     """The photograph without color, with every labeled region in its class's color and with a light rim inside.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         labels: (H, W) class ids; those without a color (background, ignored) are left as they are.
         colors: Colors by class id.
         scale: Pixels to a unit of line width.
@@ -88,7 +88,7 @@ def unreliable_panel(image: Picture, labeled: BoolArray, unreliable: BoolArray, 
     """The photograph dark and without color, the labeled regions lighter, and hatched yellow where it is unreliable.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         labeled: bool (H, W), where there is an object.
         unreliable: bool (H, W).
         scale: Pixels to a unit of line width.
