@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bana.classify.model import LABELER, BoxClassifier
+from bana.data.class_names import matching_classes
 from bana.data.records import ClassTable, overlapping_groups
 from bana.data.reduction import block_means
 from bana.errors import SettingsError
-from bana.label.class_transfer import matching_classes, predicted_classes
+from bana.label.class_transfer import predicted_classes
 from bana.label.instances import assemble, instance_masks
 from bana.label.method import EVERYWHERE, BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
