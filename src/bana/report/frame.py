@@ -72,10 +72,11 @@ class Frame:
         return self._image
 
     def boxes(self) -> Picture:
-        """The photograph with its boxes drawn and named."""
+        """The photograph with its boxes drawn, and named unless all have one class, which the legend names."""
         row, ids = self.row, self.row.class_ids.tolist()
         moved = row.boxes * np.tile(np.array(self._large) / row.image.shape[1::-1], 2)
-        names, strokes = [self._classes[each - 1] for each in ids], [self._colors[each] for each in ids]
+        named = len(set(ids)) > 1
+        names, strokes = [self._classes[each - 1] * named for each in ids], [self._colors[each] for each in ids]
         return boxes_panel(self._image, moved, names, strokes, self._scale)
 
     def masks(self, name: str = "labels", hatched: BoolArray | None = None) -> Picture:
