@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bana import Labeler, read_dataset
+from bana.data.class_names import matching_classes
 from bana.data.images import open_record_image
 from bana.data.records import BoxDataset, pixel_slices
 from bana.data.truth import required_truth
-from bana.label.class_transfer import matching_classes
 from bana.label.upsampled import UpsampledFeatures
 from bana.nn.network import network_input
 

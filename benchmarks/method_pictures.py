@@ -13,13 +13,13 @@ import torch
 from PIL import Image, ImageDraw
 
 from bana import Labeler
+from bana.data.class_names import matching_classes
 from bana.data.colors import INK, PALETTE
 from bana.data.encoding import jpeg
 from bana.data.images import open_record_image
 from bana.data.records import BoolArray, BoxDataset, ImageRecord
 from bana.data.sample import sample_dataset
 from bana.io.files import write_bytes
-from bana.label.class_transfer import matching_classes
 from bana.label.method import BoxedImage
 from bana.label.unaries import background_unary, object_unary
 from bana.label.upsampled import UpsampledFeatures

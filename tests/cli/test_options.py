@@ -8,7 +8,8 @@ import pytest
 
 import bana
 from bana.cli import app, comparing, datasets, labeling, options, predicting, runs, training
-from bana.cli.common import split_names
+from bana.cli.common import arguments, split_names
+from bana.errors import BanaError
 
 COMMANDS = {
     name: function
@@ -41,6 +42,8 @@ def test_a_command_has_the_parameters_and_defaults_of_the_function(name):
     command, function = defaults(COMMANDS[name]), defaults(getattr(bana, name))
     command.pop("as_json", None)
     function.pop("quiet", None)
+    assert ("settings" in command) == ("settings" in function)
+    command.pop("settings", None)
     function.pop("settings", None)
     for setting in SETTINGS.get(name, ()):
         assert command.pop(setting) is None
@@ -107,6 +110,32 @@ def test_no_help_is_a_fragment_of_the_old_kind(run_cli):
         text = " ".join(run_cli(name, "--help").out.replace("│", " ").split())
         for words in ("if left out", "Of everything", "DistContext", "--resume", "--source", "--sample"):
             assert words not in text, (name, words)
+
+
+def test_set_gives_settings_by_name_and_section():
+    given = arguments(
+        {"data": "d", "settings": ["image_side=900", "crf.iterations=5", "crf.bilateral_sxy=9", "u0=cam"]}
+    )
+    assert given.pop("quiet") in (True, False)
+    assert given == {"data": "d", "image_side": 900, "crf": {"iterations": 5, "bilateral_sxy": 9}, "u0": "cam"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("image_side", "--set image_side: give KEY=VALUE, such as image_side=900"),
+        ("image_side=", "--set image_side=: give KEY=VALUE"),
+        ("=900", "--set =900: give KEY=VALUE"),
+        ("image_side=[", "--set image_side: line 1: is not YAML"),
+        ("load_workers=3", "--set load_workers: is an option of its own; give --load-workers"),
+        ("quiet=true", "--set quiet: is an option of its own"),
+    ],
+)
+def test_a_setting_that_cannot_be_set_is_refused_in_one_line(setting, message):
+    with pytest.raises(BanaError) as caught:
+        arguments({"load_workers": 1, "settings": [setting]})
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
 
 
 def test_names_joined_by_commas():

@@ -133,9 +133,9 @@ def test_comparison(width):
     costs = {each: {"seconds_per_image": 12.345, "peak_memory": 2**31} for each in needed}
     result = Comparison(sample_dataset(), names, scores, costs, {}, {"mcg": "cannot be had"})
     options = dict.fromkeys(
-        ("split", "truth", "max_images", "seed", "format", "sam_encoder", "sam_decoder", "labeler"), None
+        ("split", "truth", "max_images", "seed", "format", "sam_encoder", "sam_decoder", "preset", "labeler"), None
     )
-    check(comparison_tables(result, options | {"data": "d"}), width)
+    check(comparison_tables(result, options | {"data": "d"}, ["image_side=900"]), width)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -99,7 +99,7 @@ def test_turned_boxes_go_to_every_format_that_has_them_and_back(tmp_path, to):
 
 def test_pixels_outside_a_turned_box_are_labeled_background(tmp_path):
     record = read_dataset(write_dota(tmp_path, {"a": [f"{TURNED} ship 0"]}))[0]
-    labeler = bana.Labeler.pretrained().for_classes("ship")
+    labeler = bana.Labeler.pretrained().for_classes(["ship"])
     labels = labeler(record.path, record.boxes, record.class_ids, oriented=record.oriented)
     assert labels.mask.shape == SIZE[::-1]
     assert labels.mask[6, 11] == 0  # a corner of its bounds

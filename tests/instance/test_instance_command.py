@@ -192,14 +192,17 @@ def test_predict_lists_the_objects_of_pictures(run_cli, run, shapes_voc, tmp_pat
         listed = [each for each in results if each["image_id"] == record.image_id]
         assert [each["category_id"] for each in listed] == found.class_ids.tolist()
         np.testing.assert_allclose([each["score"] for each in listed], found.scores, atol=1e-6)
-        entry = json.loads((out / "entries" / f"{record.image_id}.json").read_text())["objects"]
-        corners = [(x, y, x + width, y + height) for x, y, width, height in (each["bbox"] for each in entry)]
+        entry = json.loads((out / "entries" / f"{record.image_id}.json").read_text())
+        assert entry["foreground"] == pytest.approx(found.masks.any(0).mean())
+        corners = [(x, y, x + width, y + height) for x, y, width, height in (each["bbox"] for each in entry["objects"])]
         np.testing.assert_allclose(np.reshape(corners, (-1, 4)), found.boxes, atol=2e-3)
         for each, mask in zip(listed, found.masks, strict=True):
             np.testing.assert_array_equal(decode_mask(each["segmentation"], record.height, record.width), mask)
     before = (out / "results.json").read_bytes()
     (out / "entries" / "b.json").unlink()
     assert json.loads(run_cli(*command, "--json").out)["predicted"] == 1
+    few = json.loads(run_cli(*command[:4], tmp_path / "few", "--min-score", 1, "--workers", 1, "--json").out)
+    assert few["nearly_empty"] == 6
     assert (out / "results.json").read_bytes() == before
     refused(run_cli(*command[:-4], "--workers", 1), "holds predictions of another network or settings")
 

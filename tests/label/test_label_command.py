@@ -35,6 +35,7 @@ from bana.errors import CheckpointError, OutputError
 from bana.label import labeler as labeler_module
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
+from bana.label.settings import LabelSettings
 from bana.nn.train import train
 from shapes_data import CLASSES, IMAGES, true_mask, write_shapes
 
@@ -264,6 +265,36 @@ def test_a_setting_is_an_option(label, shapes_voc, tmp_path, name, value, bad):
     else:
         refused(answer, name)
     assert not (tmp_path / "other").exists()
+
+
+def test_settings_come_from_the_labeler_a_preset_and_single_changes(label, shapes_voc, tiny_run, tmp_path):
+    def settings(*options):
+        out = tmp_path / "-".join(options) / "out"
+        assert label(shapes_voc, out, *options).status == 0
+        return json.loads((out / "labels.json").read_text())["method"]["settings"]
+
+    (tmp_path / "my.yaml").write_text("label: {image_side: 65, tightness: 0.5, crf: {iterations: 3}}")
+    preset = ("--preset", str(tmp_path / "my.yaml"))
+    own, changed = settings(), settings("--set", "tightness=0.3", "--set", "crf.bilateral_sxy=21")
+    assert changed == own | {"tightness": 0.3, "crf": own["crf"] | {"bilateral_sxy": 21}}
+    assert settings(*preset) == LabelSettings(image_side=65, tightness=0.5, crf={"iterations": 3}).model_dump()
+    both = settings(*preset, "--set", "tightness=0.3")
+    assert (both["image_side"], both["tightness"]) == (65, 0.3)
+    assert settings(*preset, "--method", "bap-cam") == LabelSettings(u0="cam").model_dump()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--set", "image_sid=900"), "options: image_sid: no such setting; did you mean image_side?"),
+        (("--set", "crf.iterations=-1"), "options: crf: iterations: -1 is not allowed"),
+        (("--set", "refinements=2"), "--set refinements: is an option of its own; give --refinements"),
+        (("--preset", "lite"), "preset 'lite' is not known; choose one of coco, lite0"),
+    ],
+)
+def test_a_setting_or_preset_that_is_not_known_is_refused(label, shapes_voc, tmp_path, options, message):
+    refused(label(shapes_voc, tmp_path / "out", *options), message)
+    assert not (tmp_path / "out").exists()
 
 
 def test_all_formats_are_readable_and_hold_the_masks(label, shapes_voc, done, labeled):

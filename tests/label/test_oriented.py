@@ -63,7 +63,7 @@ def test_no_mask_leaves_its_rectangle(refine):
     points = np.reshape(rectangle, (4, 2))
     bounds = np.clip([*points.min(0), *points.max(0)], 0, [*image.shape[1::-1]] * 2)
     labeler = Labeler.pretrained(threads=1)
-    labeler = labeler.with_settings(labeler.settings.with_options(refine=refine)).for_classes("thing")
+    labeler = labeler.with_settings(labeler.settings.with_options(refine=refine)).for_classes(["thing"])
     labels = labeler(image, [bounds], [1], oriented=[rectangle])
     inside = turned_rectangle_mask(rectangle, (slice(0, image.shape[0]), slice(0, image.shape[1])))
     assert labels.instances[0].part.any()

@@ -1,5 +1,6 @@
 """Labeling one image from Python: what is taken for an image and a class, and what can be done with the labels."""
 
+import inspect
 import json
 import warnings
 
@@ -7,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bana import BanaError, Detector, Labeler, Segmenter, read_dataset
+from bana import BanaError, Detector, Labeler, PseudoLabels, Segmenter, read_dataset
 from bana.data.images import open_image
 from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import voc_palette
-from bana.errors import DataError, OutputError
+from bana.errors import DataError, OutputError, SettingsError
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 
@@ -131,10 +132,11 @@ def test_an_unknown_class_name_lists_close_matches(labeler, image):
         labeler(image, [(2, 3, 10, 8)], [["person"], ["bus", "bus"]])
 
 
-def test_a_text_is_one_class(labeler):
-    one = labeler.for_classes("cell nucleus")
-    assert one.classes == ("cell nucleus",)
-    assert one.without_weights() == ("cell nucleus",)
+def test_a_text_in_place_of_a_list_of_classes_is_refused(labeler):
+    with pytest.raises(SettingsError, match=r"names: is the text 'cell nucleus'; give a list.*\['cell nucleus'\]"):
+        labeler.for_classes("cell nucleus")
+    one = labeler.for_classes(["cell nucleus"])
+    assert one.classes == one.without_weights() == ("cell nucleus",)
 
 
 def test_the_mask_is_y_crf_and_every_box_has_its_own(labels, record):
@@ -190,11 +192,23 @@ def test_plot_colors_objects_over_the_photograph(labels, image):
         labels.plot(image[1:])
 
 
-def test_a_segmenter_takes_the_same_images(tiny_segment_run, image, record):
+PUBLIC = (Labeler.__call__, Segmenter.__call__, Segmenter.probabilities, Detector.__call__, PseudoLabels.plot)
+
+
+@pytest.mark.parametrize("function", PUBLIC)
+def test_the_order_of_colors_is_documented(function):
+    assert "RGB" in inspect.getdoc(function)
+
+
+def test_a_segmenter_takes_the_same_images(tiny_segment_run, image, record, shapes_voc):
     segmenter = Segmenter.load(tiny_segment_run, threads=1)
-    expected = segmenter(image).labels
-    for form in (record.path, Image.fromarray(image), read_only(image)):
-        assert np.array_equal(segmenter(form).labels, expected)
+    expected = segmenter(image)
+    for form in (record.path, *(make(image) for make in FORMS.values())):
+        assert np.array_equal(segmenter(form).labels, expected.labels)
+        assert np.array_equal(segmenter.probabilities(form), expected.plain)
+    gray = image[..., 0]
+    assert np.array_equal(segmenter(gray).labels, segmenter(np.dstack([gray] * 3)).labels)
+    assert segmenter.classes == read_dataset(shapes_voc).classes
 
 
 def test_a_detector_takes_the_same_images(image, record):
@@ -207,5 +221,8 @@ def test_a_detector_takes_the_same_images(image, record):
     detector = Detector(network, ("a", "b", "c"), DetectSettings(image_side=129, min_score=0.0))
     expected = detector(image)
     assert len(expected.boxes)
-    for form in (record.path, Image.fromarray(image), read_only(image)):
+    for form in (record.path, *(make(image) for make in FORMS.values())):
         assert np.array_equal(detector(form).boxes, expected.boxes)
+    gray = image[..., 0]
+    assert np.array_equal(detector(gray).boxes, detector(np.dstack([gray] * 3)).boxes)
+    assert detector.classes == ("a", "b", "c")

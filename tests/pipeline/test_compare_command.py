@@ -14,6 +14,7 @@ from bana.data.label_folder import LabelFolder
 from bana.data.label_maps import read_label_map, write_label_map
 from bana.errors import SettingsError
 from bana.evaluate import ConfusionMatrix, evaluate_labels, mean_iou
+from bana.label.settings import LabelSettings
 from bana.pipeline import compare as compare_module
 from bana.pipeline.methods import ALL, method_of
 from shapes_data import CLASSES, IMAGES
@@ -85,6 +86,25 @@ def test_filling_rates_are_those_of_the_masks(compared, data):
     expected = (numbers[y0:y1, x0:x1] == 1).mean()
     assert true[CLASSES[int(record.class_ids[0]) - 1]][0] == pytest.approx(expected, abs=1e-4)
     assert sum(map(len, true.values())) == sum(len(record) for record in read_dataset(data, "train"))
+
+
+def test_settings_change_every_labeler_and_are_in_the_command_of_each_row(compare, data, tmp_path):
+    preset = tmp_path / "my.yaml"
+    preset.write_text("label: {image_side: 65, tightness: 0.5}")
+    given = ("--preset", preset, "--set", "refinement_scale=2")
+    answer = compare(data, tmp_path / "out", "--methods", "labeler,bap,box", *given)
+    assert answer.status == 0, answer.err
+    (command,) = (line for line in answer.out.splitlines() if line.endswith("--out one --methods bap"))
+    assert f" --preset {preset} " in command
+    assert " --set refinement_scale=2 " in command
+    used = {
+        name: json.loads((tmp_path / f"out/labels-{name}/labels.json").read_text())["method"].get("settings")
+        for name in ("labeler", "bap", "box")
+    }
+    assert used["labeler"] == LabelSettings(image_side=65, tightness=0.5, refinement_scale=2).model_dump()
+    assert used["bap"] == LabelSettings(refinement_scale=2).model_dump()
+    assert used["box"] is None
+    refused(compare(data, tmp_path / "other", "--set", "image_sid=65"), "image_sid: no such setting")
 
 
 def test_a_second_call_skips_what_is_unchanged(compare, data, tmp_path):

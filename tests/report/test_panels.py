@@ -52,6 +52,16 @@ def test_a_name_is_written_on_its_box_in_its_color(image):
     assert is_color(named, INK)[13:31, 20:60].sum() > 10
 
 
+def test_names_cover_at_most_a_tenth_and_large_boxes_have_theirs():
+    image = np.full((400, 400, 3), 90, np.uint8)
+    corners = [(45 * column, 25 + 50 * row) for row in range(7) for column in range(8)]
+    boxes = np.array([(x, y, x + 40, y + 20) for x, y in corners] + [(60, 375, 300, 399)], np.float32)
+    bare, named = (boxes_panel(image, boxes, [name] * len(boxes), [RED] * len(boxes)) for name in ("", "cat"))
+    changed = (bare != named).any(-1)
+    assert 0.05 < changed.mean() <= 0.1
+    assert changed[355:375, 60:80].any()
+
+
 @pytest.mark.parametrize(
     "name", ["", "  \n\t", "\x00\x1b[31m", "名前", "naïve été", "<b>&amp;</b>", "[red]x[/red]", "x" * 5000]
 )

@@ -88,6 +88,16 @@ def test_a_class_that_only_the_network_sees_has_a_color_and_a_name():
     assert (teal[..., 1] > teal[..., 0] + 60).all()
 
 
+@pytest.mark.parametrize("classes", [1, 3])
+def test_names_of_many_boxes_leave_a_small_photograph_visible(classes):
+    boxes = [(50 * column, 50 * row, 50 * column + 40, 50 * row + 40) for row in range(5) for column in range(5)]
+    ids = [number % classes + 1 for number in range(25)]
+    row = run_row(256, 256, boxes=boxes, class_ids=ids, predicted=1)
+    named, bare = (pixels(row, classes=names)[TOP : TOP + 330, COLUMNS[1]] for names in (CLASSES, ("", "", "")))
+    share = (named != bare).any(-1).mean()
+    assert share == 0 if classes == 1 else 0.03 < share <= 0.1
+
+
 def test_one_class_has_one_color_in_all_rows():
     first = run_row()
     other = run_row(boxes=((0, 0, 40, 20), (20, 5, 90, 35)), class_ids=(1, 2), predicted=1)

@@ -69,6 +69,28 @@ def test_what_is_there_and_intact_is_kept(predict, shapes_voc, tmp_path, workers
     assert json.loads(predict(photos, out, "--json").out)["predicted"] == 0
 
 
+def test_nearly_empty_results_are_counted_in_this_run_and_where_they_are_kept(
+    predict, shapes_voc, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    assert predict(shapes_voc / "JPEGImages", out).status == 0
+    shares = {}
+    for name, ((width, height), _) in IMAGES.items():
+        shares[name] = (read_label_map(out / f"labels/{name}.png", width, height) > 0).mean()
+        entry = json.loads((out / f"entries/{name}.json").read_text())
+        assert entry["foreground"] == pytest.approx(shares[name])
+    limit = float(sorted(shares.values())[2] + 1e-9)
+    expected = sum(share < limit for share in shares.values())
+    monkeypatch.setattr("bana.engine.prediction.NEARLY_EMPTY", limit)
+    (out / "labels" / "a.png").unlink()
+    run = json.loads(predict(shapes_voc / "JPEGImages", out, "--json").out)
+    assert (run["predicted"], run["nearly_empty"]) == (1, expected)
+    answer = predict(shapes_voc / "JPEGImages", out)
+    assert f" s; {expected} nearly empty: objects on less than " in answer.out
+    monkeypatch.setattr("bana.engine.prediction.NEARLY_EMPTY", 0.0)
+    assert "nearly empty" not in predict(shapes_voc / "JPEGImages", out).out
+
+
 def test_predictions_of_other_settings_are_not_mixed(predict, shapes_voc, tmp_path):
     photo = shapes_voc / "JPEGImages" / "a.jpg"
     assert predict(photo, tmp_path / "out").status == 0

@@ -40,6 +40,7 @@ def compare(
     labeler: AnyPath | Sequence[AnyPath] | None = None,
     sam_encoder: AnyPath | None = None,
     sam_decoder: AnyPath | None = None,
+    preset: str | None = None,
     max_images: int | None = None,
     seed: int = 0,
     format: str | None = None,
@@ -47,6 +48,7 @@ def compare(
     workers: int | None = None,
     follow_links: bool = False,
     quiet: bool = False,
+    **settings: Any,
 ) -> Comparison:
     """Compare methods of labeling on a data set with true masks, as the paper's Table 1 does.
 
@@ -60,6 +62,8 @@ def compare(
             own labeler).
         sam_encoder: The encoder's ONNX file, for the method ``sam``.
         sam_decoder: The decoder's ONNX file, for the method ``sam``.
+        preset: A preset's name or a YAML file whose label settings labelers use (default: their own settings). Settings
+            that define a method stay as they are.
         max_images: Compare on this many images, chosen at random (default: all).
         seed: Random seed of that choice.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
@@ -67,6 +71,7 @@ def compare(
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
+        **settings: Settings of labeling to change in every method that has a labeler, such as ``image_side=900``.
 
     Raises:
         DataError: If an image has no true mask or cannot be used.
@@ -79,7 +84,7 @@ def compare(
         dataset = with_truth(dataset, mask_files(Path(truth)))
     if max_images is not None:
         dataset = sampled(dataset, max_images, seed)
-    choice = choose_method("labeler", labeler, sam_encoder, sam_decoder, device=choose_device(device))
+    choice = choose_method("labeler", labeler, sam_encoder, sam_decoder, preset, settings, choose_device(device))
     names, missing = available(ALL, choice, dataset.classes) if methods is None else (methods, {})
     processes, console = worker_count(workers), progress_console(quiet)
     result = compare_methods(dataset, names, choice, Path(out), unavailable=missing, workers=processes, console=console)

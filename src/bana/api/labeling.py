@@ -20,7 +20,10 @@ from bana.label.merge import merge_labels
 from bana.label.methods.choose import NAMES, MethodChoice
 from bana.label.run import LabelRun, label_dataset
 from bana.label.search import SearchMethod
+from bana.label.settings import LabelSettings
 from bana.label.tune import TuneRun, tune_labeler
+from bana.pipeline.recipe import Recipe
+from bana.presets import load_preset, parse_settings
 
 
 def label(
@@ -32,6 +35,7 @@ def label(
     labeler: AnyPath | Sequence[AnyPath] | None = None,
     sam_encoder: AnyPath | None = None,
     sam_decoder: AnyPath | None = None,
+    preset: str | None = None,
     formats: Sequence[str] = (),
     images: ImageMode = "none",
     format: str | None = None,
@@ -58,6 +62,7 @@ def label(
             own labeler).
         sam_encoder: The encoder's ONNX file, for the method ``sam``.
         sam_decoder: The decoder's ONNX file, for the method ``sam``.
+        preset: A preset's name or a YAML file whose label settings are used (default: the labeler's own settings).
         formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
         images: ``copy`` or ``link`` the images into the folders of these formats, or write ``none``.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
@@ -69,7 +74,7 @@ def label(
         strict: Whether an object that is repaired or left out is a fault of its image.
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
-        **settings: Settings of labeling that differ from the labeler's own, such as ``refinements=2``.
+        **settings: Settings of labeling that differ from the preset's or the labeler's own, such as ``refinements=2``.
 
     Raises:
         DataError: If an image cannot be used.
@@ -86,7 +91,7 @@ def label(
         if exported:
             raise SettingsError(f"formats: a shard cannot be written as {exported[0]}; merge all shards first")
         dataset, folder = dataset.shard(part), folder / part.folder
-    chosen = choose_method(method, labeler, sam_encoder, sam_decoder, settings, choose_device(device))
+    chosen = choose_method(method, labeler, sam_encoder, sam_decoder, preset, settings, choose_device(device))
     how: dict[str, Any] = {"workers": worker_count(workers), "on_error": on_error, "engine": engine, "images": fetch}
     how |= {"formats": exported, "format_images": images, "console": progress_console(quiet)}
     return label_dataset(dataset, chosen, folder, **how)
@@ -97,10 +102,15 @@ def choose_method(
     labeler: AnyPath | Sequence[AnyPath] | None,
     sam_encoder: AnyPath | None = None,
     sam_decoder: AnyPath | None = None,
+    preset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     device: str = "cpu",
 ) -> MethodChoice:
-    """The method that arguments of ``label`` choose; a setting that is None stays as the labeler has it."""
+    """The method that arguments of ``label`` choose; a setting that is None stays as the labeler has it.
+
+    Raises:
+        SettingsError: If the preset or a setting is not known or not allowed, for whatever method.
+    """
     labelers = {}
     for text in as_list(labeler):
         method, sign, run = str(text).partition("=")
@@ -109,7 +119,9 @@ def choose_method(
         else:
             labelers[""] = Path(text)
     changes = {option: value for option, value in (settings or {}).items() if value is not None}
-    return MethodChoice(name, labelers, optional_path(sam_encoder), optional_path(sam_decoder), changes, device)
+    parse_settings(changes, LabelSettings, "options")
+    chosen = None if preset is None else load_preset(preset, Recipe).label
+    return MethodChoice(name, labelers, optional_path(sam_encoder), optional_path(sam_decoder), chosen, changes, device)
 
 
 @dataclass(frozen=True)

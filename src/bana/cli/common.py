@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import typer
 from rich.console import RenderableType
 
+from bana.errors import SettingsError
 from bana.io.faults import REJECTED
 from bana.io.terminal import Terminal, escaped_json, print_line
 
@@ -23,7 +24,7 @@ class Result(Protocol):
 
 
 def arguments(options: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the API's function that has a command's name, from the command's options.
+    """The arguments of the API's function that has a command's name, from the command's options and its --set.
 
     A split that is not there is found here: the API's functions are slow to import.
     """
@@ -32,7 +33,29 @@ def arguments(options: dict[str, Any]) -> dict[str, Any]:
         for each in data if isinstance(data, list) else [data]:
             if split is not None and each is not None:
                 _require_split(str(each), split, format)
-    return {name: value for name, value in options.items() if name != "as_json"} | {"quiet": console.quiet}
+    given = {name: value for name, value in options.items() if name not in ("as_json", "settings")}
+    given["quiet"] = console.quiet
+    settings = _parsed(options.get("settings") or ())
+    for name in settings.keys() & given.keys():
+        raise SettingsError(f"--set {name}: is an option of its own; give --{name.replace('_', '-')}")
+    return given | settings
+
+
+def _parsed(settings: Iterable[str]) -> dict[str, Any]:
+    """The values of --set KEY=VALUE by name; a dot in KEY leads into a section, such as crf.iterations."""
+    from bana.io.strict_yaml import parse_yaml
+    from bana.presets import merged
+
+    values: dict[str, Any] = {}
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        value = parse_yaml(text, f"--set {key}")
+        if not key or value is None:
+            raise SettingsError(f"--set {setting:.200}: give KEY=VALUE, such as image_side=900")
+        for name in reversed(key.split(".")):
+            value = {name: value}
+        values = merged(values, value)
+    return values
 
 
 def export_names(text: str) -> list[str]:

@@ -17,6 +17,8 @@ def compare(
     labeler: o.Labelers = None,
     sam_encoder: o.SamEncoder = None,
     sam_decoder: o.SamDecoder = None,
+    preset: o.LabelPreset = None,
+    settings: o.Set = None,
     max_images: o.MaxImages = None,
     seed: o.Seed = 0,
     format: o.Format = None,
@@ -28,7 +30,7 @@ def compare(
     """Compare methods of labeling on your own data with true masks, as the paper's Table 1 does."""
     options = arguments(locals()) | {"methods": None if methods == "all" else split_names(methods)}
     result = bana.compare(**options)
-    show(result, as_json, lambda: comparison_tables(result, options))
+    show(result, as_json, lambda: comparison_tables(result, options, settings or ()))
 
 
 def reproduce(

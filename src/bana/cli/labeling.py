@@ -19,6 +19,8 @@ def label(
     labeler: o.Labelers = None,
     sam_encoder: o.SamEncoder = None,
     sam_decoder: o.SamDecoder = None,
+    preset: o.LabelPreset = None,
+    settings: o.Set = None,
     formats: o.LabelFormats = "png",
     images: o.FormatImages = "none",
     refine: o.Refine = None,

@@ -212,6 +212,18 @@ TablePreset = Annotated[
         autocompletion=_presets,
     ),
 ]
+LabelPreset = Annotated[
+    str | None,
+    _option(
+        f"Preset ({', '.join(PRESETS)}) or YAML file with the label settings (default: the labeler's own settings).",
+        "--preset",
+        autocompletion=_presets,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    _option("Change a setting, such as image_side=900; repeat for several.", "--set", metavar="KEY=VALUE"),
+]
 Pooling = Annotated[PoolingName | None, _option("How features of a box are pooled (default: the preset's).")]
 Task = Annotated[TaskName, _option("Give every pixel a class (semantic) or train a Mask R-CNN (instance).")]
 Loss = Annotated[LossName | None, _option("Loss (default: the preset's).")]

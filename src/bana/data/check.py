@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bana.data.advice import Advice, advice_for
 from bana.data.images import open_record_image
 from bana.data.label_folder import labels_of
 from bana.data.pixel_values import DATA_FILE
@@ -83,6 +84,11 @@ class CheckReport:
         """Objects with COCO's flag."""
         return int(sum(record.crowd.sum() for record in self.dataset))
 
+    @property
+    def advice(self) -> Advice | None:
+        """The preset and the image side that suit the data set; None without boxes."""
+        return advice_for(self.dataset)
+
     def as_dict(self) -> dict[str, Any]:
         """The report for JSON."""
         return {
@@ -102,6 +108,7 @@ class CheckReport:
             "images_without_boxes": self.without_boxes,
             "images_all_covered": self.all_covered,
             "images_with_little_background": self.little_background,
+            "advice": None if self.advice is None else self.advice.as_dict(),
             "suspects": [asdict(suspect) for suspect in self.suspects],
             "notes": [asdict(note) for note in self.dataset.notes],
             "faults": [{"image_id": fault.image_id, "reason": fault.reason} for fault in self.faults],

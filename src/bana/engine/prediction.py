@@ -33,7 +33,13 @@ NamedImage = tuple[str, npt.NDArray[np.uint8]]
 """A picture's name and its pixels, uint8 (H, W, 3)."""
 
 Files = tuple[dict[str, bytes], dict[str, Any]]
-"""The files made of a picture, by their path in the output folder, and what the picture's entry says."""
+"""The files made of a picture, by their path in the output folder, and what the picture's entry says.
+
+The entry has ``foreground``, the share of pixels on an object, 0..1.
+"""
+
+NEARLY_EMPTY = 0.001
+"""Share of pixels on an object below which a result counts as nearly empty."""
 
 
 class Predictor(Worker[NamedImage, Files]):
@@ -76,12 +82,14 @@ class PredictRun:
     Attributes:
         images: InputImages with predictions in the folder.
         predicted: Those predicted by this run; the others were there already.
+        nearly_empty: Those of all with objects on less than NEARLY_EMPTY of their pixels.
         rejected: InputImages left out.
         seconds: Wall time.
     """
 
     images: int
     predicted: int
+    nearly_empty: int
     rejected: tuple[Rejected, ...]
     seconds: float
 
@@ -120,16 +128,17 @@ def predict_pictures(
     faults = FaultLog(on_error)
     began = time.monotonic()
     missing = _Missing(predictor, pictures, out, faults)
-    predicted = 0
+    predicted = nearly_empty = 0
     with closing(StepProgress("predicting", len(pictures), console)) as progress:
         for item, result in map_in_order(_PictureWorker(predictor, out), missing, workers):
             with faults.catch(item.name):
-                result()
+                nearly_empty += result() < NEARLY_EMPTY
                 predicted += 1
             progress.update(missing.kept + predicted - 1, 1, {})
     write_rejected(out, faults.rejected())
     seconds = round(time.monotonic() - began, 3)
-    return PredictRun(missing.kept + predicted, predicted, faults.rejected(), seconds)
+    nearly_empty += missing.nearly_empty
+    return PredictRun(missing.kept + predicted, predicted, nearly_empty, faults.rejected(), seconds)
 
 
 def entry_path(name: str) -> str:
@@ -150,13 +159,14 @@ class _Item:
 
 @dataclass
 class _Missing:
-    """The pictures whose files are not there; ``kept`` counts the others."""
+    """The pictures whose files are not there; ``kept`` counts the others, ``nearly_empty`` some of these."""
 
     predictor: Predictor
     pictures: InputImages
     out: Path
     faults: FaultLog
     kept: int = 0
+    nearly_empty: int = 0
 
     def __iter__(self) -> Iterator[_Item]:
         prediction = self.predictor.facts["prediction"]
@@ -166,6 +176,8 @@ class _Missing:
                 digest = hashlib.sha256((prediction + picture.digest()).encode()).hexdigest()
                 if are_written(self.out, entry_path(picture.name), digest, self.predictor.files(picture.name)):
                     self.kept += 1
+                    entry = read_json_object(self.out / entry_path(picture.name))
+                    self.nearly_empty += entry.get("foreground", 1.0) < NEARLY_EMPTY  # earlier versions did not say
                 else:
                     pixels = None if picture.frame is None else picture.pixels()
                     item = _Item(picture.name, digest, picture.path, picture.values, pixels)
@@ -174,16 +186,17 @@ class _Missing:
 
 
 @dataclass(frozen=True)
-class _PictureWorker(Worker[_Item, None]):
-    """Writes a picture's files."""
+class _PictureWorker(Worker[_Item, float]):
+    """Writes a picture's files; returns the share of its pixels on an object."""
 
     predictor: Predictor
     out: Path
 
-    def __call__(self, item: _Item) -> None:
+    def __call__(self, item: _Item) -> float:
         image = open_image(item.path, item.values) if item.pixels is None else item.pixels
         contents, facts = self.predictor((item.name, image))
         write_outputs(self.out, entry_path(item.name), contents, item.digest, {"picture": item.name, **facts})
+        return float(facts["foreground"])
 
 
 def _write_manifest(out: Path, facts: dict[str, Any]) -> None:

@@ -105,9 +105,21 @@ class Detector:
         detector.values = facts.values
         return detector
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes: ``classes[i]`` is class id i + 1."""
+        return self.class_table.names
+
     @torch.inference_mode()
     def __call__(self, image: AnyImage) -> Detections:
-        """Find the objects of an image: a path, a PIL image, or an array; see ``bana.data.images.as_rgb``."""
+        """Find the objects of an image.
+
+        Args:
+            image: A path, a PIL image, or an array in RGB order, as for a labeler; see ``bana.data.images.as_rgb``.
+
+        Raises:
+            DataError: If the image cannot be used.
+        """
         photograph = as_rgb(image, self.values)
         height, width = photograph.shape[:2]
         side = self.settings.image_side or round(max(height, width) * self.network.magnification)

@@ -70,7 +70,9 @@ class Detecting(Predictor):
         contents = {}
         if self.draw is not None:
             contents[_overlay_path(name)] = self.draw(image, found, self.detector.class_table)
-        return contents, {"height": image.shape[0], "width": image.shape[1], "objects": _entries(found)}
+        height, width = image.shape[:2]
+        foreground = float(found.masks.any(axis=0).mean())
+        return contents, {"height": height, "width": width, "foreground": foreground, "objects": _entries(found)}
 
 
 def _overlay_path(name: str) -> str:

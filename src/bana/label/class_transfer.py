@@ -1,4 +1,4 @@
-"""Which classes of one data set are classes of another, by name and by what a classifier says of their boxes."""
+"""Which class each box has by a classifier that was trained for other classes."""
 
 from __future__ import annotations
 
@@ -10,26 +10,6 @@ from torch import Tensor
 
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
 from bana.label.method import BoxedImage
-
-_SYNONYMS = {
-    "airplane": "aeroplane",
-    "motorcycle": "motorbike",
-    "couch": "sofa",
-    "tv": "tvmonitor",
-    "television": "tvmonitor",
-    "bike": "bicycle",
-    "ship": "boat",
-}
-"""COCO's and other common names of VOC's classes."""
-
-
-def matching_classes(names: Sequence[str], known: Sequence[str]) -> tuple[int | None, ...]:
-    """For each name the id (1..) of the known class of the same name, or None.
-
-    Case, spaces, hyphens and underscores do not count; common synonyms do.
-    """
-    ids = {_canonical(name): number for number, name in enumerate(known, start=1)}
-    return tuple(ids.get(_canonical(name)) for name in names)
 
 
 def predicted_classes(
@@ -61,8 +41,3 @@ def predicted_classes(
     found = F.linear(pooled, weights).argmax(1).tolist()
     is_known = [trained_ids[class_id - 1] is not None for class_id in boxed.class_ids]
     return [targets.get(trained) if known else None for trained, known in zip(found, is_known, strict=True)]
-
-
-def _canonical(name: str) -> str:
-    plain = "".join(character for character in name.casefold() if character.isalnum())
-    return _SYNONYMS.get(plain, plain)

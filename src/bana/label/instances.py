@@ -86,7 +86,7 @@ def instance_masks(
         boxed: The image's boxes.
         labels: (H, W), the class of every pixel.
         features: The image's features.
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         crf: Decides between boxes.
 
     Returns:
@@ -113,7 +113,7 @@ def divided_masks(
         own: bool (G, H, W), the pixels of the class inside each box.
         boxes: (G, 4) xyxy inside the image.
         features: The image's features.
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         crf: Decides between the boxes.
 
     Returns:

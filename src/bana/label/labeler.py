@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bana.classify.model import LABELER, BoxClassifier
+from bana.data.class_names import matching_classes
 from bana.data.records import ClassTable, overlapping_groups
 from bana.data.reduction import block_means
-from bana.label.class_transfer import matching_classes, predicted_classes
+from bana.errors import SettingsError
+from bana.label.class_transfer import predicted_classes
 from bana.label.instances import assemble, instance_masks
 from bana.label.method import EVERYWHERE, BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
@@ -133,17 +135,24 @@ class Labeler(LabelingMethod):
         """The names that ``class_ids`` refer to: ``classes[i]`` is class id i + 1."""
         return self.class_table.names
 
-    def for_classes(self, names: str | Sequence[str]) -> Labeler:
+    def for_classes(self, names: Sequence[str]) -> Labeler:
         """The same labeler for other classes.
 
         Classes whose name the classifier knows (or a synonym of it) are labeled with its weights, all others
         class-agnostically through 1 - A (paper 4.2, VOC-to-COCO).
 
         Args:
-            names: The names of the new classes 1..L; a text is the name of a single class.
+            names: The names of the new classes 1..L.
+
+        Raises:
+            SettingsError: If ``names`` is a text.
         """
+        if isinstance(names, str):
+            raise SettingsError(
+                f"names: is the text {names!r:.200}; give a list of class names, such as [{names!r:.200}]"
+            )
         other = self.with_settings(self.settings)
-        other.class_table = ClassTable((names,) if isinstance(names, str) else tuple(names))
+        other.class_table = ClassTable(tuple(names))
         other._trained_ids = matching_classes(other.classes, self._trained_classes)
         return other
 
@@ -167,12 +176,12 @@ class Labeler(LabelingMethod):
         return self.refiner if self.settings.refine else None
 
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
-        """Label one image, uint8 (H, W, 3), whose boxes are checked."""
+        """Label one image, RGB uint8 (H, W, 3), whose boxes are checked."""
         return self.from_features(self.features(image), image, boxed)
 
     @torch.inference_mode()
     def features(self, image: npt.NDArray[np.uint8]) -> Tensor:
-        """The network's features of an image, uint8 (H, W, 3): float32 (1, C, h, w), on the CPU.
+        """The network's features of an image, RGB uint8 (H, W, 3): float32 (1, C, h, w), on the CPU.
 
         They depend on the settings ``image_side``, ``low_level`` and ``precision`` alone. A large image is reduced
         before (``bana.label.reduced``).

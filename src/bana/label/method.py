@@ -86,14 +86,14 @@ class LabelingMethod(ABC):
 
     @abstractmethod
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
-        """Label one image, uint8 (H, W, 3), whose boxes are checked."""
+        """Label one image, RGB uint8 (H, W, 3), whose boxes are checked."""
 
 
 class BoxedImage:
     """An image's boxes, checked, and the pixel regions that follow from them.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         boxes: (K, 4) xyxy in pixel-edge coordinates.
         class_ids: (K,), each in 1..L.
         crowd: bool (K,): boxes that are not labeled (default: none).

@@ -140,7 +140,7 @@ class PseudoLabels:
         """Draw the mask in VOC's colors, over the photograph if it is given. Notebooks show the result.
 
         Args:
-            image: The photograph, in any form that a labeler takes.
+            image: The photograph: a path, a PIL image, or an RGB, gray or RGBA array, as for a labeler.
 
         Raises:
             DataError: If the photograph cannot be read or has another size.

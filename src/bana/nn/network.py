@@ -131,7 +131,7 @@ def network_input(image: npt.NDArray[np.uint8], side: int | None, multiple: int)
     """Scale an image to sides that are a multiple of the stride, plus 1, so that features line up with its corners.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         side: What the longer side shall be, in pixels, to the nearest allowed size; None: as it is.
         multiple: Of which the sides less 1 are multiples.
 

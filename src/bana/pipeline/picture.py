@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from PIL import Image
@@ -18,9 +21,12 @@ from bana.report.frame import SheetRow
 from bana.report.pictures import run_sheet
 from bana.segment.segmenter import PredictSettings, Segmenter
 
+_DOUBTFUL = 3
+"""Photographs with the most doubtful labels, at most, but no more than half of all."""
+
 
 def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: PredictSettings) -> Image.Image:
-    """Draw up to eight photographs, from the surest labels to the least sure.
+    """Draw up to eight photographs, from the surest labels to the least sure; the last are the most doubtful of all.
 
     Args:
         dataset: The labeled images.
@@ -34,26 +40,44 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
     """
     folder = LabelFolder(labels)
     segmenter = Segmenter.load(network, settings)
+    scores = _scores(dataset, folder)
+    doubtful = sorted(scores, key=lambda image_id: (scores[image_id], image_id))[: min(_DOUBTFUL, len(scores) // 2)]
+    others = replace(dataset, records=tuple(record for record in dataset if record.image_id not in doubtful))
+    count = EXAMPLES - len(doubtful)
     # Where all boxes are small, no photograph is better to look at than another.
-    chosen = examples(dataset, folder) or list(dataset)[:EXAMPLES]
+    chosen = examples(others, folder, count) or list(others)[:count]
+    chosen += [record for record in dataset if record.image_id in doubtful]
+    chosen.sort(key=lambda record: -scores.get(record.image_id, 1.0))
     return run_sheet(
-        [_row(record, folder, segmenter) for record in chosen],
+        [_row(record, scores, folder, segmenter) for record in chosen],
         dataset.classes,
         title="Boxes in, a network out",
-        subtitle=f"{len(chosen)} of {len(dataset)} photographs that it learned from, the surest labels first",
-        footer="Labels are made from the boxes. The network sees the photograph alone.",
+        subtitle=f"{len(chosen)} of {len(dataset)} photographs that it learned from, the most doubtful labels last",
+        footer="Labels are made from the boxes. The network sees the photograph alone. "
+        "Score: the mean expected IoU of the masks of the boxes, or their confidence without refiner.",
     )
 
 
-def _row(record: ImageRecord, labels: LabelFolder, segmenter: Segmenter) -> SheetRow:
+def _scores(dataset: BoxDataset, labels: LabelFolder) -> dict[str, float]:
+    """The mean score of the boxes of each image that has some: what IoU is expected, or else how sure they are."""
+    boxes = {record.image_id: labels.boxes(record) for record in dataset}
+    scores = {name: [box.score for box in each if box.status != "rejected"] for name, each in boxes.items()}
+    return {name: fmean(each) for name, each in scores.items() if each}
+
+
+def _row(record: ImageRecord, scores: Mapping[str, float], labels: LabelFolder, segmenter: Segmenter) -> SheetRow:
     prediction = segmenter(open_record_image(record)).labels
     return sheet_row(
         record,
         {"labels": labels.label_map("y_crf", record), "prediction": prediction},
         unreliable=unreliable_pixels(labels, record),
-        caption=record.image_id,
+        caption=_caption(record.image_id, scores),
         note=_note(record, prediction, segmenter),
     )
+
+
+def _caption(image_id: str, scores: Mapping[str, float]) -> str:
+    return f"{image_id} · score {scores[image_id]:.2f}" if image_id in scores else image_id
 
 
 def _note(record: ImageRecord, prediction: LabelMap, segmenter: Segmenter) -> str:

@@ -70,7 +70,7 @@ def _content(name: str, extended_by: tuple[str, ...]) -> Any:
     chain = (*extended_by, name)
     if base in chain:
         raise SettingsError(f"{name}: {EXTENDS}: goes round in a circle ({' -> '.join((*chain, base))}); remove one")
-    return _merged(_content(base, chain), content)
+    return merged(_content(base, chain), content)
 
 
 def _read(name: str) -> Any:
@@ -96,11 +96,11 @@ def _is_file(name: str) -> bool:
     return Path(name).suffix in {".yaml", ".yml"}
 
 
-def _merged(base: Any, changes: Any) -> Any:
+def merged(base: Any, changes: Any) -> Any:
     """``base`` with the values of ``changes``, section by section."""
     if not isinstance(base, dict) or not isinstance(changes, dict):
         return changes
-    return base | {name: _merged(base.get(name), value) for name, value in changes.items()}
+    return base | {name: merged(base.get(name), value) for name, value in changes.items()}
 
 
 def parse_settings(content: Any, kind: type[AnySettings], source: str) -> AnySettings:
@@ -127,7 +127,7 @@ def change_settings(settings: AnySettings, changes: Mapping[str, Any]) -> AnySet
         SettingsError: If a name is not known or a value is not allowed.
     """
     given = {name: value for name, value in changes.items() if value is not None}
-    return parse_settings(settings.model_dump() | given, type(settings), "settings")
+    return parse_settings(merged(settings.model_dump(), given), type(settings), "settings")
 
 
 def preset_names() -> list[str]:

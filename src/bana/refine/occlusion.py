@@ -29,7 +29,7 @@ class Cutout(NamedTuple):
     """An object without its surroundings.
 
     Attributes:
-        picture: uint8 (h, w, 3).
+        picture: RGB uint8 (h, w, 3).
         mask: bool (h, w), the object's pixels; some in each outermost row and column.
     """
 
@@ -41,7 +41,7 @@ class BoxedObject(NamedTuple):
     """What is known of one box.
 
     Attributes:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         target: What is learned of the box.
         box: (4,) xyxy in pixel-edge coordinates.
     """

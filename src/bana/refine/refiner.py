@@ -94,7 +94,7 @@ class Refiner:
         """The probabilities of every box.
 
         Args:
-            image: uint8 (H, W, 3).
+            image: RGB uint8 (H, W, 3).
             boxes: (K, 4) xyxy in pixel-edge coordinates, inside the image and not empty.
         """
         side = self.settings.crop_size

@@ -37,14 +37,14 @@ class Candidate:
     visible: frozenset[int]
 
 
-def examples(dataset: BoxDataset, labels: LabelFolder) -> list[ImageRecord]:
-    """Up to eight photographs, from the surest labels to the least sure; none where no box has some size.
+def examples(dataset: BoxDataset, labels: LabelFolder, count: int = EXAMPLES) -> list[ImageRecord]:
+    """Up to ``count`` photographs, from the surest labels to the least sure; none where no box has some size.
 
     Raises:
         DataError: If labels of an image are missing or damaged.
     """
     records = {record.image_id: record for record in dataset}
-    return [records[image_id] for image_id in choose(_candidates(dataset, labels), EXAMPLES)]
+    return [records[image_id] for image_id in choose(_candidates(dataset, labels), count)]
 
 
 def _candidates(dataset: BoxDataset, labels: LabelFolder) -> list[Candidate]:

@@ -27,7 +27,7 @@ class SheetRow:
     """What one row of a sheet shows; a sheet that does not show something does not need it.
 
     Attributes:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         class_ids: int64 (K,), each in 1..L; without boxes the classes that the labels have.
         labels: (H, W) class ids by what made them; 0 background.
         boxes: float32 (K, 4) xyxy in pixel-edge coordinates of the image.
@@ -72,10 +72,11 @@ class Frame:
         return self._image
 
     def boxes(self) -> Picture:
-        """The photograph with its boxes drawn and named."""
+        """The photograph with its boxes drawn, and named unless all have one class, which the legend names."""
         row, ids = self.row, self.row.class_ids.tolist()
         moved = row.boxes * np.tile(np.array(self._large) / row.image.shape[1::-1], 2)
-        names, strokes = [self._classes[each - 1] for each in ids], [self._colors[each] for each in ids]
+        named = len(set(ids)) > 1
+        names, strokes = [self._classes[each - 1] * named for each in ids], [self._colors[each] for each in ids]
         return boxes_panel(self._image, moved, names, strokes, self._scale)
 
     def masks(self, name: str = "labels", hatched: BoolArray | None = None) -> Picture:

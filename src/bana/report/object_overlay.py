@@ -24,7 +24,7 @@ def objects_jpeg(image: Picture, found: Detections, class_table: ClassTable) -> 
     small to read has no words.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         found: Its objects.
         class_table: The classes.
 

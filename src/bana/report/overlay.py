@@ -39,7 +39,7 @@ def overlay_jpeg(image: Picture, labels: LabelMap, class_table: ClassTable) -> b
     as many as fit into half the width and less than half the height, and none on a picture too small to read them.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         labels: uint8 or uint16 (H, W) class ids; 0 background.
         class_table: The classes, and the ignore label.
 
@@ -58,7 +58,7 @@ def blended(image: Picture, labels: LabelMap, count: int) -> tuple[Picture, npt.
     """The photograph with every region in its label's color, and rims at borders; how many pixels each label has.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         labels: uint8 or uint16 (H, W).
         count: Labels 1..count have colors; others show the photograph.
     """

@@ -19,6 +19,9 @@ Edges = tuple[int, int, int, int]
 
 _LETTERS = 13
 
+_MAX_NAMED = 0.1
+"""Share of a photograph that names may cover."""
+
 
 def boxes_panel(
     image: Picture, boxes: FloatArray, names: Sequence[str], colors: Sequence[Color], scale: int = 1
@@ -26,10 +29,11 @@ def boxes_panel(
     """The photograph with every box, and its name where there is room for it.
 
     Lines run along the outermost pixels of the box; smaller boxes are in front. A name that is much wider than its box,
-    or that would cover another name, is left out.
+    or that would cover another name, is left out. So are those of the smaller boxes where names would cover more than a
+    tenth of the photograph.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         boxes: (K, 4) xyxy in pixel-edge coordinates.
         names: K names.
         colors: K colors.
@@ -46,7 +50,7 @@ def boxes_panel(
     for index in large_first:
         name = plain(names[index])
         tag = _tag(edges[index], name, picture.size, scale, taken)
-        if tag is not None:
+        if tag is not None and sum(map(_area, (*taken, tag))) <= _MAX_NAMED * picture.width * picture.height:
             taken.append(tag)
             draw.rectangle(tag, fill=colors[index])
             middle = ((tag[0] + tag[2] + 1) / 2, (tag[1] + tag[3] + 1) / 2)
@@ -64,7 +68,7 @@ def masks_panel(
     """The photograph without color, with every labeled region in its class's color and with a light rim inside.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         labels: (H, W) class ids; those without a color (background, ignored) are left as they are.
         colors: Colors by class id.
         scale: Pixels to a unit of line width.
@@ -88,7 +92,7 @@ def unreliable_panel(image: Picture, labeled: BoolArray, unreliable: BoolArray, 
     """The photograph dark and without color, the labeled regions lighter, and hatched yellow where it is unreliable.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         labeled: bool (H, W), where there is an object.
         unreliable: bool (H, W).
         scale: Pixels to a unit of line width.

@@ -100,7 +100,7 @@ class Segmenting(Predictor):
             contents[f"{OVERLAYS}/{name}.jpg"] = drawn
         if self.outputs.probabilities:
             contents[f"{PROBABILITIES}/{name}.npz"] = _packed(prediction.probabilities)
-        return contents, {}
+        return contents, {"foreground": float((prediction.labels > 0).mean())}
 
 
 def _packed(probabilities: npt.NDArray[np.float32]) -> bytes:

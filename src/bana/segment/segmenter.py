@@ -130,24 +130,36 @@ class Segmenter:
         segmenter.values = facts.values
         return segmenter
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes: ``classes[i]`` is class id i + 1."""
+        return self.class_table.names
+
     def __call__(self, image: AnyImage) -> Prediction:
-        """Segment an image: a path, a PIL image, or an RGB, gray or RGBA array; see ``bana.data.images.as_rgb``."""
+        """Segment an image.
+
+        Args:
+            image: A path, a PIL image, or an array in RGB order, as for a labeler; see ``bana.data.images.as_rgb``.
+
+        Raises:
+            DataError: If the image cannot be used.
+        """
         pixels = as_rgb(image, self.values)
         plain = self.probabilities(pixels)
         refined = plain if self._crf is None else self._refined(pixels, plain)
         return Prediction(refined.argmax(0).astype(self.class_table.label_dtype), refined, plain)
 
-    def probabilities(self, image: npt.NDArray[np.uint8]) -> FloatArray:
-        """The network's probabilities without the CRF, float32 (L + 1, H, W), of an image uint8 (H, W, 3).
+    def probabilities(self, image: AnyImage) -> FloatArray:
+        """The network's probabilities without the CRF, float32 (L + 1, H, W), of an image, RGB where it is an array.
 
         If they are too large for memory they are in a temporary file, as np.memmap.
         """
-        settings, magnification = self.settings, self.network.magnification
+        settings, magnification, pixels = self.settings, self.network.magnification, as_rgb(image, self.values)
         tile, overlap = (round(each / magnification) for each in (settings.tile, settings.overlap))
-        if max(image.shape[:2]) <= tile:
-            return self._tile(image)
+        if max(pixels.shape[:2]) <= tile:
+            return self._tile(pixels)
         channels = len(self.class_table) + 1
-        return blended(image, channels, self._tile, tile=tile, overlap=overlap)
+        return blended(pixels, channels, self._tile, tile=tile, overlap=overlap)
 
     def _tile(self, image: npt.NDArray[np.uint8]) -> FloatArray:
         cosine = mean_cosine(self.network, image, self.settings.scales, flip=self.settings.flip)
@@ -174,7 +186,7 @@ class Segmenter:
 def mean_cosine(
     network: SegmentationNetwork, image: npt.NDArray[np.uint8], scales: Sequence[float] = (1.0,), *, flip: bool = False
 ) -> Tensor:
-    """Cosines (1, C, H, W) of an image uint8 (H, W, 3), averaged over scales and, with ``flip``, its mirror image.
+    """Cosines (1, C, H, W) of an RGB image uint8 (H, W, 3), averaged over scales and, with ``flip``, its mirror image.
 
     Scales are relative to the size at which the network learned: that of the image, magnified.
     """

@@ -31,7 +31,7 @@ def blended(
     weights sum to 1. So there are no seams, and a network's errors at a tile's border hardly count.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: RGB uint8 (H, W, 3).
         channels: C.
         predict: Returns float32 (C, h, w) for a tile uint8 (h, w, 3).
         tile: Longest side of a tile in pixels, overlap included.

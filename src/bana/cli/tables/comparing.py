@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from bana.pipeline.study import Reproduction
 
 
-def comparison_tables(result: Comparison, options: Mapping[str, Any]) -> Iterator[RenderableType]:
+def comparison_tables(
+    result: Comparison, options: Mapping[str, Any], settings: Sequence[str]
+) -> Iterator[RenderableType]:
     """The table, methods that could not run, the command of each row alone, and the pictures."""
     numbers = (
         *(Column("paper", 3), Column("mIoU"), Column("of all pixels", 5), Column("ignored", 1)),
@@ -39,16 +41,18 @@ def comparison_tables(result: Comparison, options: Mapping[str, Any]) -> Iterato
     yield "paper: mIoU on VOC 2012 train / val. ignored: pixels that get no label; mIoU does not count them."
     yield from (f"Not compared: {reason}" for reason in result.unavailable.values())
     yield "Each row alone:"
-    yield from (f"  {_command(options)} --out one --methods {name}" for name in result.methods)
+    command = _command(options, settings)
+    yield from (f"  {command} --out one --methods {name}" for name in result.methods)
     yield from map(str, result.pictures)
 
 
-def _command(options: Mapping[str, Any]) -> str:
+def _command(options: Mapping[str, Any], settings: Sequence[str]) -> str:
     """The command, without its output folder and its methods."""
-    names = ("split", "truth", "max_images", "seed", "format", "sam_encoder", "sam_decoder")
+    names = ("split", "truth", "max_images", "seed", "format", "sam_encoder", "sam_decoder", "preset")
     given = {name: options[name] for name in names if options[name] not in (None, 0)}
     parts = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     parts += [part for run in options["labeler"] or [] for part in ("--labeler", run)]
+    parts += [part for setting in settings for part in ("--set", setting)]
     return shlex.join(["bana", "compare", str(options["data"]), *parts])
 
 

@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from bana.cli.tables.table import Column, FittedTable
 
 if TYPE_CHECKING:
+    from bana.data.advice import Advice
     from bana.data.check import CheckReport
     from bana.data.convert import Conversion
     from bana.data.writing import WriteReport
@@ -53,6 +54,8 @@ def check_tables(report: CheckReport) -> Iterator[RenderableType]:
     for count in report.classes:
         classes.add_row(count.name, str(count.boxes), str(count.images))
     yield classes
+    if report.advice is not None:
+        yield from _advice_lines(report.advice)
     if report.suspects:
         yield "Boxes that look wrong:"
         yield from (
@@ -64,6 +67,19 @@ def check_tables(report: CheckReport) -> Iterator[RenderableType]:
     if report.faults:
         yield "Faults:"
         yield from (f"  {fault.image_id}: {fault.reason}" for fault in report.faults)
+
+
+def _advice_lines(advice: Advice) -> Iterator[str]:
+    """Which preset to train with, and at which size of images to label."""
+    from bana.data.advice import SIDE
+
+    known, unknown = len(advice.known_classes), len(advice.unknown_classes)
+    knows = f"it knows {known} of {known + unknown} classes" + (
+        ", and labels the others class-agnostically" * (unknown > 0)
+    )
+    yield f"Try bana label first: {knows}. To train: --preset {advice.preset}"
+    keep = f"--set image_side={advice.image_side}" if advice.image_side > SIDE else "keep it"
+    yield f"At image_side={SIDE}, the default, the median box has a side of {advice.box_side:.0f} pixels: {keep}"
 
 
 def conversion_lines(conversion: Conversion, out: Path) -> Iterator[str]:

@@ -44,10 +44,14 @@ def label_lines(run: LabelRun, out: str, images: str) -> Iterator[str]:
 def prediction_lines(run: PredictRun, out: Path) -> Iterator[str]:
     """Where the predictions are, and how many were made now."""
     from bana.data.prediction_folder import RESULTS
+    from bana.engine.prediction import NEARLY_EMPTY
 
     objects = (out / RESULTS).is_file()
     place, what = (out / RESULTS, "searched") if objects else (out, "segmented")
-    yield f"{place}: {run.images} pictures, {run.predicted} {what} now in {run.seconds:.0f} s"
+    line = f"{place}: {run.images} pictures, {run.predicted} {what} now in {run.seconds:.0f} s"
+    if run.nearly_empty:
+        line += f"; {run.nearly_empty} nearly empty: objects on less than {NEARLY_EMPTY:.1%} of the pixels"
+    yield line
 
 
 def tune_tables(run: TuneRun, out: Path) -> Iterator[RenderableType]:

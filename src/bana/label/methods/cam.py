@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bana.classify.model import BoxClassifier
+from bana.data.class_names import matching_classes
 from bana.data.label_maps import LabelMap
 from bana.data.records import ClassTable, FloatArray
 from bana.errors import SettingsError
-from bana.label.class_transfer import matching_classes
 from bana.label.instances import assemble
 from bana.label.method import BoxedImage, Image, LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels

@@ -24,7 +24,7 @@ from bana.label.methods.wssl import BoxSegmentation
 from bana.label.settings import LabelSettings
 from bana.nn.crf_settings import CRFSettings
 from bana.nn.initialization import pretrained_path
-from bana.presets import parse_settings
+from bana.presets import merged, parse_settings
 
 DEFAULT = "labeler"
 """The default method of ``bana label``."""
@@ -101,6 +101,8 @@ class MethodChoice:
         labelers: Labeler files or run folders by the method that they are for; "" is for all others.
         encoder: ONNX file of a promptable segmenter.
         decoder: ONNX file of its decoder.
+        preset: Settings of labelers in the place of their own (default: their own). Those that a method is defined by
+            override them.
         options: Changes to the settings of labelers, such as ``{"refinements": 2}``. They override the method's own.
         device: Where a labeler's network computes. It is not among the facts.
     """
@@ -109,6 +111,7 @@ class MethodChoice:
     labelers: Mapping[str, Path] = field(default_factory=dict)
     encoder: Path | None = None
     decoder: Path | None = None
+    preset: LabelSettings | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
 
@@ -198,7 +201,8 @@ class MethodChoice:
                 f"method affinity: {file} has no affinity network; train one with bana affinity, which joins it to a "
                 "labeler, and name its run: --labeler affinity=RUN"
             )
-        return parse_settings({**facts.label, **wanted.changes, **self.options}, LabelSettings, "options")
+        own = facts.label if self.preset is None else self.preset.model_dump()
+        return parse_settings(merged({**own, **wanted.changes}, dict(self.options)), LabelSettings, "options")
 
     def _sam_files(self) -> tuple[Path, Path]:
         if self.encoder is None or self.decoder is None:

@@ -66,7 +66,7 @@ class BestSegment:
         Segments that are nearly the next larger one of their hierarchy are left out (NEARLY_PARENT).
 
         Args:
-            image: uint8 (H, W, 3).
+            image: RGB uint8 (H, W, 3).
             boxed: Its boxes.
             count: The most segments of a box.
 

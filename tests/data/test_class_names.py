@@ -1,6 +1,6 @@
 import pytest
 
-from bana.label.class_transfer import matching_classes
+from bana.data.class_names import matching_classes
 
 VOC = ("aeroplane", "bicycle", "bird", "boat", "bottle", "motorbike", "pottedplant", "sofa", "tvmonitor", "person")
 
