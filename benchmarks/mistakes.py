@@ -363,18 +363,6 @@ _NETWORKS = [
             "test_a_new_head_keeps_the_size_of_what_it_fuses",
         ),
         (
-            "decoder-with-corners-cut",
-            'F.interpolate(coarser, lateral.shape[-2:], mode="bilinear", align_corners=True)',
-            'F.interpolate(coarser, lateral.shape[-2:], mode="bilinear", align_corners=False)',
-            "test_a_decoder_adds_each_map_to_the_coarser_level",
-        ),
-        (
-            "decoder-without-its-residual",
-            "(level + self.mix[number](level.relu())).relu()",
-            "self.mix[number](level.relu()).relu()",
-            "test_a_decoder_adds_each_map_to_the_coarser_level",
-        ),
-        (
             "aspp-without-its-last-branch",
             "for branch in self.branches[1:]:",
             "for branch in self.branches[1:-1]:",

@@ -66,19 +66,18 @@ def test_lite0_has_maps_of_strides_8_16_and_32(lite0):
 
 
 @pytest.mark.parametrize(
-    ("name", "finest", "channels"),
+    ("name", "pyramid", "channels"),
     [
-        ("lite0", 2, (16, 24, 40, 112, 320)),
-        ("lite2", 2, (16, 24, 48, 120, 352)),
-        ("lite0", 4, (24, 40, 112, 320)),
-        ("lite2", None, (48, 120, 1280)),
+        ("lite0", True, (16, 24, 40, 112, 320)),
+        ("lite2", True, (16, 24, 48, 120, 352)),
+        ("lite2", False, (48, 120, 1280)),
     ],
 )
-def test_a_decoder_gets_maps_of_all_strides_from_the_finest_on(name, finest, channels):
-    backbone = create_backbone(name, "random", finest)
+def test_a_pyramid_has_maps_of_all_strides(name, pyramid, channels):
+    backbone = create_backbone(name, "random", pyramid)
     maps = features(backbone, 97, 65)
     assert backbone.info.channels == channels
-    assert backbone.info.strides == tuple(stride for stride in (2, 4, 8, 16, 32) if stride >= (finest or 8))
+    assert backbone.info.strides == ((2, 4, 8, 16, 32) if pyramid else (8, 16, 32))
     assert backbone.info.multiple == 32
     for each, stride, count in zip(maps, backbone.info.strides, channels, strict=True):
         assert each.shape == (1, count, 96 // stride + 1, 64 // stride + 1)
@@ -88,16 +87,16 @@ def test_a_decoder_gets_maps_of_all_strides_from_the_finest_on(name, finest, cha
 
 
 def test_a_pyramid_has_the_embedded_weights_and_the_maps_of_three_strides(lite0):
-    pyramid = create_backbone("lite0", finest=2)
+    pyramid = create_backbone("lite0", pyramid=True)
     plain, finer = features(lite0, 65, 65), features(pyramid, 65, 65)
     for one, other in zip(plain[:2], finer[2:4], strict=True):
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize(("model", "finest"), [("resnet18", 2), ("mobilenetv3_small_050", 2), ("resnet18", 4)])
-def test_a_timm_model_gives_a_decoder_its_maps_too(model, finest):
-    backbone = create_backbone(f"timm:{model}", "random", finest)
-    assert backbone.info.strides == (2, 4, 8, 16, 32)[finest // 4 :]
+@pytest.mark.parametrize("model", ["resnet18", "mobilenetv3_small_050"])
+def test_a_timm_model_gives_a_pyramid_too(model):
+    backbone = create_backbone(f"timm:{model}", "random", pyramid=True)
+    assert backbone.info.strides == (2, 4, 8, 16, 32)
     cells = [(64 // stride + 1, 96 // stride + 1) for stride in backbone.info.strides]
     assert sizes(features(backbone, 65, 97)) == [
         (1, count, *size) for count, size in zip(backbone.info.channels, cells, strict=True)
@@ -105,16 +104,16 @@ def test_a_timm_model_gives_a_decoder_its_maps_too(model, finest):
 
 
 def test_late_layers_of_a_pyramid_are_those_behind_stride_2():
-    backbone = create_backbone("lite0", "random", finest=2)
+    backbone = create_backbone("lite0", "random", pyramid=True)
     backbone.train_only("late")
     assert {name.split(".")[2] for name in trained(backbone)} == {"1", "2", "3", "4", "5", "6"}
 
 
-@pytest.mark.parametrize(("name", "finest"), [("lite0", None), ("lite0", 2), ("lite2", 2)])
-def test_corner_cells_sit_on_corner_pixels(name, finest):
+@pytest.mark.parametrize(("name", "pyramid"), [("lite0", False), ("lite0", True), ("lite2", True)])
+def test_corner_cells_sit_on_corner_pixels(name, pyramid):
     """Mirrored images give mirrored features only if the grid of cells is symmetric in the image."""
     torch.manual_seed(0)
-    random = create_backbone(name, "random", finest).eval()
+    random = create_backbone(name, "random", pyramid).eval()
     for module in random.modules():
         if isinstance(module, torch.nn.Conv2d):  # left-right symmetric filters, so that only the grid can break it
             module.weight.data = (module.weight.data + module.weight.data.flip(3)) / 2

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bana.nn.heads import FusingHead, PyramidDecoder
+from bana.nn.heads import FusingHead
 
 
 @pytest.fixture
@@ -40,22 +40,3 @@ def test_a_new_head_keeps_the_size_of_what_it_fuses():
     maps = [torch.randn(1, 64, 8, 8) for _ in range(4)]
     total = sum(layer(each) for layer, each in zip(head.project, maps, strict=True))
     assert total.var().item() == pytest.approx(2.0, rel=0.15)
-
-
-def test_a_decoder_adds_each_map_to_the_coarser_level():
-    torch.manual_seed(0)
-    decoder = PyramidDecoder((3, 5), (4, 6)).eval()
-    for norm in decoder.normalise:
-        norm.running_mean.normal_()
-        norm.running_var.uniform_(0.5, 2.0)
-    fine, coarse = torch.randn(2, 3, 9, 13), torch.randn(2, 5, 5, 7)
-
-    def mixed(number, level):
-        return (level + decoder.mix[number](level.relu())).relu()
-
-    low, high = (decoder.lateral[number](decoder.normalise[number](maps)) for number, maps in enumerate((fine, coarse)))
-    coarser = F.interpolate(decoder.down[0](mixed(1, high)), (9, 13), mode="bilinear", align_corners=True)
-    expected = mixed(0, low + coarser)
-    assert expected.shape == (2, 4, 9, 13)
-    assert (expected == 0).any()
-    torch.testing.assert_close(decoder([fine, coarse]), expected)

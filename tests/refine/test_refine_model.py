@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from bana.refine.model import REFINER, WIDTHS, BoxDecoder, BoxRefiner, position_maps
+from bana.refine.model import REFINER, WIDTHS, BoxRefiner, PyramidDecoder, position_maps
 from bana.refine.settings import RefineSettings
 
 CHANNELS = (4, 6, 8)
@@ -11,7 +11,7 @@ CHANNELS = (4, 6, 8)
 @pytest.fixture
 def decoder():
     torch.manual_seed(0)
-    return BoxDecoder(CHANNELS, context=1.5)
+    return PyramidDecoder(CHANNELS, context=1.5)
 
 
 def features(side=17, batch=2, seed=0):

@@ -20,7 +20,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 CLASSES = ("Katze", "wild dog")
-NETWORKS = {"lite0": "fuse", "lite2": "pyramid", "timm:resnet18": "fuse", "vgg16": "none", "resnet101": "aspp"}
+NETWORKS = {"lite0": "fuse", "timm:resnet18": "fuse", "vgg16": "none", "resnet101": "aspp"}
 FORMATS = ("onnx", "torchscript")
 every_format = pytest.mark.parametrize("to", FORMATS)
 

@@ -21,11 +21,10 @@ NETWORKS = {
     "deeplab-v2": SegmentSettings(backbone="resnet101", head="aspp", **RANDOM),
     "lite0": SegmentSettings(backbone="lite0", head="fuse", head_width=32),
     "lite0-aspp": SegmentSettings(backbone="lite0", head="aspp", head_width=32),
-    "lite2-pyramid": SegmentSettings(backbone="lite2", head="pyramid", head_width=24, **RANDOM),
     "timm": SegmentSettings(backbone="timm:resnet18", head="fuse", head_width=32, **RANDOM),
 }
-WIDTHS = {"deeplab-v1": 1024, "deeplab-v2": 256, "lite0": 32, "lite0-aspp": 32, "lite2-pyramid": 24, "timm": 32}
-STRIDES = {"deeplab-v1": 8, "deeplab-v2": 8, "lite0": 8, "lite0-aspp": 32, "lite2-pyramid": 4, "timm": 8}
+WIDTHS = {"deeplab-v1": 1024, "deeplab-v2": 256, "lite0": 32, "lite0-aspp": 32, "timm": 32}
+STRIDES = {"deeplab-v1": 8, "deeplab-v2": 8, "lite0": 8, "lite0-aspp": 32, "timm": 8}
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

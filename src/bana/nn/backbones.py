@@ -29,9 +29,6 @@ State = dict[str, Tensor]
 Trained = Literal["all", "late", "none"]
 """Which of a backbone's layers are trained: ``late`` are those that its finest map does not depend on."""
 
-Finest = Literal[2, 4]
-"""Pixels a cell of the finest map that a decoder takes."""
-
 _COUNTER = "num_batches_tracked"
 
 
@@ -121,25 +118,25 @@ class Backbone(nn.Module):
         return {name for name, gradient in zip(names, gradients, strict=True) if gradient is None}
 
 
-def create_backbone(name: str, weights: str = "default", finest: Finest | None = None) -> Backbone:
+def create_backbone(name: str, weights: str = "default", pyramid: bool = False) -> Backbone:
     """Build a backbone.
 
     Args:
         name: ``lite0``, ``lite2``, ``vgg16``, ``resnet50``, ``resnet101``, ``resnet101-deeplab`` or
             ``timm:<model>``.
         weights: ``default`` (the pretrained weights that ``info.source`` names), ``random``, or a file.
-        finest: Give the maps of all strides from this one to 32, as a decoder takes them (default: those of 8, 16 and
-            32, the last after the layers that widen it). ResNets and VGG give the same maps either way.
+        pyramid: Whether to give the maps of all strides that it has, from 2 on; else those from 8 on. ResNets and VGG
+            give the same maps either way.
 
     Raises:
         SettingsError: If the name is not known or the default weights cannot be had.
         CheckpointError: If a weights file does not fit.
     """
     if name.startswith("timm:"):
-        return _create_timm(name.removeprefix("timm:"), weights, finest)
+        return _create_timm(name.removeprefix("timm:"), weights, pyramid)
     if name not in _BUILDERS:
         raise SettingsError(f"backbone {name!r} is not known; choose one of {', '.join(_BUILDERS)} or timm:<model>")
-    network, info, fetch, adapt = _BUILDERS[name](finest)
+    network, info, fetch, adapt = _BUILDERS[name](pyramid)
     if weights != "random":
         state, source = (fetch(), name) if weights == "default" else (read_state_dict(Path(weights)), weights)
         load_weights(network, adapt(state, source) | _counters(network), source)
@@ -169,18 +166,19 @@ class _Lite(nn.Module):
 
     Args:
         variant: ``lite0`` or ``lite2``.
-        finest: As in ``create_backbone``; the last convolution widens the map of stride 32.
+        pyramid: Whether to give the maps of strides 2, 4, 8, 16 and 32; else those of 8 and 16, and the last of 32
+            after the final convolution.
     """
 
-    def __init__(self, variant: str, finest: Finest | None) -> None:
+    def __init__(self, variant: str, pyramid: bool) -> None:
         super().__init__()
         full: Any = timm.create_model(f"tf_efficientnet_{variant}")
         self.names = list(_without_counters(full.state_dict()))
         self.conv_stem, self.bn1, self.blocks = full.conv_stem, full.bn1, full.blocks
-        self._blocks = {2: (0, 1, 2, 4, 6), 4: (1, 2, 4, 6), None: (2, 4)}[finest]
+        self._blocks = (0, 1, 2, 4, 6) if pyramid else (2, 4)
         stages = [int(stage["num_chs"]) for stage in full.feature_info]
-        self.channels = stages[-len(self._blocks) :] if finest else [*stages[2:4], full.conv_head.out_channels]
-        if not finest:
+        self.channels = stages if pyramid else [*stages[2:4], full.conv_head.out_channels]
+        if not pyramid:
             self.conv_head, self.bn2 = full.conv_head, full.bn2
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -193,8 +191,8 @@ class _Lite(nn.Module):
         return maps if len(maps) == len(self.channels) else [*maps, self.bn2(self.conv_head(x))]
 
 
-def _lite(variant: str, finest: Finest | None) -> _Built:
-    network = _Lite(variant, finest)
+def _lite(variant: str, pyramid: bool) -> _Built:
+    network = _Lite(variant, pyramid)
     info = BackboneInfo(
         channels=tuple(network.channels),
         strides=(2, 4, 8, 16, 32)[-len(network.channels) :],
@@ -251,9 +249,9 @@ def _no_default() -> State:
     )
 
 
-_BUILDERS: dict[str, Callable[[Finest | None], _Built]] = {
-    "lite0": lambda finest: _lite("lite0", finest),
-    "lite2": lambda finest: _lite("lite2", finest),
+_BUILDERS: dict[str, Callable[[bool], _Built]] = {
+    "lite0": lambda pyramid: _lite("lite0", pyramid),
+    "lite2": lambda pyramid: _lite("lite2", pyramid),
     "vgg16": lambda _: _vgg16(),
     "resnet50": lambda _: _resnet50(),
     "resnet101": lambda _: _resnet101(),
@@ -261,8 +259,8 @@ _BUILDERS: dict[str, Callable[[Finest | None], _Built]] = {
 }
 
 
-def _create_timm(model: str, weights: str, finest: Finest | None) -> Backbone:
-    """Any timm model that gives features: its three deepest feature maps, of a decoder four or five."""
+def _create_timm(model: str, weights: str, pyramid: bool) -> Backbone:
+    """Any timm model that gives features: its five deepest feature maps, or the three deepest."""
     if not timm.is_model(model):
         raise SettingsError(f"timm has no model {model!r}; see timm.list_models()")
     config = timm.get_pretrained_cfg(model) or PretrainedCfg()
@@ -271,7 +269,7 @@ def _create_timm(model: str, weights: str, finest: Finest | None) -> Backbone:
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         raise SettingsError(f"timm model {model!r} gives no feature maps ({error}); choose another") from error
     chosen: dict[str, Any] = {
-        "out_indices": tuple(range(feature_maps))[-{2: 5, 4: 4, None: 3}[finest] :],
+        "out_indices": tuple(range(feature_maps))[-5 if pyramid else -3 :],
         "pretrained": weights == "default",
     }
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,53 +53,6 @@ class FusingHead(CalibratedHead):
                 projected = F.interpolate(projected, size, mode="bilinear", align_corners=True)
             fused = fused + projected
         mixed: Tensor = self.mix(fused.relu()).relu()
-        return mixed
-
-
-class PyramidDecoder(CalibratedHead):
-    """Fuses a backbone's maps from the coarsest to the finest, by a 3x3 convolution on each level.
-
-    A level is a 1x1 convolution of the map, added to the coarser level, and a residual 3x3 convolution.
-
-    Args:
-        channels: Channels of each feature map, finest first.
-        widths: Channels of each level, finest first.
-        more: Channels that ``extended`` adds to each map.
-    """
-
-    def __init__(self, channels: tuple[int, ...], widths: tuple[int, ...], more: int = 0) -> None:
-        super().__init__(channels)
-        self.lateral = nn.ModuleList(
-            nn.Conv2d(count + more, width, 1) for count, width in zip(channels, widths, strict=True)
-        )
-        self.down = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
-        self.mix = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for width in widths)
-        for layer in [*self.lateral, *self.down, *self.mix]:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-        with torch.no_grad():
-            for layer in [*self.lateral, *self.down]:
-                layer.weight /= 2
-
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Features (N, C_i, h_i, w_i), finest first, to (N, widths[0], h_0, w_0), not negative."""
-        level = self._lateral(len(features) - 1, features)
-        for number in range(len(features) - 2, -1, -1):
-            lateral = self._lateral(number, features)
-            coarser = self.down[number](self._mixed(number + 1, level))
-            level = lateral + F.interpolate(coarser, lateral.shape[-2:], mode="bilinear", align_corners=True)
-        return self._mixed(0, level)
-
-    def extended(self, maps: Tensor) -> Tensor:
-        """What a level sees of its map (N, C, h, w): the map itself; a subclass may add channels."""
-        return maps
-
-    def _lateral(self, number: int, features: list[Tensor]) -> Tensor:
-        lateral: Tensor = self.lateral[number](self.extended(self.normalise[number](features[number])))
-        return lateral
-
-    def _mixed(self, number: int, level: Tensor) -> Tensor:
-        mixed: Tensor = (level + self.mix[number](level.relu())).relu()
         return mixed
 
 

@@ -121,7 +121,7 @@ def build_backbone(settings: TrainingSettings, weights: str | None = None) -> Ba
     Raises:
         SettingsError: If the backbone or its weights cannot be had, or the crop does not fit it.
     """
-    backbone = create_backbone(settings.backbone, weights or settings.backbone_weights, settings.finest)
+    backbone = create_backbone(settings.backbone, weights or settings.backbone_weights, settings.pyramid)
     backbone.check_crop(settings.crop_size, settings.backbone)
     backbone.train_only(settings.train_backbone)
     return backbone

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from bana.data.records import ImageRecord
 from bana.engine.plan import Precision
-from bana.nn.backbones import Finest, Trained
+from bana.nn.backbones import Trained
 from bana.presets import Settings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -31,6 +31,7 @@ class TrainingSettings(Settings):
     """What the settings of all stages have in common.
 
     Attributes:
+        pyramid: Whether the stage takes the backbone's maps of all strides (``create_backbone``).
         backbone: ``lite0``, ``lite2``, ``vgg16``, ``resnet50``, ``resnet101``, ``resnet101-deeplab`` or
             ``timm:<model>``.
         backbone_weights: ``default``, ``random`` or a file.
@@ -65,6 +66,7 @@ class TrainingSettings(Settings):
         "warm_up": "warmup",
     }
 
+    pyramid: ClassVar[bool] = False
     backbone: str = "lite0"
     backbone_weights: str = "default"
     train_backbone: Trained = "all"
@@ -83,11 +85,6 @@ class TrainingSettings(Settings):
     min_steps: Annotated[int, Field(ge=0)] = 0
     batch_size: Count = 20
     precision: Precision = "float32"
-
-    @property
-    def finest(self) -> Finest | None:
-        """Stride of the finest map that a decoder takes (``create_backbone``); None: there is no decoder."""
-        return None
 
     @model_validator(mode="after")
     def _check_scale(self) -> Self:

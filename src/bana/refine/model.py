@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bana.nn.backbones import Backbone
-from bana.nn.heads import PyramidDecoder
+from bana.nn.heads import CalibratedHead
 from bana.nn.network import Network
 from bana.nn.network_file import NetworkFile
 from bana.refine.settings import RefineSettings
@@ -18,8 +21,11 @@ _POSITION = 3
 """Channels that say where a cell lies in the box."""
 
 
-class BoxDecoder(PyramidDecoder):
-    """A decoder that gives one logit a cell; each of its levels is told where the cells lie in the box.
+class PyramidDecoder(CalibratedHead):
+    """Fuses a backbone's maps from the coarsest to the finest, on which it gives one logit a cell.
+
+    Each level is told where its cells lie in the box. A level is a 1x1 convolution of the map, added to the coarser
+    level, and a residual 3x3 convolution.
 
     Args:
         channels: Channels of each feature map, finest first.
@@ -27,22 +33,43 @@ class BoxDecoder(PyramidDecoder):
     """
 
     def __init__(self, channels: tuple[int, ...], context: float) -> None:
-        widths = WIDTHS[-len(channels) :]
-        super().__init__(channels, widths, _POSITION)
+        super().__init__(channels)
         self._context = context
+        widths = WIDTHS[-len(channels) :]
+        self.lateral = nn.ModuleList(
+            nn.Conv2d(count + _POSITION, width, 1) for count, width in zip(channels, widths, strict=True)
+        )
+        self.down = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
+        self.mix = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for width in widths)
         self.output = nn.Conv2d(widths[0], 1, 1)
+        for layer in [*self.lateral, *self.down, *self.mix]:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            for layer in [*self.lateral, *self.down]:
+                layer.weight /= 2
         nn.init.normal_(self.output.weight, std=0.01)
         nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Features (N, C_i, h_i, w_i), finest first, to logits (N, 1, h_0, w_0)."""
-        logits: Tensor = self.output(super().forward(features))
+        level = self._lateral(len(features) - 1, features)
+        for number in range(len(features) - 2, -1, -1):
+            lateral = self._lateral(number, features)
+            coarser = self.down[number](self._mixed(number + 1, level))
+            level = lateral + F.interpolate(coarser, lateral.shape[-2:], mode="bilinear", align_corners=True)
+        logits: Tensor = self.output(self._mixed(0, level))
         return logits
 
-    def extended(self, maps: Tensor) -> Tensor:
-        """The map, and where its cells lie in the box."""
+    def _lateral(self, number: int, features: list[Tensor]) -> Tensor:
+        maps = self.normalise[number](features[number])
         position = position_maps(maps.shape[2], maps.shape[3], self._context).to(maps)
-        return torch.cat([maps, position.expand(len(maps), -1, -1, -1)], 1)
+        lateral: Tensor = self.lateral[number](torch.cat([maps, position.expand(len(maps), -1, -1, -1)], 1))
+        return lateral
+
+    def _mixed(self, number: int, level: Tensor) -> Tensor:
+        mixed: Tensor = (level + self.mix[number](level.relu())).relu()
+        return mixed
 
 
 class BoxRefiner(Network):
@@ -54,7 +81,7 @@ class BoxRefiner(Network):
     """
 
     def __init__(self, backbone: Backbone, context: float) -> None:
-        super().__init__(backbone, BoxDecoder(backbone.info.channels, context))
+        super().__init__(backbone, PyramidDecoder(backbone.info.channels, context))
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
         self.train()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from bana.nn.backbones import Finest, Trained
+from bana.nn.backbones import Trained
 from bana.nn.settings import Count, NotNegative, Positive, Schedule, TrainingSettings
 
 
@@ -27,6 +27,7 @@ class RefineSettings(TrainingSettings):
         pairwise_weight: Weight of the loss that gives neighbors of like color like labels.
     """
 
+    pyramid: ClassVar[bool] = True
     train_backbone: Trained = "all"
     crop_size: Annotated[int, Field(ge=33)] = 129
     scale_range: tuple[Positive, Positive] = (0.12, 0.7)
@@ -46,8 +47,3 @@ class RefineSettings(TrainingSettings):
     occlusion: Annotated[float, Field(ge=0, le=1)] = 0.0
     reach_weight: NotNegative = 0.2
     pairwise_weight: NotNegative = 0.5
-
-    @property
-    def finest(self) -> Finest:
-        """The decoder goes down to half of the window's resolution."""
-        return 2

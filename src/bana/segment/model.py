@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bana.nn.backbones import Backbone
-from bana.nn.heads import ASPP, FusingHead, PyramidDecoder
+from bana.nn.heads import ASPP, FusingHead
 from bana.nn.network import Network
 from bana.nn.network_file import NetworkFile
 from bana.segment.settings import BRANCH_LOSSES, SegmentSettings
@@ -106,8 +106,6 @@ def _head(settings: SegmentSettings, channels: tuple[int, ...]) -> nn.Module | N
             return ASPP(channels, settings.head_width)
         case "fuse":
             return FusingHead(channels, settings.head_width)
-        case "pyramid":
-            return PyramidDecoder(channels, (settings.head_width,) * len(channels))
 
 
 SEGMENTER = NetworkFile("segmenter", ("segment",), "bana segment", "segment", SegmentSettings, _create)

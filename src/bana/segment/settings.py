@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from bana.nn.backbones import Finest
 from bana.nn.settings import Count, MagnifiedTrainingSettings, NotNegative, Positive, Schedule, Width
 
 Loss = Literal[
@@ -46,7 +45,7 @@ class SegmentSettings(MagnifiedTrainingSettings):
 
     Attributes:
         head: On the backbone: ``none`` (VGG-16 has fc6 and fc7), ``aspp`` (DeepLab-V2's dilated branches on the last
-            map), ``fuse`` (all maps of the backbone, cell by cell) or ``pyramid`` (a decoder down to stride 4).
+            map) or ``fuse`` (all maps of the backbone, cell by cell).
         head_width: Channels of the head's result; for ``none`` it has no meaning.
         loss: See Loss. For ``attention_weighted`` and ``box_masking`` the network gets a branch of its own.
         temperature: Factor on the cosines before the softmax.
@@ -61,7 +60,7 @@ class SegmentSettings(MagnifiedTrainingSettings):
         epochs: As in TrainingSettings; the paper's are 45 for DeepLab-V1 and 20 for V2.
     """
 
-    head: Literal["none", "aspp", "fuse", "pyramid"] = "none"
+    head: Literal["none", "aspp", "fuse"] = "none"
     head_width: Width = 256
     loss: Loss = "nal"
     temperature: Positive = 20.0
@@ -74,11 +73,6 @@ class SegmentSettings(MagnifiedTrainingSettings):
     schedule: Schedule = "poly"
     epochs: Count = 45
 
-    @property
-    def finest(self) -> Finest | None:
-        """As in TrainingSettings."""
-        return 4 if self.head == "pyramid" else None
-
     @model_validator(mode="after")
     def _check_class_weight(self) -> Self:
         if self.class_weight == "balanced" and self.loss not in WEIGHTED_LOSSES:
@@ -87,6 +81,6 @@ class SegmentSettings(MagnifiedTrainingSettings):
 
     @model_validator(mode="after")
     def _check_start(self) -> Self:
-        if self.start == "labeler" and self.head in ("aspp", "pyramid"):
-            raise ValueError(f"start: a labeler has no {self.head} head; choose backbone, or another head")
+        if self.start == "labeler" and self.head == "aspp":
+            raise ValueError("start: a labeler has no aspp head; choose backbone, or another head")
         return self
