@@ -1,7 +1,7 @@
 """What a machine makes of the paper's recipes: images a second of each training and of labeling, and hours a table.
 
     python benchmarks/gpu.py                      # on CUDA: ten minutes
-    python benchmarks/gpu.py --device cpu --steps 1 --images 8
+    python benchmarks/gpu.py --device cpu --steps 1 --images 8 --precisions float32
 
 Trainings take full batches of full crops through networks with random weights, in float32 and bfloat16, from random
 pixels: no time goes into loading images, so they are the most that a machine can do. Labeling is the whole of
@@ -137,13 +137,14 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--images", type=int, default=52)
+    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"], choices=["float32", "bfloat16"])
     options = parser.parse_args()
     torch.manual_seed(0)
     trainings: dict[str, dict[str, float]] = {}
     for name, (preset, stage) in STAGES.items():
         settings = getattr(load_preset(preset, Recipe), stage)
         trainings[name] = {}
-        for precision in ("float32", "bfloat16"):
+        for precision in options.precisions:
             rate = images_per_second(stage, settings, options.device, precision, options.steps)
             trainings[name][precision] = round(rate, 3)
             print(f"{name}, {precision}: {rate:.2f} images/s at batch {settings.batch_size}", flush=True)

@@ -50,9 +50,33 @@ SMALL = {
         "optimizer": "adamw",
         "lr_backbone": 0.0001,
         "lr_head": 0.001,
-        "color_jitter": 0.5,
-        "epochs": 10,
-        "batch_size": 10,
+        "warmup": 0.05,
+        "crop_size": 257,
+        "scale_range": [0.5, 1.25],
+        "magnification": "auto",
+        "color_jitter": 0.3,
+        "sampling": "balanced",
+        "epochs": 9,
+        "min_steps": 100,
+        "batch_size": 12,
+    },
+    "instance": {
+        "backbone": "lite0",
+        "train_backbone": "late",
+        "start": "labeler",
+        "width": 128,
+        "box_samples": 128,
+        "optimizer": "adamw",
+        "lr_backbone": 0.0001,
+        "lr_head": 0.0005,
+        "schedule": "poly",
+        "epochs": 4,
+        "min_steps": 400,
+        "batch_size": 4,
+        "crop_size": 385,
+        "scale_range": [0.75, 1.25],
+        "magnification": "auto",
+        "color_jitter": 0.2,
     },
 }
 
@@ -63,7 +87,7 @@ def write(folder, **texts):
     return lambda name: load_preset(str(folder / f"{name}.yaml"), Recipe)
 
 
-def test_small_is_what_it_was_when_it_said_all_of_its_settings():
+def test_small_is_what_it_is_when_it_says_all_of_its_settings():
     assert load_preset("small", Recipe) == Recipe.model_validate(SMALL)
 
 
