@@ -41,7 +41,7 @@ def preset(tiny_settings, tiny_segment_settings, tmp_path):
     AdamW, which divides gradients by their own size, makes a difference of rounding in a gradient that should be 0 one
     of the whole learning rate.
     """
-    common = {"batch_size": 4, "epochs": STEPS // 2, "optimizer": "sgd", "lr_head": 0.001}
+    common = {"batch_size": 4, "epochs": STEPS // 2, "optimizer": "sgd", "lr_head": 0.0003}
     recipe = {
         "classify": tiny_settings.model_dump(mode="json") | common,
         "segment": tiny_segment_settings.model_dump(mode="json") | common,

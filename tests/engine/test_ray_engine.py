@@ -147,7 +147,8 @@ def test_from_s3_to_s3(label, cluster, s3, shapes_voc, tmp_path):
     assert label(folder, tmp_path / "local", *skip, "--workers", 1).status == 1
     data, out = put(s3, folder, "data"), put(s3, tmp_path / "local", "labels")
     whole = files(tmp_path / "local")
-    whole["rejected.jsonl"] = whole["rejected.jsonl"].replace(str(folder).encode(), data.encode())
+    for name in ("rejected.jsonl", "labels.json"):
+        whole[name] = whole[name].replace(str(folder).encode(), data.encode())
     for name in (*(name for name in whole if name.endswith(("a.png", "a.json"))), "instances/b.json", "y_crf/d.png"):
         s3.delete_object(Bucket="stand-in", Key=f"labels/{name}")
     s3.put_object(Bucket="stand-in", Key="labels/y_ret/f.png", Body=b"damaged")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from bana.data.label_folder import INSTANCES, LABELINGS, MANIFEST
 from bana.data.label_maps import gray_png, label_map_png
 from bana.data.masks import encode_mask
+from bana.data.mirror import Images
 from bana.data.records import ClassTable, ImageRecord
 from bana.errors import DataError, OutputError
 from bana.io.files import write_json
@@ -119,13 +120,20 @@ def is_done(out: AnyPath, image_id: str, digest: str) -> bool:
     return are_written(out, _entry_path(image_id), digest, maps)
 
 
-def labels_any(out: AnyPath, records: Iterable[ImageRecord], labeling: str) -> bool:
-    """Whether the folder has labels of one of the images, made by this labeling from the image as it is now."""
+def labels_any(out: AnyPath, records: Iterable[ImageRecord], labeling: str, images: Images = nullcontext) -> bool:
+    """Whether the folder has labels of one of the images, made by this labeling from the image as it is now.
+
+    Args:
+        out: The folder of labels.
+        records: The images.
+        labeling: The digest of method, settings and classes.
+        images: Fetches a record's image where records do not name files of this machine.
+    """
     for record in records:
-        with suppress(DataError):  # an image that cannot be read tells nothing
-            there = (out / _entry_path(record.image_id)).exists()
-            if there and is_done(out, record.image_id, input_digest(record, labeling)):
-                return True
+        if (out / _entry_path(record.image_id)).exists():
+            with suppress(DataError), images(record) as here:  # an image that cannot be read tells nothing
+                if is_done(out, record.image_id, input_digest(here, labeling)):
+                    return True
     return False
 
 

@@ -118,7 +118,7 @@ def label_dataset(
     manifest = manifest_of(method.facts(), dataset.class_table, data_facts(dataset, images))
     worker = _LabelWorker(method, dataset.classes, manifest["labeling"], out, images)
     opened = worker.method  # a faulty labeler is found before any process starts
-    write_manifest(out, manifest, has_moved=lambda: local and labels_any(out, dataset, manifest["labeling"]))
+    write_manifest(out, manifest, has_moved=lambda: labels_any(out, dataset, manifest["labeling"], images))
     faults = FaultLog(on_error)
     began = time.monotonic()
     look = local and run_worker is map_in_order  # otherwise the workers look for labels that are there

@@ -21,8 +21,8 @@ Width = Annotated[int, Field(ge=1, le=2048)]
 
 Schedule = Literal["step", "multistep", "poly"]
 
-_OBJECT_SIDE = 48.0
-"""Pixels that an object should have; of smaller ones a network with cells of 4 or 8 pixels sees too little."""
+_OBJECT_SIDE = 32.0
+"""Pixels that an object should have, four cells of a map of stride 8; of smaller ones a network sees too little."""
 
 _MAX_MAGNIFICATION = 4.0
 
@@ -132,7 +132,7 @@ class MagnifiedTrainingSettings(TrainingSettings):
 
     Attributes:
         magnification: Factor on the size of images, in training before random scaling and in prediction; ``auto``: such
-            that half of the training boxes have sides (geometric mean) of at least 48 pixels, from 1 to 4.
+            that half of the training boxes have sides (geometric mean) of at least 32 pixels, from 1 to 4.
     """
 
     magnification: Annotated[float, Field(gt=0, le=16)] | Literal["auto"] = 1.0
@@ -155,7 +155,7 @@ class MagnifiedTrainingSettings(TrainingSettings):
 
 
 def magnification_for(records: Sequence[ImageRecord]) -> float:
-    """The factor that makes half of the boxes at least 48 pixels large, from 1 to 4, in steps of 1/4."""
+    """The factor that makes half of the boxes at least 32 pixels large, from 1 to 4, in steps of 1/4."""
     boxes = np.concatenate([record.boxes[~record.crowd] for record in records] or [np.empty((0, 4), np.float32)])
     sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], 1))
     factor = _OBJECT_SIDE / max(float(np.median(sides)), 1.0) if len(sides) else 1.0
