@@ -138,13 +138,13 @@ def training_loop(
     seconds, steps = time.monotonic() - began, total - first_step
     shown = f"trained in {seconds:.0f} s"
     if steps:
-        speed = steps * config.batch_size / seconds
+        speed = steps * count / (epoch_steps * seconds)  # the last step of an epoch may be smaller
         shown += (
             f": {speed:.1f} images/s; {100 * batches.seconds / seconds:.0f} % of the time went into waiting for images"
         )
     context.console(console).print(shown, highlight=False)
     if display.still_falls():
-        context.console(console).print("the loss was still falling at the end: more epochs would help", highlight=False)
+        context.console(console).print("the loss was still falling at the end: more epochs may help", highlight=False)
 
 
 def _loader(
