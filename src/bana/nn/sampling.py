@@ -17,7 +17,7 @@ class BalancedSamples:
     """Samples of the same number an epoch, in which images of rare classes come more often.
 
     An image's share is 1 / sqrt(f), f being the share of images with its rarest class (repeat-factor sampling: Gupta et
-    al., "LVIS: a dataset for large vocabulary instance segmentation", 2019, with a threshold of 1). In an epoch an image
+    al., "LVIS: a dataset for large vocabulary instance segmentation", 2019, with a threshold of 1). In an epoch it
     comes as often as its share says, rounded down or up. Each time it is another random sample of the image.
 
     Args:
