@@ -9,7 +9,7 @@ import numpy as np
 
 from bana.data.class_names import matching_classes
 from bana.data.formats import voc
-from bana.data.records import BoxDataset
+from bana.data.records import BoxDataset, box_sides
 
 MANY_IMAGES = 700
 """Images from which on ``lite0`` is recommended, between the few hundred of ``small`` and the thousand of ``lite0``."""
@@ -55,7 +55,7 @@ def advice_for(dataset: BoxDataset) -> Advice | None:
     if not records:
         return None
     longer = np.array([max(record.width, record.height) for record in records])
-    sides = [np.sqrt(np.prod(record.boxes[:, 2:] - record.boxes[:, :2], axis=1)) for record in records]
+    sides = [box_sides(record.boxes) for record in records]
     box_side = float(np.median(np.concatenate([SIDE / size * each for size, each in zip(longer, sides, strict=True)])))
     present = {class_id for record in records for class_id in record.class_ids.tolist()}
     names = [name for number, name in enumerate(dataset.classes, start=1) if number in present]

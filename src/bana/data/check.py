@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from bana.data.images import open_record_image
 from bana.data.label_folder import labels_of
 from bana.data.pixel_values import DATA_FILE
 from bana.data.reading import read_with
-from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord
+from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord, box_sides
 from bana.data.suspects import Suspect, suspects
 from bana.data.truth import instance_truth, semantic_truth
 from bana.errors import DataError
@@ -84,7 +85,7 @@ class CheckReport:
         """Objects with COCO's flag."""
         return int(sum(record.crowd.sum() for record in self.dataset))
 
-    @property
+    @cached_property
     def advice(self) -> Advice | None:
         """The preset and the image side that suit the data set; None without boxes."""
         return advice_for(self.dataset)
@@ -167,7 +168,7 @@ def counted(dataset: BoxDataset, sound: Sequence[ImageRecord], faults: tuple[Rej
     whole = replace(dataset, records=tuple(sound), rejected=())
     shares = np.array([record.background_share for record in sound])
     has_boxes = np.array([len(record) > 0 for record in sound], dtype=bool)
-    sides = [np.sqrt(np.prod(record.boxes[:, 2:] - record.boxes[:, :2], axis=1)) for record in sound]
+    sides = [box_sides(record.boxes) for record in sound]
     masks = sum(
         len(record) if record.instance_path else sum(each is not None for each in record.segmentations)
         for record in sound

@@ -216,6 +216,12 @@ def boxes_to_mask(boxes: npt.ArrayLike, height: int, width: int) -> BoolArray:
     return inside
 
 
+def box_sides(boxes: FloatArray) -> FloatArray:
+    """The side of the square that has a box's area, in pixels: boxes (K, 4) to (K,)."""
+    sides: FloatArray = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    return sides
+
+
 def paint_order(boxes: npt.ArrayLike) -> list[int]:
     """Boxes (K, 4) in painting order: larger ones first; of two equal ones the first of the list in front."""
     x0, y0, x1, y1 = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).T

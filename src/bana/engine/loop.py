@@ -135,16 +135,8 @@ def training_loop(
     finally:
         display.close()
     task.model.train(False)
-    seconds, steps = time.monotonic() - began, total - first_step
-    shown = f"trained in {seconds:.0f} s"
-    if steps:
-        speed = steps * count / (epoch_steps * seconds)  # the last step of an epoch may be smaller
-        shown += (
-            f": {speed:.1f} images/s; {100 * batches.seconds / seconds:.0f} % of the time went into waiting for images"
-        )
-    context.console(console).print(shown, highlight=False)
-    if display.still_falls():
-        context.console(console).print("the loss was still falling at the end: more epochs may help", highlight=False)
+    images = (total - first_step) * count / epoch_steps  # the last step of an epoch may be smaller
+    display.conclude(time.monotonic() - began, batches.seconds, images)
 
 
 def _loader(
@@ -252,7 +244,8 @@ class _Display:
 
     def __init__(self, out: Path, first_step: int, total: int, config: LoopConfig, console: Console) -> None:
         self._logs = _open_logs(out, first_step, config.runtime) if config.context.is_main else []
-        self._progress = StepProgress("training", total, config.context.console(console))
+        self._console = config.context.console(console)
+        self._progress = StepProgress("training", total, self._console)
         self._batch_size = config.batch_size
         self._losses: list[float] = []
 
@@ -267,7 +260,17 @@ class _Display:
         for log in self._logs:
             log.write({"step": step, **entry})
 
-    def still_falls(self) -> bool:
+    def conclude(self, seconds: float, waited: float, images: float) -> None:
+        """Say how long a run took, how fast it was, and whether its loss had come to rest."""
+        shown = f"trained in {seconds:.0f} s"
+        if images:
+            share = 100 * waited / seconds
+            shown += f": {images / seconds:.1f} images/s; {share:.0f} % of the time went into waiting for images"
+        self._console.print(shown, highlight=False)
+        if self._still_falls():
+            self._console.print("the loss was still falling at the end: more epochs may help", highlight=False)
+
+    def _still_falls(self) -> bool:
         """Whether the mean loss of the last fifth of the steps is far below that of the fifth before."""
         fifth = len(self._losses) // 5
         before, last = (sum(part) for part in (self._losses[-2 * fifth : -fifth], self._losses[-fifth:]))

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from bana.data.records import ImageRecord
+from bana.data.records import ImageRecord, box_sides
 from bana.engine.plan import Precision
 from bana.nn.backbones import Trained
 from bana.presets import Settings
@@ -156,7 +156,6 @@ class MagnifiedTrainingSettings(TrainingSettings):
 
 def magnification_for(records: Sequence[ImageRecord]) -> float:
     """The factor that makes half of the boxes at least 32 pixels large, from 1 to 4, in steps of 1/4."""
-    boxes = np.concatenate([record.boxes[~record.crowd] for record in records] or [np.empty((0, 4), np.float32)])
-    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], 1))
+    sides = np.concatenate([*(box_sides(record.boxes[~record.crowd]) for record in records), np.empty(0, np.float32)])
     factor = _OBJECT_SIDE / max(float(np.median(sides)), 1.0) if len(sides) else 1.0
     return min(max(round(4 * factor) / 4, 1.0), _MAX_MAGNIFICATION)

@@ -74,9 +74,8 @@ def _advice_lines(advice: Advice) -> Iterator[str]:
     from bana.data.advice import SIDE
 
     known, unknown = len(advice.known_classes), len(advice.unknown_classes)
-    knows = f"it knows {known} of {known + unknown} classes" + (
-        ", and labels the others class-agnostically" * (unknown > 0)
-    )
+    others = ", and labels the others class-agnostically" if unknown else ""
+    knows = f"it knows {known} of {known + unknown} classes{others}"
     yield f"Try bana label first: {knows}. To train: --preset {advice.preset}"
     keep = f"--set image_side={advice.image_side}" if advice.image_side > SIDE else "keep it"
     yield f"At image_side={SIDE}, the default, the median box has a side of {advice.box_side:.0f} pixels: {keep}"
