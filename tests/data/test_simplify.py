@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import bana
@@ -28,6 +28,7 @@ def disc(radius=15, hole=0, center=(20.0, 30.0)):
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.8, 2.0, 5.0]))
+@example(334794889, 0.8)  # two points at one distance
 def test_rings_keep_the_points_that_the_definition_keeps(seed, tolerance):
     mask = np.random.default_rng(seed).random((9, 11)) < 0.6
     for ring in (*trace(mask).parts, *trace(mask).holes):

@@ -1,6 +1,7 @@
 """Ramer, Douglas and Peucker's rule for closed outlines, point by point."""
 
 import math
+from fractions import Fraction
 
 
 def slow_simplified_ring(ring, tolerance):
@@ -16,17 +17,17 @@ def slow_simplified_ring(ring, tolerance):
 
 def _kept(line, tolerance):
     """The points of an open line that are needed, with both ends."""
-    distances = [_distance(point, line[0], line[-1]) for point in line[1:-1]]
-    if not distances or max(distances) <= tolerance:
+    distances = [_squared_distance(point, line[0], line[-1]) for point in line[1:-1]]
+    if not distances or max(distances) <= Fraction(tolerance) ** 2:
         return [line[0], line[-1]]
     worst = distances.index(max(distances)) + 1
     return _kept(line[: worst + 1], tolerance)[:-1] + _kept(line[worst:], tolerance)
 
 
-def _distance(point, start, end):
-    """From a point to a straight piece."""
+def _squared_distance(point, start, end):
+    """From a point to a straight piece, exactly."""
     (px, py), (x0, y0), (x1, y1) = point, start, end
     length = (x1 - x0) ** 2 + (y1 - y0) ** 2
-    along = ((px - x0) * (x1 - x0) + (py - y0) * (y1 - y0)) / length if length else 0.0
-    along = min(max(along, 0.0), 1.0)
-    return math.hypot(px - x0 - along * (x1 - x0), py - y0 - along * (y1 - y0))
+    along = Fraction((px - x0) * (x1 - x0) + (py - y0) * (y1 - y0), length) if length else Fraction(0)
+    along = min(max(along, Fraction(0)), Fraction(1))
+    return (px - x0 - along * (x1 - x0)) ** 2 + (py - y0 - along * (y1 - y0)) ** 2

@@ -89,9 +89,9 @@ def simplified_ring(ring: Ring, tolerance: float) -> Ring:
         first, last = pieces.pop()
         if last - first < 2:
             continue
-        distances = _distances(closed[first + 1 : last], closed[first], closed[last])
+        distances, unit = _squared_distances(closed[first + 1 : last], closed[first], closed[last])
         worst = int(np.argmax(distances))
-        if distances[worst] > tolerance:
+        if distances[worst] > tolerance**2 * unit:
             middle = first + 1 + worst
             needed[middle] = True
             pieces += [(first, middle), (middle, last)]
@@ -102,11 +102,17 @@ def simplified_ring(ring: Ring, tolerance: float) -> Ring:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
 
-def _distances(points: Ring, start: Ring, end: Ring) -> npt.NDArray[np.float64]:
-    """How far points (V, 2) lie from a straight piece, in pixels."""
-    way = (end - start).astype(float)
-    offsets = (points - start).astype(float)
-    length = way @ way
-    along = np.clip(offsets @ way / length, 0, 1) if length else np.zeros(len(points))
-    found: npt.NDArray[np.float64] = np.linalg.norm(offsets - along[:, None] * way, axis=1)
-    return found
+def _squared_distances(points: Ring, start: Ring, end: Ring) -> tuple[npt.NDArray[np.int64], int]:
+    """How far points (V, 2) lie from a straight piece: their squared distances times a number, and that number.
+
+    Of corners at whole numbers both are whole, so that of two points at one distance neither seems farther.
+    """
+    way, offsets = (end - start).astype(np.int64), (points - start).astype(np.int64)
+    length = int(way @ way)
+    from_start = (offsets**2).sum(axis=1)
+    if length == 0:
+        return from_start, 1
+    along = offsets @ way
+    across = offsets[:, 0] * way[1] - offsets[:, 1] * way[0]
+    from_end = ((offsets - way) ** 2).sum(axis=1)
+    return np.where(along < 0, from_start * length, np.where(along > length, from_end * length, across**2)), length
