@@ -671,15 +671,9 @@ _LABEL = [
             "test_a_class_without_weights_is_1_minus_an_attention_that_is_never_negative",
         ),
         (
-            "y-crf-outside-its-boxes",
-            "return _greatest(marginals * view.allowed)",
-            "return _greatest(marginals)",
-            "test_y_crf_has_no_class_outside_its_own_boxes",
-        ),
-        (
             "y-ret-outside-its-boxes",
-            "_greatest(self._correlation(view, crf) * view.allowed)",
-            "_greatest(self._correlation(view, crf))",
+            "greatest(self._correlation(view, crf) * view.allowed)",
+            "greatest(self._correlation(view, crf))",
             "test_y_ret_has_no_class_outside_its_own_boxes",
         ),
         (
@@ -696,8 +690,8 @@ _LABEL = [
         ),
         (
             "definite-background-is-not-fixed",
-            "self._crf.prepare(image, fixed=background_mask.numpy())",
-            "self._crf.prepare(image, fixed=np.zeros(background_mask.shape, bool))",
+            "self._crf.prepare(image, fixed=view.fixed.numpy())",
+            "self._crf.prepare(image, fixed=np.zeros(view.fixed.shape, bool))",
             "test_the_crf_keeps_definite_background_as_it_is",
         ),
         (
@@ -866,12 +860,56 @@ _LABEL = [
         ),
     ),
     *_in(
+        "src/bana/label/view.py",
+        "tests/label/test_labeler_formulas.py",
+        (
+            "y-crf-outside-its-boxes",
+            "return greatest(marginals * self.allowed)",
+            "return greatest(marginals)",
+            "test_y_crf_has_no_class_outside_its_own_boxes",
+        ),
+        (
+            "points-are-not-known-to-the-crf",
+            "probabilities[:, at_points] = known.T.to(probabilities)",
+            "pass",
+            "tests/label/test_points.py::test_points_change_the_label_where_they_are",
+        ),
+    ),
+    *_in(
+        "src/bana/label/points.py",
+        "tests/label/test_points.py",
+        (
+            "points-lower-what-is-sure",
+            "np.maximum(KNOWN - odds, 0)",
+            "KNOWN - odds",
+            "test_what_is_known_already_changes_nothing",
+        ),
+        (
+            "points-of-other-objects-count-as-ones-own",
+            "point._replace(is_object=False) for point in others",
+            "point for point in others",
+            "test_a_point_on_one_object_is_on_no_other",
+        ),
+        (
+            "points-do-not-look-at-colors",
+            "(colors - np.array(color, np.float32)) ** 2).sum(2)",
+            "0 * colors).sum(2)",
+            "test_a_point_changes_little_of_another_color",
+        ),
+        (
+            "points-beside-one-object-are-background-in-another",
+            "if point.is_object or holders == 1:",
+            "if True:",
+            "test_points_are_known_to_the_crf_within_their_discs",
+        ),
+    ),
+    *_in(
         "src/bana/label/refined.py",
         "tests/label/test_refined.py",
         (
             "shares-of-the-opinions-swapped",
-            "(1 - share) * _log_odds(refiner, _REFINER_LIMIT) + share * _log_odds(labeler",
-            "share * _log_odds(refiner, _REFINER_LIMIT) + (1 - share) * _log_odds(labeler",
+            "(1 - share) * log_odds(refiner, _REFINER_LIMIT) + share * log_odds(labeler",
+            "share * log_odds(refiner, _REFINER_LIMIT) + (1 - share) * log_odds(labeler",
             "test_without_a_share_the_labeler_has_no_say",
         ),
         (

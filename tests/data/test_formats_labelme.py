@@ -100,7 +100,8 @@ def test_a_missing_size_is_read_from_the_image(tmp_path):
 
 
 BAD_SHAPES = [
-    (labelme_shape("line"), "shape 2: shape_type 'line' has no area"),
+    (labelme_shape("line", label="dog"), "shape 2: shape_type 'line' has no area, and lies in no box of 'dog'"),
+    (labelme_shape("spline"), "shape 2: shape_type 'spline' has no area; use rectangle"),
     (labelme_shape("polygon", [[1, 2], [3, 4]]), "shape 2: a polygon has 2 points"),
     (labelme_shape("polygon", [[1, 2], [3, 4], [5]]), r"shape 2: a point is not \[x, y\]"),
     (labelme_shape("polygon", [[1, 2], [3, 4], [5, 99]]), "shape 2: (box .* reaches out|a polygon lies outside)"),

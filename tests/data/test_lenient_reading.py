@@ -389,13 +389,13 @@ def test_labels_without_an_image_are_listed(tmp_path_factory, images, labels):
     assert [record.image_id for record in dataset] == sorted({"a"} | images)
 
 
-def test_a_circle_is_a_disc_and_a_point_is_left_out(tmp_path):
+def test_a_circle_is_a_disc_and_a_point_elsewhere_is_left_out(tmp_path):
     shapes = [
         {"label": "cat", "shape_type": "circle", "points": [[30, 20], [30, 30]]},
         {"label": "cat", "shape_type": "circle", "points": [[0, 0], [3, 4]]},
         {"label": "cat", "shape_type": "rectangle", "points": [[1, 1], [9, 1], [9, 9], [1, 9]]},
-        {"label": "cat", "shape_type": "point", "points": [[5, 5]]},
-        {"label": "cat", "shape_type": "line", "points": [[5, 5], [7, 7]]},
+        {"label": "cat", "shape_type": "point", "points": [[45, 5]]},
+        {"label": "nose", "shape_type": "line", "points": [[5, 5], [7, 7]]},
     ]
     dataset = read_dataset(write_labelme(tmp_path, shapes=shapes))
     np.testing.assert_allclose(dataset[0].boxes, [[20, 10, 40, 30], [0, 0, 5, 5], [1, 1, 9, 9]], atol=1e-4)

@@ -9,6 +9,7 @@ from torch import nn
 from bana import Labeler
 from bana.classify.model import BoxClassifier
 from bana.label import labeler as labeler_module
+from bana.label import view as view_module
 from bana.label.method import BoxedImage
 from bana.label.settings import LabelSettings
 from bana.nn.backbones import Backbone, BackboneInfo
@@ -75,13 +76,13 @@ def cam_of(labeler, features, label):
 @pytest.fixture
 def seen_unaries(monkeypatch):
     """The unaries (V, H, W) of every run of the CRF."""
-    seen, original = [], labeler_module.label_probabilities
+    seen, original = [], view_module.label_probabilities
 
     def spy(unaries, background_mask):
         seen.append(unaries.clone())
         return original(unaries, background_mask)
 
-    monkeypatch.setattr(labeler_module, "label_probabilities", spy)
+    monkeypatch.setattr(view_module, "label_probabilities", spy)
     return seen
 
 

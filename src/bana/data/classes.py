@@ -14,7 +14,11 @@ CLASS_FILE = "labels.txt"
 """The list that our writers put beside annotations, one name a line in the order of the class ids."""
 
 _CLASS_FILES = (CLASS_FILE, "classes.txt")
-NOT_OBJECTS = {"", "background", "_background_", "__background__", "__ignore__"}
+
+BACKGROUND = "_background_"
+"""The name that labelme gives the background."""
+
+NOT_OBJECTS = {"", "background", BACKGROUND, "__background__", "__ignore__"}
 
 
 def listed_classes(folder: Path) -> ClassTable | None:

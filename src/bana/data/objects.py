@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bana.data.images import MAX_SIDE
-from bana.data.records import BoolArray, ImageRecord
+from bana.data.records import BoolArray, ImageRecord, Point
 from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.errors import DataError
 from bana.io.faults import FaultLog
@@ -40,6 +40,7 @@ class AnnotatedObject(NamedTuple):
     score: float | None = None
     area: float | None = None
     oriented: list[float] | None = None
+    points: tuple[Point, ...] = ()
 
 
 def is_turned_rectangle(corners: Sequence[float]) -> bool:
@@ -252,6 +253,7 @@ def make_record(
         object_ids=tuple(object_ids) if len(object_ids) == len(objects) else (),
         scores=np.array(scores, dtype=np.float32) if objects and None not in scores else None,
         oriented=tuple(entry.oriented for entry in objects) if any(entry.oriented for entry in objects) else (),
+        points=tuple(entry.points for entry in objects) if any(entry.points for entry in objects) else (),
         ignored=np.array(ignored, dtype=np.float32).reshape(-1, 4),
         # numpy makes None a NaN
         areas=None if all(area is None for area in areas) else np.array(areas, dtype=np.float64),

@@ -54,6 +54,7 @@ RULES = (
         "as boxes; pixels outside the rectangle are background",
     ),
     Rule("circles", "labelme", "read", "as discs"),
+    Rule("points and lines in an object's box", "labelme; COCO `points`", "read", "they correct the object's mask"),
     Rule(
         "16-bit, float or many bands of which others than the usual are wanted",
         "all",
@@ -80,7 +81,8 @@ RULES = (
     Rule("an outline that reaches out of the image", "YOLO", "repaired", "the box around it is used, without a mask"),
     Rule("a box that is empty, not finite, or outside the image", "all", "left out", ""),
     Rule("an object of an unknown class", "all", "left out", "its pixels are ignored, not background"),
-    Rule("points, lines and other shapes without an area", "labelme, CVAT", "left out", ""),
+    Rule("points and lines in no box of their label; other shapes without an area", "labelme", "left out", ""),
+    Rule("points, lines and other shapes without an area", "CVAT", "left out", ""),
     Rule("a row of other words, or of too few numbers", "YOLO, DOTA", "left out", ""),
     Rule("an annotation whose image is not in the file", "COCO", "left out", ""),
     Rule("a text file without an image", "YOLO, DOTA", "left out", ""),

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,20 @@ MIN_BACKGROUND = 1 / 8
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+
+
+class Point(NamedTuple):
+    """A point that a person set beside a box, to say what the object is.
+
+    Attributes:
+        x: In pixel-edge coordinates, inside the box.
+        y: The same.
+        is_object: Whether the point lies on the box's object, or beside it.
+    """
+
+    x: float
+    y: float
+    is_object: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +68,7 @@ class ImageRecord:
             background.
         oriented: K times the corners [x0, y0, ..., x3, y3] of a turned rectangle, in pixel-edge coordinates, or None;
             empty where no object has one. ``boxes`` has the bounds.
+        points: K times the points that were set in a box; empty where no box has any.
         reliable: K masks of the pixels of each box whose label can be trusted, where the masks are pseudo labels.
         values: How the image file is read.
     """
@@ -75,6 +90,7 @@ class ImageRecord:
     areas: npt.NDArray[np.float64] | None = None
     ignored: FloatArray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     oriented: tuple[list[float] | None, ...] = ()
+    points: tuple[tuple[Point, ...], ...] = ()
     reliable: tuple[Segmentation, ...] = ()
     values: PixelValues = BY_TYPE
 

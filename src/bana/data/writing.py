@@ -39,6 +39,7 @@ FORMAT_NAMES = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "labelm
 DIFFICULT = "difficult flags"
 SCORES = "scores"
 MASKS = "masks"
+POINTS = "points set in boxes"
 LABEL_MAPS = "label maps of images without a mask for each object"
 BOXES = "boxes that are not the bounds of their masks"
 
@@ -81,7 +82,7 @@ class WriteReport:
         Args:
             record: The image.
             masks: K masks of its objects, None for an object without one.
-            lost: Those of DIFFICULT, SCORES and LABEL_MAPS that the format cannot hold.
+            lost: Those of DIFFICULT, SCORES, POINTS and LABEL_MAPS that the format cannot hold.
             crowd: What becomes of crowd flags, if it cannot hold these.
         """
         self.images += 1
@@ -91,6 +92,7 @@ class WriteReport:
         counts = {
             DIFFICULT: record.difficult.sum(),
             SCORES: 0 if record.scores is None else len(record),
+            POINTS: sum(map(len, record.points)),
             LABEL_MAPS: record.semantic_path is not None and not found,
         }
         for what in lost:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from bana.errors import SettingsError
 from bana.label.class_transfer import predicted_classes
 from bana.label.instances import assemble, instance_masks
 from bana.label.method import EVERYWHERE, BoxedImage, Image, LabelingMethod
+from bana.label.points import corrected_boxes, known_labels
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.reduced import ReducedMap, block_side, enlarged, enlarged_parts
 from bana.label.refined import assemble_refined, combined_boxes, within_rectangles
@@ -30,18 +30,18 @@ from bana.label.unaries import (
     ROUNDS,
     background_unary,
     image_attention,
-    label_probabilities,
     object_unary,
     raised_unaries,
 )
 from bana.label.upsampled import UpsampledFeatures, concat_low_level
+from bana.label.view import View, greatest
 from bana.nn.crf_settings import crf_errors
 from bana.nn.inference import at_work, computing
 from bana.nn.initialization import pretrained_path
 from bana.nn.network import network_input, on_device
 from bana.presets import parse_settings
 from bana.refine.model import REFINER
-from bana.refine.refiner import Refiner
+from bana.refine.refiner import BoxProbability, Refiner
 from densecrf import DenseCRF
 
 _SEEDING = 1
@@ -205,16 +205,19 @@ class Labeler(LabelingMethod):
         view = self._view(reduced, labels, UpsampledFeatures(features[0], reduced.size))
         seen = block_means(image, (block, block))
         marginals = self._marginals(seen, view)
-        crf = _labels(marginals, view)
+        crf = view.chosen(marginals)
         names = np.array(labels, dtype=self.class_table.label_dtype)
         y_crf = names[crf.numpy()]
         predicted = predicted_classes(reduced, features, self._weights, self._roi_bins, self._trained_ids)
         if self._refiner_at_work is not None:
             with computing(self.settings.precision, self._device):
                 probabilities = self._refiner_at_work(image, boxed.inside[boxed.usable])
-            refined = within_rectangles(boxed, probabilities)
+            refined: Sequence[BoxProbability] = within_rectangles(boxed, probabilities)
             maps = {label: ReducedMap(each, block) for label, each in zip(labels, marginals.numpy(), strict=True)}
-            boxes = combined_boxes(boxed, refined, maps, self.settings.labeler_share)
+            boxes: Sequence[BoxProbability] = combined_boxes(boxed, refined, maps, self.settings.labeler_share)
+            if any(boxed.points):
+                opinions = (corrected_boxes(boxed, image, each) for each in (refined, boxes))
+                refined, boxes = (within_rectangles(boxed, each) for each in opinions)
             labeler = enlarged(y_crf, block, boxed.size)
             return assemble_refined(boxed, self.class_table, boxes, refined, labeler, predicted)
         y_ret = names[self._retrieve(view, crf).numpy()]
@@ -233,11 +236,11 @@ class Labeler(LabelingMethod):
         groups = overlapping_groups(boxed.inside[boxed.usable], boxed.class_ids[boxed.usable])
         return max(labels, max(map(len, groups), default=0) // 2)  # they are gone before there are these
 
-    def _view(self, boxed: BoxedImage, labels: list[int], features: UpsampledFeatures) -> _View:
+    def _view(self, boxed: BoxedImage, labels: list[int], features: UpsampledFeatures) -> View:
         cosine = features.upsampled_cosine if self.settings.similarity_at == "feature" else features.cosine
         everywhere = torch.ones_like(boxed.background_mask)
         weights = self._weights
-        return _View(
+        return View(
             boxed=boxed,
             features=features,
             weights=F.pad(weights, (0, len(features.features) - weights.shape[1])),
@@ -245,9 +248,10 @@ class Labeler(LabelingMethod):
             labels=labels,
             allowed=torch.stack([everywhere, *(boxed.class_region(label) for label in labels[1:])]),
             attention=image_attention(features, cosine, boxed.background_mask, self.settings.grid_size),
+            known=known_labels(boxed, labels),
         )
 
-    def _unaries(self, view: _View) -> Tensor:
+    def _unaries(self, view: View) -> Tensor:
         """u_0 and u_c for every class in the image (Eq. 5 to 7): (V, H, W)."""
         boxed, settings = view.boxed, self.settings
         if settings.u0 == "attention":
@@ -262,35 +266,32 @@ class Labeler(LabelingMethod):
         ]
         return torch.stack([background, *objects])
 
-    def _activation(self, view: _View, label: int) -> Tensor:
+    def _activation(self, view: View, label: int) -> Tensor:
         """The foreground map of a class: its CAM (Eq. 6), or 1 - A where the classifier does not know it."""
         trained = self._trained_ids[label - 1]
         if trained is None:
             return 1.0 - view.attention
         return view.features.dot(view.weights[trained][None])[0].relu()
 
-    def _marginals(self, image: npt.NDArray[np.uint8], view: _View) -> Tensor:
+    def _marginals(self, image: npt.NDArray[np.uint8], view: View) -> Tensor:
         """The probability of every label at every pixel, from the CRF: (V, H, W)."""
-        background_mask = view.boxed.background_mask
         unaries = self._unaries(view)
-        with self._crf.prepare(image, fixed=background_mask.numpy()) as crf:
+        with self._crf.prepare(image, fixed=view.fixed.numpy()) as crf:
             seeds = self._refiner_at_work is not None and self.settings.refinements > 0
-            marginals: Tensor = crf(
-                probabilities=label_probabilities(unaries, background_mask), iterations=_SEEDING if seeds else None
-            )
+            marginals: Tensor = crf(probabilities=view.probabilities(unaries), iterations=_SEEDING if seeds else None)
             for _ in range(self.settings.refinements):
-                unaries = self._correlation(view, _labels(marginals, view)) * self.settings.refinement_scale
+                unaries = self._correlation(view, view.chosen(marginals)) * self.settings.refinement_scale
                 unaries = unaries.masked_fill(~view.allowed, -torch.inf)
-                marginals = crf(probabilities=label_probabilities(unaries, background_mask))
+                marginals = crf(probabilities=view.probabilities(unaries))
             for _ in range(0 if self._refiner_at_work else ROUNDS):
-                raised = self._raised(view, _labels(marginals, view))
+                raised = self._raised(view, view.chosen(marginals))
                 if raised is None:
                     break
                 unaries = unaries + raised
-                marginals = crf(probabilities=label_probabilities(unaries, background_mask))
+                marginals = crf(probabilities=view.probabilities(unaries))
         return marginals
 
-    def _raised(self, view: _View, labels: Tensor) -> Tensor | None:
+    def _raised(self, view: View, labels: Tensor) -> Tensor | None:
         """How much to raise the unaries where objects do not reach into their boxes (V, H, W); None if all do."""
         boxed = view.boxed
         boxes, ids = boxed.inside[boxed.usable], boxed.class_ids[boxed.usable]
@@ -298,12 +299,12 @@ class Labeler(LabelingMethod):
         raised = raised_unaries(labels.numpy(), boxes, classes, len(view.labels), self.settings.tightness)
         return None if raised is None else torch.from_numpy(raised)
 
-    def _retrieve(self, view: _View, crf: Tensor) -> Tensor:
+    def _retrieve(self, view: View, crf: Tensor) -> Tensor:
         """Y_ret as indices into the labels: the class whose prototype is most similar."""
-        best = _greatest(self._correlation(view, crf) * view.allowed)
+        best = greatest(self._correlation(view, crf) * view.allowed)
         return torch.where(view.boxed.background_mask, 0, best)
 
-    def _correlation(self, view: _View, crf: Tensor) -> Tensor:
+    def _correlation(self, view: View, crf: Tensor) -> Tensor:
         """Similarity of every pixel to the prototype of every label in Y_crf (Eq. 8, 9), not negative: (V, H, W)."""
         masks = torch.stack([crf == index for index in range(len(view.labels))])
         prototypes = view.features.mean(masks)
@@ -312,38 +313,10 @@ class Labeler(LabelingMethod):
                 prototypes[index] = self._stand_in(view, label)
         return view.cosine(prototypes).relu()
 
-    def _stand_in(self, view: _View, label: int) -> Tensor:
+    def _stand_in(self, view: View, label: int) -> Tensor:
         """The prototype of a class that vanished from Y_crf: its weights, or its boxes' features weighted by 1 - A."""
         trained = 0 if label == 0 else self._trained_ids[label - 1]
         if trained is not None:
             return view.weights[trained]
         weight = (1.0 - view.attention) * view.boxed.class_region(label)
         return view.features.sum(weight[None])[0] / weight.sum().clamp(min=1e-12)
-
-
-@dataclass(frozen=True)
-class _View:
-    """What both kinds of label are made from.
-
-    ``labels`` are the labels in the image, background first. ``weights`` are those of all trained classes, with as many
-    channels as the features: 0 for channels that the classifier does not see. ``allowed``, bool (V, H, W), is where
-    each label may be.
-    """
-
-    boxed: BoxedImage
-    features: UpsampledFeatures
-    weights: Tensor
-    cosine: Callable[[Tensor], Tensor]
-    labels: list[int]
-    allowed: Tensor
-    attention: Tensor
-
-
-def _labels(marginals: Tensor, view: _View) -> Tensor:
-    """Y_crf as indices into the labels: the most probable one of those whose boxes hold the pixel (H, W)."""
-    return _greatest(marginals * view.allowed)
-
-
-def _greatest(maps: Tensor) -> Tensor:
-    """The number of the greatest of maps (V, H, W) at each pixel, as argmax gives it in seven times the time."""
-    return maps.max(0).indices

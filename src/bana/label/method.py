@@ -22,6 +22,7 @@ from bana.data.records import (
     FloatArray,
     ImageRecord,
     IntArray,
+    Point,
     boxes_to_mask,
     paint_order,
     pixel_slices,
@@ -37,6 +38,9 @@ Place = tuple[slice, slice]
 
 Oriented = Sequence[Sequence[float] | None]
 """The corners of each box's turned rectangle, if it has one; empty where no box has."""
+
+Points = Sequence[Sequence[tuple[float, float, bool]]]
+"""The points set in each box: x, y, and whether it lies on the object; empty where no box has any."""
 
 NOWHERE: Place = (slice(0, 0), slice(0, 0))
 EVERYWHERE: Place = (slice(None), slice(None))
@@ -62,6 +66,7 @@ class LabelingMethod(ABC):
         crowd: npt.ArrayLike | None = None,
         ignored: BoolArray | None = None,
         oriented: Oriented = (),
+        points: Points = (),
     ) -> PseudoLabels:
         """Label one image.
 
@@ -75,13 +80,15 @@ class LabelingMethod(ABC):
                 where no object is found on them.
             oriented: K times the corners [x0, y0, ..., x3, y3] of a turned rectangle, or None: what of a box lies
                 outside its rectangle is background. Empty: no box has one.
+            points: K times the points (x, y, is_object) that a person set in the box, in pixel-edge coordinates: on
+                its object (true, 1), or beside it (false, 0). Only a Labeler uses them. Empty: no box has any.
 
         Raises:
             DataError: If an argument has another shape, type or range, or a class is not known.
         """
         pixels = as_rgb(image, self.values)
         ids = _numbered(class_ids, self.class_table.names)
-        boxed = BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table), oriented)
+        boxed = BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table), oriented, points)
         return self.label_boxed(pixels, boxed)
 
     @abstractmethod
@@ -100,6 +107,7 @@ class BoxedImage:
         ignored: bool (H, W): pixels that are neither known object nor known background (default: none).
         classes: L.
         oriented: As of a LabelingMethod's call.
+        points: As of a LabelingMethod's call.
 
     Attributes:
         size: (H, W).
@@ -109,6 +117,8 @@ class BoxedImage:
         usable: bool (K,): not crowd, and with some area inside the image.
         places: K row and column slices: the pixels of every usable box, nothing for the others.
         ignored: bool (H, W).
+        oriented: K times the corners of a turned rectangle, or None.
+        points: K times the points that were set in a box.
         background_mask: bool (H, W): definite background.
 
     Raises:
@@ -124,6 +134,7 @@ class BoxedImage:
         ignored: BoolArray | None,
         classes: int,
         oriented: Oriented = (),
+        points: Points = (),
     ) -> None:
         self.size: tuple[int, int] = (image.shape[0], image.shape[1])
         self.boxes, self.class_ids = _checked_boxes(boxes, class_ids, classes)
@@ -143,6 +154,7 @@ class BoxedImage:
         self.oriented = tuple(oriented) or (None,) * len(self.places)
         if len(self.oriented) != len(self.places):
             raise DataError(f"oriented: has {len(self.oriented)} entries for {len(self.places)} boxes; give one each")
+        self.points = _checked_points(points, self.boxes)
         known = self.ignored.copy()
         for number, place in enumerate(self.places):
             known[place] |= self.inside_of(number)
@@ -152,7 +164,8 @@ class BoxedImage:
     def of_record(cls, image: Image, record: ImageRecord, classes: int) -> BoxedImage:
         """A record's boxes, on its photograph."""
         ignored = crowd_pixels(record)
-        return cls(image, record.boxes, record.class_ids, record.crowd, ignored, classes, record.oriented)
+        rest = (record.oriented, record.points)
+        return cls(image, record.boxes, record.class_ids, record.crowd, ignored, classes, *rest)
 
     def inside_of(self, number: int) -> BoolArray:
         """Where the object of a box may be: bool (h, w) of the box's pixels, False outside a turned rectangle."""
@@ -189,7 +202,10 @@ class BoxedImage:
         blank = np.broadcast_to(np.uint8(0), (height, width, 3))
         classes = int(self.class_ids.max(initial=1))
         oriented = [None if each is None else [value / block for value in each] for each in self.oriented]
-        return BoxedImage(blank, corners, self.class_ids, ~self.usable, ignored, classes, oriented)
+        points = [
+            [_reduced(each, block, box) for each in of_box] for of_box, box in zip(self.points, corners, strict=True)
+        ]
+        return BoxedImage(blank, corners, self.class_ids, ~self.usable, ignored, classes, oriented, points)
 
     def empty_parts(self) -> list[BoolArray]:
         """A mask without a pixel for each box, bool (h, w) of the box's pixels, to be filled."""
@@ -249,3 +265,31 @@ def _checked_boxes(boxes: npt.ArrayLike, class_ids: npt.ArrayLike, classes: int)
         if not 1 <= class_id <= classes:
             raise DataError(f"class_ids: box {number} has class {class_id}; give 1 to {classes}")
     return numbers, ids
+
+
+def _checked_points(points: Points, boxes: FloatArray) -> tuple[tuple[Point, ...], ...]:
+    given = tuple(points) or ((),) * len(boxes)
+    if len(given) != len(boxes):
+        raise DataError(f"points: has {len(given)} entries for {len(boxes)} boxes; give one each")
+    return tuple(_points_in(each, box, number) for number, (each, box) in enumerate(zip(given, boxes, strict=True)))
+
+
+def _points_in(points: Sequence[tuple[float, float, bool]], box: FloatArray, number: int) -> tuple[Point, ...]:
+    """The points of one box. Raises DataError if one is no point, or not in the box."""
+    found = []
+    for point in points:
+        try:
+            x, y, is_object = point
+            inside = box[0] <= x <= box[2] and box[1] <= y <= box[3] and is_object in (0, 1)
+        except (TypeError, ValueError):
+            inside = False
+        if not inside:
+            raise DataError(f"points: box {number} has {point!r:.80}; give (x, y, 1 or 0) inside {box.tolist()}")
+        found.append(Point(float(x), float(y), bool(is_object)))
+    return tuple(found)
+
+
+def _reduced(point: Point, block: int, box: FloatArray) -> Point:
+    """A point where a pixel is a block of pixels; rounding leaves it in its box."""
+    x, y = np.clip(np.array([point.x, point.y]) / block, box[:2], box[2:]).tolist()
+    return Point(x, y, point.is_object)

@@ -110,6 +110,8 @@ def input_digest(record: ImageRecord, labeling: str) -> str:
         digest.update(str(record.values).encode())
     if record.oriented:
         digest.update(json.dumps(record.oriented).encode())
+    if record.points:
+        digest.update(json.dumps(["points", record.points]).encode())
     digest.update(json.dumps([record.segmentations[int(number)] for number in np.flatnonzero(record.crowd)]).encode())
     return digest.hexdigest()
 

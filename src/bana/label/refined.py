@@ -18,6 +18,7 @@ from bana.data.objects import turned_rectangle_mask
 from bana.data.records import BoolArray, ClassTable, FloatArray
 from bana.label.instances import assemble
 from bana.label.method import BoxedImage, Place
+from bana.label.points import log_odds
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.reduced import ReducedMap
 from bana.refine.refiner import BoxProbability
@@ -43,7 +44,7 @@ def combined(refiner: FloatArray, labeler: FloatArray, share: float) -> FloatArr
         labeler: The same of the labeler.
         share: Weight of the labeler, 0..1.
     """
-    odds = (1 - share) * _log_odds(refiner, _REFINER_LIMIT) + share * _log_odds(labeler, _LABELER_LIMIT)
+    odds = (1 - share) * log_odds(refiner, _REFINER_LIMIT) + share * log_odds(labeler, _LABELER_LIMIT)
     probability: FloatArray = (1 / (1 + np.exp(-odds))).astype(np.float32)
     return probability
 
@@ -265,9 +266,3 @@ def _iou_of_claims(first: BoxProbability, second: ReducedMap) -> float:
         shared += int((ours & theirs).sum())
         either += int((ours | theirs).sum())
     return shared / either if either else 1.0
-
-
-def _log_odds(probability: FloatArray, limit: float) -> FloatArray:
-    kept = np.clip(probability, limit, 1 - limit)
-    odds: FloatArray = np.log(kept) - np.log1p(-kept)
-    return odds

@@ -35,7 +35,7 @@ _USED = {
     *_KEYS,
     *("id", "file_name", "width", "height", "name"),
     *("info", "contributor"),
-    *("image_id", "category_id", "bbox", "area", "iscrowd", "score", "segmentation", "size", "counts"),
+    *("image_id", "category_id", "bbox", "area", "iscrowd", "score", "segmentation", "size", "counts", "points"),
 }
 _WHOLE_SET = {"instances", "annotations", "_annotations.coco", "coco"}
 # Of COCO's other tasks, and what Label Studio puts beside YOLO's labels.

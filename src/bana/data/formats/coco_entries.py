@@ -18,7 +18,8 @@ from bana.data.classes import NOT_OBJECTS
 from bana.data.masks import checked_segmentation, decode_mask, mask_bounds
 from bana.data.objects import AnnotatedObject, Box, checked_score, is_plain_box, repaired_box, usable_area
 from bana.data.paths import id_of_name, last_part
-from bana.data.records import ClassTable
+from bana.data.points import flat_points, inside
+from bana.data.records import ClassTable, Point
 from bana.data.segmentations import PackedPolygons, Segmentation, unpack
 from bana.errors import DataError
 from bana.io.faults import FaultLog
@@ -197,14 +198,16 @@ def parse_object(
             f"{annotation.where}: category_id {category} is not in categories; correct it or add the category"
         )
     segmentation = _segmentation(annotation, size, image_id, faults, valid=valid)
+    box = _box(annotation, segmentation, size, image_id, faults)
     return AnnotatedObject(
-        box=_box(annotation, segmentation, size, image_id, faults),
+        box=box,
         class_id=class_ids[category],
         crowd=_flag(annotation, "iscrowd"),
         segmentation=segmentation,
         object_id=annotation.number,
         score=_score(annotation),
         area=_area(entry),
+        points=_points(annotation, box, image_id, faults) if "points" in entry else (),
     )
 
 
@@ -295,6 +298,18 @@ def _score(annotation: CocoAnnotation) -> float | None:
         return None
     where = annotation.where
     return checked_score(value_of(annotation.entry, "score", float, where), where)
+
+
+def _points(annotation: CocoAnnotation, box: Box, image_id: str, faults: FaultLog) -> tuple[Point, ...]:
+    """The points set in a box: ``points`` is [x, y, v, ...] as keypoints are, v being 1 on the object and 0 beside."""
+    where = annotation.where
+    with faults.catch_object(image_id):
+        points = flat_points(annotation.entry["points"], where)
+        kept = inside(points, box)
+        if len(kept) < len(points):
+            faults.leave_out(image_id, DataError(f"{where}: points has places outside its box; remove them"))
+        return kept
+    return ()
 
 
 def _area(entry: dict[str, Any]) -> float | None:

@@ -100,6 +100,8 @@ def _annotations(
         }
         if record.scores is not None:
             annotation["score"] = round(float(record.scores[index]), 6)
+        if record.points and record.points[index]:
+            annotation["points"] = [value for x, y, known in record.points[index] for value in (x, y, int(known))]
         if record.reliable:
             annotation["reliable"] = record.reliable[index]
         yield annotation

@@ -10,7 +10,8 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from bana.data.classes import class_id_of, class_table, listed_classes
-from bana.data.formats.labelme_shapes import LabelmeShape, extent_of, parse_shape
+from bana.data.formats.labelme_points import points_of
+from bana.data.formats.labelme_shapes import STROKES, LabelmeShape, extent_of, parse_shape
 from bana.data.images import SUFFIXES, image_size
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
 from bana.data.objects import (
@@ -33,7 +34,8 @@ from bana.data.paths import (
     last_part,
     normal,
 )
-from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord
+from bana.data.points import inside
+from bana.data.records import BoolArray, BoxDataset, ClassTable, ImageRecord, Point
 from bana.data.segmentations import Segmentation
 from bana.errors import DataError
 from bana.io.faults import FaultLog
@@ -44,13 +46,14 @@ _OBJECT_FLAGS = ("difficult", "crowd")
 
 @dataclass(frozen=True)
 class LabelmeFile:
-    """One JSON file: its image, whether it holds that, the size if stated, and its shapes by object, in their order."""
+    """One JSON file: its image, whether it holds that, the size if stated, shapes by object, in order, and strokes."""
 
     path: Path
     image_name: str
     has_data: bool
     size: tuple[int, int] | None
     objects: tuple[tuple[LabelmeShape, ...], ...]
+    strokes: tuple[LabelmeShape, ...]
 
 
 def is_labelme(path: Path) -> bool:
@@ -80,6 +83,7 @@ def read(path: Path, split: str | None, faults: FaultLog, files: FolderFiles) ->
 
     Shapes of one label and one ``group_id`` are one object: its box encloses all of them, its mask is the union of
     their polygons and masks. The flags ``difficult`` and ``crowd`` of a shape, and a ``score`` beside them, are read.
+    Points and lines say where objects are (``labelme_points``).
     The classes are the lines of ``labels.txt`` or ``classes.txt`` where there is one, else the sorted labels of all
     files of the data set, whatever the split.
 
@@ -110,30 +114,34 @@ def parse_file(path: Path, image_id: str, faults: FaultLog) -> LabelmeFile | Non
     with faults.catch(image_id):
         content = read_json_object(path, constants=True)
         objects: dict[object, list[LabelmeShape]] = {}
+        strokes: list[LabelmeShape] = []
         for number, entry in enumerate(value_of(content, "shapes", list, str(path)), start=1):
             with faults.catch_object(image_id):
                 shape = parse_shape(entry, f"{path}: shape {number}")
                 group = entry.get("group_id")
                 if isinstance(group, list | dict):
                     raise DataError(f"{shape.where}: group_id is a {type(group).__name__}; give a whole number or null")
-                objects.setdefault(number if group is None else (shape.label, group), []).append(shape)
+                of_object = objects.setdefault(number if group is None else (shape.label, group), [])
+                (strokes if shape.kind in STROKES else of_object).append(shape)
         name = content.get("imagePath")
         image_name = value_of(content, "imagePath", str, str(path)) if name is not None else ""
         has_data = isinstance(content.get("imageData"), str) and bool(content["imageData"])
         size = stated_size_or_none(content.get("imageWidth"), content.get("imageHeight"), str(path))
         if not faults.has_fault(image_id):
-            return LabelmeFile(path, image_name, has_data, size, tuple(tuple(shapes) for shapes in objects.values()))
+            outlined = tuple(tuple(shapes) for shapes in objects.values() if shapes)
+            return LabelmeFile(path, image_name, has_data, size, outlined, tuple(strokes))
     return None
 
 
 def parse_object(
     shapes: Sequence[LabelmeShape],
+    points: Sequence[Point],
     size: tuple[int, int],
     classes: ClassTable,
     image_id: str,
     faults: FaultLog,
 ) -> AnnotatedObject:
-    """Join the shapes of one object in an image of the given (width, height)."""
+    """Join the shapes and points of one object in an image of the given (width, height)."""
     first = shapes[0]
     union, bounds = extent_of(shapes, size)
     box = (*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist())
@@ -143,16 +151,18 @@ def parse_object(
         any(isinstance(each, dict) and each.get(key) is True for each in flags) for key in _OBJECT_FLAGS
     )
     score = first.entry.get("score")
+    kept = repaired_box(box, *size, first.where, partial(faults.repaired, image_id))
     segmentation = None
     with faults.catch_object(image_id):  # an outline that cannot be used costs itself, not the box
         segmentation = _segmentation(shapes, union, size)
     return AnnotatedObject(
-        box=repaired_box(box, *size, first.where, partial(faults.repaired, image_id)),
+        box=kept,
         class_id=class_id_of(first.label, classes, first.where),
         difficult=difficult,
         crowd=crowd,
         segmentation=segmentation,
         oriented=_oriented(shapes),
+        points=inside(points, kept),
         score=None if score is None else checked_score(value_of(first.entry, "score", float, first.where), first.where),
     )
 
@@ -171,9 +181,9 @@ def _record(
         path = _image_path(root, files, file, partial(faults.repaired, image_id))
         size = file.size or image_size(path)
         objects, ignored = usable_objects(
-            file.objects,
-            lambda shapes: parse_object(shapes, size, classes, image_id, faults),
-            lambda shapes: _area(shapes, size),
+            zip(file.objects, points_of(file.strokes, file.objects, image_id, faults), strict=True),
+            lambda entry: parse_object(*entry, size, classes, image_id, faults),
+            lambda entry: _area(entry[0], size),
             image_id,
             faults,
         )

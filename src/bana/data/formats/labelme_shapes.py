@@ -23,6 +23,9 @@ from bana.io.strict_json import is_number, value_of
 _LEAST_POINTS = {"rectangle": 2, "polygon": 3, "mask": 2, "circle": 2, "rotation": 4}
 """The points that a shape must have."""
 
+STROKES = {"point": 1, "line": 2, "linestrip": 1}
+"""The same of shapes without an area, which say where an object is."""
+
 _OTHER_KINDS = {"oriented_rectangle": "rotation", "quadrilateral": "polygon"}
 """Of the two names that labelme and X-AnyLabeling give a turned rectangle, the one; and what has a kind's points."""
 
@@ -46,14 +49,15 @@ def parse_shape(entry: Any, where: str) -> LabelmeShape:
     label = value_of(entry, "label", str, where)
     kind = value_of(entry, "shape_type", str, where) if entry.get("shape_type") is not None else "polygon"
     kind = _OTHER_KINDS.get(kind, kind)
-    if kind not in _LEAST_POINTS:
+    least = (_LEAST_POINTS | STROKES).get(kind)
+    if least is None:
         raise DataError(f"{where}: shape_type {kind!r:.40} has no area; use {', '.join(_LEAST_POINTS)}")
     points = value_of(entry, "points", list, where)
     for point in points:
         if not isinstance(point, list) or len(point) != 2 or not all(is_number(value) for value in point):
             raise DataError(f"{where}: a point is not [x, y]; correct it")
-    if len(points) < _LEAST_POINTS[kind]:
-        raise DataError(f"{where}: a {kind} has {len(points)} points; give at least {_LEAST_POINTS[kind]}")
+    if len(points) < least:
+        raise DataError(f"{where}: a {kind} has {len(points)} points; give at least {least}")
     corners = tuple((float(x), float(y)) for x, y in points)
     if kind == "circle":
         return LabelmeShape(where, label, "polygon", _circle(*corners[:2]), entry)

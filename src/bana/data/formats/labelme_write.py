@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from bana.data.classes import CLASS_FILE
+from bana.data.classes import BACKGROUND, CLASS_FILE
 from bana.data.label_maps import png
 from bana.data.masks import mask_bounds
 from bana.data.outlines import trace
-from bana.data.records import BoolArray, ClassTable, ImageRecord
+from bana.data.records import BoolArray, ClassTable, ImageRecord, Point
 from bana.data.truth import object_masks
 from bana.data.writing import LABEL_MAPS, ImageMode, WriteReport, write_image
 from bana.io.files import write_json, write_lines
@@ -30,7 +30,8 @@ def write(
     """Write a folder ``<split>`` of images with a JSON file beside each, and ``labels.txt``.
 
     An object is a rectangle, or polygons of one ``group_id`` where it has a mask, or a mask shape where that has
-    holes, which polygons cannot hold. Difficult and crowd are flags of the shape, the score stands beside them.
+    holes, which polygons cannot hold. Difficult and crowd are flags of the shape, the score stands beside them. Points
+    set in its box are shapes of its ``group_id``, labeled ``_background_`` where they are beside it.
 
     Raises:
         DataError: If an image or mask cannot be read.
@@ -80,7 +81,23 @@ def _shapes(
     else:
         geometry = _mask_shapes(mask, index + 1)
         report.compare_box(box, mask)
-    return [common | shape for shape in geometry]
+    set_points = record.points[index] if record.points else ()
+    group = {"group_id": index + 1} if set_points else {}
+    return [common | shape | group for shape in geometry] + [
+        _point_shape(point, common["label"], index + 1) for point in set_points
+    ]
+
+
+def _point_shape(point: Point, label: str, group: int) -> dict[str, Any]:
+    """A point that was set in a box."""
+    return {
+        "label": label if point.is_object else BACKGROUND,
+        "description": "",
+        "flags": {},
+        "shape_type": "point",
+        "points": [[point.x, point.y]],
+        "group_id": group,
+    }
 
 
 def _mask_shapes(mask: BoolArray, group: int) -> list[dict[str, Any]]:

@@ -1,0 +1,68 @@
+"""Points and strokes of a labelme file, and the objects that they are meant for.
+
+A shape ``point``, ``line`` or ``linestrip`` with an object's label and ``group_id`` says what of its box is object;
+without a group it is meant for the smallest box of its label around it. One with the label ``_background_`` says what
+is no part of the object of its group, or without a group of any object whose box it lies in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bana.data.classes import NOT_OBJECTS
+from bana.data.formats.labelme_shapes import LabelmeShape
+from bana.data.objects import Box
+from bana.data.points import STEP, along, inside
+from bana.data.records import Point
+from bana.errors import DataError
+from bana.io.faults import FaultLog
+
+Objects = Sequence[Sequence[LabelmeShape]]
+
+
+def points_of(
+    strokes: Sequence[LabelmeShape], objects: Objects, image_id: str, faults: FaultLog
+) -> list[tuple[Point, ...]]:
+    """The points of each object, inside the bounds of its shapes; a stroke that is meant for none is left out."""
+    boxes = [_bounds(shapes) for shapes in objects]
+    found: list[list[Point]] = [[] for _ in objects]
+    for stroke in strokes:
+        with faults.catch_object(image_id):
+            numbers = _meant(stroke, objects, boxes)
+            if not numbers:
+                raise DataError(
+                    f"{stroke.where}: shape_type {stroke.entry['shape_type']!r:.40} has no area, and lies in no box of "
+                    f"{stroke.label!r:.40}; remove it, or give it the label and group_id of an object"
+                )
+            for number in numbers:
+                found[number] += _points(stroke, boxes[number])
+    return [inside(points, box) for points, box in zip(found, boxes, strict=True)]
+
+
+def _meant(stroke: LabelmeShape, objects: Objects, boxes: Sequence[Box]) -> list[int]:
+    """The numbers of the objects that a stroke is meant for."""
+    is_object = stroke.label not in NOT_OBJECTS
+    holding = [number for number, box in enumerate(boxes) if _points(stroke, box)]
+    if is_object:
+        holding = [number for number in holding if objects[number][0].label == stroke.label]
+    group = stroke.entry.get("group_id")
+    if group is not None:
+        return [number for number in holding if objects[number][0].entry.get("group_id") == group]
+    return sorted(holding, key=lambda number: _area(boxes[number]))[:1] if is_object else holding
+
+
+def _points(stroke: LabelmeShape, box: Box) -> tuple[Point, ...]:
+    """The points of a stroke that lie in a box."""
+    step = STEP * _area(box) ** 0.5
+    places = along(stroke.points, step) if step > 0 else []
+    return inside([Point(x, y, stroke.label not in NOT_OBJECTS) for x, y in places], box)
+
+
+def _bounds(shapes: Sequence[LabelmeShape]) -> Box:
+    xs, ys = zip(*(point for shape in shapes for point in shape.points), strict=True)
+    beyond = any(shape.kind == "mask" for shape in shapes)  # whose corners are pixels
+    return min(xs), min(ys), max(xs) + beyond, max(ys) + beyond
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
