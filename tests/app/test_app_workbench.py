@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bana import read_dataset
-from bana.app.actions import Add, Change, Delete, Paint, SetState, Step, Unpaint
+from bana.app.actions import Add, Change, Delete, Paint, SetPoints, SetState, Step, Unpaint
 from bana.app.export import reviewed
 from bana.app.queue import Queue
 from bana.app.workbench import StaleError, UnknownImageError, Workbench
@@ -66,6 +66,49 @@ def test_a_changed_box_is_labeled_as_if_the_annotation_had_it(bench, tiny_method
     assert (shown.y_crf == expected.y_crf).all()
     assert (shown.y_ret == expected.y_ret).all()
     assert [each.key for each in shown.review.draft.objects] == [0, 1, 2]
+
+
+def set_points(*points, key=1):
+    return SetPoints(do="points", key=key, points=list(points))
+
+
+def counts(masks):
+    return [each["counts"] for each in masks]
+
+
+def test_points_are_labeled_as_if_the_annotation_had_them(bench, tiny_method):
+    record = bench.record("d")
+    x0, y0, _, _ = record.boxes[1].tolist()
+    given = [(x0 + 2.5, y0 + 2.5, True), (x0 + 20.5, y0 + 20.5, False)]
+    bench.act("d", 0, set_points(given[0]))
+    shown = bench.act("d", 1, set_points(given[1]))
+    arguments = (open_record_image(record), record.boxes, record.class_ids)
+    expected, before = (tiny_method[0](*arguments, points=points) for points in ([[], given], ()))
+    assert counts(shown.masks) == counts(encode_mask(each.mask) for each in expected.instances)
+    assert counts(shown.masks) != counts(encode_mask(each.mask) for each in before.instances)
+    assert reviewed(bench, "d").points == ((), tuple(given))
+    cleared = bench.act("d", 2, Unpaint(do="unpaint", key=1))
+    assert counts(cleared.masks) == counts(encode_mask(each.mask) for each in before.instances)
+
+
+def test_points_are_found_again_and_leave_with_their_place(bench, tiny_method, shapes_voc):
+    labeler, manifest = tiny_method
+    x0, y0, x1, y1 = bench.record("d").boxes[1].tolist()
+    bench.act("d", 0, set_points((x0 + 2, y0 + 2, True), (x1 - 2, y1 - 2, False)))
+    again = Workbench(read_dataset(shapes_voc), labeler, manifest, bench.folder)
+    assert again.review("d").draft.objects[1].points == ((x0 + 2, y0 + 2, True), (x1 - 2, y1 - 2, False))
+    moved = again.act("d", 1, Change(do="change", key=1, box=(x0 + 10, y0 + 10, x1, y1)))
+    assert moved.review.draft.objects[1].points == ((x1 - 2, y1 - 2, False),)
+
+
+def test_points_outside_the_box_or_too_many_are_refused(bench):
+    x0, y0, x1, _ = bench.record("d").boxes[1].tolist()
+    with pytest.raises(DataError, match="object 1: a point lies outside its box"):
+        bench.act("d", 0, set_points((x1 + 3, y0 + 2, True)))
+    bench.act("d", 0, set_points(*[(x0 + 2, y0 + 2, True)] * 60))
+    with pytest.raises(DataError, match="object 1: has 60 points, and 100 are the most"):
+        bench.act("d", 1, set_points(*[(x0 + 2, y0 + 2, True)] * 60))
+    assert bench.review("d").revision == 1
 
 
 def test_boxes_stay_in_input_order_and_keys_are_never_given_twice(bench):

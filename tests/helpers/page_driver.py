@@ -86,12 +86,27 @@ class Page:
             actions.key_up(each)
         actions.perform()
 
-    def drag(self, start, end) -> None:
-        """Drag from one place of the image to another."""
+    def click(self, place, modifier: str | None = None) -> None:
+        """Click a place of the image."""
+        actions = ActionChains(self._browser)
+        if modifier:
+            actions.key_down(modifier)
+        actions.w3c_actions.pointer_action.move_to_location(*map(round, self._on_screen(place)))
+        actions.w3c_actions.pointer_action.click()
+        if modifier:
+            actions.w3c_actions.key_action.pause(0.1)
+            actions.key_up(modifier)
+        actions.perform()
+
+    def _on_screen(self, place) -> tuple[float, float]:
         stage = self.element("canvas").rect
         script = "return import('/static/view.js').then(({ view }) => [view.scale, view.x, view.y])"
         scale, left, top = self._browser.execute_script(script)
-        points = [(stage["x"] + left + x * scale, stage["y"] + top + y * scale) for x, y in (start, end)]
+        return stage["x"] + left + place[0] * scale, stage["y"] + top + place[1] * scale
+
+    def drag(self, start, end) -> None:
+        """Drag from one place of the image to another."""
+        points = [self._on_screen(place) for place in (start, end)]
         actions = ActionChains(self._browser, duration=10)
         pointer = actions.w3c_actions.pointer_action
         pointer.move_to_location(*map(round, points[0]))

@@ -12,8 +12,10 @@ from bana.app.drafts import Draft, DraftObject
 from bana.app.painting import erased, object_of, painted, unpainted
 from bana.data.masks import checked_segmentation, decode_mask, encode_mask
 from bana.data.objects import checked_box
-from bana.data.records import BoolArray, ImageRecord
+from bana.data.points import inside
+from bana.data.records import BoolArray, ImageRecord, Point
 from bana.errors import DataError
+from bana.label.points import MAX_POINTS
 
 MAX_RUNS = 200_000
 """The most run lengths in a stroke: two for each column of an image of 100,000 columns."""
@@ -63,8 +65,16 @@ class Paint(Body):
     runs: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(max_length=MAX_RUNS)]
 
 
+class SetPoints(Body):
+    """Set points in an object's box: x, y, and whether they lie on the object. Its mask is corrected around them."""
+
+    do: Literal["points"]
+    key: int
+    points: Annotated[list[tuple[Number, Number, bool]], Field(min_length=1, max_length=MAX_POINTS)]
+
+
 class Unpaint(Body):
-    """Forget what was painted into an object and erased from it."""
+    """Forget what was painted into an object and erased from it, and its points."""
 
     do: Literal["unpaint"]
     key: int
@@ -83,7 +93,7 @@ class Step(Body):
     do: Literal["undo", "redo"]
 
 
-Edit = Add | Change | Delete | Paint | Unpaint | SetState
+Edit = Add | Change | Delete | Paint | SetPoints | Unpaint | SetState
 Action = Annotated[Edit | Step, Field(discriminator="do")]
 
 Relabel = Callable[[Draft], Draft]
@@ -110,7 +120,9 @@ def applied(draft: Draft, edit: Edit, record: ImageRecord, classes: int, relabel
         change = painted if edit.do == "paint" else erased
         return change(draft, edit.key, _stroke(edit, record))
     if isinstance(edit, Unpaint):
-        return unpainted(draft, edit.key)
+        had_points = object_of(draft, edit.key).points
+        draft = unpainted(draft, edit.key)
+        return relabel(draft) if had_points else draft
     if isinstance(edit, Add):
         return relabel(_with_added(draft, edit, record, classes))
     kept = object_of(draft, edit.key)
@@ -118,11 +130,26 @@ def applied(draft: Draft, edit: Edit, record: ImageRecord, classes: int, relabel
         return relabel(replace(draft, objects=tuple(each for each in draft.objects if each.key != edit.key)))
     if kept.crowd:
         raise DataError(f"object {edit.key}: is a crowd region, which has no label; delete it, and draw a box")
-    place = f"object {edit.key}"
-    box = kept.box if edit.box is None else checked_box(edit.box, record.width, record.height, place)
-    class_id = kept.class_id if edit.class_id is None else _checked_class(edit.class_id, classes)
-    changed = replace(kept, box=box, class_id=class_id)
+    changed = _with_points(kept, edit) if isinstance(edit, SetPoints) else _changed(kept, edit, record, classes)
     return relabel(replace(draft, objects=tuple(changed if each is kept else each for each in draft.objects)))
+
+
+def _changed(kept: DraftObject, edit: Change, record: ImageRecord, classes: int) -> DraftObject:
+    """The object with another box or class; points outside the new box are gone."""
+    box = kept.box if edit.box is None else checked_box(edit.box, record.width, record.height, f"object {edit.key}")
+    class_id = kept.class_id if edit.class_id is None else _checked_class(edit.class_id, classes)
+    return replace(kept, box=box, class_id=class_id, points=inside(kept.points, box))
+
+
+def _with_points(kept: DraftObject, edit: SetPoints) -> DraftObject:
+    points = [Point(*each) for each in edit.points]
+    if len(inside(points, kept.box)) < len(points):
+        raise DataError(f"object {edit.key}: a point lies outside its box; set it inside, or enlarge the box")
+    if len(kept.points) + len(points) > MAX_POINTS:
+        raise DataError(
+            f"object {edit.key}: has {len(kept.points)} points, and {MAX_POINTS} are the most; paint instead"
+        )
+    return replace(kept, points=(*kept.points, *points))
 
 
 def _with_added(draft: Draft, edit: Add, record: ImageRecord, classes: int) -> Draft:

@@ -11,7 +11,7 @@ import numpy as np
 from bana.data.label_maps import LabelMap
 from bana.data.masks import decode_mask, encode_mask
 from bana.data.objects import AnnotatedObject, Box, make_record
-from bana.data.records import ImageRecord, pixel_slices
+from bana.data.records import ImageRecord, Point, pixel_slices
 from bana.label.pseudo_labels import PseudoLabels
 
 State = Literal["todo", "edited", "accepted", "rejected"]
@@ -36,6 +36,7 @@ class DraftObject:
         crowd: COCO's flag.
         added: Pixels that a person painted; no pixel is in two of these.
         removed: Pixels that a person erased; none of ``added``.
+        points: Points that a person set in the box.
     """
 
     key: int
@@ -48,6 +49,7 @@ class DraftObject:
     crowd: bool = False
     added: Rle | None = None
     removed: Rle | None = None
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Draft:
                 crowd=each.crowd,
                 segmentation=mask,
                 object_id=ids[each.origin] if ids and each.origin is not None else None,
+                points=each.points,
             )
             for each, mask in zip(self.objects, masks, strict=True)
         ]
@@ -122,6 +125,7 @@ def first_draft(
                 origin=number,
                 difficult=bool(record.difficult[number]),
                 crowd=bool(record.crowd[number]),
+                points=record.points[number] if record.points else (),
             )
         )
     return Draft(tuple(objects), _by_class(y_ret, classes), len(objects))

@@ -49,9 +49,11 @@ def erased(draft: Draft, key: int, stroke: BoolArray) -> Draft:
 
 
 def unpainted(draft: Draft, key: int) -> Draft:
-    """The draft with nothing painted into the object or erased from it."""
+    """The draft with nothing painted into the object or erased from it, and without points in its box."""
     _paintable(draft, key)
-    objects = tuple(replace(each, added=None, removed=None) if each.key == key else each for each in draft.objects)
+    objects = tuple(
+        replace(each, added=None, removed=None, points=()) if each.key == key else each for each in draft.objects
+    )
     return replace(draft, objects=objects)
 
 

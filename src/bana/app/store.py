@@ -21,7 +21,8 @@ from bana.app.drafts import Draft, DraftObject, Rle, State
 from bana.data.classes import class_id_of
 from bana.data.masks import checked_segmentation
 from bana.data.objects import Box, checked_box
-from bana.data.records import ClassTable, ImageRecord
+from bana.data.points import inside
+from bana.data.records import ClassTable, ImageRecord, Point
 from bana.errors import DataError
 from bana.io.files import write_json
 from bana.io.strict_json import read_json_object
@@ -123,7 +124,9 @@ class Store:
     def _annotation(self, record: ImageRecord) -> str:
         """A hex digest of what the annotation file says of an image's objects, and of the image's size."""
         names = [self._table.names[class_id - 1] for class_id in record.class_ids.tolist()]
-        facts = (record.width, record.height, record.boxes.tolist(), names, record.crowd.tolist(), record.object_ids)
+        facts = [record.width, record.height, record.boxes.tolist(), names, record.crowd.tolist(), record.object_ids]
+        if record.points:
+            facts.append(record.points)
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def _path(self, record: ImageRecord) -> Path:
@@ -156,7 +159,8 @@ class Store:
             masks = {name: mask(facts[name], place) for name in ("mask", "added", "removed") if facts[name] is not None}
             box = checked_box(each.box, record.width, record.height, place)
             class_id = class_id_of(each.class_name, self._table, place)
-            objects.append(DraftObject(**facts | masks | {"box": box, "class_id": class_id}))
+            checked = {"box": box, "class_id": class_id, "points": inside(each.points, box)}
+            objects.append(DraftObject(**facts | masks | checked))
         retrieved = {
             class_id_of(name, self._table, str(path)): mask(rle, str(path)) for name, rle in content.retrieved.items()
         }
@@ -178,6 +182,7 @@ class _ObjectFile(_File):
     crowd: bool
     added: Rle | None
     removed: Rle | None
+    points: tuple[Point, ...] = ()
 
 
 class _DraftFile(_File):

@@ -49,6 +49,7 @@ def review_view(record: ImageRecord, shown: Shown) -> dict[str, Any]:
             "difficult": each.difficult,
             "drawn": each.origin is None,
             "painted": each.added is not None or each.removed is not None,
+            "points": each.points,
             "confidence": each.confidence,
             "mask": mask["counts"],
         }

@@ -26,7 +26,7 @@ from bana.data.records import BoolArray, BoxDataset, FloatArray, ImageRecord, In
 from bana.errors import BanaError, DataError
 from bana.io.strict_json import read_json_object
 from bana.label.labeler import Labeler
-from bana.label.method import BoxedImage, Image, crowd_pixels
+from bana.label.method import BoxedImage, Image, Points, crowd_pixels
 from bana.label.output import check_data, input_digest, is_done, labels_any, write_labels, write_manifest
 from bana.label.pseudo_labels import PseudoLabels
 
@@ -251,7 +251,8 @@ class Workbench:
             write_labels(self.folder, record.image_id, self._labels_of(record), digest)
 
     def _labels_of(self, record: ImageRecord) -> PseudoLabels:
-        return self._from_boxes(record, record.boxes, record.class_ids, record.crowd, crowd_pixels(record))
+        ignored = crowd_pixels(record)
+        return self._from_boxes(record, record.boxes, record.class_ids, record.crowd, ignored, record.points)
 
     def _relabeled(self, record: ImageRecord, draft: Draft) -> Draft:
         ignored = boxes_to_mask(record.ignored, record.height, record.width)
@@ -261,15 +262,23 @@ class Workbench:
         boxes = np.array([each.box for each in draft.objects], dtype=np.float32).reshape(-1, 4)
         class_ids = np.array([each.class_id for each in draft.objects], dtype=np.int64)
         crowd = np.array([each.crowd for each in draft.objects], dtype=bool)
-        labels = self._from_boxes(record, boxes, class_ids, crowd, ignored)
+        points = tuple(each.points for each in draft.objects)
+        labels = self._from_boxes(record, boxes, class_ids, crowd, ignored, points)
         return relabeled(draft, labels, len(self.dataset.classes))
 
     def _from_boxes(
-        self, record: ImageRecord, boxes: FloatArray, class_ids: IntArray, crowd: BoolArray, ignored: BoolArray
+        self,
+        record: ImageRecord,
+        boxes: FloatArray,
+        class_ids: IntArray,
+        crowd: BoolArray,
+        ignored: BoolArray,
+        points: Points,
     ) -> PseudoLabels:
         """What the labeler makes of boxes: to the bit what ``bana label`` makes of them."""
         opened = self.open(record.image_id)
         known = dict(zip(map(tuple, record.boxes.tolist()), record.oriented, strict=False))
         oriented = [known.get(tuple(box)) for box in boxes.tolist()]  # a box that a person changed is upright
-        boxed = BoxedImage(opened.image, boxes, class_ids, crowd, ignored, len(self.dataset.classes), oriented)
+        classes = len(self.dataset.classes)
+        boxed = BoxedImage(opened.image, boxes, class_ids, crowd, ignored, classes, oriented, points)
         return self._labeler.from_features(opened.features, opened.image, boxed)

@@ -113,7 +113,7 @@ function stripes() {
 
 function shownBoxes() {
   const { review, ghost } = state;
-  const boxes = review.objects.map((each) => (ghost?.box && ghost.key === each.key ? { ...each, ...ghost } : each));
+  const boxes = review.objects.map((each) => (ghost?.box && ghost.key === each.key ? { ...each, ...ghost, points: [...each.points, ...(ghost.points ?? [])] } : each));
   return ghost?.box && ghost.key === null ? [...boxes, ghost] : boxes;
 }
 
@@ -124,7 +124,7 @@ function drawBoxes() {
   if (chosen) drawBox(chosen, true);
 }
 
-function drawBox({ box, class_id, crowd }, chosen) {
+function drawBox({ box, class_id, crowd, points }, chosen) {
   const { name, color } = classOf(class_id);
   const [x, y, width, height] = onStage(box);
   context.setLineDash(crowd ? [6, 4] : []);
@@ -137,6 +137,26 @@ function drawBox({ box, class_id, crowd }, chosen) {
   context.setLineDash([]);
   drawName(crowd ? `${name} (crowd)` : name, color, x, y, chosen ? Infinity : width);
   if (chosen && !crowd && state.tool === "box") drawHandles(box);
+  for (const point of points ?? []) drawPoint(point, color);
+}
+
+// On the object a disc of its color, beside it a cross: they differ by more than color.
+function drawPoint([x, y, isObject], color) {
+  const [left, top] = onStage([x, y, x, y]);
+  const shape = new Path2D();
+  if (isObject) shape.arc(left, top, 4.5, 0, 2 * Math.PI);
+  else for (const sign of [1, -1]) {
+    shape.moveTo(left - 5, top - 5 * sign);
+    shape.lineTo(left + 5, top + 5 * sign);
+  }
+  context.strokeStyle = isObject ? INK : "#fff";
+  context.lineWidth = isObject ? 3 : 5;
+  context.stroke(shape);
+  context.fillStyle = color;
+  context.strokeStyle = isObject ? "#fff" : INK;
+  context.lineWidth = isObject ? 1.5 : 2.5;
+  if (isObject) context.fill(shape);
+  context.stroke(shape);
 }
 
 function drawName(name, color, x, y, room) {

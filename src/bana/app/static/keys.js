@@ -9,6 +9,7 @@ const place = (id) => document.getElementById(id);
 
 export const TOOLS = [
   ["box", "Box", "b"],
+  ["point", "Point", "o"],
   ["brush", "Brush", "p"],
   ["erase", "Eraser", "e"],
   ["hand", "Move", "h"],
@@ -81,6 +82,7 @@ export const SHORTCUTS = [
   ["Ctrl-Z", "undo", ["+z"], () => act({ do: "undo" })],
   ["Ctrl-Shift-Z", "redo (also Ctrl-Y)", ["+Z", "+y"], () => act({ do: "redo" })],
   ...TOOLS.map(([tool, name, key]) => [key.toUpperCase(), `tool: ${name.toLowerCase()}`, [key], () => chooseTool(tool)]),
+  ["Click, Alt-click", "with Point: here is the object; here it is not (drag: a stroke)", [], null],
   ["[ and ]", "smaller, larger brush", ["["], () => setBrush(state.options.brush / 1.25 - 0.5)],
   [null, null, ["]"], () => setBrush(state.options.brush * 1.25 + 0.5)],
   ["1 to 9", "class of the chosen box, or of new ones", [..."123456789"], (key) => numbered()[key - 1] && chooseClass(numbered()[key - 1].id)],

@@ -20,6 +20,7 @@ function objectItem(object, number) {
     object.crowd ? "crowd region, ignored" : `${Math.round(object.confidence * 100)} %`,
     ...(object.drawn ? ["drawn"] : []),
     ...(object.painted ? ["painted"] : []),
+    ...(object.points.length ? [object.points.length === 1 ? "1 point" : `${object.points.length} points`] : []),
     ...(object.difficult ? ["difficult"] : []),
   ];
   const text = element(
@@ -34,9 +35,9 @@ function objectItem(object, number) {
   const remove = element("button", { type: "button", title: "Delete (Del)", textContent: "×", className: "small", onclick: () => act({ do: "delete", key: object.key }) });
   remove.setAttribute("aria-label", `Delete box ${number}, ${name}`);
   const item = element("li", {}, choose);
-  if (object.painted) {
-    const reset = element("button", { type: "button", textContent: "↺", className: "small", title: "Forget what was painted", onclick: () => act({ do: "unpaint", key: object.key }) });
-    reset.setAttribute("aria-label", `Forget what was painted in box ${number}, ${name}`);
+  if (object.painted || object.points.length) {
+    const reset = element("button", { type: "button", textContent: "↺", className: "small", title: "Forget what was painted, and points", onclick: () => act({ do: "unpaint", key: object.key }) });
+    reset.setAttribute("aria-label", `Forget what was painted, and points, in box ${number}, ${name}`);
     item.append(reset);
   }
   item.append(remove);

@@ -8,6 +8,7 @@ export const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 
 const NEAR = 9; // CSS pixels around a handle
 const MIN_DRAG = 3; // CSS pixels: less is a click
+const MAX_POINTS = 100; // of a box, as the server has it
 const canvas = document.getElementById("canvas");
 
 let held = null; // what the pointer does: {move(place), end(place)}
@@ -132,8 +133,29 @@ function painting(start) {
   return { move: ({ image }) => stroke.to(image), end: () => stroke.end() };
 }
 
+// A click says that the object is here, a drag along all of a stroke; with Alt that it is not.
+function pointing(start, isObject) {
+  if (!selectedObject()) select(objectAt(start.image)?.key ?? null);
+  const object = selectedObject();
+  const reason = paintable(object) ?? (contains(object.box, start.image) ? null : "Points count inside the chosen box");
+  if (reason) {
+    toast(reason);
+    return panning(start);
+  }
+  const step = 0.05 * Math.sqrt(area(object.box));
+  const points = [[...start.image, isObject]];
+  const add = ({ image }) => {
+    const [x, y] = points.at(-1);
+    if (!contains(object.box, image) || Math.hypot(image[0] - x, image[1] - y) < step) return;
+    points.push([...image, isObject]);
+    ghost({ key: object.key, box: object.box, class_id: object.class_id, points });
+  };
+  return { move: add, end: () => act({ do: "points", key: object.key, points: points.slice(0, MAX_POINTS) }) };
+}
+
 function take(place, event) {
   if (event.button === 1 || spaceDown || state.tool === "hand" || event.pointerType === "touch") return panning(place);
+  if (state.tool === "point") return pointing(place, !event.altKey);
   if (state.tool !== "box") return painting(place);
   const object = selectedObject();
   const handle = handleAt(place.stage);
@@ -161,7 +183,7 @@ function move(event) {
   if (fingers.size === 2 && fingers.has(event.pointerId)) pinch(event, place);
   else if (held) held.move(place);
   else hover(place);
-  if (state.tool !== "box" && state.tool !== "hand") {
+  if (["brush", "erase"].includes(state.tool)) {
     state.pointer = place.stage;
     emit("view");
   }
