@@ -55,31 +55,6 @@ def test_a_box_drawn_with_the_mouse_gets_the_mask_of_bana_label(page, server, ru
     assert [each.mask["counts"] for each in real] == [each["mask"]["counts"] for each in objects]
 
 
-def test_a_click_and_an_alt_click_correct_the_mask(page, server):
-    page.open("e")
-    page.press(".", "o")
-    x0, y0, x1, y1 = 60, 8, 95, 43
-    page.click((x0 + 4, y0 + 4))
-    page.until(lambda: "1 point" in page.text("objects"))
-    page.at_rest()
-    page.click((x1 - 4, y1 - 4), Keys.ALT)
-    page.until(lambda: "2 points" in page.text("objects"))
-    page.at_rest()
-    first, second = server.review("e")["draft"]["objects"][0]["points"]
-    assert np.abs(np.array(first[:2]) - [x0 + 4, y0 + 4]).max() <= 1
-    assert np.abs(np.array(second[:2]) - [x1 - 4, y1 - 4]).max() <= 1
-    assert (first[2], second[2]) == (True, False)
-    assert server.masks("e")[0][y0 + 4, x0 + 4]
-    page.drag((x0 + 3, y1 - 4), (x1 - 8, y1 - 4))
-    page.until(lambda: "5 points" in page.text("objects"))  # where the drag began, went through, and ended
-    page.at_rest()
-    for left in ("2 points", "1 point", "disk"):
-        page.press_with((Keys.CONTROL,), "z")
-        page.until(lambda left=left: left in page.text("objects"))
-        page.at_rest()
-    assert "point" not in page.text("objects")
-
-
 def test_brush_undo_and_accept_are_found_again_after_a_reload(page, server):
     page.open("d")
     page.press(".", "p", "]")
@@ -196,6 +171,31 @@ def test_the_page_has_no_accessibility_violations(page, browser, width, scheme):
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_a_click_and_an_alt_click_correct_the_mask(page, server):
+    page.open("b")
+    page.press(".", "o")
+    x0, y0, x1, y1 = 8, 20, 40, 60
+    page.click((x0 + 4, y0 + 4))
+    page.until(lambda: "1 point" in page.text("objects"))
+    page.at_rest()
+    page.click((x1 - 4, y1 - 4), Keys.ALT)
+    page.until(lambda: "2 points" in page.text("objects"))
+    page.at_rest()
+    first, second = server.review("b")["draft"]["objects"][0]["points"]
+    assert np.abs(np.array(first[:2]) - [x0 + 4, y0 + 4]).max() <= 1
+    assert np.abs(np.array(second[:2]) - [x1 - 4, y1 - 4]).max() <= 1
+    assert (first[2], second[2]) == (True, False)
+    assert server.masks("b")[0][y0 + 4, x0 + 4]
+    page.drag((x0 + 3, y1 - 4), (x1 - 8, y1 - 4))
+    page.until(lambda: "5 points" in page.text("objects"))  # where the drag began, went through, and ended
+    page.at_rest()
+    for left in ("2 points", "1 point", "square"):
+        page.press_with((Keys.CONTROL,), "z")
+        page.until(lambda left=left: left in page.text("objects"))
+        page.at_rest()
+    assert "point" not in page.text("objects")
 
 
 def test_a_second_server_is_refused_and_a_killed_one_has_lost_nothing(page, server, run_cli, tiny_run):
