@@ -198,6 +198,84 @@ def test_a_click_and_an_alt_click_correct_the_mask(page, server):
     assert "point" not in page.text("objects")
 
 
+def test_a_box_is_tightened_to_its_mask(page, server):
+    page.open("c")
+    page.press(".", "b")
+    page.drag((80, 60), (86, 66))  # looser
+    page.until(lambda: server.review("c")["draft"]["objects"][0]["box"][2] > 82)
+    page.at_rest()
+    rows, columns = (np.flatnonzero(server.masks("c")[0].any(axis)) for axis in (1, 0))
+    page.press("t")
+    tight = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+    page.until(lambda: server.review("c")["draft"]["objects"][0]["box"] == tight)
+    page.at_rest()
+
+
+def test_painting_by_the_keyboard(page, server):
+    page.open("a")
+    page.press(".", "p", *[Keys.ARROW_LEFT] * 3, "y")
+    page.until(lambda: "painted" in page.text("objects"))
+    page.at_rest()
+    x0, y0, x1, y1 = server.review("a")["draft"]["objects"][0]["box"]
+    painted = decode_mask(server.review("a")["draft"]["objects"][0]["added"], 72, 96)
+    rows, columns = np.nonzero(painted)
+    assert abs(columns.mean() + 0.5 - ((x0 + x1) / 2 - 3)) < 0.6
+    assert abs(rows.mean() + 0.5 - (y0 + y1) / 2) < 0.6
+    page.press("o", Keys.ARROW_UP)
+    page.press_with((Keys.SHIFT,), "y")
+    page.until(lambda: "1 point" in page.text("objects"))
+    page.at_rest()
+    assert server.review("a")["draft"]["objects"][0]["points"][0][2] is False
+
+
+def test_boxes_of_one_class_alone(page):
+    page.choose("filter-state", "all")
+    page.open("b")
+    assert len(page.boxes()) == 2
+    page.choose("filter-state", "all")
+    page.choose("filter-class", "1")
+    page.element("only-class").click()
+    page.until(lambda: len(page.boxes()) == 1)
+    page.element("only-class").click()
+    page.until(lambda: len(page.boxes()) == 2)
+
+
+def test_as_labeled_and_now_side_by_side(page, server):
+    page.open("f")
+    page.press(".", "p", "]", "]", "]", "]")
+    page.press("v")
+    page.until(lambda: page.element("compare").get_attribute("aria-pressed") == "true")
+    page.at_rest()
+    page.press("e", Keys.ARROW_UP, "y")
+    page.until(lambda: "painted" in page.text("objects"))
+    page.at_rest()
+    half = page.element("canvas").rect["width"] / 2
+    x, y = page.on_canvas((36, 34))
+    page.until(lambda: page.pixel((x, y)) != page.pixel((x + half, y)))  # erased on the right alone
+    assert page.pixel(page.on_canvas((3, 3))) == page.pixel(
+        (page.on_canvas((3, 3))[0] + half, page.on_canvas((3, 3))[1])
+    )
+    page.press("v")
+
+
+def test_a_page_that_only_shows(browser, server, shapes_voc, tiny_run, tmp_path):
+    shown = Server(shapes_voc, tmp_path / "labels", tiny_run, "--read-only")
+    try:
+        page = Page(browser, shown)
+        page.open("b")
+        for name in ("accept", "undo", "upload-button", "export-button", "tools"):
+            assert not page.element(name).is_displayed()
+        page.click((24, 40))
+        page.until(lambda: "true" in page.element("objects").get_attribute("innerHTML"))
+        page.press("x", "t", Keys.DELETE, "b")
+        page.drag((3, 3), (30, 30))
+        page.until(lambda: "read-only" in page.text("toast"))
+        assert len(page.boxes()) == 2
+        assert not (tmp_path / "labels" / "review").exists()
+    finally:
+        shown.end(signal.SIGKILL)
+
+
 def test_a_second_server_is_refused_and_a_killed_one_has_lost_nothing(page, server, run_cli, tiny_run):
     options = ("--labels", server.labels, "--labeler", tiny_run, "--no-open", "--port", 0)
     second = run_cli("app", server.data, *options)

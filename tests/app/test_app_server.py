@@ -12,6 +12,7 @@ from bana.app.queue import Queue
 from bana.app.server import create_app
 from bana.app.uploads import MAX_BYTES
 
+PORT = 8008
 FOREIGN = "http://evil.example"
 
 
@@ -194,3 +195,47 @@ def test_an_image_too_long_for_a_jpeg_file_is_refused_in_words(client, bench):
     answer = client.get("/api/photograph", params={"image": "a"})
     assert answer.status_code == 422
     assert "has 70000x72 pixels" in answer.json()["detail"]
+
+
+@pytest.fixture
+def reader(bench):
+    """A client of a server that only shows."""
+    app = create_app(bench, Queue(bench), PORT, read_only=True)
+    address = f"http://127.0.0.1:{PORT}"
+    return TestClient(app, base_url=address, headers={"origin": address})
+
+
+def test_a_server_that_only_shows_refuses_changes(reader, bench):
+    assert reader.get("/api/bench").json()["read_only"] is True
+    refused = [
+        act(reader, {"do": "state", "state": "accepted"}),
+        reader.post("/api/export", json={"format": "coco", "which": "accepted"}),
+        reader.post("/api/upload?name=a.jpg", content=b"x"),
+    ]
+    for answer in refused:
+        assert answer.status_code == 403
+        assert answer.json()["detail"].startswith("read-only: ")
+    assert reader.post("/api/ahead", json={"images": ["a"]}).status_code == 200
+    assert len(reader.get("/api/review?image=b").json()["objects"]) == 2
+    assert not (bench.folder / "review").exists()
+
+
+def test_rows_say_how_sure_the_worst_box_is(client):
+    rows = {row["image_id"]: row for row in client.get("/api/images").json()}
+    objects = client.get("/api/review?image=b").json()["objects"]
+    assert rows["b"]["worst"] == pytest.approx(min(each["confidence"] for each in objects))
+    assert rows["b"]["worst"] < rows["b"]["confidence"]
+    assert [rows[name]["number"] for name in "abc"] == [0, 1, 2]
+    act(client, {"do": "delete", "key": 0}, "b")
+    left = client.get("/api/review?image=b").json()["objects"]
+    row = next(row for row in client.get("/api/images").json() if row["image_id"] == "b")
+    assert row["worst"] == pytest.approx(left[0]["confidence"])
+    assert row["number"] == 1
+
+
+def test_what_was_labeled_first_is_still_there(client):
+    before = client.get("/api/review?image=b").json()
+    act(client, {"do": "delete", "key": 0}, "b")
+    first = client.get("/api/first?image=b").json()
+    assert first["objects"] == before["objects"]
+    assert len(client.get("/api/review?image=b").json()["objects"]) == 1

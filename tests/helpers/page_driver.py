@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from bana.data.masks import decode_mask
 
@@ -19,9 +19,9 @@ NOTHING_DONE = {"revision": 0, "draft": {"state": "todo", "objects": []}}
 class Server:
     """`bana app` in a process of its own, on a free port."""
 
-    def __init__(self, data: Path, labels: Path, labeler: Path) -> None:
+    def __init__(self, data: Path, labels: Path, labeler: Path, *more: str) -> None:
         self.data, self.labels = data, labels
-        options = ["--labels", labels, "--labeler", labeler, "--port", 0, "--no-open"]
+        options = ["--labels", labels, "--labeler", labeler, "--port", 0, "--no-open", *more]
         self._command = [sys.executable, "-m", "bana", "app", *map(str, (data, *options))]
         self.start()
 
@@ -99,10 +99,25 @@ class Page:
         actions.perform()
 
     def _on_screen(self, place) -> tuple[float, float]:
-        stage = self.element("canvas").rect
+        stage, (x, y) = self.element("canvas").rect, self.on_canvas(place)
+        return stage["x"] + x, stage["y"] + y
+
+    def on_canvas(self, place) -> tuple[float, float]:
+        """A place of the image on the canvas, or on its left half, in pixels of the screen."""
         script = "return import('/static/view.js').then(({ view }) => [view.scale, view.x, view.y])"
         scale, left, top = self._browser.execute_script(script)
-        return stage["x"] + left + place[0] * scale, stage["y"] + top + place[1] * scale
+        return left + place[0] * scale, top + place[1] * scale
+
+    def pixel(self, place) -> list[int]:
+        """The color of the canvas at a place in pixels of the screen: [R, G, B, alpha], 0..255."""
+        script = """const canvas = document.getElementById("canvas");
+        const at = arguments[0].map((value) => Math.round(value * devicePixelRatio));
+        return [...canvas.getContext("2d").getImageData(...at, 1, 1).data]"""
+        return self._browser.execute_script(script, list(place))
+
+    def choose(self, name: str, value: str) -> None:
+        """Choose an entry of a list."""
+        Select(self.element(name)).select_by_value(value)
 
     def drag(self, start, end) -> None:
         """Drag from one place of the image to another."""

@@ -153,6 +153,7 @@ def app(
     labeler: AnyPath | None = None,
     port: int = 8008,
     browser: bool = True,
+    read_only: bool = False,
     format: str | None = None,
     device: str = "cpu",
     on_error: OnError = "stop",
@@ -169,6 +170,7 @@ def app(
         labeler: A run of ``classify`` or a labeler file (default: bana's own labeler).
         port: The port; 0 takes a free one.
         browser: Open the page in a browser.
+        read_only: Show only: refuse every change, upload and export.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         on_error: ``skip`` leaves out images that cannot be used.
@@ -194,6 +196,7 @@ def app(
         folder,
         port=port,
         open_browser=browser,
+        read_only=read_only,
         tell=_announcement(data, folder, quiet),
     )
 

@@ -75,6 +75,11 @@ class Draft:
         return sum(values) / len(values) if values else None
 
     @property
+    def worst(self) -> float | None:
+        """The least confidence of an object that is no crowd region; None where there are none."""
+        return min((each.confidence for each in self.objects if not each.crowd), default=None)
+
+    @property
     def class_ids(self) -> tuple[int, ...]:
         """The classes of the objects, sorted, each once."""
         return tuple(sorted({each.class_id for each in self.objects}))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bana.app.drafts import Draft, State
-from bana.app.workbench import Workbench
+from bana.app.workbench import Summary, Workbench
 from bana.errors import BanaError
 
 _AHEAD = 8
@@ -22,10 +22,12 @@ class Row:
 
     Attributes:
         image_id: The image.
-        state: State of its review.
-        confidence: Mean of its objects, 0..1; None where it is not labeled yet, or has no objects.
-        class_ids: The classes of its objects, sorted, each once.
-        boxes: Number of objects.
+        state: See Summary.
+        confidence: See Summary; None also where the image is not labeled yet.
+        worst: The same.
+        class_ids: See Summary.
+        boxes: See Summary.
+        number: Its place in the data set, from 0.
         labeled: Whether it has labels.
         fault: Why it cannot be used; empty if it can.
     """
@@ -33,8 +35,10 @@ class Row:
     image_id: str
     state: State
     confidence: float | None
+    worst: float | None
     class_ids: tuple[int, ...]
     boxes: int
+    number: int
     labeled: bool
     fault: str = ""
 
@@ -53,7 +57,7 @@ class Queue:
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
         self._lock = threading.Lock()
-        self._rows = {image_id: self._first_row(image_id) for image_id in bench.image_ids()}
+        self._rows = {image_id: self._first_row(image_id, number) for number, image_id in enumerate(bench.image_ids())}
         self._wanted: deque[str] = deque(maxlen=_AHEAD)
         self._unlabeled = deque(row.image_id for row in self._rows.values() if not row.labeled and not row.fault)
         self._news, self._ended = threading.Event(), threading.Event()
@@ -78,9 +82,10 @@ class Queue:
 
     def note(self, image_id: str, draft: Draft, *, overwrite: bool = True) -> None:
         """Bring an image's row up to date; without ``overwrite`` only one that is not labeled yet."""
-        row = Row(image_id, draft.state, draft.confidence, draft.class_ids, len(draft.objects), True)
         with self._lock:
             old = self._rows.get(image_id)
+            number = len(self._rows) if old is None else old.number
+            row = Row(image_id, *Summary.of(draft), number, True)
             if overwrite or old is None or not old.labeled:
                 self._rows[image_id] = row
 
@@ -89,18 +94,17 @@ class Queue:
         self._wanted.extend(image_id for image_id in image_ids[:_AHEAD])
         self._news.set()
 
-    def _first_row(self, image_id: str) -> Row:
+    def _first_row(self, image_id: str, number: int) -> Row:
         """The row of what is in the folder; nothing is labeled for it."""
         record = self._bench.record(image_id)
         class_ids = tuple(sorted(set(record.class_ids.tolist())))
         try:
             summary = self._bench.summary(image_id)
         except BanaError as error:
-            return Row(image_id, "todo", None, class_ids, len(record), False, str(error))
+            return Row(image_id, "todo", None, None, class_ids, len(record), number, False, str(error))
         if summary is None:
-            return Row(image_id, "todo", None, class_ids, len(record), False)
-        confidence, state, class_ids, boxes = summary
-        return Row(image_id, state, confidence, class_ids, boxes, True)
+            return Row(image_id, "todo", None, None, class_ids, len(record), number, False)
+        return Row(image_id, *summary, number, True)
 
     def _work(self) -> None:
         while not self._ended.is_set():

@@ -36,6 +36,7 @@ def serve(
     *,
     port: int,
     open_browser: bool,
+    read_only: bool,
     tell: Callable[[str], None],
 ) -> None:
     """Serve the workbench on this machine until it is interrupted.
@@ -46,6 +47,7 @@ def serve(
         folder: The label folder; gets reviews, uploads and exports.
         port: The port; 0 takes a free one.
         open_browser: Whether to open the page.
+        read_only: Whether the page only shows.
         tell: Called with the page's address once it can be opened.
 
     Raises:
@@ -63,7 +65,7 @@ def serve(
         queue = Queue(bench)
         number: int = listener.getsockname()[1]
         address = f"http://{HOST}:{number}/"
-        app = create_app(bench, queue, number)
+        app = create_app(bench, queue, number, read_only=read_only)
         config = uvicorn.Config(app, log_level="warning", access_log=False, limit_concurrency=CONNECTIONS)
         queue.start()
         try:

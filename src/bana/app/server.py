@@ -8,7 +8,7 @@ from importlib.resources import files
 from threading import Lock
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -31,8 +31,6 @@ _THUMBNAILS = 2000
 """That are kept in memory, some 10 kB each."""
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-
-_STATUS: dict[type[BanaError], int] = {UnknownImageError: 404, StaleError: 409, OutputError: 507}
 
 ImageId = Annotated[str, Field(max_length=4096)]
 Image = Annotated[str, Query(max_length=4096)]
@@ -59,22 +57,40 @@ class Wanted(Body):
     which: Which
 
 
-def create_app(bench: Workbench, queue: Queue, port: int) -> FastAPI:
+class ReadOnlyError(BanaError):
+    """A change was asked for where nothing may be changed."""
+
+
+def create_app(bench: Workbench, queue: Queue, port: int, *, read_only: bool = False) -> FastAPI:
     """The application: the page, the images, and what can be done with them.
 
     Args:
         bench: The images.
         queue: The queue of these images.
         port: The port that it is served on.
+        read_only: Whether every change, upload and export is refused.
     """
-    app = FastAPI(title="bana", openapi_url=None, docs_url=None, redoc_url=None)
+
+    def check_change(request: Request) -> None:
+        if read_only and request.method == "POST" and request.url.path != "/api/ahead":
+            raise ReadOnlyError("read-only: nothing can be changed here; start bana app without --read-only")
+
+    app = FastAPI(title="bana", openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(check_change)])
     app.add_middleware(Guard, port=port, max_bytes=MAX_BYTES)
     app.add_exception_handler(BanaError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     _serve_files(app)
-    _serve_images(app, bench, queue)
+    _serve_images(app, bench, queue, read_only=read_only)
     _serve_actions(app, bench, queue)
     return app
+
+
+_STATUS: dict[type[BanaError], int] = {
+    ReadOnlyError: 403,
+    UnknownImageError: 404,
+    StaleError: 409,
+    OutputError: 507,
+}
 
 
 def _refused(request: Request, error: Exception) -> Response:
@@ -104,14 +120,14 @@ def _serve_files(app: FastAPI) -> None:
         return Response(contents[name], media_type=_TYPES[name[name.rindex(".") :]])
 
 
-def _serve_images(app: FastAPI, bench: Workbench, queue: Queue) -> None:
+def _serve_images(app: FastAPI, bench: Workbench, queue: Queue, *, read_only: bool) -> None:
     @lru_cache(_THUMBNAILS)
     def small(image_id: str) -> bytes:
         return thumbnail(open_record_image(bench.record(image_id)))
 
     @app.get("/api/bench")
     def about() -> dict[str, Any]:
-        return bench_view(bench)
+        return bench_view(bench, read_only=read_only)
 
     @app.get("/api/images")
     def images() -> list[dict[str, Any]]:
@@ -130,6 +146,10 @@ def _serve_images(app: FastAPI, bench: Workbench, queue: Queue) -> None:
     @app.get("/api/review")
     def review(image: Image) -> dict[str, Any]:
         return noted(image, bench.show(image))
+
+    @app.get("/api/first")
+    def first(image: Image) -> dict[str, Any]:
+        return review_view(bench.record(image), bench.show_first(image))
 
     @app.post("/api/act")
     def act(body: Act) -> dict[str, Any]:

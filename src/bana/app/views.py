@@ -87,8 +87,9 @@ def thumbnail(image: Image) -> bytes:
     return jpeg(picture)
 
 
-def bench_view(bench: Workbench) -> dict[str, Any]:
-    """What the page is about: data set, folder, classes."""
+def bench_view(bench: Workbench, *, read_only: bool) -> dict[str, Any]:
+    """What the page is about: data set, folder, classes, and whether anything can be changed."""
     dataset = bench.dataset
     name = dataset.root.name if dataset.split is None else f"{dataset.root.name} · {dataset.split}"
-    return {"name": name, "folder": str(bench.folder), "classes": class_list(dataset)}
+    classes = class_list(dataset)
+    return {"name": name, "folder": str(bench.folder), "classes": classes, "read_only": read_only}

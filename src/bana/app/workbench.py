@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from threading import Lock, RLock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -50,6 +50,29 @@ class Opened:
 
     image: Image
     features: torch.Tensor
+
+
+class Summary(NamedTuple):
+    """What the queue says of an image.
+
+    Attributes:
+        state: State of its review.
+        confidence: Mean of its objects, 0..1; None where it has none.
+        worst: The least of its objects, 0..1; None where it has none.
+        class_ids: The classes of its objects, sorted, each once.
+        boxes: Number of objects.
+    """
+
+    state: State
+    confidence: float | None
+    worst: float | None
+    class_ids: tuple[int, ...]
+    boxes: int
+
+    @classmethod
+    def of(cls, draft: Draft) -> Summary:
+        """That of a draft."""
+        return cls(draft.state, draft.confidence, draft.worst, draft.class_ids, len(draft.objects))
 
 
 @dataclass(frozen=True)
@@ -150,8 +173,8 @@ class Workbench:
         kept = self._store.load(self.record(image_id))
         return "todo" if kept is None else kept.draft.state
 
-    def summary(self, image_id: str) -> tuple[float | None, State, tuple[int, ...], int] | None:
-        """Mean confidence, state, classes and number of boxes of an image, from as few files as can be.
+    def summary(self, image_id: str) -> Summary | None:
+        """What the queue says of an image, from as few files as can be.
 
         None where it is to be labeled: it has no labels, or they are not those of its boxes.
 
@@ -161,7 +184,7 @@ class Workbench:
         record = self.record(image_id)
         kept = self._store.load(record)
         if kept is not None:
-            return kept.draft.confidence, kept.draft.state, kept.draft.class_ids, len(kept.draft.objects)
+            return Summary.of(kept.draft)
         if not self._labels.has(image_id):
             return None
         try:
@@ -171,7 +194,9 @@ class Workbench:
                 return None
             raise
         values = [box.score for box, crowd in zip(boxes, record.crowd, strict=True) if not crowd]
-        return fmean(values) if values else None, "todo", tuple(sorted(set(record.class_ids.tolist()))), len(record)
+        class_ids = tuple(sorted(set(record.class_ids.tolist())))
+        mean, worst = (fmean(values), min(values)) if values else (None, None)
+        return Summary("todo", mean, worst, class_ids, len(record))
 
     def review(self, image_id: str) -> Review:
         """The image's review; where there is none its labels, which are made if there are none.
@@ -187,6 +212,11 @@ class Workbench:
     def show(self, image_id: str) -> Shown:
         """The image's review with its masks. Raises as review does."""
         return self._shown(self.record(image_id), self.review(image_id))
+
+    def show_first(self, image_id: str) -> Shown:
+        """The image as it was labeled, before anything was done. Raises as review does."""
+        record = self.record(image_id)
+        return self._shown(record, Review(self._store.first(record, self.review(image_id))))
 
     def act(self, image_id: str, revision: int, action: Edit | Step) -> Shown:
         """Do what was asked with an image, and keep it.

@@ -260,6 +260,7 @@ GalleryImages = Annotated[int, _option("The most images in the gallery; all imag
 ThumbnailSize = Annotated[int, _option("Longest side of the gallery's pictures, in pixels.", min=64, max=2048)]
 Port = Annotated[int, _option("Port, reached from this machine only; 0: a free one.", min=0, max=65535)]
 Browser = Annotated[bool, _option("Open the page in a browser.", "--open/--no-open")]
+ReadOnly = Annotated[bool, _option("Show only: refuse every change, upload and export.", "--read-only")]
 
 # What all kinds of commands share
 Seed = Annotated[int, _option("Random seed.")]

@@ -72,6 +72,7 @@ def app(
     labeler: o.Labeler = None,
     port: o.Port = 8008,
     browser: o.Browser = True,
+    read_only: o.ReadOnly = False,
     format: o.Format = None,
     device: o.Device = "cpu",
     on_error: o.OnError = "stop",

@@ -25,6 +25,7 @@ export const photographUrl = (image) => `/api/photograph${of(image)}`;
 export const thumbnailUrl = (image) => `/api/thumbnail${of(image)}`;
 export const bench = () => get("/api/bench");
 export const images = () => get("/api/images");
+export const first = (image) => get(`/api/first${of(image)}`);
 export const review = (image) => get(`/api/review${of(image)}`);
 
 // Say why there is no photograph: what the server says, or else what the browser said.

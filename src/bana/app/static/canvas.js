@@ -1,35 +1,42 @@
 // The picture: photograph, masks in their classes' colors, uncertain pixels hatched, boxes.
 
 import { bitmap, decode, regionOf } from "./masks.js";
-import { classOf, on, state } from "./state.js";
+import { classOf, loadFirst, on, shownObjects, state } from "./state.js";
 import { HANDLES, handlePlaces } from "./tools.js";
-import { onStage, refit, view } from "./view.js";
+import { fit, onStage, refit, view } from "./view.js";
 
 const INK = "#16181d";
 const canvas = document.getElementById("canvas");
 const context = canvas.getContext("2d");
 
 let layers = []; // {key, region, canvas} of each mask
+let before = []; // the same of what was labeled
 let uncertain = null; // a canvas of the image's size
 let asked = false;
 
 const rgb = (color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
 
 function build() {
-  const { review, options } = state;
+  const { review, first } = state;
   if (!review) return;
   const { width, height } = review;
-  layers = review.objects
-    .filter((each) => !each.crowd)
-    .map((each) => {
-      const region = regionOf(each.box, width, height);
-      const pixels = decode(each.mask, height, region);
-      return { key: each.key, region, canvas: bitmap(pixels, region, rgb(classOf(each.class_id).color), options.opacity / 100) };
-    });
+  layers = layersOf(review);
+  before = first?.image === review.image ? layersOf(first) : [];
   const whole = { x: 0, y: 0, width, height };
   uncertain = bitmap(decode(review.uncertain, height, whole), whole, [0, 0, 0], 1);
   canvas.setAttribute("aria-label", describe());
   ask();
+}
+
+function layersOf(review) {
+  const { width, height } = review;
+  return shownObjects(review)
+    .filter((each) => !each.crowd)
+    .map((each) => {
+      const region = regionOf(each.box, width, height);
+      const pixels = decode(each.mask, height, region);
+      return { key: each.key, region, canvas: bitmap(pixels, region, rgb(classOf(each.class_id).color), state.options.opacity / 100) };
+    });
 }
 
 function describe() {
@@ -56,14 +63,72 @@ function draw() {
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
   if (!state.review || !state.photograph) return;
+  if (!state.options.compare) {
+    drawNow(ratio, 0);
+    return;
+  }
+  const half = width / 2;
+  within(0, half, height, drawBefore);
+  within(half, half, height, () => drawNow(ratio, half));
+  context.fillStyle = INK;
+  context.fillRect(half - 1, 0, 2, height);
+}
+
+// Draw in a part of the canvas, `left` being its left edge, as if it were all.
+function within(left, width, height, picture) {
+  context.save();
+  context.translate(left, 0);
+  context.beginPath();
+  context.rect(0, 0, width, height);
+  context.clip();
+  picture();
+  context.restore();
+}
+
+function drawPhotograph() {
   context.imageSmoothingEnabled = view.scale < 3;
   context.drawImage(state.photograph, ...onStage([0, 0, state.review.width, state.review.height]));
   context.imageSmoothingEnabled = false;
+}
+
+function drawBefore() {
+  drawPhotograph();
+  before.forEach(drawLayer);
+  if (state.first?.image === state.review.image) shownObjects(state.first).forEach((each) => drawBox(each, false));
+  drawCaption("as labeled");
+}
+
+function drawNow(ratio, left) {
+  drawPhotograph();
   layers.forEach(drawLayer);
-  if (state.options.uncertain && state.options.opacity) drawUncertain(ratio);
+  if (state.options.uncertain && state.options.opacity) drawUncertain(ratio, left);
   if (state.ghost?.canvas) drawLayer(state.ghost);
   drawBoxes();
   if (["brush", "erase"].includes(state.tool) && state.pointer) drawBrush(...state.pointer);
+  if (state.tool === "point" && state.pointer) drawCross(...state.pointer);
+  if (state.options.compare) drawCaption("now");
+}
+
+function drawCaption(text) {
+  context.font = "600 12px system-ui, sans-serif";
+  context.fillStyle = INK;
+  context.fillRect(6, 6, context.measureText(text).width + 12, 20);
+  context.fillStyle = "#fff";
+  context.fillText(text, 12, 20);
+}
+
+// Where arrow keys would set a point.
+function drawCross(x, y) {
+  for (const [style, width] of [[INK, 4], ["#fff", 2]]) {
+    context.beginPath();
+    context.moveTo(x - 9, y);
+    context.lineTo(x + 9, y);
+    context.moveTo(x, y - 9);
+    context.lineTo(x, y + 9);
+    context.strokeStyle = style;
+    context.lineWidth = width;
+    context.stroke();
+  }
 }
 
 function drawBrush(x, y) {
@@ -82,7 +147,7 @@ function drawLayer({ region, canvas: picture }) {
 }
 
 // Stripes of a width on the screen, whatever the zoom: the uncertain pixels are the stencil.
-function drawUncertain(ratio) {
+function drawUncertain(ratio, left) {
   const stencil = new OffscreenCanvas(canvas.width, canvas.height);
   const on = stencil.getContext("2d");
   on.imageSmoothingEnabled = false;
@@ -92,9 +157,9 @@ function drawUncertain(ratio) {
   on.fillStyle = on.createPattern(stripes(), "repeat");
   on.setTransform(1, 0, 0, 1, 0, 0);
   on.fillRect(0, 0, stencil.width, stencil.height);
-  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.setTransform(1, 0, 0, 1, Math.round(left * ratio), 0);
   context.drawImage(stencil, 0, 0);
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.setTransform(ratio, 0, 0, ratio, left * ratio, 0);
 }
 
 function stripes() {
@@ -112,8 +177,8 @@ function stripes() {
 }
 
 function shownBoxes() {
-  const { review, ghost } = state;
-  const boxes = review.objects.map((each) => (ghost?.box && ghost.key === each.key ? { ...each, ...ghost, points: [...each.points, ...(ghost.points ?? [])] } : each));
+  const { ghost } = state;
+  const boxes = shownObjects().map((each) => (ghost?.box && ghost.key === each.key ? { ...each, ...ghost, points: [...each.points, ...(ghost.points ?? [])] } : each));
   return ghost?.box && ghost.key === null ? [...boxes, ghost] : boxes;
 }
 
@@ -187,7 +252,9 @@ function drawHandles(box) {
 }
 
 export function startDrawing() {
-  on("review opacity", build);
+  on("review opacity first filter", build);
+  on("review compare", loadFirst);
+  on("compare", fit);
   on("selection view tool ghost options", ask);
   new ResizeObserver(refit).observe(canvas);
 }

@@ -1,8 +1,9 @@
 // The shortcuts: one table for the keyboard and for the list that is shown.
 
 import { chooseClass, numbered } from "./side.js";
-import { act, decide, emit, neighbor, on, open, select, selectedObject, set, state } from "./state.js";
-import { holdSpace, moved, tidy } from "./tools.js";
+import { tightened } from "./masks.js";
+import { act, decide, emit, neighbor, on, open, select, selectedObject, set, shownObjects, state, toast } from "./state.js";
+import { holdSpace, moveCross, moved, tidy, useCross } from "./tools.js";
 import { fit, zoom } from "./view.js";
 
 const place = (id) => document.getElementById(id);
@@ -15,7 +16,7 @@ export const TOOLS = [
   ["hand", "Move", "h"],
 ];
 
-export const chooseTool = (tool) => set({ tool }, "tool");
+export const chooseTool = (tool) => !(state.bench.read_only && tool !== "hand") && set({ tool, pointer: null }, "tool");
 
 export function setBrush(size) {
   state.options.brush = Math.min(60, Math.max(1, Math.round(size)));
@@ -28,7 +29,7 @@ async function go(by) {
 }
 
 function cycle(by) {
-  const keys = (state.review?.objects ?? []).map((each) => each.key);
+  const keys = shownObjects().map((each) => each.key);
   if (!keys.length) return;
   const here = keys.indexOf(state.selected);
   select(keys[here < 0 ? (by > 0 ? 0 : keys.length - 1) : (here + by + keys.length) % keys.length]);
@@ -39,6 +40,20 @@ function toggleMasks() {
   options.before = options.opacity || options.before || 45;
   options.opacity = options.opacity ? 0 : options.before;
   ["options", "opacity"].forEach(emit);
+}
+
+export function toggleCompare() {
+  state.options.compare = !state.options.compare;
+  ["options", "compare"].forEach(emit);
+}
+
+function tighten() {
+  const object = selectedObject();
+  if (!object || object.crowd) return;
+  const box = tightened(object, state.review);
+  if (!box) toast("The mask has no pixels");
+  else if (box.some((value, index) => value !== object.box[index])) act({ do: "change", key: object.key, box });
+  else toast("The box is tight already");
 }
 
 function insert() {
@@ -90,6 +105,9 @@ export const SHORTCUTS = [
   [". and ,", "choose the next, previous box", ["."], () => cycle(1)],
   [null, null, [","], () => cycle(-1)],
   ["Arrows", "move the chosen box by 1 pixel (Shift: 10); with Alt its size", Object.keys(ARROWS), null],
+  ["Arrows, Y", "with Point, Brush, Eraser: move the cross; paint there (Shift-Y: not the object)", ["y"], () => useCross(true)],
+  [null, null, ["Y"], () => useCross(false)],
+  ["T", "tighten the chosen box to its mask", ["t"], tighten],
   ["I", "insert a box in the middle", ["i"], insert],
   ["Del", "delete the chosen box", ["Delete", "Backspace"], () => selectedObject() && act({ do: "delete", key: state.selected })],
   ["Esc", "choose no box", ["Escape"], () => select(null)],
@@ -102,6 +120,7 @@ export const SHORTCUTS = [
     state.options.uncertain = !state.options.uncertain;
     emit("options");
   }],
+  ["V", "as labeled and now, side by side", ["v"], toggleCompare],
   ["U", "add a photograph (or drop it, or paste it)", ["u"], () => place("upload-file").click()],
   ["?", "this list", ["?"], () => place("help").showModal()],
 ];
@@ -120,6 +139,10 @@ function pressed(event) {
     const by = event.shiftKey ? 10 : 1;
     if (!selectedObject()) return;
     event.preventDefault();
+    if (!["box", "hand"].includes(state.tool)) {
+      moveCross(ARROWS[key][0] * by, ARROWS[key][1] * by);
+      return;
+    }
     arrow(ARROWS[key][0] * by, ARROWS[key][1] * by, event.altKey);
     return;
   }
@@ -134,7 +157,8 @@ function pressed(event) {
     holdSpace(true);
     return;
   }
-  const action = ACTIONS.get(control ? `+${event.shiftKey ? event.key.toUpperCase() : key}` : key);
+  const named = event.shiftKey && ACTIONS.has(event.key) ? event.key : key;
+  const action = ACTIONS.get(control ? `+${event.shiftKey ? event.key.toUpperCase() : key}` : named);
   if (!action) return;
   event.preventDefault();
   if (!event.repeat || REPEATED.includes(key)) action(event.key);

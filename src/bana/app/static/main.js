@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { startDrawing } from "./canvas.js";
 import { startDialogs } from "./dialogs.js";
-import { chooseTool, setBrush, startKeys, TOOLS } from "./keys.js";
+import { chooseTool, setBrush, startKeys, toggleCompare, TOOLS } from "./keys.js";
 import { element, isWaiting, startQueue } from "./queue.js";
 import { numbered, startSide } from "./side.js";
 import { act, decide, emit, loadRows, neighbor, on, open, set, state, toast } from "./state.js";
@@ -49,18 +49,22 @@ function keep(options) {
   }
 }
 
-function startOptions() {
-  const { options } = state;
+function readOptions() {
   try {
-    Object.assign(options, JSON.parse(localStorage.getItem(KEPT)));
+    Object.assign(state.options, JSON.parse(localStorage.getItem(KEPT)));
   } catch {
     keep({}); // it was not ours
   }
+}
+
+function startOptions() {
+  const { options } = state;
   const show = () => {
     place("brush").value = options.brush;
     place("brush-size").textContent = options.brush;
     place("opacity").value = options.opacity;
     place("uncertain").checked = options.uncertain;
+    place("compare").setAttribute("aria-pressed", String(options.compare));
     keep(options);
   };
   place("brush").oninput = (event) => setBrush(Number(event.target.value));
@@ -72,6 +76,7 @@ function startOptions() {
     options.uncertain = event.target.checked;
     emit("options");
   };
+  place("compare").onclick = toggleCompare;
   on("options", show);
   show();
 }
@@ -102,8 +107,11 @@ async function poll() {
 async function begin() {
   set({ bench: await api.bench() });
   state.classId = numbered()[0].id;
+  document.body.toggleAttribute("data-read-only", state.bench.read_only);
+  if (state.bench.read_only) Object.assign(state, { tool: "hand", filter: { ...state.filter, state: "all" } });
   place("about").textContent = state.bench.name;
   place("about").title = `Kept in ${state.bench.folder}`;
+  readOptions();
   await loadRows(true);
   [startOptions, startToolbar, startStatus, startQueue, startSide, startDialogs, startDrawing, startTools, startKeys].forEach((start) => start());
   on("opened", fit);

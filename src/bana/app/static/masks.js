@@ -87,6 +87,21 @@ export function centersIn([x0, y0, x1, y1]) {
   return { x, y, width, height };
 }
 
+// The tight box of an object's mask in an image {width, height}; null if it has no pixels.
+export function tightened({ box, mask }, { width, height }) {
+  const region = regionOf(box, width, height);
+  const pixels = decode(mask, height, region);
+  const [xs, ys] = [[], []];
+  for (let at = 0; at < pixels.length; at++) {
+    if (!pixels[at]) continue;
+    xs[at % region.width] = true;
+    ys[Math.floor(at / region.width)] = true;
+  }
+  if (!xs.length) return null;
+  const [left, top] = [xs.indexOf(true), ys.indexOf(true)];
+  return [region.x + left, region.y + top, region.x + xs.length, region.y + ys.length];
+}
+
 // A canvas of a region's pixels in a color [r, g, b], their rim opaque and the rest at `alpha` (0..1).
 export function bitmap(pixels, region, color, alpha) {
   const { width, height } = region;

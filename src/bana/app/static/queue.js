@@ -1,7 +1,7 @@
 // The queue: thumbnails, what is to be done, filters.
 
 import { thumbnailUrl } from "./api.js";
-import { classOf, emit, loadRows, on, OPEN, open, set, state, visibleRows } from "./state.js";
+import { classOf, emit, loadRows, on, OPEN, open, ORDERS, set, state, visibleRows } from "./state.js";
 
 const PAGE = 60; // rows that are made at a time
 const place = (id) => document.getElementById(id);
@@ -20,7 +20,7 @@ export function element(kind, properties = {}, ...children) {
 const facts = (row) => {
   if (row.fault) return `cannot be used: ${row.fault}`;
   if (!row.labeled) return "not labeled yet";
-  const sure = row.confidence === null ? "" : ` · ${Math.round(row.confidence * 100)} %`;
+  const sure = row.confidence === null ? "" : ` · ${Math.round(row.confidence * 100)} %, least ${Math.round(row.worst * 100)} %`;
   return `${row.boxes} ${row.boxes === 1 ? "box" : "boxes"}${sure}`;
 };
 
@@ -79,9 +79,9 @@ function summarize(rows) {
   place("progress").value = done;
   place("progress-text").textContent = `${done} of ${usable.length} done, ${accepted} accepted`;
   const unlabeled = state.rows.filter((row) => !row.labeled && !row.fault).length;
-  place("queue-count").textContent = `${rows.length} shown${unlabeled ? `, ${unlabeled} not labeled yet` : ", most uncertain first"}`;
-  const confidences = state.rows.map((row) => row.confidence ?? 2);
-  place("sort").hidden = confidences.every((value, index) => !index || confidences[index - 1] <= value);
+  place("queue-count").textContent = `${rows.length} shown${unlabeled ? `, ${unlabeled} not labeled yet` : ""}`;
+  const values = state.rows.map(ORDERS[state.options.order] ?? ORDERS.confidence);
+  place("sort").hidden = values.every((value, index) => !index || values[index - 1] <= value);
 }
 
 export const isWaiting = () => state.rows.some((row) => !row.labeled && !row.fault);
@@ -104,11 +104,21 @@ export function startQueue() {
   const filter = (changes) => {
     Object.assign(state.filter, changes);
     [first, made] = [0, PAGE];
-    emit("rows");
+    place("only-class").disabled = !state.filter.classId;
+    ["rows", "filter"].forEach(emit);
   };
+  place("filter-state").value = state.filter.state;
   place("filter-state").onchange = (event) => filter({ state: event.target.value });
   place("filter-class").onchange = (event) => filter({ classId: Number(event.target.value) });
   place("sort").onclick = () => loadRows(true);
+  place("order").value = state.options.order;
+  place("order").onchange = (event) => {
+    state.options.order = event.target.value;
+    emit("options");
+    [first, made] = [0, PAGE];
+    loadRows(true);
+  };
+  place("only-class").onchange = (event) => filter({ only: event.target.checked });
   const used = state.bench.classes.filter((each) => each.boxes);
   place("filter-class").append(...used.map((each) => new Option(`${classOf(each.id).name} (${each.boxes})`, each.id)));
   list.addEventListener("scroll", () => {

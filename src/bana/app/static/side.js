@@ -1,7 +1,7 @@
 // The boxes of the image as a list, which is the canvas in words, and the classes.
 
 import { element } from "./queue.js";
-import { act, classOf, on, select, selectedObject, set, state } from "./state.js";
+import { act, classOf, on, select, selectedObject, set, shownObjects, state } from "./state.js";
 
 const place = (id) => document.getElementById(id);
 
@@ -35,6 +35,7 @@ function objectItem(object, number) {
   const remove = element("button", { type: "button", title: "Delete (Del)", textContent: "×", className: "small", onclick: () => act({ do: "delete", key: object.key }) });
   remove.setAttribute("aria-label", `Delete box ${number}, ${name}`);
   const item = element("li", {}, choose);
+  if (state.bench.read_only) return item;
   if (object.painted || object.points.length) {
     const reset = element("button", { type: "button", textContent: "↺", className: "small", title: "Forget what was painted, and points", onclick: () => act({ do: "unpaint", key: object.key }) });
     reset.setAttribute("aria-label", `Forget what was painted, and points, in box ${number}, ${name}`);
@@ -46,7 +47,7 @@ function objectItem(object, number) {
 
 function renderObjects() {
   if (!state.review) return;
-  const { objects } = state.review;
+  const objects = shownObjects();
   const list = place("objects");
   const focused = [...list.querySelectorAll("button")].indexOf(document.activeElement);
   list.replaceChildren(...objects.map((object, index) => objectItem(object, index + 1)));
@@ -102,7 +103,7 @@ function renderClasses() {
 }
 
 export function startSide() {
-  on("review selection", renderObjects);
+  on("review selection filter", renderObjects);
   on("review", renderDecision);
   on("class selection", renderClasses);
   const search = place("class-search");

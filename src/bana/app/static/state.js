@@ -8,14 +8,15 @@ export const state = {
   bench: null,
   rows: [],
   review: null,
+  first: null, // the review as it was labeled, where it is shown beside
   photograph: null,
   selected: null,
   classId: 1,
   tool: "box",
-  pointer: null, // the brush's place on the stage
+  pointer: null, // the place on the stage of the brush, or of the cross that arrow keys move
   ghost: null, // a box {key, box, class_id} or stroke as the person left it, until the server has answered
-  filter: { state: "open", classId: 0 },
-  options: { brush: 10, opacity: 45, uncertain: true },
+  filter: { state: "open", classId: 0, only: false },
+  options: { brush: 10, opacity: 45, uncertain: true, compare: false, order: "confidence" },
 };
 
 const listeners = new Map();
@@ -37,6 +38,12 @@ export const classOf = (id) => state.bench.classes[id - 1];
 
 export const selectedObject = () => state.review?.objects.find((each) => each.key === state.selected) ?? null;
 
+// The objects that are shown: those of one class, if only that is wanted.
+export function shownObjects(review = state.review) {
+  const { classId, only } = state.filter;
+  return (review?.objects ?? []).filter((each) => !only || !classId || each.class_id === classId);
+}
+
 export function select(key) {
   set({ selected: key }, "selection");
   const object = selectedObject();
@@ -55,6 +62,13 @@ export function toast(text) {
 
 // ---- the queue
 
+// What rows are sorted by, least first; what has no confidence comes last.
+export const ORDERS = {
+  confidence: (row) => row.confidence ?? 2,
+  worst: (row) => row.worst ?? 2,
+  number: (row) => row.number,
+};
+
 let clock = 0; // counts requests for rows and changes of rows
 let newest = 0; // when the request began whose answer is shown
 const notedAt = new Map();
@@ -67,7 +81,9 @@ export async function loadRows(sorted) {
   const known = new Map(state.rows.map((row) => [row.image_id, row]));
   const isNewer = (id) => known.has(id) && notedAt.get(id) > began;
   const rows = answer.map((row) => (isNewer(row.image_id) ? known.get(row.image_id) : row));
-  if (!sorted) {
+  const key = ORDERS[state.options.order] ?? ORDERS.confidence;
+  if (sorted) rows.sort((a, b) => key(a) - key(b));
+  else {
     const order = new Map(state.rows.map((row, index) => [row.image_id, index]));
     const rank = (row) => order.get(row.image_id) ?? order.size;
     rows.sort((a, b) => rank(a) - rank(b));
@@ -95,6 +111,7 @@ function noteRow(review) {
   row.labeled = true;
   row.boxes = review.objects.length;
   row.class_ids = [...new Set(review.objects.map((each) => each.class_id))];
+  row.worst = objects.length ? Math.min(...objects.map((each) => each.confidence)) : null;
   row.confidence = objects.length ? objects.reduce((sum, each) => sum + each.confidence, 0) / objects.length : null;
   emit("rows");
 }
@@ -116,6 +133,18 @@ export function neighbor(by, onlyOpen = false) {
 const revisions = new Map();
 let chain = Promise.resolve();
 let opening = null;
+
+// Fetch what is shown beside the review, if that is wanted and not there.
+export async function loadFirst() {
+  const image = state.review?.image;
+  if (!image || !state.options.compare || state.first?.image === image) return;
+  try {
+    const first = await api.first(image);
+    if (state.review?.image === image) set({ first }, "first");
+  } catch (error) {
+    toast(error.message);
+  }
+}
 
 function show(review) {
   revisions.set(review.image, review.revision);
@@ -156,6 +185,11 @@ const isGone = (image, key) => key !== undefined && image === state.review?.imag
 
 // Ask for a change. What waits to be sent, such as a box that arrow keys move, goes first ("leave"); changes are sent one after the other, each with the revision that the one before has led to.
 export function act(action) {
+  if (state.bench.read_only) {
+    toast("Nothing can be changed: bana app was started with --read-only");
+    set({ ghost: null }, "ghost");
+    return chain;
+  }
   emit("leave");
   const image = state.review?.image;
   if (!image) return chain;
@@ -179,7 +213,7 @@ export function act(action) {
 
 // Accept or reject, and go on; a button that is pressed already takes it back.
 export async function decide(verdict, toggles = false) {
-  if (!state.review || opening || deciding) return; // what is not seen yet is not decided
+  if (!state.review || opening || deciding || state.bench.read_only) return; // what is not seen yet is not decided
   deciding = true;
   try {
     await decided(verdict, toggles);

@@ -1,8 +1,8 @@
 // What the pointer does on the stage: boxes are drawn, moved and resized, masks painted and erased, the view moved.
 
 import { paintable, Stroke } from "./brush.js";
-import { act, emit, on, select, selectedObject, set, state, toast } from "./state.js";
-import { onStage, pan, placeOf, zoom } from "./view.js";
+import { act, emit, on, select, selectedObject, set, shownObjects, state, toast } from "./state.js";
+import { inImage, onStage, pan, placeOf, view, zoom } from "./view.js";
 
 export const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 
@@ -33,7 +33,7 @@ const area = ([x0, y0, x1, y1]) => (x1 - x0) * (y1 - y0);
 
 // The smallest box at a place of the image.
 function objectAt(place) {
-  const found = state.review.objects.filter((each) => contains(each.box, place));
+  const found = shownObjects().filter((each) => contains(each.box, place));
   return found.sort((a, b) => area(a.box) - area(b.box))[0] ?? null;
 }
 
@@ -77,6 +77,8 @@ const ghost = (value) => set({ ghost: value }, "ghost");
 
 // ---- what can be held
 
+const isClick = (start, { stage }) => Math.hypot(stage[0] - start.stage[0], stage[1] - start.stage[1]) < MIN_DRAG;
+
 const panning = (start) => {
   let last = start.stage;
   return {
@@ -84,18 +86,17 @@ const panning = (start) => {
       pan(stage[0] - last[0], stage[1] - last[1]);
       last = stage;
     },
-    end: () => {},
+    end: (place) => state.tool === "hand" && isClick(start, place) && select(objectAt(place.image)?.key ?? null),
   };
 };
 
 function drawing(start) {
   const class_id = state.classId;
   const boxTo = ({ image }) => tidy([...start.image, ...image]);
-  const isClick = ({ stage }) => Math.hypot(stage[0] - start.stage[0], stage[1] - start.stage[1]) < MIN_DRAG;
   return {
-    move: (place) => !isClick(place) && ghost({ key: null, class_id, box: boxTo(place) }),
+    move: (place) => !isClick(start, place) && ghost({ key: null, class_id, box: boxTo(place) }),
     end: (place) => {
-      if (isClick(place)) {
+      if (isClick(start, place)) {
         ghost(null);
         select(objectAt(place.image)?.key ?? null);
       } else {
@@ -183,10 +184,9 @@ function move(event) {
   if (fingers.size === 2 && fingers.has(event.pointerId)) pinch(event, place);
   else if (held) held.move(place);
   else hover(place);
-  if (["brush", "erase"].includes(state.tool)) {
-    state.pointer = place.stage;
-    emit("view");
-  }
+  if (["brush", "erase"].includes(state.tool)) state.pointer = place.stage;
+  else if (state.pointer && state.tool !== "point") state.pointer = null;
+  if (!["box", "hand"].includes(state.tool)) emit("view");
 }
 
 function up(event) {
@@ -210,6 +210,25 @@ function hover(place) {
   const object = selectedObject();
   const inside = state.tool === "box" && object && !object.crowd && contains(object.box, place.image);
   canvas.dataset.cursor = spaceDown || state.tool === "hand" ? "grab" : handle ?? (inside ? "move" : "cross");
+}
+
+// What arrow keys do with a tool that paints: its cross moves by pixels of the image, from the chosen box's middle.
+export function moveCross(dx, dy) {
+  const object = selectedObject();
+  if (!state.pointer) {
+    const [x, y, width, height] = onStage(object?.box ?? [0, 0, state.review.width, state.review.height]);
+    state.pointer = [x + width / 2, y + height / 2];
+  }
+  state.pointer = [state.pointer[0] + dx * view.scale, state.pointer[1] + dy * view.scale];
+  emit("view");
+}
+
+// Paint, erase or set a point at the cross.
+export function useCross(isObject) {
+  if (!state.pointer || !state.review || ["box", "hand"].includes(state.tool)) return;
+  const place = { stage: state.pointer, image: inImage(state.pointer) };
+  const doing = state.tool === "point" ? pointing(place, isObject) : painting(place);
+  doing.end(place);
 }
 
 export function holdSpace(isDown) {

@@ -8,7 +8,11 @@ const MARGIN = 16;
 const MAX_SCALE = 40;
 let fitted = true;
 
-const stage = () => document.getElementById("canvas").getBoundingClientRect();
+// Where the image is shown: the canvas, or its right half where the left one shows what was before.
+function stage() {
+  const { left, top, width, height } = document.getElementById("canvas").getBoundingClientRect();
+  return { left, top, width: state.options.compare ? width / 2 : width, height };
+}
 
 const fitScale = () => {
   const { width, height } = stage();
@@ -51,10 +55,13 @@ export function pan(dx, dy) {
 
 // A pointer event's place: on the stage, and in the image.
 export function placeOf(event) {
-  const { left, top } = stage();
-  const [x, y] = [event.clientX - left, event.clientY - top];
-  return { stage: [x, y], image: [(x - view.x) / view.scale, (y - view.y) / view.scale] };
+  const { left, top, width } = stage();
+  const across = event.clientX - left;
+  const [x, y] = [state.options.compare && across >= width ? across - width : across, event.clientY - top];
+  return { stage: [x, y], image: inImage([x, y]) };
 }
+
+export const inImage = ([x, y]) => [(x - view.x) / view.scale, (y - view.y) / view.scale];
 
 // A box of the image as [x, y, width, height] on the stage.
 export const onStage = ([x0, y0, x1, y1]) => [
