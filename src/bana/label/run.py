@@ -187,7 +187,7 @@ class _LabelWorker(Worker[ImageRecord, _Cost | None]):
             labels = method(
                 image, here.boxes, here.class_ids, crowd=here.crowd, ignored=ignored, oriented=here.oriented
             )
-            write_labels(self.out, here.image_id, labels, digest)
+            write_labels(self.out, here.image_id, labels, digest, here.track_ids)
         empty = sum(instance.status == "empty" for instance in labels.instances)
         return _Cost(time.perf_counter() - began, peak_memory(), empty)
 

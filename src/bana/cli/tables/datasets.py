@@ -35,6 +35,7 @@ def check_tables(report: CheckReport) -> Iterator[RenderableType]:
         ("boxes", report.boxes),
         ("objects with a mask", report.masks),
         ("images with a label map", report.label_maps),
+        *((("videos, tracks", f"{report.videos}, {report.tracks}"),) if report.videos or report.tracks else ()),
         ("difficult objects, crowd regions", f"{report.difficult}, {report.crowd}"),
         ("image side, pixels (min, quartiles, max)", _quartiles(report.image_sides)),
         ("box side, pixels (min, quartiles, max)", _quartiles(report.box_sides)),
