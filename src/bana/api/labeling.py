@@ -65,7 +65,7 @@ def label(
         preset: A preset's name or a YAML file whose label settings are used (default: the labeler's own settings).
         formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
         images: ``copy`` or ``link`` the images into the folders of these formats, or write ``none``.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, in a folder of its own inside ``out``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
@@ -186,7 +186,7 @@ def tune(
         search: ``grid`` varies one parameter after the other, ``random`` all at once.
         seed: Random seed.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 

@@ -17,7 +17,7 @@ METHODS = (
 )
 PRESETS = ("coco", "lite0", "resnet101", "small", "vgg16", "vgg16-text")
 
-FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat", "dota", "yolo-seg"]
+FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat", "dota", "mot", "yolo-seg"]
 TargetName = Literal["voc", "coco", "yolo", "labelme", "dota", "yolo-seg"]
 OnErrorName = Literal["stop", "skip"]
 TaskName = Literal["semantic", "instance"]
