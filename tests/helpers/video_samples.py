@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_samples import SIZE, write_photo
+from shapes_data import CLASSES, draw
 
 SEQINFO = f"[Sequence]\nname=street\nimDir=img1\nframeRate=25\nseqLength=3\nimWidth={SIZE[0]}\nimHeight={SIZE[1]}\n"
 """The description of a sequence of MOT Challenge."""
@@ -63,4 +65,28 @@ def write_mot(folder: Path, *lines: str, kind: str = "gt", frames: int = 3, info
     (folder / kind / f"{kind}.txt").write_text("".join(f"{line}\n" for line in lines))
     if info is not None:
         (folder / "seqinfo.ini").write_text(info)
+    return folder
+
+
+MOVING_SIZE = (96, 72)
+
+
+def moving_shapes(number: int) -> list[tuple[str, tuple[int, int, int, int]]]:
+    """The shapes of a frame: a disk that moves to the right, and a square that stays."""
+    return [("disk", (8 + 3 * number, 12, 40 + 3 * number, 44)), ("square", (60, 40, 88, 66))]
+
+
+def write_moving(folder: Path, frames: int = 4) -> Path:
+    """A sequence of MOT Challenge of the shapes that ``shapes_data`` draws: track 7 is the disk, 9 the square."""
+    lines = []
+    for number in range(frames):
+        shapes = moving_shapes(number)
+        (folder / "img1").mkdir(parents=True, exist_ok=True)
+        picture = Image.fromarray(draw(MOVING_SIZE, shapes, seed=number))
+        picture.save(folder / "img1" / f"{number + 1:06d}.png")
+        for track_id, (name, (x0, y0, x1, y1)) in zip((7, 9), shapes, strict=True):
+            class_number = CLASSES.index(name) + 1
+            lines.append(f"{number + 1},{track_id},{x0},{y0},{x1 - x0},{y1 - y0},1,{class_number},1")
+    write_mot(folder, *lines, frames=0, info=None)
+    (folder / "gt/labels.txt").write_text("".join(f"{name}\n" for name in CLASSES))
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,19 @@ Place = tuple[slice, slice]
 Oriented = Sequence[Sequence[float] | None]
 """The corners of each box's turned rectangle, if it has one; empty where no box has."""
 
+
+class LastMask(Protocol):
+    """The mask of an object on the last frame of a video. An ``Instance`` is one."""
+
+    @property
+    def box(self) -> npt.NDArray[np.float32]:
+        """Its box there: (4,) xyxy in pixel-edge coordinates."""
+
+    @property
+    def part(self) -> npt.NDArray[np.bool_]:
+        """Its mask at the box's pixels: bool (h, w)."""
+
+
 NOWHERE: Place = (slice(0, 0), slice(0, 0))
 EVERYWHERE: Place = (slice(None), slice(None))
 
@@ -53,6 +67,11 @@ class LabelingMethod(ABC):
     class_table: ClassTable
     values = BY_TYPE
 
+    @property
+    def uses_last(self) -> bool:
+        """Whether masks of the last frame of a video make a difference."""
+        return False
+
     def __call__(
         self,
         image: AnyImage,
@@ -62,6 +81,7 @@ class LabelingMethod(ABC):
         crowd: npt.ArrayLike | None = None,
         ignored: BoolArray | None = None,
         oriented: Oriented = (),
+        last: Sequence[LastMask | None] = (),
     ) -> PseudoLabels:
         """Label one image.
 
@@ -75,13 +95,16 @@ class LabelingMethod(ABC):
                 where no object is found on them.
             oriented: K times the corners [x0, y0, ..., x3, y3] of a turned rectangle, or None: what of a box lies
                 outside its rectangle is background. Empty: no box has one.
+            last: K masks of the objects on the last frame of a video (the ``instances`` of its labels), None for an
+                object that is not on it. Empty: the image is no frame, or the first. Only a method that
+                ``uses_last`` looks at them.
 
         Raises:
             DataError: If an argument has another shape, type or range, or a class is not known.
         """
         pixels = as_rgb(image, self.values)
         ids = _numbered(class_ids, self.class_table.names)
-        boxed = BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table), oriented)
+        boxed = BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table), oriented, last)
         return self.label_boxed(pixels, boxed)
 
     @abstractmethod
@@ -100,6 +123,7 @@ class BoxedImage:
         ignored: bool (H, W): pixels that are neither known object nor known background (default: none).
         classes: L.
         oriented: As of a LabelingMethod's call.
+        last: As of a LabelingMethod's call.
 
     Attributes:
         size: (H, W).
@@ -110,6 +134,7 @@ class BoxedImage:
         places: K row and column slices: the pixels of every usable box, nothing for the others.
         ignored: bool (H, W).
         background_mask: bool (H, W): definite background.
+        last: As given.
 
     Raises:
         DataError: If an argument has another shape, type or range.
@@ -124,6 +149,7 @@ class BoxedImage:
         ignored: BoolArray | None,
         classes: int,
         oriented: Oriented = (),
+        last: Sequence[LastMask | None] = (),
     ) -> None:
         self.size: tuple[int, int] = (image.shape[0], image.shape[1])
         self.boxes, self.class_ids = _checked_boxes(boxes, class_ids, classes)
@@ -143,6 +169,9 @@ class BoxedImage:
         self.oriented = tuple(oriented) or (None,) * len(self.places)
         if len(self.oriented) != len(self.places):
             raise DataError(f"oriented: has {len(self.oriented)} entries for {len(self.places)} boxes; give one each")
+        self.last = tuple(last)
+        if self.last and len(self.last) != len(self.places):
+            raise DataError(f"last: has {len(self.last)} masks for {len(self.places)} boxes; give one each, or None")
         known = self.ignored.copy()
         for number, place in enumerate(self.places):
             known[place] |= self.inside_of(number)
