@@ -11,6 +11,7 @@ from bana.data.check import check
 from bana.data.convert import WRITERS, convert
 from bana.data.formats.coco_videos import image_frames, track_id_of
 from bana.data.images import open_image, open_record_image
+from bana.data.inputs import find_inputs, inputs_from_records
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.reading import read_dataset
 from bana.data.records import ClassTable
@@ -162,3 +163,13 @@ def test_a_video_that_was_replaced_is_read_anew(tmp_path):
     write_video(video, frames=2, size=(32, 32))
     assert frame_of(video, 1).shape == (32, 32, 3)
     assert video_digest(video) != before
+
+
+def test_frames_of_a_data_set_are_the_pictures_of_its_video(tmp_path):
+    """`bana predict` takes both alike: by names, pixels and digests."""
+    data = write_cvat_video(tmp_path, track(0, "cat", track_box(0)), frames=0)
+    video = write_video(data / "clip.mp4")
+    of_records, of_video = inputs_from_records(read_dataset(data)), find_inputs([video])
+    for one, other in zip(of_records, of_video, strict=True):
+        assert (one.name, one.frame, one.digest()) == (other.name, other.frame, other.digest())
+        np.testing.assert_array_equal(one.pixels(), other.pixels())

@@ -22,7 +22,7 @@ from bana.data.images import SUFFIXES, open_image, open_record_image
 from bana.data.paths import checked_name, list_images, normal, without_suffix
 from bana.data.pixel_values import BY_TYPE, PixelValues
 from bana.data.records import ImageRecord
-from bana.data.videos import VideoFile, frame_name, is_video
+from bana.data.videos import VideoFile, frame_name, is_video, video_digest
 from bana.errors import DataError
 from bana.io.files import file_digest
 
@@ -136,13 +136,14 @@ def find_inputs(
 
 
 def inputs_from_records(records: Iterable[ImageRecord]) -> InputImages:
-    """The photographs of records, by image id, in their order. Raises DataError if two have the same id."""
+    """The pictures of records, by image id, in their order. Raises DataError if two have the same id."""
     pictures: dict[str, InputImage | _Video] = {}
     for each in records:
         if each.image_id in pictures:
             _refuse_same_name(str(each.path), each.image_id, pictures[each.image_id].path)
-        read, sign = partial(open_record_image, each), partial(_digest, each.path, each.values)
-        pictures[each.image_id] = InputImage(each.image_id, each.path, None, each.values, read, sign)
+        read, sign = partial(open_record_image, each), partial(_record_digest, each)
+        number = each.frame.number + 1 if each.is_in_video and each.frame else None
+        pictures[each.image_id] = InputImage(each.image_id, each.path, number, each.values, read, sign)
     return InputImages(list(pictures.values()))
 
 
@@ -151,6 +152,12 @@ def _source(name: str, path: Path, values: PixelValues) -> InputImage | _Video:
         return _Video(name.rstrip("/"), path)
     read, sign = partial(open_image, path, values), partial(_digest, path, values)
     return InputImage(name, path, None, values, read, sign)
+
+
+def _record_digest(record: ImageRecord) -> str:
+    if record.is_in_video and record.frame:
+        return f"{video_digest(record.path)}#{record.frame.number + 1}"
+    return _digest(record.path, record.values)
 
 
 def _digest(path: Path, values: PixelValues) -> str:
