@@ -76,6 +76,7 @@ def test_a_moved_mask_is_scaled_and_unsure_at_its_outline():
     assert (moved[:, 120:] == 0).all()
     assert np.abs(moved[:, 99:101].mean() - 127.5) < 2
     assert (np.diff(moved[50].astype(int)) <= 0).all()
+    assert abs(int(moved[50, 95]) - 197) < 8  # 4.5 of 6 pixels, which are 3 % of the side, from the outline
 
 
 @pytest.mark.parametrize(
@@ -185,6 +186,15 @@ def test_what_follows_a_changed_frame_is_labeled_anew(warm, sequence, method, tm
         assert changed != text[line] or line == 5
         (data / "gt/gt.txt").write_text("\n".join([*text[:line], changed, *text[line + 1 :]]) + "\n")
         assert run(data, method, out).labeled == labeled
+
+
+def test_labels_depend_on_the_ids_of_tracks(sequence, tmp_path):
+    data, out, method = shutil.copytree(sequence, tmp_path / "street"), tmp_path / "out", MethodChoice("box")
+    assert run(data, method, out).labeled == 4
+    (data / "gt/gt.txt").write_text((data / "gt/gt.txt").read_text().replace("3,9,", "3,11,"))
+    assert run(data, method, out).labeled == 1
+    entries = json.loads((out / "instances/street/000003.json").read_text())["instances"]
+    assert [entry["track_id"] for entry in entries] == [7, 11]
 
 
 def test_a_frame_after_one_that_is_left_out_starts_cold(sequence, method, warm, tmp_path, tiny_refine_run):

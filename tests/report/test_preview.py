@@ -24,8 +24,9 @@ BOX = (10, 5, 30, 25)
 def write_true_labels(dataset, out):
     """Labels of a moving sequence in which everything is true."""
     for record in dataset:
-        shapes = moving_shapes(record.frame.number)[: len(record)]
-        masks = [inside_of(name, box, MOVING_SIZE) for name, box in shapes]
+        shapes = dict(moving_shapes(record.frame.number))
+        names = [CLASSES[class_id - 1] for class_id in record.class_ids]
+        masks = [inside_of(name, shapes[name], MOVING_SIZE) for name in names]
         image = open_record_image(record)
         boxed = BoxedImage(image, record.boxes, record.class_ids, None, None, len(CLASSES))
         empty = np.zeros(image.shape[:2], np.uint8)
@@ -65,8 +66,14 @@ def test_a_preview_has_the_frames_of_the_video(sequence, labels):
     assert VideoFile(path).rate == 10
 
 
-def test_a_track_has_one_color_on_all_frames(sequence, labels):
-    dataset = read_dataset(sequence)
+def test_a_track_has_one_color_on_all_frames(tmp_path):
+    data = write_moving(tmp_path / "street")
+    lines = (data / "gt/gt.txt").read_text().splitlines()
+    lines[2:4] = lines[3:1:-1]  # on the second frame the square comes first
+    (data / "gt/gt.txt").write_text("".join(f"{line}\n" for line in lines))
+    dataset = read_dataset(data)
+    assert [record.track_ids for record in dataset] == [(7, 9), (9, 7), (7, 9), (7, 9)]
+    labels = write_true_labels(dataset, tmp_path / "labels")
     colors = track_colors(dataset.records)
     assert len(set(colors.values())) == len(colors) == 2
     for record, picture in zip(dataset, track_pictures(dataset.records, LabelFolder(labels)), strict=True):
