@@ -108,7 +108,7 @@ def _losses(report: WriteReport, target: str) -> Iterator[str]:
     if report.empty:
         yield f"{report.empty} objects have an empty mask"
     if report.reencoded:
-        yield f"{report.reencoded} images were encoded anew: as JPEG, upright, or as RGB"
+        yield f"{report.reencoded} images were encoded anew: as JPEG, upright, as RGB, or out of a video"
 
 
 def _quartiles(values: Sequence[float]) -> str:
