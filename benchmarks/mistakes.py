@@ -904,6 +904,38 @@ _LABEL = [
         ),
     ),
     *_in(
+        "src/bana/label/warm_start.py",
+        "tests/label/test_warm_start.py",
+        (
+            "last-mask-lowers-its-own-pixels",
+            "np.exp(BONUS *",
+            "np.exp(-BONUS *",
+            "test_the_log_odds_change_by_the_bonus",
+        ),
+        (
+            "last-mask-counts-wherever-the-box-is",
+            "shared >= MIN_IOU * (areas - shared)",
+            "shared > 0",
+            "test_a_mask_counts_where_the_object_is_where_it_was",
+        ),
+        (
+            "last-mask-is-sure-at-its-outline",
+            "(BLUR * size[0], BLUR * size[1])",
+            "(0, 0)",
+            "test_a_moved_mask_is_scaled_and_unsure_at_its_outline",
+        ),
+    ),
+    *_in(
+        "src/bana/label/workers.py",
+        "tests/label/test_warm_start.py",
+        (
+            "frames-do-not-depend-on-the-last",
+            'f"{digest}{last.digest}"',
+            'f"{digest}"',
+            "test_what_follows_a_changed_frame_is_labeled_anew",
+        ),
+    ),
+    *_in(
         "src/bana/label/refined.py",
         "tests/label/test_refined.py",
         (
@@ -1876,6 +1908,49 @@ _DATA = [
             "classes.source_ids[record.class_ids[index] - 1]",
             "int(record.class_ids[index])",
             "test_boxes_survive_from_any_format_to_any",
+        ),
+    ),
+    *_in(
+        "src/bana/data/formats/cvat_video.py",
+        "tests/data/test_formats_cvat_video.py",
+        (
+            "boxes-move-on-after-a-track-has-left",
+            "first not in found or ",
+            "",
+            "test_nothing_is_between_an_end_and_a_new_beginning",
+            "test_interpolation_is_what_the_slow_way_gives",
+        ),
+        (
+            "boxes-move-to-the-next-key-frame-too-soon",
+            "(number - first) / (second - first)",
+            "(number - first + 1) / (second - first)",
+            "test_a_box_moves_evenly_between_key_frames",
+        ),
+    ),
+    *_in(
+        "src/bana/data/formats/mot.py",
+        "tests/data/test_formats_mot.py",
+        (
+            "mot-counts-pixels-from-0",
+            "1.0 if _listed(sequence) is None else 0.0",
+            "0.0",
+            "test_a_line_becomes_a_box_with_a_track",
+        ),
+        (
+            "mot-counts-what-the-benchmark-does-not",
+            "counts=not is_truth or confidence != 0",
+            "counts=True",
+            "test_what_the_benchmark_does_not_count_is_ignored_and_no_background",
+        ),
+    ),
+    *_in(
+        "src/bana/report/preview.py",
+        "tests/report/test_preview.py",
+        (
+            "colors-go-by-the-order-of-objects",
+            "else colors[key] for number",
+            "else list(colors.values())[number - 1] for number",
+            "test_a_track_has_one_color_on_all_frames",
         ),
     ),
     *_in(

@@ -252,9 +252,8 @@ def test_as_labeled_and_now_side_by_side(page, server):
     half = page.element("canvas").rect["width"] / 2
     x, y = page.on_canvas((36, 34))
     page.until(lambda: page.pixel((x, y)) != page.pixel((x + half, y)))  # erased on the right alone
-    assert page.pixel(page.on_canvas((3, 3))) == page.pixel(
-        (page.on_canvas((3, 3))[0] + half, page.on_canvas((3, 3))[1])
-    )
+    x, y = page.on_canvas((3, 3))
+    assert page.pixel((x, y)) == page.pixel((x + half, y))
     page.press("v")
 
 

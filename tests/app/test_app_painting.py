@@ -1,5 +1,6 @@
 """What is painted and erased, as pure functions of drafts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from bana.app.drafts import Draft, DraftObject
 from bana.app.painting import erased, label_maps, masks_of, painted, unpainted
 from bana.data.masks import decode_mask, encode_mask
-from bana.data.objects import make_record
+from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import ClassTable
+from bana.data.videos import VideoFrame
 from bana.errors import DataError
 
 HEIGHT, WIDTH = 6, 8
@@ -107,3 +109,13 @@ def test_label_maps_differ_where_the_labels_do(draft):
     accepted = Draft(draft.objects, draft.retrieved, 3, "accepted")
     y_crf, y_ret = label_maps(RECORD, accepted, masks_of(accepted), TABLE)
     assert (y_crf == y_ret).all()  # who accepts an image vouches for all of it
+
+
+def test_an_object_stays_of_its_track_and_a_new_one_is_of_none(draft):
+    first, second, crowd = draft.objects
+    objects = [AnnotatedObject((0, 0, 6, 5), 1, track_id=7), AnnotatedObject((3, 0, 8, 5), 2, track_id="x")]
+    record = make_record("one", Path("one.jpg"), (WIDTH, HEIGHT), objects, frame=VideoFrame("clip", 3))
+    reviewed = replace(draft, objects=(replace(second, origin=1), crowd, replace(first, origin=0)))
+    written = reviewed.record(record, masks_of(reviewed))
+    assert written.track_ids == ("x", None, 7)
+    assert written.frame == VideoFrame("clip", 3)

@@ -5,11 +5,12 @@ import wave
 import numpy as np
 import pytest
 
-from bana.data import inputs
+from bana.data import inputs, videos
 from bana.data.images import open_image
 from bana.data.inputs import find_inputs
 from bana.errors import DataError, SettingsError
 from data_samples import write_photo
+from video_samples import write_video
 
 ONE = 1 << 16
 TURNS = {  # MP4's display matrix a b u c d v x y w (it shows (x, y) at (ax + cy, bx + dy)), and how often rot90 does it
@@ -35,23 +36,6 @@ def photos(tmp_path, monkeypatch):
 
 def names(*inputs, **options):
     return [picture.name for picture in find_inputs(inputs, **options)]
-
-
-def write_video(path, frames=3, codec="mpeg4", size=(64, 48), matrix=None):
-    """Frame i is of gray 40 * i, with a white top left corner."""
-    av = pytest.importorskip("av")
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=5)
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        if matrix is not None:
-            stream.set_display_matrix(matrix)
-        for number in range(1, frames + 1):
-            pixels = np.full((size[1], size[0], 3), 40 * number, dtype=np.uint8)
-            pixels[:16, :16] = 255
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode())
-    return path
 
 
 @pytest.mark.parametrize(
@@ -191,8 +175,8 @@ def test_a_video_is_its_frames(tmp_path, file):
 def test_a_video_is_hashed_once_and_its_frames_are_told_apart(tmp_path, monkeypatch):
     path = write_video(tmp_path / "clip.mp4")
     hashed = []
-    digest = inputs.file_digest
-    monkeypatch.setattr(inputs, "file_digest", lambda file: hashed.append(file) or digest(file))
+    digest = videos.file_digest
+    monkeypatch.setattr(videos, "file_digest", lambda file: hashed.append(file) or digest(file))
     found = [picture.digest() for picture in find_inputs([path])]
     content = hashlib.sha256(path.read_bytes()).hexdigest()
     assert found == [f"{content}#1", f"{content}#2", f"{content}#3"]

@@ -8,6 +8,7 @@ import yaml
 from rich.console import Console
 
 from shapes_data import write_true_masks
+from video_samples import write_moving
 
 QUIET = Console(quiet=True)
 
@@ -55,6 +56,7 @@ def _write_data(root: Path, shapes_voc: Path) -> None:
     convert(data, root / "corrected", "coco", splits=("train",))
     convert(data, root / "YOLO", "yolo", splits=("train", "val"))
     convert(data, root / "parts", "labelme", splits=("train",))
+    write_moving(root / "street")
     photographs = root / "photographs"
     photographs.mkdir()
     shutil.copy(data / "JPEGImages/a.jpg", photographs)

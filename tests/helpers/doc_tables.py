@@ -35,7 +35,7 @@ OBJECT_PAGES = ("docs/instances.md", "docs/howto/coco.md")
 SPLITS = ("--split", "--val-split")
 """Options whose value does not make a command another one; nor does that of ``--out``."""
 
-DATASETS = ("DATA", "COCO", "YOLO", "parts", "export")
+DATASETS = ("DATA", "COCO", "YOLO", "parts", "export", "street")
 SLOW = ("classify", "refine", "segment", "run", "compare", "tune")
 """Commands that train or compare: the same one on another data set is not run again."""
 
@@ -52,6 +52,7 @@ NOT_RUN = {
     "bana label * --method fuse:sam,labeler *": "needs the files of a SAM; run by tests/label/methods/test_sam.py",
     "bana compare * --sam-encoder *": "needs the files of a SAM; run by tests/label/methods/test_sam.py",
     "bana label * --method gap *": "needs a classifier trained so; run by tests/label/methods/test_label_methods.py",
+    "bana label * --warm-start *": "needs a labeler with a refiner; run by tests/label/test_warm_start.py",
     "bana affinity *": "needs a classifier trained so; run by tests/affinity/test_affinity_command.py",
     "bana label * --method affinity *": "needs a network trained so; run by tests/affinity/test_affinity_command.py",
     "cp -r export/images/default *": "is the shell's; done by tests/data/test_tool_round_trips.py",

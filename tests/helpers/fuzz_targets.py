@@ -106,6 +106,12 @@ def _dataset_reader(kind: str, file: str, photo: str, folder: Path, more: dict[s
     return read
 
 
+def _frames_reader(kind: str, file: str, pattern: str, folder: Path, more: dict[str, str] | None = None) -> Read:
+    for number in range(8):
+        _photo(folder / pattern.format(number))
+    return _dataset_reader(kind, file, pattern.format(1), folder, more)
+
+
 def _voc_seeds() -> list[bytes]:
     plain = annotation(SIZE, SHAPES, "a.jpg")
     full = plain.replace("<name>disk</name>", "<name>disk</name><difficult>1</difficult><pose>x</pose>")
@@ -125,18 +131,44 @@ def _cvat_seeds() -> list[bytes]:
     return [f"<annotations>{meta}{image}</annotations>".encode() for meta in ("", labels)]
 
 
+def _cvat_video_seeds() -> list[bytes]:
+    places = 'xtl="1" ytl="2" xbr="20.5" ybr="30"'
+    boxes = [f'<box frame="{at}" outside="{int(at == 4)}" {places} rotation="{9 * at}"/>' for at in (0, 2, 4, 6)]
+    other = '<polygon frame="1" outside="0" points="1,1;9,1;9,9.5"/><points frame="2" points="5,5"/>'
+    tracks = f'<track id="0" label="cat">{"".join(boxes)}</track><track id="x" label="dog">{other}</track>'
+    size = f"<original_size><width>{SIZE[0]}</width><height>{SIZE[1]}</height></original_size>"
+    more = "<start_frame>0</start_frame><stop_frame>6</stop_frame><frame_filter>step=1</frame_filter>"
+    return [
+        f"<annotations><meta><task>{each}</task></meta>{tracks}</annotations>".encode() for each in ("", size + more)
+    ]
+
+
+def _mot_seeds() -> list[bytes]:
+    return [
+        b"1,1,11,6,20,20,1,1,0.5\n2,1,12,6,20,20,1,1,1\n1,2,1,1,5,5,0,8,1\n",
+        b"1,-1,11.5,6,20,20,0.25\n1,3,-4,6,20,200,1,-1,-1,-1\n",
+    ]
+
+
+def _seqinfo_seeds() -> list[bytes]:
+    sizes = f"imWidth={SIZE[0]}\nimHeight={SIZE[1]}\n"
+    return [f"[Sequence]\nname=a\nimDir=img1\nframeRate=25\nseqLength=1\n{sizes}imExt=.jpg\n".encode()]
+
+
 def _coco_seeds() -> list[bytes]:
     mask = true_mask(SIZE, SHAPES) > 0
     runs = {"size": [SIZE[1], SIZE[0]], "counts": [100, 40, SIZE[0] * SIZE[1] - 140]}
     masks = [[OUTLINE], encode_mask(mask), runs, None]
     entries = [
         {"id": number, "image_id": 1, "category_id": number % 2 + 3, "bbox": [8, 20, 32, 40], "iscrowd": number % 2}
-        | {"segmentation": mask, "area": 1280.5, "score": 0.5}
+        | {"segmentation": mask, "area": 1280.5, "score": 0.5, "track_id": number, "attributes": {"track_id": 3}}
         for number, mask in enumerate(masks)
     ]
     image = {"id": 1, "file_name": "a.jpg", "width": SIZE[0], "height": SIZE[1]}
     classes = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 2)]
     whole = {"info": {}, "images": [image], "annotations": entries, "categories": classes}
+    whole["videos"] = [{"id": 4, "name": "clip", "fps": 25}]
+    image |= {"video_id": 4, "frame_id": 0}
     bare = whole | {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": entries[:1]}
     return [json.dumps(each).encode() for each in (whole, bare)]
 
@@ -409,6 +441,15 @@ _DARKNET = {"obj.names": "disk\nsquare\ncross\n", "train.txt": "data/a.jpg\n", "
 TARGETS: dict[str, Target] = {
     "voc": Target(_voc_seeds, partial(_dataset_reader, "voc", "Annotations/a.xml", "JPEGImages/a.jpg"), changed_xml),
     "cvat": Target(_cvat_seeds, partial(_dataset_reader, "cvat", "annotations.xml", "images/a.jpg"), changed_xml),
+    "cvat_video": Target(
+        _cvat_video_seeds, partial(_frames_reader, "cvat", "annotations.xml", "images/frame_{:06d}.jpg"), changed_xml
+    ),
+    "mot": Target(_mot_seeds, partial(_frames_reader, "mot", "gt/gt.txt", "img1/{:06d}.jpg"), changed_words),
+    "seqinfo": Target(
+        _seqinfo_seeds,
+        partial(_frames_reader, "mot", "seqinfo.ini", "img1/{:06d}.jpg", more={"gt/gt.txt": "1,1,11,6,20,20\n"}),
+        changed_words,
+    ),
     "coco": Target(_coco_seeds, partial(_dataset_reader, "coco", "instances.json", "images/a.jpg"), changed_json),
     "yolo": Target(
         _yolo_seeds,

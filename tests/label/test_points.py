@@ -7,6 +7,8 @@ import pytest
 
 from bana import Labeler
 from bana.data.images import open_record_image
+from bana.data.label_folder import LabelFolder
+from bana.data.reading import read_dataset
 from bana.data.records import Point
 from bana.data.sample import sample_dataset
 from bana.errors import DataError
@@ -14,6 +16,7 @@ from bana.label import points
 from bana.label.method import BoxedImage
 from bana.label.output import input_digest
 from bana.label.points import corrected, corrected_boxes, kernel_weights, known_labels
+from data_samples import labelme_shape, write_labelme
 from reference.points_loops import corrected as corrected_naively
 
 WHOLE = (slice(0, 24), slice(0, 32))
@@ -180,3 +183,18 @@ def test_labels_with_other_points_are_made_anew(labeled):
     other = replace(record, points=((Point(x0 + 3, y0 + 3, False),), ()))
     digests = {input_digest(each, "labeling") for each in (record, one, other)}
     assert len(digests) == 3
+
+
+def test_the_command_uses_the_points_of_a_data_set(run_cli, tiny_run, tmp_path):
+    box, background = labelme_shape("rectangle", [[10, 5], [50, 35]]), {"label": "_background_"}
+    masks = []
+    for name, marks in (("without", []), ("with", [labelme_shape("point", [[x, 20]]) | background for x in (20, 40)])):
+        write_labelme(tmp_path / name, box, *marks)
+        (tmp_path / name / "labels.txt").write_text("disk\nsquare\ncross\ncat\n")
+        out = tmp_path / f"{name}-labels"
+        done = run_cli("label", tmp_path / name, "--labeler", tiny_run, "--out", out, "--workers", 1)
+        assert done.status == 0, done.stderr
+        record = read_dataset(tmp_path / name)[0]
+        masks.append(LabelFolder(out).label_map("y_crf", record))
+    assert masks[0][20, 20] == masks[0][20, 40] == 4
+    assert masks[1][20, 20] == masks[1][20, 40] == 0

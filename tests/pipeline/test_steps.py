@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bana.data import videos
 from bana.data.reading import read_dataset
 from bana.data.sample import sample_dataset
 from bana.errors import DataError, OutputError
 from bana.pipeline.steps import MANIFEST, TIMINGS, Steps, content_digest
 from shapes_data import write_shapes
+from video_samples import track, track_box, write_cvat_video, write_video
 
 
 class Work:
@@ -135,3 +137,15 @@ def test_the_digest_of_a_data_set_sees_its_files(tmp_path):
     photo = tmp_path / "voc/JPEGImages/a.jpg"
     photo.write_bytes(photo.read_bytes() + b"\0")
     assert content_digest(read_dataset(tmp_path / "voc")) != first
+
+
+def test_a_video_is_read_once_for_the_digest_of_its_frames(tmp_path, monkeypatch):
+    data = write_cvat_video(tmp_path, track(0, "cat", track_box(0)), frames=0)
+    write_video(data / "clip.mp4")
+    dataset, read = read_dataset(data), []
+    digest = videos.file_digest
+    monkeypatch.setattr(videos, "file_digest", lambda path: read.append(path) or digest(path))
+    first = content_digest(dataset)
+    assert read == [data / "clip.mp4"]
+    write_video(data / "clip.mp4", codec="mjpeg")
+    assert content_digest(read_dataset(data)) != first

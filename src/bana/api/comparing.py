@@ -66,7 +66,7 @@ def compare(
             that define a method stay as they are.
         max_images: Compare on this many images, chosen at random (default: all).
         seed: Random seed of that choice.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         device: The device of labelers' networks: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         follow_links: Read images that symbolic links lead to outside the data set.

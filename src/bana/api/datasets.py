@@ -36,7 +36,7 @@ def check(
         data: A folder, COCO JSON file or YOLO data.yaml.
         split: The split to check (default: the only one).
         labels: The folder that ``label`` wrote, to list boxes that look wrong by it (default: none).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         strict: Whether an object that is repaired or left out is a fault of its image.
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
@@ -122,7 +122,7 @@ def evaluate(
         results: A folder of labels or of predictions, or a COCO file of results or annotations with masks.
         data: A data set with true masks.
         split: The split to score on (default: the only one).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         boundary: Compute the boundary IoU too.
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from bana.label.settings import LabelSettings
 from bana.label.tune import TuneRun, tune_labeler
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset, parse_settings
+from bana.report.preview import require_videos, write_previews
 
 
 def label(
@@ -39,6 +41,8 @@ def label(
     formats: Sequence[str] = (),
     images: ImageMode = "none",
     format: str | None = None,
+    warm_start: bool = False,
+    preview: bool = False,
     shard: str | None = None,
     workers: int | None = None,
     device: str = "cpu",
@@ -65,7 +69,9 @@ def label(
         preset: A preset's name or a YAML file whose label settings are used (default: the labeler's own settings).
         formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
         images: ``copy`` or ``link`` the images into the folders of these formats, or write ``none``.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
+        warm_start: Label the frames of a video in their order, each from the masks of the last one.
+        preview: Write ``preview/<video>.mp4`` too: the frames with their masks, each track in a color of its own.
         shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, in a folder of its own inside ``out``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
@@ -90,11 +96,22 @@ def label(
     if part is not None:
         if exported:
             raise SettingsError(f"formats: a shard cannot be written as {exported[0]}; merge all shards first")
+        if warm_start or preview:
+            option = "warm_start" if warm_start else "preview"
+            raise SettingsError(f"{option}: needs all frames of a video, of which a shard has some; leave one out")
         dataset, folder = dataset.shard(part), folder / part.folder
     chosen = choose_method(method, labeler, sam_encoder, sam_decoder, preset, settings, choose_device(device))
+    chosen = replace(chosen, warm_start=warm_start)
     how: dict[str, Any] = {"workers": worker_count(workers), "on_error": on_error, "engine": engine, "images": fetch}
     how |= {"formats": exported, "format_images": images, "console": progress_console(quiet)}
-    return label_dataset(dataset, chosen, folder, **how)
+    if not preview:
+        return label_dataset(dataset, chosen, folder, **how)
+    if not isinstance(folder, Path) or fetch is not nullcontext:
+        raise SettingsError("preview: needs a local DATA and --out; ask for it on copies of both")
+    require_videos(dataset)  # before hours of labeling
+    run = label_dataset(dataset, chosen, folder, **how)
+    write_previews(dataset, folder, progress_console(quiet))
+    return run
 
 
 def choose_method(
@@ -186,7 +203,7 @@ def tune(
         search: ``grid`` varies one parameter after the other, ``random`` all at once.
         seed: Random seed.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 

@@ -70,7 +70,7 @@ def run(
         split: The split to learn from (default: the only one).
         val_split: A split with true masks to score the network on (default: ``split``, if it has true masks).
         preset: A preset's name or a YAML file (default: ``lite0``; ``small`` for the sample data set).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         seed: Random seed.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         precision: ``float32``, ``bfloat16`` or ``float16`` in all trainings (default: the preset's).
@@ -129,7 +129,7 @@ def report(
         split: The split that was labeled (default: the one that the run names).
         images: The most images in the gallery. All images are counted.
         thumbnail_size: Longest side of the gallery's pictures, in pixels.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
@@ -171,7 +171,7 @@ def app(
         port: The port; 0 takes a free one.
         browser: Open the page in a browser.
         read_only: Show only: refuse every change, upload and export.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         on_error: ``skip`` leaves out images that cannot be used.
         quiet: Print the address only.

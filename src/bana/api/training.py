@@ -59,7 +59,7 @@ def classify(
         preset: A preset's name or a YAML file.
         labels: Labels of these images, whose agreed pixels are learned as well (default: none).
         labeler: A labeler to start from, if the preset starts from one (default: bana's own labeler).
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         seed: Random seed.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         accumulate: Number of parts in which a batch is computed, to save memory.

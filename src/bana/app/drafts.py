@@ -86,7 +86,7 @@ class Draft:
 
     def record(self, record: ImageRecord, masks: Sequence[Rle]) -> ImageRecord:
         """The image with these objects and these masks of theirs, as writers and readers of data sets know it."""
-        ids = record.object_ids
+        ids, tracks = record.object_ids, record.track_ids
         objects = [
             AnnotatedObject(
                 box=each.box,
@@ -96,11 +96,13 @@ class Draft:
                 segmentation=mask,
                 object_id=ids[each.origin] if ids and each.origin is not None else None,
                 points=each.points,
+                track_id=tracks[each.origin] if tracks and each.origin is not None else None,
             )
             for each, mask in zip(self.objects, masks, strict=True)
         ]
         size = (record.width, record.height)
-        return make_record(record.image_id, record.path, size, objects, source_id=record.source_id)
+        source_id, frame = record.source_id, record.frame
+        return make_record(record.image_id, record.path, size, objects, source_id=source_id, frame=frame)
 
 
 def first_draft(

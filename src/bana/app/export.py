@@ -132,7 +132,8 @@ def _write_labels(bench: Workbench, chosen: list[str], out: Path) -> None:
         masks = (decode_mask(rle, record.height, record.width) for rle in rles)
         parts = [mask[place] for mask, place in zip(masks, boxed.places, strict=True)]
         labels = assemble(boxed, table, y_crf, y_ret, confidence, parts=parts)
-        write_labels(out, record.image_id, labels, input_digest(record, manifest["labeling"]))
+        digest = input_digest(record, manifest["labeling"])
+        write_labels(out, record.image_id, labels, digest, record.track_ids)
 
 
 def _box_confidence(record: ImageRecord, confidences: list[float]) -> FloatArray:

@@ -278,7 +278,7 @@ class Workbench:
     def _label_if_missing(self, record: ImageRecord) -> None:
         digest = input_digest(record, self.labeling)
         if not is_done(self.folder, record.image_id, digest):
-            write_labels(self.folder, record.image_id, self._labels_of(record), digest)
+            write_labels(self.folder, record.image_id, self._labels_of(record), digest, record.track_ids)
 
     def _labels_of(self, record: ImageRecord) -> PseudoLabels:
         ignored = crowd_pixels(record)

@@ -27,6 +27,8 @@ def label(
     u0: o.U0 = None,
     refinements: o.Refinements = None,
     format: o.Format = None,
+    warm_start: o.WarmStart = False,
+    preview: o.Preview = False,
     shard: o.ShardOption = None,
     workers: o.Workers = None,
     device: o.Device = "cpu",
@@ -38,7 +40,7 @@ def label(
 ) -> None:
     """Label every pixel of every image from its boxes (stage 2)."""
     run = bana.label(**arguments(locals()) | {"formats": export_names(formats)})
-    show(run, as_json, lambda: label_lines(run, out, images))
+    show(run, as_json, lambda: label_lines(run, out, images, preview=preview))
     if run.rejected and not is_shard(shard):  # bana merge tells of the images that a shard left out
         raise typer.Exit(1)
 

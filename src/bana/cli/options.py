@@ -17,7 +17,7 @@ METHODS = (
 )
 PRESETS = ("coco", "lite0", "resnet101", "small", "vgg16", "vgg16-text")
 
-FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat", "dota", "yolo-seg"]
+FormatName = Literal["voc", "coco", "yolo", "labelme", "cvat", "dota", "mot", "yolo-seg"]
 TargetName = Literal["voc", "coco", "yolo", "labelme", "dota", "yolo-seg"]
 OnErrorName = Literal["stop", "skip"]
 TaskName = Literal["semantic", "instance"]
@@ -182,6 +182,10 @@ Refine = Annotated[
 ]
 U0 = Annotated[UnaryName | None, _option("Background unary (default: the labeler's).")]
 Refinements = Annotated[int | None, _option("Rounds of retrieval and CRF (default: the method's).")]
+WarmStart = Annotated[
+    bool, _option("Label the frames of a video in order, each from the masks of the last one.", "--warm-start")
+]
+Preview = Annotated[bool, _option("Write a video of the masks too, a color for each track.", "--preview")]
 ShardOption = Annotated[
     str | None,
     _option("NUMBER/COUNT, such as 3/8: label only this part (default: all; under torchrun, the rank's part)."),

@@ -19,6 +19,7 @@ from bana.data.pixel_values import DATA_FILE
 from bana.data.reading import read_with
 from bana.data.records import MIN_BACKGROUND, BoxDataset, ImageRecord, box_sides
 from bana.data.suspects import Suspect, suspects
+from bana.data.tracks import track_keys
 from bana.data.truth import instance_truth, semantic_truth
 from bana.errors import DataError
 from bana.io.faults import FaultLog, Note, Rejected
@@ -55,6 +56,8 @@ class CheckReport:
         masks: Objects with a mask of their own.
         label_maps: Images with a label map.
         suspects: Boxes that look wrong by the labels, if there are any.
+        videos: Videos that images are frames of.
+        tracks: Tracks, each counted within its video.
     """
 
     dataset: BoxDataset
@@ -69,6 +72,8 @@ class CheckReport:
     masks: int
     label_maps: int
     suspects: tuple[Suspect, ...] = ()
+    videos: int = 0
+    tracks: int = 0
 
     @property
     def boxes(self) -> int:
@@ -100,6 +105,8 @@ class CheckReport:
             "boxes": self.boxes,
             "masks": self.masks,
             "label_maps": self.label_maps,
+            "videos": self.videos,
+            "tracks": self.tracks,
             "classes": {count.name: {"boxes": count.boxes, "images": count.images} for count in self.classes},
             "difficult": self.difficult,
             "crowd": self.crowd,
@@ -185,6 +192,8 @@ def counted(dataset: BoxDataset, sound: Sequence[ImageRecord], faults: tuple[Rej
         little_background=int(((shares > 0) & (shares < MIN_BACKGROUND)).sum()),
         masks=masks,
         label_maps=sum(record.semantic_path is not None for record in sound),
+        videos=len({record.frame.video for record in sound if record.frame}),
+        tracks=len({key for record in sound for key in track_keys(record) if key is not None}),
     )
 
 

@@ -21,6 +21,7 @@ from bana.data import tiff
 from bana.data.pixel_values import BY_TYPE, PixelValues, Values, values_to_rgb
 from bana.data.records import ImageRecord
 from bana.data.rgb import TRANSPOSED, pixels_of, to_rgb, upright
+from bana.data.videos import frame_of
 from bana.errors import DataError
 
 SUFFIXES = (
@@ -137,7 +138,10 @@ def open_record_image(record: ImageRecord) -> npt.NDArray[np.uint8]:
     Raises:
         DataError: As open_image, and if the size is not the one that the annotation states.
     """
-    image = open_image(record.path, record.values)
+    if record.is_in_video and record.frame is not None:
+        image = frame_of(record.path, record.frame.number)
+    else:
+        image = open_image(record.path, record.values)
     check_size(record, (image.shape[1], image.shape[0]))
     return image
 

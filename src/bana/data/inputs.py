@@ -6,13 +6,13 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from itertools import takewhile
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,9 @@ from bana.data.images import SUFFIXES, open_image, open_record_image
 from bana.data.paths import checked_name, list_images, normal, without_suffix
 from bana.data.pixel_values import BY_TYPE, PixelValues
 from bana.data.records import ImageRecord
+from bana.data.videos import VideoFile, frame_name, is_video, video_digest
 from bana.errors import DataError
-from bana.extras import needed
 from bana.io.files import file_digest
-
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv")
-"""File name endings (lower case) that are taken for videos."""
 
 LIST_SUFFIX = ".txt"
 """The file name ending (lower case) that is taken for a list of paths."""
@@ -125,7 +122,7 @@ def find_inputs(
     for each in inputs:
         for file_name, path, where in _named_files(os.fspath(each), out):
             # A video's name is a folder, so that clip.jpg and clip.mp4 do not clash.
-            name = without_suffix(checked_name(file_name, where)) + ("/" if _is_video(path) else "")
+            name = without_suffix(checked_name(file_name, where)) + ("/" if is_video(path) else "")
             first = found.setdefault(name, path)
             if normal(first) != normal(path):
                 _refuse_same_name(where, name.rstrip("/"), first)
@@ -139,13 +136,14 @@ def find_inputs(
 
 
 def inputs_from_records(records: Iterable[ImageRecord]) -> InputImages:
-    """The photographs of records, by image id, in their order. Raises DataError if two have the same id."""
+    """The pictures of records, by image id, in their order. Raises DataError if two have the same id."""
     pictures: dict[str, InputImage | _Video] = {}
     for each in records:
         if each.image_id in pictures:
             _refuse_same_name(str(each.path), each.image_id, pictures[each.image_id].path)
-        read, sign = partial(open_record_image, each), partial(_digest, each.path, each.values)
-        pictures[each.image_id] = InputImage(each.image_id, each.path, None, each.values, read, sign)
+        read, sign = partial(open_record_image, each), partial(_record_digest, each)
+        number = each.frame.number + 1 if each.is_in_video and each.frame else None
+        pictures[each.image_id] = InputImage(each.image_id, each.path, number, each.values, read, sign)
     return InputImages(list(pictures.values()))
 
 
@@ -154,6 +152,12 @@ def _source(name: str, path: Path, values: PixelValues) -> InputImage | _Video:
         return _Video(name.rstrip("/"), path)
     read, sign = partial(open_image, path, values), partial(_digest, path, values)
     return InputImage(name, path, None, values, read, sign)
+
+
+def _record_digest(record: ImageRecord) -> str:
+    if record.is_in_video and record.frame:
+        return f"{video_digest(record.path)}#{record.frame.number + 1}"
+    return _digest(record.path, record.values)
 
 
 def _digest(path: Path, values: PixelValues) -> str:
@@ -229,11 +233,7 @@ def _supported(path: Path, where: str) -> Path:
 
 
 def _is_input(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES or _is_video(path)
-
-
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    return path.suffix.lower() in SUFFIXES or is_video(path)
 
 
 def _is_file(path: str | Path) -> bool:
@@ -241,55 +241,32 @@ def _is_file(path: str | Path) -> bool:
 
 
 class _Video:
-    """A video file: its frames one after the other, and what can be known without decoding it."""
+    """A video file that a user names."""
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
+        self._file = VideoFile(normal(path))
         self.path = path
-        self._av = needed("av", "video", str(path))
-        self._damage = (self._av.FFmpegError, OSError, ValueError)
 
-    @cached_property
-    def sha256(self) -> str:
-        return file_digest(self.path)
-
-    @cached_property
+    @property
     def count(self) -> int:
-        with suppress(*self._damage), self._open() as container:
-            for stream in container.streams.video[:1]:
-                return max(1, int(stream.frames) or sum(1 for packet in container.demux(stream) if packet.size))
-        return 1  # the picture that raises
+        return self._file.count
 
     def frames(self) -> Iterator[InputImage]:
-        number, fault = 0, None
-        try:
-            with self._open() as container:
-                decoded = container.decode(video=0) if container.streams.video else ()
-                for number, frame in enumerate(decoded, start=1):
-                    yield self._picture(number, partial(self._rgb, number, frame))
-        except self._damage as error:
-            fault = error
-        if fault or not number:
-            yield self._picture(number + 1, partial(self._fail, number + 1, fault))
-
-    def _open(self) -> Any:
-        # A playlist that calls itself a video must not reach the network.
-        return self._av.open(str(normal(self.path)), options={"protocol_whitelist": "file"})
+        number = 0
+        with closing(self._file.decoded()) as decoded:
+            try:
+                for index, frame in decoded:
+                    number = index + 1
+                    yield self._picture(number, partial(self._file.rgb, index, frame))
+            except DataError as error:
+                yield self._picture(number + 1, partial(_fail, error))
 
     def _picture(self, number: int, read: Callable[[], npt.NDArray[np.uint8]]) -> InputImage:
-        name = f"{self.name}/{number:06d}"
-        return InputImage(name, self.path, number, BY_TYPE, read, lambda: f"{self.sha256}#{number}")
+        return InputImage(
+            frame_name(self.name, number - 1), self.path, number, BY_TYPE, read, lambda: f"{self._file.sha256}#{number}"
+        )
 
-    def _rgb(self, number: int, frame: Any) -> npt.NDArray[np.uint8]:
-        try:
-            pixels = frame.to_ndarray(format="rgb24")
-        except self._damage as error:
-            self._fail(number, error)
-        # The angle is counter-clockwise, as rot90 turns. Copied, for the array may be the frame's own memory.
-        return np.array(np.rot90(pixels, round(frame.rotation / 90)), dtype=np.uint8, order="C")
 
-    def _fail(self, number: int, fault: Exception | None) -> NoReturn:
-        reason = getattr(fault, "strerror", None) or fault or "the file holds no frames"
-        raise DataError(
-            f"{self.path}: frame {number} cannot be decoded ({reason}); replace the video or convert it to H.264 (.mp4)"
-        ) from fault
+def _fail(fault: DataError) -> NoReturn:
+    raise fault

@@ -21,7 +21,7 @@ from bana.io.remote import AnyPath, RemotePath
 Images = Callable[[ImageRecord], AbstractContextManager[ImageRecord]]
 """Gives, for the length of a block, a record whose image is a file of this machine: ``nullcontext`` where all are."""
 
-_ANNOTATIONS = (".xml", ".json", ".txt", ".yaml", ".yml")
+_ANNOTATIONS = (".xml", ".json", ".txt", ".yaml", ".yml", ".ini")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from PIL import Image
 from bana.data.images import MAX_SIDE
 from bana.data.records import BoolArray, ImageRecord, Point
 from bana.data.segmentations import PackedPolygons, Segmentation
+from bana.data.videos import TrackId, VideoFrame
 from bana.errors import DataError
 from bana.io.faults import FaultLog
 from bana.io.strict_json import is_number, is_text
@@ -41,6 +42,7 @@ class AnnotatedObject(NamedTuple):
     area: float | None = None
     oriented: list[float] | None = None
     points: tuple[Point, ...] = ()
+    track_id: TrackId | None = None
 
 
 def is_turned_rectangle(corners: Sequence[float]) -> bool:
@@ -227,6 +229,7 @@ def make_record(
     instance_path: Path | None = None,
     source_id: int | str | None = None,
     ignored: Sequence[Box] = (),
+    frame: VideoFrame | None = None,
 ) -> ImageRecord:
     """Gather the checked objects of one image into a record; ``size`` is (width, height), ``ignored`` xyxy boxes.
 
@@ -237,6 +240,7 @@ def make_record(
         raise DataError(f"{str(path)!r}: the file name is not UTF-8; rename the image")
     object_ids = [entry.object_id for entry in objects if entry.object_id is not None]
     scores, areas = [entry.score for entry in objects], [entry.area for entry in objects]
+    track_ids = tuple(entry.track_id for entry in objects)
     return ImageRecord(
         image_id=image_id,
         path=path,
@@ -257,4 +261,6 @@ def make_record(
         ignored=np.array(ignored, dtype=np.float32).reshape(-1, 4),
         # numpy makes None a NaN
         areas=None if all(area is None for area in areas) else np.array(areas, dtype=np.float64),
+        track_ids=() if all(track_id is None for track_id in track_ids) else track_ids,
+        frame=frame,
     )

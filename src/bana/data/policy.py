@@ -53,6 +53,11 @@ RULES = (
         "read",
         "as boxes; pixels outside the rectangle are background",
     ),
+    Rule("frames between two key frames", "CVAT", "read", "a box moves evenly from one to the next"),
+    Rule("lines of `gt.txt` with confidence 0", "MOT", "read", "their pixels are ignored, not background"),
+    Rule("a box that reaches out of the image", "MOT", "read", "cut at the edges: boxes cover what is hidden, too"),
+    Rule("two shapes of a track on a frame", "CVAT", "repaired", "the second is taken"),
+    Rule("an id that is twice on a frame", "MOT", "repaired", "the second object is of no track"),
     Rule("circles", "labelme", "read", "as discs"),
     Rule("points and lines in an object's box", "labelme; COCO `points`", "read", "they correct the object's mask"),
     Rule(
@@ -83,7 +88,7 @@ RULES = (
     Rule("an object of an unknown class", "all", "left out", "its pixels are ignored, not background"),
     Rule("points and lines in no box of their label; other shapes without an area", "labelme", "left out", ""),
     Rule("points, lines and other shapes without an area", "CVAT", "left out", ""),
-    Rule("a row of other words, or of too few numbers", "YOLO, DOTA", "left out", ""),
+    Rule("a row of other words, or of too few numbers", "YOLO, DOTA, MOT", "left out", ""),
     Rule("an annotation whose image is not in the file", "COCO", "left out", ""),
     Rule("a text file without an image", "YOLO, DOTA", "left out", ""),
     Rule("an image that is nearly black or white", "all", "looks wrong", "as 12-bit values in 16-bit files are"),
@@ -93,5 +98,5 @@ RULES = (
     Rule("a link that leads out of the data set", "all", "fault", "read with `--follow-links`, but not by `bana app`"),
     Rule("an image without the bands that `bana.yaml` names", "all", "fault", ""),
     Rule("the file of the whole set is damaged, or lists no classes", "COCO, YOLO, CVAT", "stops", ""),
-    Rule("tracks of a video", "CVAT", "stops", "export the task as CVAT for images"),
+    Rule("tracks of several tasks, or of a video that is not there", "CVAT", "stops", ""),
 )

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from types import ModuleType
 
-from bana.data.formats import coco, cvat, dota, format_name, labelme, voc, voc_layout, yolo
+from bana.data.formats import coco, cvat, dota, format_name, labelme, mot, voc, voc_layout, yolo
 from bana.data.images import open_record_image
 from bana.data.paths import SPLIT_FOLDERS, FolderFiles, chosen_split, normal
 from bana.data.pixel_values import read_pixel_values
@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 FORMATS: dict[str, ModuleType] = {
     **{"voc": voc, "coco": coco, "yolo": yolo},
-    **{"labelme": labelme, "cvat": cvat, "dota": dota},
+    **{"labelme": labelme, "cvat": cvat, "dota": dota, "mot": mot},
 }
 """The formats by name, each a module with ``detect``, ``splits`` and ``read``."""
 
@@ -34,6 +34,7 @@ LAYOUTS = {
     "labelme": "*.json beside images",
     "cvat": "annotations.xml",
     "dota": "images and labelTxt/*.txt",
+    "mot": "gt/gt.txt or det/det.txt beside the frames, in itself or in folders of sequences",
 }
 """What a data set of each format is known by."""
 
@@ -59,7 +60,8 @@ def read_dataset(
     Args:
         path: A folder, or a COCO JSON file or YOLO data.yaml.
         split: The part to read, such as ``train``. May be left out where there is only one.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota``; found from what is there if left out.
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot``; found from what is there if
+            left out.
         on_error: ``stop`` raises on the first image that cannot be used; ``skip`` leaves it out and notes it in
             ``rejected``.
         strict: Whether an object that cannot be used, or is used after a repair, is a fault of its image. Otherwise it

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from bana.data.pixel_values import BY_TYPE, PixelValues
 from bana.data.segmentations import PackedSegmentations, Segmentation
+from bana.data.videos import TrackId, VideoFrame, is_video
 from bana.errors import DataError
 from bana.io.faults import Note, Rejected
 from bana.io.shards import Shard
@@ -49,7 +50,7 @@ class ImageRecord:
 
     Attributes:
         image_id: Unique in the data set: the file name without its suffix, relative to the image folder, in posix form.
-        path: The image file.
+        path: The image file, or the video file that ``frame`` is decoded from.
         width: Pixels, after EXIF orientation is applied.
         height: Pixels, after EXIF orientation is applied.
         boxes: float32 (K, 4) xyxy, pixel-edge coordinates.
@@ -71,6 +72,9 @@ class ImageRecord:
         points: K times the points that were set in a box; empty where no box has any.
         reliable: K masks of the pixels of each box whose label can be trusted, where the masks are pseudo labels.
         values: How the image file is read.
+        track_ids: K ids of the tracks that the objects are of, or None; empty where no object is of one. An id names
+            one object within a video.
+        frame: Which frame of a video the image is, where it is one.
     """
 
     image_id: str
@@ -93,9 +97,21 @@ class ImageRecord:
     points: tuple[tuple[Point, ...], ...] = ()
     reliable: tuple[Segmentation, ...] = ()
     values: PixelValues = BY_TYPE
+    track_ids: tuple[TrackId | None, ...] = ()
+    frame: VideoFrame | None = None
 
     def __len__(self) -> int:
         return len(self.class_ids)
+
+    @property
+    def is_in_video(self) -> bool:
+        """Whether the pixels are a frame of a video file."""
+        return self.frame is not None and is_video(self.path)
+
+    @property
+    def suffix(self) -> str:
+        """The ending of an image file that keeps the pixels: the file's own, or that of a lossless format."""
+        return ".png" if self.is_in_video else self.path.suffix
 
     @property
     def background_share(self) -> float:
@@ -150,7 +166,7 @@ class BoxDataset(Sequence[ImageRecord]):
         records: The images, in the order of the split or annotation file.
         class_table: Names and source ids of the classes.
         root: The folder or file that was read.
-        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota``.
+        format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot``.
         split: The split that was read, or None where the format has none.
         rejected: Images left out under ``on_error="skip"``.
         notes: What was repaired, or left out of an image that is used.

@@ -40,6 +40,8 @@ DIFFICULT = "difficult flags"
 SCORES = "scores"
 MASKS = "masks"
 POINTS = "points set in boxes"
+TRACKS = "track ids"
+FRAMES = "frame numbers"
 LABEL_MAPS = "label maps of images without a mask for each object"
 BOXES = "boxes that are not the bounds of their masks"
 
@@ -56,7 +58,7 @@ class WriteReport:
         objects: Objects written.
         masks: Objects written with a mask.
         reencoded: Images that were encoded anew, since the format wants JPEG, they were not stored
-            upright, or bana.yaml says how they are read.
+            upright, are frames of a video file, or bana.yaml says how they are read.
         empty: Objects written with an empty mask.
         lost: What the format cannot hold, and how many objects (or images) have it.
         polygons: Masks that were written as polygons.
@@ -82,7 +84,7 @@ class WriteReport:
         Args:
             record: The image.
             masks: K masks of its objects, None for an object without one.
-            lost: Those of DIFFICULT, SCORES, POINTS and LABEL_MAPS that the format cannot hold.
+            lost: Those of DIFFICULT, SCORES, POINTS, LABEL_MAPS, TRACKS and FRAMES that the format cannot hold.
             crowd: What becomes of crowd flags, if it cannot hold these.
         """
         self.images += 1
@@ -94,6 +96,8 @@ class WriteReport:
             SCORES: 0 if record.scores is None else len(record),
             POINTS: sum(map(len, record.points)),
             LABEL_MAPS: record.semantic_path is not None and not found,
+            TRACKS: sum(track_id is not None for track_id in record.track_ids),
+            FRAMES: record.frame is not None,
         }
         for what in lost:
             self.lose(what, counts[what])
@@ -156,13 +160,14 @@ def write_image(record: ImageRecord, target: Path, mode: ImageMode, report: Writ
     """
     if mode not in ("copy", "link", "none"):
         raise SettingsError(f"images={mode!r} is not known; choose copy, link or none")
-    check_size(record, image_size(record.path))
+    if not record.is_in_video:  # a frame's size is looked at where it is decoded
+        check_size(record, image_size(record.path))
     if mode == "none":
         if not record.values.is_default:
             report.lose(f"how images are read, which {DATA_FILE} says")
         return
     suffix = _image_format(target)
-    if suffix != _image_format(record.path) or not record.values.is_default or not is_upright(record.path):
+    if _is_to_encode(record, suffix):
         report.reencoded += 1
         pixels = Image.fromarray(open_record_image(record))
         with atomic_file(target) as file:
@@ -172,6 +177,13 @@ def write_image(record: ImageRecord, target: Path, mode: ImageMode, report: Writ
             shutil.copyfileobj(source, file)
     else:
         _link(record.path, target)
+
+
+def _is_to_encode(record: ImageRecord, suffix: str) -> bool:
+    """Whether an image of this format cannot have the bytes of the record's file."""
+    if record.is_in_video or suffix != _image_format(record.path) or not record.values.is_default:
+        return True
+    return not is_upright(record.path)
 
 
 @contextmanager

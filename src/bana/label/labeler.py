@@ -35,6 +35,7 @@ from bana.label.unaries import (
 )
 from bana.label.upsampled import UpsampledFeatures, concat_low_level
 from bana.label.view import View, greatest
+from bana.label.warm_start import warm_boxes
 from bana.nn.crf_settings import crf_errors
 from bana.nn.inference import at_work, computing
 from bana.nn.initialization import pretrained_path
@@ -175,6 +176,11 @@ class Labeler(LabelingMethod):
     def _refiner_at_work(self) -> Refiner | None:
         return self.refiner if self.settings.refine else None
 
+    @property
+    def uses_last(self) -> bool:
+        """Whether masks of the last frame make a difference: where the refiner is at work."""
+        return self._refiner_at_work is not None
+
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
         """Label one image, RGB uint8 (H, W, 3), whose boxes are checked."""
         return self.from_features(self.features(image), image, boxed)
@@ -214,7 +220,8 @@ class Labeler(LabelingMethod):
                 probabilities = self._refiner_at_work(image, boxed.inside[boxed.usable])
             refined: Sequence[BoxProbability] = within_rectangles(boxed, probabilities)
             maps = {label: ReducedMap(each, block) for label, each in zip(labels, marginals.numpy(), strict=True)}
-            boxes: Sequence[BoxProbability] = combined_boxes(boxed, refined, maps, self.settings.labeler_share)
+            joined = combined_boxes(boxed, refined, maps, self.settings.labeler_share)
+            boxes: Sequence[BoxProbability] = warm_boxes(boxed, joined)
             if any(boxed.points):
                 opinions = (corrected_boxes(boxed, image, each) for each in (refined, boxes))
                 refined, boxes = (within_rectangles(boxed, each) for each in opinions)

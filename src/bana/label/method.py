@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,19 @@ Oriented = Sequence[Sequence[float] | None]
 Points = Sequence[Sequence[tuple[float, float, bool]]]
 """The points set in each box: x, y, and whether it lies on the object; empty where no box has any."""
 
+
+class LastMask(Protocol):
+    """The mask of an object on the last frame of a video. An ``Instance`` is one."""
+
+    @property
+    def box(self) -> npt.NDArray[np.float32]:
+        """Its box there: (4,) xyxy in pixel-edge coordinates."""
+
+    @property
+    def part(self) -> npt.NDArray[np.bool_]:
+        """Its mask at the box's pixels: bool (h, w)."""
+
+
 NOWHERE: Place = (slice(0, 0), slice(0, 0))
 EVERYWHERE: Place = (slice(None), slice(None))
 
@@ -57,6 +71,11 @@ class LabelingMethod(ABC):
     class_table: ClassTable
     values = BY_TYPE
 
+    @property
+    def uses_last(self) -> bool:
+        """Whether masks of the last frame of a video make a difference."""
+        return False
+
     def __call__(
         self,
         image: AnyImage,
@@ -67,6 +86,7 @@ class LabelingMethod(ABC):
         ignored: BoolArray | None = None,
         oriented: Oriented = (),
         points: Points = (),
+        last: Sequence[LastMask | None] = (),
     ) -> PseudoLabels:
         """Label one image.
 
@@ -82,13 +102,17 @@ class LabelingMethod(ABC):
                 outside its rectangle is background. Empty: no box has one.
             points: K times the points (x, y, is_object) that a person set in the box, in pixel-edge coordinates: on
                 its object (true, 1), or beside it (false, 0). Only a Labeler uses them. Empty: no box has any.
+            last: K masks of the objects on the last frame of a video (the ``instances`` of its labels), None for an
+                object that is not on it. Empty: the image is no frame, or the first. Only a method that
+                ``uses_last`` looks at them.
 
         Raises:
             DataError: If an argument has another shape, type or range, or a class is not known.
         """
         pixels = as_rgb(image, self.values)
         ids = _numbered(class_ids, self.class_table.names)
-        boxed = BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table), oriented, points)
+        more = (oriented, points, last)
+        boxed = BoxedImage(pixels, boxes, ids, crowd, ignored, len(self.class_table), *more)
         return self.label_boxed(pixels, boxed)
 
     @abstractmethod
@@ -108,6 +132,7 @@ class BoxedImage:
         classes: L.
         oriented: As of a LabelingMethod's call.
         points: As of a LabelingMethod's call.
+        last: As of a LabelingMethod's call.
 
     Attributes:
         size: (H, W).
@@ -120,6 +145,7 @@ class BoxedImage:
         oriented: K times the corners of a turned rectangle, or None.
         points: K times the points that were set in a box.
         background_mask: bool (H, W): definite background.
+        last: As given.
 
     Raises:
         DataError: If an argument has another shape, type or range.
@@ -135,6 +161,7 @@ class BoxedImage:
         classes: int,
         oriented: Oriented = (),
         points: Points = (),
+        last: Sequence[LastMask | None] = (),
     ) -> None:
         self.size: tuple[int, int] = (image.shape[0], image.shape[1])
         self.boxes, self.class_ids = _checked_boxes(boxes, class_ids, classes)
@@ -155,6 +182,9 @@ class BoxedImage:
         if len(self.oriented) != len(self.places):
             raise DataError(f"oriented: has {len(self.oriented)} entries for {len(self.places)} boxes; give one each")
         self.points = _checked_points(points, self.boxes)
+        self.last = tuple(last)
+        if self.last and len(self.last) != len(self.places):
+            raise DataError(f"last: has {len(self.last)} masks for {len(self.places)} boxes; give one each, or None")
         known = self.ignored.copy()
         for number, place in enumerate(self.places):
             known[place] |= self.inside_of(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from bana.data.label_maps import gray_png, label_map_png
 from bana.data.masks import encode_mask
 from bana.data.mirror import Images
 from bana.data.records import ClassTable, ImageRecord
+from bana.data.videos import TrackId, video_digest
 from bana.errors import DataError, OutputError
 from bana.io.files import write_json
 from bana.io.outputs import are_written, write_outputs
@@ -100,20 +101,26 @@ def input_digest(record: ImageRecord, labeling: str) -> str:
         DataError: If the image cannot be read.
     """
     digest = hashlib.sha256(labeling.encode())
-    try:
-        digest.update(record.path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
+    digest.update(_content(record))
     for array in (record.boxes, record.class_ids, record.crowd, record.ignored):
         digest.update(np.ascontiguousarray(array).tobytes())
     if not record.values.is_default:
         digest.update(str(record.values).encode())
-    if record.oriented:
-        digest.update(json.dumps(record.oriented).encode())
-    if record.points:
-        digest.update(json.dumps(["points", record.points]).encode())
+    for more in (record.oriented, record.track_ids, record.points and ["points", record.points]):
+        if more:
+            digest.update(json.dumps(more).encode())
     digest.update(json.dumps([record.segmentations[int(number)] for number in np.flatnonzero(record.crowd)]).encode())
     return digest.hexdigest()
+
+
+def _content(record: ImageRecord) -> bytes:
+    """The bytes of the image file; of a frame of a video file, this file's digest and the frame's number."""
+    if record.is_in_video and record.frame is not None:
+        return f"{video_digest(record.path)}#{record.frame.number}".encode()
+    try:
+        return record.path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
 
 
 def is_done(out: AnyPath, image_id: str, digest: str) -> bool:
@@ -139,8 +146,17 @@ def labels_any(out: AnyPath, records: Iterable[ImageRecord], labeling: str, imag
     return False
 
 
-def write_labels(out: AnyPath, image_id: str, labels: PseudoLabels, digest: str) -> None:
+def write_labels(
+    out: AnyPath, image_id: str, labels: PseudoLabels, digest: str, track_ids: Sequence[TrackId | None] = ()
+) -> None:
     """Write an image's label maps, its confidence, and last its instances, which say that all is there.
+
+    Args:
+        out: The folder of labels.
+        image_id: The image.
+        labels: Its labels.
+        digest: What its labels depend on, as ``input_digest`` gives it.
+        track_ids: K ids of tracks that the instances are of, or None; empty where none is of one.
 
     Raises:
         OutputError: If a file cannot be written.
@@ -150,6 +166,8 @@ def write_labels(out: AnyPath, image_id: str, labels: PseudoLabels, digest: str)
     contents[f"{CONFIDENCE}/{image_id}.png"] = gray_png(labels.confidence)
     height, width = labels.y_crf.shape
     instances = [_instance_entry(instance) for instance in labels.instances]
+    for entry, track_id in zip(instances, track_ids, strict=bool(track_ids)):
+        entry["track_id"] = track_id
     facts = {"image_id": image_id, "width": width, "height": height, "instances": instances}
     write_outputs(out, _entry_path(image_id), contents, digest, facts)
 

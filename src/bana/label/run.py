@@ -7,39 +7,27 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from platform import node
 from statistics import fmean
 from typing import Any
 
 from rich.console import Console
 
-from bana.data.images import open_record_image
 from bana.data.mirror import Images, data_facts
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.writing import ImageMode
-from bana.engine.memory import peak_memory, reset_peak
-from bana.engine.pool import Engine, Results, Worker, map_in_order
+from bana.engine.pool import Engine, Results, map_in_order
 from bana.engine.progress import SILENT, StepProgress
 from bana.engine.ray_engine import ray_engine
-from bana.errors import CheckpointError, SettingsError
+from bana.errors import SettingsError
 from bana.io.faults import FaultLog, OnError, Rejected, write_rejected
 from bana.io.locking import exclusive
 from bana.io.remote import AnyPath
 from bana.label.formats import format_writers
 from bana.label.labeler import Labeler
-from bana.label.method import LabelingMethod, crowd_pixels
 from bana.label.methods.choose import MethodChoice
-from bana.label.output import (
-    input_digest,
-    is_done,
-    labeling_digest,
-    labels_any,
-    manifest_of,
-    write_labels,
-    write_manifest,
-)
+from bana.label.output import labels_any, manifest_of, write_manifest
+from bana.label.workers import Cost, LabelWorker, VideoWorker, chains_of, frame_results, require_tracks
 
 
 @dataclass(frozen=True)
@@ -100,7 +88,7 @@ def label_dataset(
             JSON file per image in ``instances``. Images whose files are there and intact are skipped.
         formats: ``coco``, ``yolo``, ``labelme``, ``voc``: further formats for the instances, each in its own folder.
         format_images: ``copy`` or ``link`` the images into these folders (default: annotations only).
-        workers: Number of processes.
+        workers: Number of processes. With ``method.warm_start`` each takes a video at a time.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         engine: ``local`` for processes of this machine, ``ray`` for actors of a Ray cluster. The files are the same.
         images: Fetches a record's image where records do not name files of this machine.
@@ -116,14 +104,22 @@ def label_dataset(
     local = images is nullcontext and isinstance(out, Path)
     exports = format_writers(formats, out, local, format_images)
     manifest = manifest_of(method.facts(), dataset.class_table, data_facts(dataset, images))
-    worker = _LabelWorker(method, dataset.classes, manifest["labeling"], out, images)
+    worker = LabelWorker(method, dataset.classes, manifest["labeling"], out, images)
     opened = worker.method  # a faulty labeler is found before any process starts
+    if method.warm_start:
+        require_tracks(dataset, opened)
     write_manifest(out, manifest, has_moved=lambda: labels_any(out, dataset, manifest["labeling"], images))
     faults = FaultLog(on_error)
     began = time.monotonic()
-    look = local and run_worker is map_in_order  # otherwise the workers look for labels that are there
+    # Otherwise the workers look for labels that are there; so do those that go from frame to frame.
+    look = local and run_worker is map_in_order and not method.warm_start
     kept, missing = _split(dataset, worker, faults) if look else ([], list(dataset))
-    done = _done(run_worker(worker, missing, workers), len(missing), faults, console)
+    if method.warm_start:
+        by_video = run_worker(VideoWorker(worker, on_error), chains_of(dataset), workers)
+        results: Results[ImageRecord, Cost | None] = frame_results(by_video)
+    else:
+        results = run_worker(worker, missing, workers)
+    done = _done(results, len(missing), faults, console)
     seconds = time.monotonic() - began
     rejected = _write_rejected(dataset, faults, out)
     there = {record.image_id for record in (*kept, *(record for record, _ in done))}
@@ -144,58 +140,6 @@ def label_dataset(
     )
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """The cost of one image: seconds, and the greatest resident memory of the process so far, in bytes.
-
-    ``empty`` is its number of boxes that got an empty mask.
-    """
-
-    seconds: float
-    peak_memory: int
-    empty: int
-
-
-@dataclass(frozen=True)
-class _LabelWorker(Worker[ImageRecord, _Cost | None]):
-    """Labels a record and writes its files."""
-
-    choice: MethodChoice
-    classes: tuple[str, ...]
-    labeling: str
-    out: AnyPath
-    images: Images
-
-    @cached_property
-    def method(self) -> LabelingMethod:
-        reset_peak()
-        if labeling_digest(self.choice.facts(), self.classes) != self.labeling:
-            remedy = "give all machines the same bana and files"
-            raise CheckpointError(f"{node()}: its labeler is not the one that this labeling began with; {remedy}")
-        return self.choice.open(self.classes, threads=1)
-
-    def __call__(self, record: ImageRecord) -> _Cost | None:
-        """None if the files are there, as after the loss of another process."""
-        method = self.method
-        began = time.perf_counter()
-        with self.images(record) as here:
-            digest = input_digest(here, self.labeling)
-            if is_done(self.out, here.image_id, digest):
-                return None
-            image = open_record_image(here)
-            ignored = crowd_pixels(here)
-            labels = method(
-                image, here.boxes, here.class_ids, crowd=here.crowd, ignored=ignored, oriented=here.oriented
-            )
-            write_labels(self.out, here.image_id, labels, digest)
-        empty = sum(instance.status == "empty" for instance in labels.instances)
-        return _Cost(time.perf_counter() - began, peak_memory(), empty)
-
-    def is_done(self, record: ImageRecord) -> bool:
-        """Whether the record's labels are there, intact and made from this input."""
-        return is_done(self.out, record.image_id, input_digest(record, self.labeling))
-
-
 def _engine(name: str) -> Engine:
     if name == "ray":
         return ray_engine()
@@ -204,7 +148,7 @@ def _engine(name: str) -> Engine:
     return map_in_order
 
 
-def _split(dataset: BoxDataset, worker: _LabelWorker, faults: FaultLog) -> tuple[list[ImageRecord], list[ImageRecord]]:
+def _split(dataset: BoxDataset, worker: LabelWorker, faults: FaultLog) -> tuple[list[ImageRecord], list[ImageRecord]]:
     """The records that are labeled, and the others; if there are no others, no process needs to start."""
     kept: list[ImageRecord] = []
     missing: list[ImageRecord] = []
@@ -215,8 +159,8 @@ def _split(dataset: BoxDataset, worker: _LabelWorker, faults: FaultLog) -> tuple
 
 
 def _done(
-    results: Results[ImageRecord, _Cost | None], images: int, faults: FaultLog, console: Console
-) -> list[tuple[ImageRecord, _Cost | None]]:
+    results: Results[ImageRecord, Cost | None], images: int, faults: FaultLog, console: Console
+) -> list[tuple[ImageRecord, Cost | None]]:
     """The records without faults and what each cost; None where its labels were there."""
     done = []
     with closing(StepProgress("labeling", images, console)) as progress, closing(results):

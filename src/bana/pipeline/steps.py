@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bana._version import __version__
 from bana.data.records import BoxDataset
+from bana.data.videos import is_video, video_digest
 from bana.errors import DataError, OutputError
 from bana.io.files import file_digest, write_json
 from bana.io.strict_json import read_json_object, value_of
@@ -129,10 +130,14 @@ def content_digest(dataset: BoxDataset) -> str:
         digest.update(json.dumps(record.segmentations).encode())
         for path in (record.path, record.semantic_path, record.instance_path):
             try:
-                digest.update(b"-" if path is None else file_digest(path).encode())
+                digest.update(b"-" if path is None else _digest_of(path).encode())
             except DataError:
                 digest.update(b"unreadable")
     return digest.hexdigest()
+
+
+def _digest_of(path: Path) -> str:
+    return video_digest(path) if is_video(path) else file_digest(path)  # a video is read once for all its frames
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

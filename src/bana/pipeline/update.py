@@ -92,7 +92,7 @@ class LabelUpdate(Worker[ImageRecord, None]):
             labels = self._denoised(image, boxed, record)
         else:
             labels = MaskMethod(table.names, partial(self._drawn, record.image_id)).label_boxed(image, boxed)
-        write_labels(self.out, record.image_id, labels, digest)
+        write_labels(self.out, record.image_id, labels, digest, record.track_ids)
 
     @crf_errors()
     def _denoised(self, image: Image, boxed: BoxedImage, record: ImageRecord) -> PseudoLabels:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from bana.data.colors import INK, PAPER, color_of
+from bana.data.colors import INK, PAPER, Color, color_of
 from bana.data.encoding import jpeg
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, ClassTable
@@ -54,16 +55,19 @@ def overlay_jpeg(image: Picture, labels: LabelMap, class_table: ClassTable) -> b
     return jpeg(drawing)
 
 
-def blended(image: Picture, labels: LabelMap, count: int) -> tuple[Picture, npt.NDArray[np.int64]]:
+def blended(
+    image: Picture, labels: LabelMap, count: int, colors: Mapping[int, Color] | None = None
+) -> tuple[Picture, npt.NDArray[np.int64]]:
     """The photograph with every region in its label's color, and rims at borders; how many pixels each label has.
 
     Args:
         image: RGB uint8 (H, W, 3).
         labels: uint8 or uint16 (H, W).
         count: Labels 1..count have colors; others show the photograph.
+        colors: The colors of these labels (default: ``color_of`` gives them).
     """
     width = max(1, round(np.sqrt(labels.size) / 250))
-    keep, add = _weights(count, np.iinfo(labels.dtype).max + 1)
+    keep, add = _weights(count, np.iinfo(labels.dtype).max + 1, colors or {})
     picture = np.empty_like(image)
     counts = np.zeros(len(keep) // 2, np.int64)
     rows = max(1, _STRIP // labels.shape[1])
@@ -83,12 +87,13 @@ def letters_for(drawing: Image.Image) -> int:
     return round(math.sqrt(drawing.width * drawing.height) * 0.034)
 
 
-def _weights(count: int, labels: int) -> tuple[Weights, Weights]:
+def _weights(count: int, labels: int, colors: Mapping[int, Color]) -> tuple[Weights, Weights]:
     """What becomes of a pixel's value v, in 256ths: ``v * keep + add``, of each label, and then of each on a rim.
 
     Args:
         count: Labels 1..count have colors.
         labels: How many labels there can be.
+        colors: Their colors, where they are not those of ``color_of``.
 
     Returns:
         keep (2 * labels,), and add (2 * labels, 3).
@@ -97,7 +102,7 @@ def _weights(count: int, labels: int) -> tuple[Weights, Weights]:
     add = np.zeros((2, labels, 3), np.uint16)
     for rim, share in enumerate((_SHARE, _RIM_SHARE)):
         for label in range(1, min(count + 1, labels)):
-            color = np.array(color_of(label))
+            color = np.array(colors.get(label) or color_of(label))
             over = color + (255 - color) * (0.55 * rim)
             keep[rim, label] = round(256 * (1 - share))
             add[rim, label] = over * (256 - keep[rim, label])

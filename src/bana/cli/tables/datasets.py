@@ -35,6 +35,7 @@ def check_tables(report: CheckReport) -> Iterator[RenderableType]:
         ("boxes", report.boxes),
         ("objects with a mask", report.masks),
         ("images with a label map", report.label_maps),
+        *((("videos, tracks", f"{report.videos}, {report.tracks}"),) if report.videos or report.tracks else ()),
         ("difficult objects, crowd regions", f"{report.difficult}, {report.crowd}"),
         ("image side, pixels (min, quartiles, max)", _quartiles(report.image_sides)),
         ("box side, pixels (min, quartiles, max)", _quartiles(report.box_sides)),
@@ -107,7 +108,7 @@ def _losses(report: WriteReport, target: str) -> Iterator[str]:
     if report.empty:
         yield f"{report.empty} objects have an empty mask"
     if report.reencoded:
-        yield f"{report.reencoded} images were encoded anew: as JPEG, upright, or as RGB"
+        yield f"{report.reencoded} images were encoded anew: as JPEG, upright, as RGB, or out of a video"
 
 
 def _quartiles(values: Sequence[float]) -> str:

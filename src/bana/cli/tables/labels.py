@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bana.label.tune import TuneRun
 
 
-def label_lines(run: LabelRun, out: str, images: str) -> Iterator[str]:
+def label_lines(run: LabelRun, out: str, images: str, *, preview: bool = False) -> Iterator[str]:
     """The run in a few lines."""
     from bana.data.writing import lost_sentence
 
@@ -36,6 +36,8 @@ def label_lines(run: LabelRun, out: str, images: str) -> Iterator[str]:
     for name, losses in run.lost.items():
         if losses:
             yield lost_sentence(name, losses)
+    if preview:
+        yield f"{out}/preview: a video of each video's masks"
     if run.lost and images == "none":
         folders = ", ".join(f"{out}/{name}" for name in run.lost)
         yield f"{folders}: annotations without images; to add them, run again with --images copy or --images link"

@@ -19,6 +19,7 @@ from bana.data.formats.coco_entries import (
     parse_images,
     parse_object,
 )
+from bana.data.formats.coco_videos import image_frames
 from bana.data.formats.labelme import is_labelme
 from bana.data.images import image_size
 from bana.data.masks import are_valid, compressed_rle
@@ -26,15 +27,17 @@ from bana.data.objects import make_record, stated_size_or_none, usable_objects
 from bana.data.paths import SPLIT_FOLDERS, FolderFiles, chosen_split, home_of_file, named_image, split_folders
 from bana.data.records import BoxDataset, ClassTable, ImageRecord
 from bana.data.segmentations import packed_if_polygons
+from bana.data.videos import VideoFrame
 from bana.io.faults import FaultLog
 from bana.io.strict_json import head_keys, read_json_object, value_of
 
 _KEYS = ("images", "annotations", "categories")
-_HEAD_KEYS = {*_KEYS, "info", "licenses"}
+_HEAD_KEYS = {*_KEYS, "info", "licenses", "videos"}
 _USED = {
     *_KEYS,
     *("id", "file_name", "width", "height", "name"),
     *("info", "contributor"),
+    *("videos", "fps", "video_id", "frame_id", "track_id", "instance_id"),
     *("image_id", "category_id", "bbox", "area", "iscrowd", "score", "segmentation", "size", "counts", "points"),
 }
 _WHOLE_SET = {"instances", "annotations", "_annotations.coco", "coco"}
@@ -69,10 +72,11 @@ def read(path: Path, split: str | None, faults: FaultLog, files: FolderFiles) ->
     split, file = chosen_split(path, split, splits(path))
     folders = _image_folders(file, split)
     with _collector_paused():
-        classes, class_ids, images, of_image = _parse_file(file, faults)
+        classes, class_ids, images, frames, of_image = _parse_file(file, faults)
         # An image's entries go as its record comes: those of a large file take as much memory as the records.
         records = [
-            _record(image, of_image.pop(number), class_ids, folders, files, faults) for number, image in images.items()
+            _record(image, frames.get(number), of_image.pop(number), class_ids, folders, files, faults)
+            for number, image in images.items()
         ]
     usable = tuple(record for record in records if record is not None)
     return BoxDataset(usable, classes, path, "coco", split or None, faults.rejected())
@@ -84,6 +88,9 @@ def compact(entry: dict[str, Any]) -> dict[str, Any]:
     As lists of Python's numbers, the masks of a large file would take gigabytes.
     """
     kept = {key: value for key, value in entry.items() if key in _USED}
+    attributes = entry.get("attributes")
+    if isinstance(attributes, dict) and "track_id" in attributes:  # as CVAT and Datumaro write it
+        kept.setdefault("track_id", attributes["track_id"])
     segmentation = kept.get("segmentation")
     if isinstance(segmentation, list) and segmentation:
         kept["segmentation"] = packed_if_polygons(segmentation)
@@ -104,19 +111,21 @@ def _collector_paused() -> Iterator[None]:
 
 def _parse_file(
     file: Path, faults: FaultLog
-) -> tuple[ClassTable, dict[Id, int], dict[Id, CocoImage], dict[Id, list[CocoAnnotation]]]:
-    """What parse_categories, parse_images and parse_annotations give."""
+) -> tuple[ClassTable, dict[Id, int], dict[Id, CocoImage], dict[Id, VideoFrame], dict[Id, list[CocoAnnotation]]]:
+    """What parse_categories, parse_images, image_frames and parse_annotations give."""
     content = read_json_object(file, compact, constants=True)
     images, annotations, categories = (value_of(content, key, list, str(file)) for key in _KEYS)
     classes, class_ids = parse_categories(categories, annotations, file)
     info = content.get("info")
     of_server = isinstance(info, dict) and info.get("contributor") == _SERVER
     parsed = parse_images(images, file, faults, of_server=of_server)
-    return classes, class_ids, parsed, parse_annotations(annotations, parsed, file, faults)
+    frames = image_frames({number: image.entry for number, image in parsed.items()}, content.get("videos"))
+    return classes, class_ids, parsed, frames, parse_annotations(annotations, parsed, file, faults)
 
 
 def _record(
     image: CocoImage,
+    frame: VideoFrame | None,
     annotations: list[CocoAnnotation],
     class_ids: dict[Id, int],
     folders: list[Path],
@@ -136,7 +145,8 @@ def _record(
             faults,
         )
         if not faults.has_fault(image.image_id):
-            return make_record(image.image_id, path, size, objects, source_id=image.number, ignored=ignored)
+            known: dict[str, Any] = {"source_id": image.number, "ignored": ignored, "frame": frame}
+            return make_record(image.image_id, path, size, objects, **known)
     return None
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bana.data.classes import NOT_OBJECTS
+from bana.data.formats.coco_videos import track_id_of
 from bana.data.masks import checked_segmentation, decode_mask, mask_bounds
 from bana.data.objects import AnnotatedObject, Box, checked_score, is_plain_box, repaired_box, usable_area
 from bana.data.paths import id_of_name, last_part
@@ -208,6 +209,7 @@ def parse_object(
         score=_score(annotation),
         area=_area(entry),
         points=_points(annotation, box, image_id, faults) if "points" in entry else (),
+        track_id=track_id_of(entry),
     )
 
 

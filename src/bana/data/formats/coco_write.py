@@ -12,6 +12,7 @@ from bana.data.records import ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
 from bana.data.simplify import EXACT, Simplification
 from bana.data.truth import object_masks
+from bana.data.videos import VideoFrame
 from bana.data.writing import DIFFICULT, LABEL_MAPS, ImageMode, WriteReport, write_image
 from bana.io.files import atomic_file
 
@@ -44,6 +45,9 @@ def write(
 ) -> WriteReport:
     """Write ``annotations/instances_<split>.json`` and the images in a folder ``<split>``.
 
+    Frames of videos and tracks are written in the manner of COCO-VID: a list ``videos``, images with ``video_id`` and
+    ``frame_id`` from 0, annotations with ``track_id``, which counts within its video.
+
     Ids of images, objects and categories are kept where they are known. Masks are RLE with text counts, or polygons
     on request, as far as ``simplify`` allows; those of crowd regions and of masks without any pixel are always RLE.
     Annotations go to the file as they come, so that no more than one image's masks is in memory.
@@ -55,14 +59,16 @@ def write(
     report = WriteReport()
     image_numbers, object_numbers = _Numbers(), _Numbers()
     entries: list[dict[str, Any]] = []
+    videos: dict[str, dict[str, Any]] = {}
     with atomic_file(out / "annotations" / f"instances_{split}.json") as file:
         file.write(b'{"annotations": [')
         separator = b"\n"
         for record in records:
-            name = record.image_id + record.path.suffix
+            name = record.image_id + record.suffix
             write_image(record, out / split / name, images, report)
             number = image_numbers.give(record.source_id)
-            entries.append({"id": number, "file_name": name, "width": record.width, "height": record.height})
+            entry = {"id": number, "file_name": name, "width": record.width, "height": record.height}
+            entries.append(entry | _frame_keys(record.frame, videos))
             for annotation in _annotations(record, classes, simplify if polygons else None, report):
                 annotation |= {"id": object_numbers.give(annotation["id"]), "image_id": number}
                 file.write(separator + _json(annotation))
@@ -71,8 +77,18 @@ def write(
             {"id": number, "name": name, "supercategory": ""}
             for number, name in zip(classes.source_ids, classes.names, strict=True)
         ]
-        _write_rest(file, {"images": entries, "categories": categories, "licenses": [], "info": {}})
+        rest = {"images": entries, "categories": categories, "licenses": [], "info": {}}
+        _write_rest(file, rest | ({"videos": list(videos.values())} if videos else {}))
     return report
+
+
+def _frame_keys(frame: VideoFrame | None, videos: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What an image's entry says of its frame; its video is added to ``videos``, by name."""
+    if frame is None:
+        return {}
+    rate = {} if frame.rate is None else {"fps": frame.rate}
+    video = videos.setdefault(frame.video, {"id": len(videos) + 1, "name": frame.video, **rate})
+    return {"video_id": video["id"], "frame_id": frame.number}
 
 
 def _annotations(
@@ -102,6 +118,8 @@ def _annotations(
             annotation["score"] = round(float(record.scores[index]), 6)
         if record.points and record.points[index]:
             annotation["points"] = [value for x, y, known in record.points[index] for value in (x, y, int(known))]
+        if record.track_ids and record.track_ids[index] is not None:
+            annotation["track_id"] = record.track_ids[index]
         if record.reliable:
             annotation["reliable"] = record.reliable[index]
         yield annotation

@@ -9,7 +9,7 @@ from bana.data.classes import CLASS_FILE
 from bana.data.formats.dota import LABELS
 from bana.data.records import ClassTable, ImageRecord
 from bana.data.truth import object_masks
-from bana.data.writing import LABEL_MAPS, MASKS, POINTS, SCORES, ImageMode, WriteReport, write_image
+from bana.data.writing import FRAMES, LABEL_MAPS, MASKS, POINTS, SCORES, TRACKS, ImageMode, WriteReport, write_image
 from bana.io.files import write_lines
 
 
@@ -24,12 +24,11 @@ def write(
     """
     report = WriteReport()
     for record in records:
-        write_image(record, out / split / "images" / (record.image_id + record.path.suffix), images, report)
+        write_image(record, out / split / "images" / (record.image_id + record.suffix), images, report)
         write_lines(out / split / LABELS / f"{record.image_id}.txt", _lines(record, classes))
         masks = sum(mask is not None for mask in object_masks(record))
         report.lose(MASKS, masks)
-        maps = () if masks else (LABEL_MAPS,)
-        lost = (SCORES, POINTS, *maps)
+        lost = (SCORES, POINTS, TRACKS, FRAMES, *(() if masks else (LABEL_MAPS,)))
         report.count(record, [None] * len(record), *lost, crowd="crowd flags, which become ordinary objects")
     write_lines(out / CLASS_FILE, classes.names)
     return report

@@ -17,7 +17,7 @@ from bana.data.masks import mask_bounds
 from bana.data.outlines import trace
 from bana.data.records import BoolArray, ClassTable, ImageRecord, Point
 from bana.data.truth import object_masks
-from bana.data.writing import LABEL_MAPS, ImageMode, WriteReport, write_image
+from bana.data.writing import FRAMES, LABEL_MAPS, TRACKS, ImageMode, WriteReport, write_image
 from bana.io.files import write_json, write_lines
 
 _VERSION = "5.5.0"
@@ -39,10 +39,10 @@ def write(
     """
     report = WriteReport()
     for record in records:
-        image = out / split / (record.image_id + record.path.suffix)
+        image = out / split / (record.image_id + record.suffix)
         write_image(record, image, images, report)
         masks = object_masks(record)
-        report.count(record, masks, LABEL_MAPS)
+        report.count(record, masks, LABEL_MAPS, TRACKS, FRAMES)
         shapes = [shape for index, mask in enumerate(masks) for shape in _shapes(record, index, mask, classes, report)]
         content: dict[str, Any] = {
             "version": _VERSION,

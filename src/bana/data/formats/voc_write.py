@@ -12,7 +12,7 @@ from bana.data.classes import CLASS_FILE
 from bana.data.label_maps import write_label_map
 from bana.data.records import ClassTable, FloatArray, ImageRecord
 from bana.data.truth import instance_map, object_masks, semantic_truth
-from bana.data.writing import POINTS, SCORES, ImageMode, WriteReport, write_image
+from bana.data.writing import FRAMES, POINTS, SCORES, TRACKS, ImageMode, WriteReport, write_image
 from bana.io.files import write_bytes, write_lines
 
 
@@ -38,7 +38,7 @@ def write(
         names.append(record.image_id)
         if len(record) == 0 and record.semantic_path is None:
             without_objects.append(record)
-            report.count(record, [])
+            report.count(record, [], FRAMES)
         elif _write_maps(record, classes, out, report):
             segmented.add(record.image_id)
     if segmented:
@@ -83,7 +83,7 @@ def _write_maps(record: ImageRecord, classes: ClassTable, out: Path, report: Wri
     labels = semantic_truth(record, classes)
     numbers = instance_map(record)
     masks = object_masks(record)
-    report.count(record, masks, SCORES, POINTS, crowd="crowd flags, which become difficult flags")
+    report.count(record, masks, SCORES, POINTS, TRACKS, FRAMES, crowd="crowd flags, which become difficult flags")
     if labels is not None:
         write_label_map(out / "SegmentationClass" / f"{record.image_id}.png", labels)
     if numbers is not None:

@@ -14,7 +14,7 @@ from bana.data.masks import single_polygon_of
 from bana.data.records import ClassTable, ImageRecord
 from bana.data.simplify import EXACT, Simplification
 from bana.data.truth import object_masks
-from bana.data.writing import DIFFICULT, LABEL_MAPS, POINTS, SCORES, ImageMode, WriteReport, write_image
+from bana.data.writing import DIFFICULT, FRAMES, LABEL_MAPS, POINTS, SCORES, TRACKS, ImageMode, WriteReport, write_image
 from bana.errors import DataError, OutputError
 from bana.io.files import write_lines, write_text
 
@@ -46,7 +46,7 @@ def write(
     content = {**_known_splits(out / "data.yaml", classes), split: f"images/{split}"}
     report = WriteReport()
     for record in records:
-        image = out / "images" / split / (record.image_id + record.path.suffix)
+        image = out / "images" / split / (record.image_id + record.suffix)
         write_image(record, image, images, report)
         write_lines(yolo.label_path(image), _lines(record, simplify, report))
     content = content | {name: content.get(name, content[split]) for name in _NEEDED}
@@ -57,7 +57,7 @@ def write(
 
 def _lines(record: ImageRecord, simplify: Simplification, report: WriteReport) -> Iterator[str]:
     masks = object_masks(record)
-    lost = (DIFFICULT, SCORES, POINTS, LABEL_MAPS)
+    lost = (DIFFICULT, SCORES, POINTS, LABEL_MAPS, TRACKS, FRAMES)
     report.count(record, masks, *lost, crowd="crowd flags, which become ordinary objects")
     side = np.array([record.width, record.height])
     oriented = record.oriented or (None,) * len(record)

@@ -105,6 +105,7 @@ class MethodChoice:
             override them.
         options: Changes to the settings of labelers, such as ``{"refinements": 2}``. They override the method's own.
         device: Where a labeler's network computes. It is not among the facts.
+        warm_start: Whether a frame of a video starts from the masks of the last one.
     """
 
     name: str = DEFAULT
@@ -114,6 +115,7 @@ class MethodChoice:
     preset: LabelSettings | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
+    warm_start: bool = False
 
     @classmethod
     def of_labeler(cls, file_or_run: Path) -> MethodChoice:
@@ -139,7 +141,7 @@ class MethodChoice:
             SettingsError: If there is no such method, it needs a file that is not named, or an option has a value that
                 is not allowed.
         """
-        facts: dict[str, Any] = {"name": self.name}
+        facts: dict[str, Any] = {"name": self.name} | ({"warm_start": True} if self.warm_start else {})
         if parts := self.parts():
             return facts | {"of": [part.facts() for part in parts]}
         if self.name in _CLASSIFIERS:
