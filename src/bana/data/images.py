@@ -169,11 +169,11 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
 def _opened(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path, formats=_formats())
     except FileNotFoundError as error:
         raise DataError(f"{path}: image not found; restore the file or remove it from the list") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise DataError(f"{path}: image has too many pixels ({error}); scale it down") from error
     except DAMAGED as error:  # UnidentifiedImageError is an OSError
         raise DataError(f"{path}: not a readable image ({type(error).__name__}); replace the file") from error
