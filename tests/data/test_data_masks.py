@@ -15,6 +15,7 @@ from bana.data.masks import (
     compressed_rle,
     decode_mask,
     encode_mask,
+    encode_part,
     mask_iou,
     polygons_of,
     single_polygon_of,
@@ -44,6 +45,15 @@ def fill_holes(mask):
         if (grown == outside).all():
             return ~outside[1:-1, 1:-1]
         outside = grown
+
+
+@settings(deadline=None)
+@given(MASKS, *(st.integers(0, 3) for _ in range(4)))
+def test_the_rle_of_a_part_is_that_of_the_whole_mask(part, above, below, left, right):
+    mask = np.pad(part, ((above, below), (left, right)))
+    place = (slice(above, above + part.shape[0]), slice(left, left + part.shape[1]))
+    assert encode_part(part, place, mask.shape) == encode_mask(mask)
+    assert encode_part(part[:0], (slice(above, above), place[1]), mask.shape) == encode_mask(mask & False)
 
 
 @settings(deadline=None)

@@ -32,6 +32,31 @@ def encode_mask(mask: BoolArray) -> dict[str, Any]:
     return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
+def encode_part(part: BoolArray, place: tuple[slice, slice], size: tuple[int, int]) -> dict[str, Any]:
+    """Compress a mask of which only a part is not empty, in time and memory of that part.
+
+    Args:
+        part: bool (h, w).
+        place: Its rows and columns in the mask.
+        size: (H, W) of the mask, in pixels.
+
+    Returns:
+        What ``encode_mask`` gives for the whole mask.
+    """
+    height, width = size
+    rows, columns = place
+    edges = np.diff(np.pad(part.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)  # RLE goes down the columns
+    starts, ends = (
+        (np.arange(columns.start, columns.stop)[found] * height + rows.start + down)
+        for found, down in (np.nonzero(edges == sign) for sign in (1, -1))
+    )
+    first, last = np.ones((2, len(starts)), dtype=bool)
+    first[1:] = last[:-1] = starts[1:] != ends[:-1]  # a run may go on from the foot of a column to the head of the next
+    bounds = np.stack([starts[first], ends[last]], 1).ravel()
+    runs = np.diff(bounds, prepend=0, append=height * width).tolist()
+    return compressed_rle({"size": [height, width], "counts": runs if runs[-1] else runs[:-1]})
+
+
 def compressed_rle(rle: dict[str, Any]) -> dict[str, Any]:
     """An RLE with its list of run lengths as a string; one that is compressed already, or not sound, as it is."""
     size, runs = rle.get("size"), rle.get("counts")

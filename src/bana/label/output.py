@@ -12,7 +12,7 @@ import numpy as np
 
 from bana.data.label_folder import INSTANCES, LABELINGS, MANIFEST
 from bana.data.label_maps import gray_png, label_map_png
-from bana.data.masks import encode_mask
+from bana.data.masks import encode_part
 from bana.data.mirror import Images
 from bana.data.records import ClassTable, ImageRecord
 from bana.errors import DataError, OutputError
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 CONFIDENCE = "confidence"
 """The folder of confidence maps."""
+
+_CHUNK = 2**20
+"""Bytes of an image's file to read at a time."""
 
 
 def labeling_digest(facts: Mapping[str, Any], classes: tuple[str, ...]) -> str:
@@ -101,7 +104,9 @@ def input_digest(record: ImageRecord, labeling: str) -> str:
     """
     digest = hashlib.sha256(labeling.encode())
     try:
-        digest.update(record.path.read_bytes())
+        with record.path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
     except OSError as error:
         raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
     for array in (record.boxes, record.class_ids, record.crowd, record.ignored):
@@ -168,5 +173,5 @@ def _instance_entry(instance: Instance) -> dict[str, Any]:
         "expected_iou": None if expected is None else round(expected, 6),
         "predicted_class": instance.predicted_class,
         "tight_box": None if tight is None else tight.tolist(),
-        "segmentation": encode_mask(instance.mask),
+        "segmentation": encode_part(instance.part, instance.place, instance.size),
     }
