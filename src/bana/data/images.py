@@ -43,7 +43,7 @@ _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG
 
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = 1
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SAMPLES = 256, 257, 277
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -104,11 +104,18 @@ def open_image(path: Path, values: PixelValues = BY_TYPE) -> npt.NDArray[np.uint
         return values_to_rgb(_stored_values(path), values, str(path))
     try:
         with opened_image(path) as image:
-            return _upright_rgb(image)
+            if not lacks_bands(image):
+                return _upright_rgb(image)
     except DataError as error:
         if not _is_for_tifffile(path, error):
             raise
-        return values_to_rgb(_stored_values(path), values, str(path))
+    return values_to_rgb(_stored_values(path), values, str(path))
+
+
+def lacks_bands(image: Image.Image) -> bool:
+    """Whether Pillow takes a TIFF of several bands for gray, as it does where each band has a plane of its own."""
+    samples = getattr(image, "tag_v2", {}).get(_TIFF_SAMPLES, 1)
+    return samples > len(image.getbands()) == 1 and tiff.is_readable(Path(str(image.filename)))  # type: ignore[attr-defined]
 
 
 def _stored_values(path: Path) -> Values:

@@ -67,9 +67,15 @@ def _channels(file: Any) -> list[Any]:
 def _opened(path: Path) -> Iterator[Any]:
     import tifffile
 
+    with tiff_damage(path), tifffile.TiffFile(path) as file:
+        yield file
+
+
+@contextmanager
+def tiff_damage(path: Path) -> Iterator[None]:
+    """Turn what tifffile raises within the block for a damaged file to a DataError."""
     try:
-        with tifffile.TiffFile(path) as file:
-            yield file
+        yield
     except DataError:
         raise
     except Exception as error:  # a damaged file makes tifffile raise nearly anything
