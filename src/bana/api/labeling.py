@@ -21,6 +21,7 @@ from bana.label.methods.choose import NAMES, MethodChoice
 from bana.label.run import LabelRun, label_dataset
 from bana.label.search import SearchMethod
 from bana.label.settings import LabelSettings
+from bana.label.tiles import Tiling
 from bana.label.tune import TuneRun, tune_labeler
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset, parse_settings
@@ -38,6 +39,7 @@ def label(
     preset: str | None = None,
     formats: Sequence[str] = (),
     images: ImageMode = "none",
+    tile: str | int = "auto",
     format: str | None = None,
     shard: str | None = None,
     workers: int | None = None,
@@ -65,6 +67,8 @@ def label(
         preset: A preset's name or a YAML file whose label settings are used (default: the labeler's own settings).
         formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
         images: ``copy`` or ``link`` the images into the folders of these formats, or write ``none``.
+        tile: ``auto`` labels images of more than 33 megapixels in tiles, ``none`` no image. A number is the side of the
+            tiles, in pixels, of every image that has more pixels than one.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat`` or ``dota`` (default: detected).
         shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, in a folder of its own inside ``out``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
@@ -82,7 +86,7 @@ def label(
         OutputError: If ``out`` holds labels of another method or cannot be written.
         SettingsError: If an argument has a value that is not allowed.
     """
-    reading = {"strict": strict, "follow_links": follow_links}
+    tiling, reading = Tiling.parse(tile), {"strict": strict, "follow_links": follow_links}
     dataset, fetch = read_anywhere(parse_path(str(data)), split, format, on_error, **reading)
     folder = parse_path(str(out))
     exported = [name for name in formats if name != "png"]
@@ -93,7 +97,7 @@ def label(
         dataset, folder = dataset.shard(part), folder / part.folder
     chosen = choose_method(method, labeler, sam_encoder, sam_decoder, preset, settings, choose_device(device))
     how: dict[str, Any] = {"workers": worker_count(workers), "on_error": on_error, "engine": engine, "images": fetch}
-    how |= {"formats": exported, "format_images": images, "console": progress_console(quiet)}
+    how |= {"tiling": tiling, "formats": exported, "format_images": images, "console": progress_console(quiet)}
     return label_dataset(dataset, chosen, folder, **how)
 
 

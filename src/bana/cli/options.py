@@ -176,6 +176,9 @@ LabelFormats = Annotated[
 FormatImages = Annotated[
     ImageModeName, _option("Copy or hard-link the images into the folders of --formats, or write annotations only.")
 ]
+Tile = Annotated[
+    str, _option("Label in tiles: auto (images of more than 33 megapixels), none, or the side of a tile in pixels.")
+]
 Refine = Annotated[
     bool | None,
     _option("Combine with the labeler's refiner (default: if it has one).", "--refine/--no-refine"),

@@ -75,18 +75,18 @@ class WriteReport:
     min_iou: float = 1.0
     inexact: list[tuple[str, int, float]] = field(default_factory=list)
 
-    def count(self, record: ImageRecord, masks: Sequence[BoolArray | None], *lost: str, crowd: str = "") -> None:
+    def count(self, record: ImageRecord, areas: Sequence[int | None], *lost: str, crowd: str = "") -> None:
         """Count one image that is written, its objects and what the format cannot hold of it.
 
         Args:
             record: The image.
-            masks: K masks of its objects, None for an object without one.
+            areas: K numbers of pixels of the objects' masks, None for an object without one.
             lost: Those of DIFFICULT, SCORES and LABEL_MAPS that the format cannot hold.
             crowd: What becomes of crowd flags, if it cannot hold these.
         """
         self.images += 1
         self.objects += len(record)
-        found = sum(mask is not None for mask in masks)
+        found = sum(area is not None for area in areas)
         self.masks += found
         counts = {
             DIFFICULT: record.difficult.sum(),
@@ -96,7 +96,7 @@ class WriteReport:
         for what in lost:
             self.lose(what, counts[what])
         self.lose(crowd, record.crowd.sum() if crowd else 0)
-        self.empty += sum(mask is not None and not mask.any() for mask in masks)
+        self.empty += sum(area == 0 for area in areas)
 
     def lose(self, what: str, count: int = 1) -> None:
         """Note what the format cannot hold."""

@@ -13,8 +13,8 @@ import numpy as np
 from bana.data.convert import DEFAULT_SPLIT, writer
 from bana.data.formats import format_name
 from bana.data.label_folder import LabelFolder
-from bana.data.masks import encode_mask
-from bana.data.records import BoxDataset, ImageRecord, boxes_to_mask
+from bana.data.masks import encode_part
+from bana.data.records import BoxDataset, ImageRecord, pixel_slices
 from bana.data.writing import ImageMode, WriteReport
 from bana.errors import SettingsError
 from bana.io.remote import AnyPath
@@ -52,10 +52,11 @@ def labeled_records(dataset: BoxDataset, out: Path) -> Iterator[ImageRecord]:
     for record in dataset:
         boxes = folder.boxes(record)
         agreed = folder.label_map("agreed", record) <= len(folder.classes)
+        places = [pixel_slices(box) for box in record.boxes]
         yield replace(
             record,
             segmentations=tuple(box.mask for box in boxes),
-            reliable=tuple(encode_mask(agreed & boxes_to_mask(box, *agreed.shape)) for box in record.boxes),
+            reliable=tuple(encode_part(place, agreed[place], (record.height, record.width)) for place in places),
             scores=np.array([box.score for box in boxes], dtype=np.float32),
             semantic_path=out / "y_crf" / f"{record.image_id}.png",
             instance_path=None,

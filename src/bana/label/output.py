@@ -125,19 +125,21 @@ def is_done(out: AnyPath, image_id: str, digest: str) -> bool:
     return are_written(out, _entry_path(image_id), digest, maps)
 
 
-def labels_any(out: AnyPath, records: Iterable[ImageRecord], labeling: str, images: Images = nullcontext) -> bool:
-    """Whether the folder has labels of one of the images, made by this labeling from the image as it is now.
+def labels_any(
+    out: AnyPath, records: Iterable[ImageRecord], digest: Callable[[ImageRecord], str], images: Images = nullcontext
+) -> bool:
+    """Whether the folder has labels of one of the images, made from the image as it is now.
 
     Args:
         out: The folder of labels.
         records: The images.
-        labeling: The digest of method, settings and classes.
+        digest: A digest of everything that an image's labels depend on.
         images: Fetches a record's image where records do not name files of this machine.
     """
     for record in records:
         if (out / _entry_path(record.image_id)).exists():
             with suppress(DataError), images(record) as here:  # an image that cannot be read tells nothing
-                if is_done(out, record.image_id, input_digest(here, labeling)):
+                if is_done(out, record.image_id, digest(here)):
                     return True
     return False
 
@@ -173,5 +175,5 @@ def _instance_entry(instance: Instance) -> dict[str, Any]:
         "expected_iou": None if expected is None else round(expected, 6),
         "predicted_class": instance.predicted_class,
         "tight_box": None if tight is None else tight.tolist(),
-        "segmentation": encode_part(instance.part, instance.place, instance.size),
+        "segmentation": encode_part(instance.place, instance.part, instance.size),
     }

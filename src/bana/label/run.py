@@ -18,6 +18,7 @@ from rich.console import Console
 from bana.data.images import open_record_image
 from bana.data.mirror import Images, data_facts
 from bana.data.records import BoxDataset, ImageRecord
+from bana.data.windows import open_windows
 from bana.data.writing import ImageMode
 from bana.engine.memory import peak_memory, reset_peak
 from bana.engine.pool import Engine, Results, Worker, map_in_order
@@ -29,7 +30,7 @@ from bana.io.locking import exclusive
 from bana.io.remote import AnyPath
 from bana.label.formats import format_writers
 from bana.label.labeler import Labeler
-from bana.label.method import LabelingMethod, crowd_pixels
+from bana.label.method import BoxedImage, LabelingMethod, record_boxes
 from bana.label.methods.choose import MethodChoice
 from bana.label.output import (
     input_digest,
@@ -40,6 +41,9 @@ from bana.label.output import (
     write_labels,
     write_manifest,
 )
+from bana.label.pseudo_labels import PseudoLabels
+from bana.label.tiled import label_in_tiles
+from bana.label.tiles import Tiling
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def label_dataset(
     *,
     formats: Sequence[str] = (),
     format_images: ImageMode = "none",
+    tiling: Tiling = Tiling(),  # noqa: B008 - it cannot be changed
     workers: int,
     on_error: OnError = "stop",
     engine: str = "local",
@@ -100,6 +105,7 @@ def label_dataset(
             JSON file per image in ``instances``. Images whose files are there and intact are skipped.
         formats: ``coco``, ``yolo``, ``labelme``, ``voc``: further formats for the instances, each in its own folder.
         format_images: ``copy`` or ``link`` the images into these folders (default: annotations only).
+        tiling: Which images are cut into tiles.
         workers: Number of processes.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         engine: ``local`` for processes of this machine, ``ray`` for actors of a Ray cluster. The files are the same.
@@ -110,15 +116,16 @@ def label_dataset(
         DataError: If an image cannot be used (``stop``), or ``labels.json`` in ``out`` is damaged.
         CheckpointError: If a labeler or network is missing or damaged.
         OutputError: If ``out`` holds labels of another method, settings, classes or data set, or cannot be written.
-        SettingsError: If the method is not known, or needs a file or package that is not there.
+        SettingsError: If the method is not known, needs a file or package that is not there, or cannot label in tiles
+            an image that is cut.
     """
     run_worker = _engine(engine)
     local = images is nullcontext and isinstance(out, Path)
     exports = format_writers(formats, out, local, format_images)
     manifest = manifest_of(method.facts(), dataset.class_table, data_facts(dataset, images))
-    worker = _LabelWorker(method, dataset.classes, manifest["labeling"], out, images)
+    worker = _LabelWorker(method, dataset.classes, manifest["labeling"], out, images, tiling)
     opened = worker.method  # a faulty labeler is found before any process starts
-    write_manifest(out, manifest, has_moved=lambda: labels_any(out, dataset, manifest["labeling"], images))
+    write_manifest(out, manifest, has_moved=lambda: labels_any(out, dataset, worker.digest, images))
     faults = FaultLog(on_error)
     began = time.monotonic()
     look = local and run_worker is map_in_order  # otherwise the workers look for labels that are there
@@ -165,6 +172,7 @@ class _LabelWorker(Worker[ImageRecord, _Cost | None]):
     labeling: str
     out: AnyPath
     images: Images
+    tiling: Tiling
 
     @cached_property
     def method(self) -> LabelingMethod:
@@ -179,21 +187,31 @@ class _LabelWorker(Worker[ImageRecord, _Cost | None]):
         method = self.method
         began = time.perf_counter()
         with self.images(record) as here:
-            digest = input_digest(here, self.labeling)
+            digest = self.digest(here)
             if is_done(self.out, here.image_id, digest):
                 return None
-            image = open_record_image(here)
-            ignored = crowd_pixels(here)
-            labels = method(
-                image, here.boxes, here.class_ids, crowd=here.crowd, ignored=ignored, oriented=here.oriented
-            )
+            labels = self.labels(method, here)
             write_labels(self.out, here.image_id, labels, digest)
         empty = sum(instance.status == "empty" for instance in labels.instances)
         return _Cost(time.perf_counter() - began, peak_memory(), empty)
 
+    def labels(self, method: LabelingMethod, record: ImageRecord) -> PseudoLabels:
+        """Label a record, in tiles if it is large."""
+        classes, side = len(method.class_table), self.tiling.side_for(record.width, record.height)
+        if side is None:
+            image = open_record_image(record)
+            return method.label_boxed(image, BoxedImage.of_record(image, record, classes))
+        with open_windows(record) as windows:
+            return label_in_tiles(method, windows, record_boxes(record, classes), side)
+
+    def digest(self, record: ImageRecord) -> str:
+        """A digest of everything that the record's labels depend on."""
+        side = self.tiling.side_for(record.width, record.height)
+        return input_digest(record, self.labeling if side is None else f"{self.labeling} in tiles of {side}")
+
     def is_done(self, record: ImageRecord) -> bool:
         """Whether the record's labels are there, intact and made from this input."""
-        return is_done(self.out, record.image_id, input_digest(record, self.labeling))
+        return is_done(self.out, record.image_id, self.digest(record))
 
 
 def _engine(name: str) -> Engine:
