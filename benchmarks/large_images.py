@@ -41,9 +41,6 @@ from bana.evaluate import ConfusionMatrix, mean_iou
 from bana.io.strict_json import read_json_object
 from bana.label.tiles import AUTO_SIDE, plan_tiles
 
-GAP = 8
-"""Gray pixels between the images of a mosaic."""
-
 
 @dataclass(frozen=True)
 class Placed:
@@ -53,7 +50,7 @@ class Placed:
     place: tuple[slice, slice]
 
 
-def write_mosaic(dataset: BoxDataset, side: int, folder: Path, suffix: str) -> tuple[list[Placed], int]:
+def write_mosaic(dataset: BoxDataset, side: int, gap: int, folder: Path, suffix: str) -> tuple[list[Placed], int]:
     """Write the mosaic and the images apart, each as a COCO data set; returns the images and the number of boxes."""
     pixels = np.full((side, side, 3), 128, dtype=np.uint8)
     whole: list[dict[str, Any]] = []
@@ -65,7 +62,7 @@ def write_mosaic(dataset: BoxDataset, side: int, folder: Path, suffix: str) -> t
     while True:
         record = dataset[number % len(dataset)]
         if left + record.width > side:
-            top, left = bottom + GAP, 0
+            top, left = bottom + gap, 0
         if top + record.height > side:
             break
         place = slice(top, top + record.height), slice(left, left + record.width)
@@ -78,7 +75,7 @@ def write_mosaic(dataset: BoxDataset, side: int, folder: Path, suffix: str) -> t
         apart.append(({"file_name": f"images/{name}.png", "width": record.width, "height": record.height}, annotations))
         whole += [moved(each, place, side) for each in annotations]
         placed.append(Placed(name, place))
-        left, bottom = left + record.width + GAP, max(bottom, place[0].stop)
+        left, bottom = left + record.width + gap, max(bottom, place[0].stop)
         number += 1
     Image.fromarray(pixels).save(folder / f"mosaic/images/mosaic.{suffix}")
     stated = {"file_name": f"images/mosaic.{suffix}", "width": side, "height": side}
@@ -187,6 +184,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=FOLDER)
     parser.add_argument("--split")
     parser.add_argument("--side", type=int, default=10_000, help="of the mosaic, in pixels")
+    parser.add_argument("--gap", type=int, default=8, help="gray pixels between the images of the mosaic")
     parser.add_argument("--format", choices=("png", "tif"), default="png")
     parser.add_argument("--tile", default="auto", help="side of the tiles")
     parser.add_argument("--other-tile", type=int, help="label once more, in tiles of this side")
@@ -196,7 +194,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or Path(name)
         dataset = read_dataset(options.data, options.split)
-        placed, boxes = write_mosaic(dataset, options.side, folder, options.format)
+        placed, boxes = write_mosaic(dataset, options.side, options.gap, folder, options.format)
         table = Table("what", "")
         table.add_row("image, pixels", f"{options.side} x {options.side}")
         table.add_row("images, boxes", f"{len(placed)}, {boxes}")

@@ -65,7 +65,7 @@ def label(
         sam_encoder: The encoder's ONNX file, for the method ``sam``.
         sam_decoder: The decoder's ONNX file, for the method ``sam``.
         preset: A preset's name or a YAML file whose label settings are used (default: the labeler's own settings).
-        formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
+        formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``, ``geo``.
         images: ``copy`` or ``link`` the images into the folders of these formats, or write ``none``.
         tile: ``auto`` labels images of more than 33 megapixels in tiles, ``none`` no image. A number is the side of the
             tiles, in pixels, of every image that has more pixels than one.

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bana.data.formats import GEO
 from bana.data.images import check_size, image_size, is_upright, open_record_image
 from bana.data.masks import decode_mask, mask_bounds, mask_iou
 from bana.data.pixel_values import DATA_FILE
@@ -33,13 +34,17 @@ _SAVING: dict[str, dict[str, Any]] = {
 }
 
 
-FORMAT_NAMES = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "labelme", "dota": "DOTA"}
+FORMAT_NAMES = {
+    **{"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "labelme", "dota": "DOTA"},
+    GEO: "GeoTIFF and GeoJSON",
+}
 """The formats in sentences."""
 
 DIFFICULT = "difficult flags"
 SCORES = "scores"
 MASKS = "masks"
 LABEL_MAPS = "label maps of images without a mask for each object"
+PLACE = "images without a georeference"
 BOXES = "boxes that are not the bounds of their masks"
 
 _BOX_TOLERANCE = 0.5

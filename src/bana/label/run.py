@@ -103,7 +103,8 @@ def label_dataset(
         method: The labeling method.
         out: Gets ``labels.json``, one PNG per image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one
             JSON file per image in ``instances``. Images whose files are there and intact are skipped.
-        formats: ``coco``, ``yolo``, ``labelme``, ``voc``: further formats for the instances, each in its own folder.
+        formats: ``coco``, ``yolo``, ``labelme``, ``voc``, ``geo``: further formats for the instances, each in its own
+            folder.
         format_images: ``copy`` or ``link`` the images into these folders (default: annotations only).
         tiling: Which images are cut into tiles.
         workers: Number of processes.

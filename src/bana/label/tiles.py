@@ -16,7 +16,7 @@ from bana.data.records import BoolArray, FloatArray
 from bana.errors import SettingsError
 from bana.label.method import Place
 
-AUTO_SIDE = 1536
+AUTO_SIDE = 1024
 """Pixels; the side of tiles where nobody says another."""
 
 AUTO_PIXELS = 2**25
@@ -28,7 +28,7 @@ MIN_SIDE, MAX_SIDE = 256, 4096
 MARGIN = 32
 """Pixels around a box that its tile shows too, where the image has them."""
 
-_OVERLAP = 1 / 3
+_OVERLAP = 1 / 4
 """Share of a tile's side that the next tile shows too."""
 
 _SURROUNDINGS = 1.25
