@@ -99,6 +99,7 @@ def test_parts_become_one_multipolygon_and_no_pixel_none():
     part = np.zeros((6, 8), bool)
     place = slice(0, 6), slice(0, 8)
     assert mask_geometry(place, part, Georeference(UTM, PLACE)) is None
+    assert mask_geometry((slice(0, 0), slice(0, 0)), part[:0, :0], Georeference(UTM, PLACE)) is None
     part[0, 0] = part[1, 1] = part[5, 7] = True
     geometry = mask_geometry(place, part, Georeference(UTM, PLACE))
     assert geometry["type"] == "MultiPolygon"

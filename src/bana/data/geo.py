@@ -106,9 +106,9 @@ def mask_geometry(place: tuple[slice, slice], part: BoolArray, georeference: Geo
     Returns:
         A Polygon or MultiPolygon of GeoJSON; None where the mask is empty.
     """
-    polygons = [rings for _, rings in _polygons(part.astype(np.uint8), place, georeference)]
-    if not polygons:
+    if not part.any():
         return None
+    polygons = [rings for _, rings in _polygons(part.astype(np.uint8), place, georeference)]
     if len(polygons) == 1:
         return {"type": "Polygon", "coordinates": polygons[0]}
     return {"type": "MultiPolygon", "coordinates": polygons}
