@@ -33,7 +33,7 @@ from rich.table import Table
 from bana import evaluate, read_dataset
 from bana.data.images import open_record_image
 from bana.data.label_maps import read_label_map
-from bana.data.masks import decode_mask, encode_mask, encode_part
+from bana.data.masks import decode_part, encode_mask, encode_part
 from bana.data.records import BoxDataset, ImageRecord, pixel_slices
 from bana.data.sample import FOLDER
 from bana.data.truth import object_masks
@@ -139,7 +139,17 @@ def map_in(folder: Path, name: str):
 
 def part_of(rle: dict[str, Any], box: np.ndarray) -> np.ndarray:
     """A mask at the pixels of its box."""
-    return decode_mask(rle, *rle["size"])[pixel_slices(box)]
+    place, part = decode_part(rle, *rle["size"])
+    target = pixel_slices(box)
+    found = np.zeros([axis.stop - axis.start for axis in target], dtype=bool)
+    shared = [slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(place, target, strict=True)]
+    if all(axis.start < axis.stop for axis in shared):
+        inner, outer = (
+            tuple(slice(axis.start - of.start, axis.stop - of.start) for axis, of in zip(shared, base, strict=True))
+            for base in (target, place)
+        )
+        found[inner] = part[outer]
+    return found
 
 
 def iou(first: np.ndarray, second: np.ndarray) -> float:

@@ -52,7 +52,9 @@ def blended(
     total: FloatArray = zeros((channels, height, width))
     for (rows, down), (columns, across) in product(windows(height, tile, overlap), list(windows(width, tile, overlap))):
         part = predict(np.ascontiguousarray(image[rows, columns]))
-        total[:, rows, columns] += part * (down[:, None] * across)
+        weights = down[:, None] * across
+        for channel, values in enumerate(part):  # one by one, or there would be two more maps of all
+            total[channel, rows, columns] += values * weights
         release(total)
     return total
 
