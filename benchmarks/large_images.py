@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bana import evaluate, read_dataset
-from bana.data.images import open_record_image
+from bana.data.images import image_size, open_record_image
 from bana.data.label_maps import read_label_map
 from bana.data.masks import decode_part, encode_mask, encode_part
 from bana.data.records import BoxDataset, ImageRecord, pixel_slices
@@ -132,9 +132,7 @@ def masks_in(folder: Path, name: str) -> list[dict[str, Any]]:
 
 def map_in(folder: Path, name: str):
     path = folder / f"y_crf/{name}.png"
-    with Image.open(path) as image:
-        width, height = image.size
-    return read_label_map(path, width, height)
+    return read_label_map(path, *image_size(path))
 
 
 def part_of(rle: dict[str, Any], box: np.ndarray) -> np.ndarray:

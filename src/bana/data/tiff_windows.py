@@ -115,12 +115,12 @@ class TiffWindows:
         return values
 
     def _unpacked(self, index: int) -> Values | None:
-        """The values of a strip or tile (h, w, B), cut at the image's edges; None of one that is left out."""
+        """The values of a strip or tile (h, w, B); None of one that is left out."""
         page = self._page
         file, count = page.parent.filehandle, page.databytecounts[index]
         if not count:
             return None
         file.seek(page.dataoffsets[index])
-        segment, _, shape = page.decode(file.read(count), index)
-        found: Values | None = None if segment is None else segment[0, : shape[1], : shape[2]]
+        segment = page.decode(file.read(count), index)[0]
+        found: Values | None = None if segment is None else segment[0]
         return found
