@@ -7,10 +7,10 @@ The image is a mosaic of a data set's images (default: the photographs that come
 comes again, with their boxes. `bana label --tile auto` labels it in a process of its own, on one core. Printed are the
 most memory that the process takes, the seconds, and
 
-- how well its labels agree with those of the images labeled apart (mean IoU of the maps, and of the masks of boxes);
+- how well its labels agree with those of the images labeled apart: mean IoU of the maps, and of the masks of boxes,
+  also of boxes through which a border of a tile runs, and of all others; seams would make these two numbers differ;
 - the scores of both by the true masks, where the data set has some;
-- with --other-tile how well they agree with labels in tiles of another size, for boxes through which a border of the
-  first tiles runs, and for all others. Seams would make these two numbers differ.
+- with --other-tile the same with labels in tiles of another size.
 """
 
 from __future__ import annotations
@@ -155,11 +155,11 @@ def iou(first: np.ndarray, second: np.ndarray) -> float:
     return float((first & second).sum() / union) if union else 1.0
 
 
-def compare_apart(folder: Path, placed: list[Placed], classes: int) -> dict[str, float]:
+def compare_apart(folder: Path, placed: list[Placed], classes: int, tile: int) -> dict[str, float]:
     """Agreement of the mosaic's labels with those of the images apart."""
     confusion, overlaps = ConfusionMatrix(classes + 1), []
     whole, masks = map_in(folder / "labels", "images/mosaic"), masks_in(folder / "labels", "images/mosaic")
-    boxes = read_dataset(folder / "mosaic/train.json")[0].boxes
+    mosaic = read_dataset(folder / "mosaic/train.json")[0]
     apart = {record.image_id: record for record in read_dataset(folder / "apart/train.json")}
     first = 0
     for each in placed:
@@ -167,24 +167,36 @@ def compare_apart(folder: Path, placed: list[Placed], classes: int) -> dict[str,
         confusion.update(whole[each.place], map_in(folder / "labels-apart", name))
         record = apart[name]
         for number, (box, rle) in enumerate(zip(record.boxes, masks_in(folder / "labels-apart", name), strict=True)):
-            mine = part_of(masks[first + number], boxes[first + number])
+            mine = part_of(masks[first + number], mosaic.boxes[first + number])
             overlaps.append(iou(mine, part_of(rle, box)))
         first += len(record)
-    return {"map": mean_iou(confusion), "masks": 100 * float(np.mean(overlaps))}
+    agreement = {"map": mean_iou(confusion), "masks": 100 * float(np.mean(overlaps))}
+    return agreement | at_borders(mosaic, overlaps, tile)
 
 
-def compare_tiles(folder: Path, side: int, other: Path) -> dict[str, float]:
+def compare_tiles(folder: Path, tile: int, other: Path) -> dict[str, float]:
     """Agreement of masks in tiles of two sizes: of boxes that a border of the first tiles cuts, and of the others."""
     (record,) = read_dataset(folder / "mosaic/train.json")
-    tiles = plan_tiles((side, side), record.boxes, ~record.crowd, AUTO_SIDE)
-    borders = [np.unique([(t.place[axis].start, t.place[axis].stop) for t in tiles]) for axis in (1, 0)]
-    cut, rest = [], []
     pairs = zip(masks_in(folder / "labels", "images/mosaic"), masks_in(other, "images/mosaic"), strict=True)
-    for box, (first, second) in zip(record.boxes, pairs, strict=True):
-        crossed = any(((box[axis] < borders[axis]) & (borders[axis] < box[axis + 2])).any() for axis in (0, 1))
-        (cut if crossed else rest).append(iou(part_of(first, box), part_of(second, box)))
+    overlaps = [
+        iou(part_of(first, box), part_of(second, box)) for box, (first, second) in zip(record.boxes, pairs, strict=True)
+    ]
     same = float((map_in(folder / "labels", "images/mosaic") == map_in(other, "images/mosaic")).mean())
-    return {"cut": 100 * float(np.mean(cut)), "rest": 100 * float(np.mean(rest)), "pixels": 100 * same}
+    return {**at_borders(record, overlaps, tile), "pixels": 100 * same}
+
+
+def at_borders(record: ImageRecord, overlaps: Sequence[float], tile: int) -> dict[str, float]:
+    """The mean of the IoUs of boxes that a border of a tile cuts, and of the others."""
+    tiles = plan_tiles((record.height, record.width), record.boxes, ~record.crowd, tile)
+    borders = [np.unique([(t.place[axis].start, t.place[axis].stop) for t in tiles]) for axis in (1, 0)]
+    cut = np.array(
+        [
+            any(((box[axis] < borders[axis]) & (borders[axis] < box[axis + 2])).any() for axis in (0, 1))
+            for box in record.boxes
+        ]
+    )
+    ious = 100 * np.array(overlaps)
+    return {"on a border": int(cut.sum()), "cut": float(ious[cut].mean()), "rest": float(ious[~cut].mean())}
 
 
 def main() -> None:
@@ -203,6 +215,7 @@ def main() -> None:
         folder = options.keep or Path(name)
         dataset = read_dataset(options.data, options.split)
         placed, boxes = write_mosaic(dataset, options.side, options.gap, folder, options.format)
+        tile = int(options.tile) if options.tile.isdecimal() else AUTO_SIDE
         table = Table("what", "")
         table.add_row("image, pixels", f"{options.side} x {options.side}")
         table.add_row("images, boxes", f"{len(placed)}, {boxes}")
@@ -213,9 +226,11 @@ def main() -> None:
             table.add_row(
                 "seconds, images apart", f"{label(folder / 'apart/train.json', folder / 'labels-apart')['seconds']:.0f}"
             )
-            agreement = compare_apart(folder, placed, len(dataset.classes))
+            agreement = compare_apart(folder, placed, len(dataset.classes), tile)
             table.add_row("mIoU with labels of the images apart", f"{agreement['map']:.1f}")
             table.add_row("mean IoU of a box's masks", f"{agreement['masks']:.1f}")
+            borders = f"{agreement['cut']:.1f}, {agreement['rest']:.1f}"
+            table.add_row(f"{agreement['on a border']:.0f} boxes on a border, others", borders)
             for words, data, labels in (("mosaic", "mosaic", "labels"), ("apart", "apart", "labels-apart")):
                 scores = evaluate(folder / labels, folder / f"{data}/train.json", boundary=False, quiet=True).as_dict()
                 table.add_row(
@@ -224,7 +239,7 @@ def main() -> None:
         if options.other_tile:
             other = folder / f"labels-{options.other_tile}"
             label(folder / "mosaic/train.json", other, "--tile", str(options.other_tile))
-            seams = compare_tiles(folder, options.side, other)
+            seams = compare_tiles(folder, tile, other)
             table.add_row("equal pixels, tiles of another size", f"{seams['pixels']:.2f} %")
             table.add_row("mean IoU: boxes on a border, others", f"{seams['cut']:.1f}, {seams['rest']:.1f}")
         Console().print(table)
