@@ -1828,14 +1828,14 @@ _DATA = [
         "tests/data/test_data_masks.py",
         (
             "crowds-are-painted-as-objects",
-            "if mask is not None and not record.crowd[index]:",
-            "if mask is not None:",
+            "found = None if record.crowd[index] else masks.part(index)",
+            "found = masks.part(index)",
             "test_crowd_is_ignored_behind_objects_and_so_is_a_box_without_mask",
         ),
         (
             "objects-are-numbered-from-0",
-            "numbers == number for number in range(1, len(record) + 1)",
-            "numbers == number for number in range(len(record))",
+            "self._numbers == number + 1",
+            "self._numbers == number",
             "test_instance_truth_from_a_map_of_numbers_leaves_void_out",
         ),
     ),

@@ -189,3 +189,10 @@ def test_text_that_unpacks_to_gigabytes_is_refused_or_left_alone(tmp_path, name)
         open_image(tmp_path / "b.png")
     assert tracemalloc.get_traced_memory()[1] < 20_000_000
     tracemalloc.stop()
+
+
+def test_an_image_is_read_from_where_pillow_only_warns(tmp_path, monkeypatch):
+    path = write_photo(tmp_path / "a.png", (60, 40))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 40 // 2)
+    assert open_image(path).shape == (40, 60, 3)
+    assert image_size(path) == (60, 40)

@@ -14,7 +14,10 @@ from bana.data.masks import (
     checked_segmentation,
     compressed_rle,
     decode_mask,
+    decode_part,
     encode_mask,
+    encode_part,
+    mask_area,
     mask_iou,
     polygons_of,
     single_polygon_of,
@@ -44,6 +47,38 @@ def fill_holes(mask):
         if (grown == outside).all():
             return ~outside[1:-1, 1:-1]
         outside = grown
+
+
+@settings(deadline=None)
+@given(MASKS, *(st.integers(0, 3) for _ in range(4)))
+def test_the_rle_of_a_part_is_that_of_the_whole_mask(part, above, below, left, right):
+    mask = np.pad(part, ((above, below), (left, right)))
+    place = (slice(above, above + part.shape[0]), slice(left, left + part.shape[1]))
+    assert encode_part(place, part, mask.shape) == encode_mask(mask)
+    assert encode_part((slice(above, above), place[1]), part[:0], mask.shape) == encode_mask(mask & False)
+
+
+@settings(deadline=None)
+@given(MASKS)
+def test_a_mask_is_decoded_where_it_has_pixels(mask):
+    rle = encode_mask(mask)
+    place, part = decode_part(rle, *mask.shape)
+    again = np.zeros_like(mask)
+    again[place] = part
+    np.testing.assert_array_equal(again, mask)
+    assert mask_area(rle, *mask.shape) == mask.sum()
+    if mask.any():
+        assert all(edge.any() for edge in (part[0], part[-1], part[:, 0], part[:, -1]))
+    else:
+        assert part.shape == (0, 0)
+
+
+def test_a_polygon_is_decoded_where_it_has_pixels():
+    polygons = [[3.0, 2.0, 9.0, 2.0, 9.0, 7.0, 3.0, 7.0], [12.0, 4.0, 15.0, 4.0, 15.0, 6.0]]
+    place, part = decode_part(polygons, 20, 30)
+    np.testing.assert_array_equal(part, decode_mask(polygons, 20, 30)[place])
+    assert mask_area(polygons, 20, 30) == part.sum() == decode_mask(polygons, 20, 30).sum()
+    assert mask_area([], 20, 30) == decode_part([], 20, 30)[1].size == 0
 
 
 @settings(deadline=None)

@@ -1,5 +1,6 @@
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ from bana.presets import parse_settings
 from bana.segment import segmenter as segmenter_module
 from bana.segment.model import SEGMENTER, SegmentationNetwork
 from bana.segment.segmenter import PredictSettings, Segmenter, mean_cosine
-from bana.segment.tiles import blended, windows, zeros
+from bana.segment.tiles import Released, argmax, blended, release, windows, zeros
 from small_networks import small_backbone
 
 SCALE = 1.75
@@ -213,7 +214,43 @@ def test_a_large_map_is_kept_in_a_file(monkeypatch):
     assert isinstance(large, np.memmap)
     assert large.shape == (4, 20, 30)
     large[1, 2, 3] = 5
+    release(large)
     assert large.sum() == 5
+
+
+def test_a_prediction_is_the_same_in_memory_and_in_files(tiny_segment_run, image, monkeypatch):
+    whole = load(tiny_segment_run)(image)
+    monkeypatch.setattr("bana.segment.tiles._IN_MEMORY", 1000)
+    monkeypatch.setattr("bana.segment.tiles._AT_ONCE", 4 * image.shape[1] * 7)
+    kept = load(tiny_segment_run)(image)
+    assert isinstance(kept.probabilities, np.memmap)
+    np.testing.assert_array_equal(kept.labels, whole.labels)
+    np.testing.assert_array_equal(kept.probabilities, whole.probabilities)
+
+
+def test_what_is_in_a_file_leaves_memory(monkeypatch):
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("the system does not say what is in memory")
+
+    def mapped():
+        line = next(line for line in status.read_text().splitlines() if line.startswith(("RssFile", "RssShmem")))
+        return int(line.split()[1]) * 1024
+
+    monkeypatch.setattr("bana.segment.tiles._IN_MEMORY", 1000)
+    large = zeros((4, 2000, 2000))
+    before = mapped()
+    large[:] = 1
+    assert mapped() - before > large.nbytes // 2
+    release(large)
+    assert mapped() - before < large.nbytes // 8
+    filled = Released(large)
+    filled[1, :1000] = np.full((1000, 2000), 2, np.float32)
+    assert mapped() - before < large.nbytes // 8
+    assert filled[:][1:3, 999:1001, 5].tolist() == [[2, 1], [1, 1]]
+    assert mapped() - before < large.nbytes // 8
+    assert argmax(large, np.uint8)[[999, 1000], 5].tolist() == [1, 0]
+    assert mapped() - before < large.nbytes // 8
 
 
 @pytest.fixture(scope="module")

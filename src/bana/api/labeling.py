@@ -22,6 +22,7 @@ from bana.label.methods.choose import NAMES, MethodChoice
 from bana.label.run import LabelRun, label_dataset
 from bana.label.search import SearchMethod
 from bana.label.settings import LabelSettings
+from bana.label.tiles import Tiling
 from bana.label.tune import TuneRun, tune_labeler
 from bana.pipeline.recipe import Recipe
 from bana.presets import load_preset, parse_settings
@@ -40,6 +41,7 @@ def label(
     preset: str | None = None,
     formats: Sequence[str] = (),
     images: ImageMode = "none",
+    tile: str | int = "auto",
     format: str | None = None,
     warm_start: bool = False,
     preview: bool = False,
@@ -67,8 +69,10 @@ def label(
         sam_encoder: The encoder's ONNX file, for the method ``sam``.
         sam_decoder: The decoder's ONNX file, for the method ``sam``.
         preset: A preset's name or a YAML file whose label settings are used (default: the labeler's own settings).
-        formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``.
+        formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``, ``geo``.
         images: ``copy`` or ``link`` the images into the folders of these formats, or write ``none``.
+        tile: ``auto`` labels images of more than 33 megapixels in tiles, ``none`` no image. A number is the side of the
+            tiles, in pixels, of every image that has more pixels than one.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         warm_start: Label the frames of a video in their order, each from the masks of the last one.
         preview: Write ``preview/<video>.mp4`` too: the frames with their masks, each track in a color of its own.
@@ -88,7 +92,7 @@ def label(
         OutputError: If ``out`` holds labels of another method or cannot be written.
         SettingsError: If an argument has a value that is not allowed.
     """
-    reading = {"strict": strict, "follow_links": follow_links}
+    tiling, reading = Tiling.parse(tile), {"strict": strict, "follow_links": follow_links}
     dataset, fetch = read_anywhere(parse_path(str(data)), split, format, on_error, **reading)
     folder = parse_path(str(out))
     exported = [name for name in formats if name != "png"]
@@ -103,7 +107,7 @@ def label(
     chosen = choose_method(method, labeler, sam_encoder, sam_decoder, preset, settings, choose_device(device))
     chosen = replace(chosen, warm_start=warm_start)
     how: dict[str, Any] = {"workers": worker_count(workers), "on_error": on_error, "engine": engine, "images": fetch}
-    how |= {"formats": exported, "format_images": images, "console": progress_console(quiet)}
+    how |= {"tiling": tiling, "formats": exported, "format_images": images, "console": progress_console(quiet)}
     if not preview:
         return label_dataset(dataset, chosen, folder, **how)
     if not isinstance(folder, Path) or fetch is not nullcontext:

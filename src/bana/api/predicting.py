@@ -9,11 +9,15 @@ from typing import Any, Literal
 
 from bana.api.defaults import choose_device, worker_count
 from bana.api.progress import AnyPath, as_list, progress_console
+from bana.data.formats import GEO
+from bana.data.geo import require_rasterio
 from bana.data.inputs import find_inputs, inputs_from_records
 from bana.data.reading import read_with
+from bana.data.records import ClassTable
 from bana.engine.prediction import Predictor, PredictRun, predict_pictures
 from bana.errors import OutputError, SettingsError
 from bana.instance.detector import DetectSettings
+from bana.instance.geo import write_geo as write_objects
 from bana.instance.model import DETECTOR
 from bana.instance.predict import Detecting, write_results
 from bana.io.faults import FaultLog, OnError
@@ -21,6 +25,7 @@ from bana.presets import parse_settings
 from bana.report.object_overlay import objects_jpeg
 from bana.report.overlay import overlay_jpeg
 from bana.segment.export import ExportReport, export_segmenter
+from bana.segment.geo import write_geo as write_regions
 from bana.segment.model import SEGMENTER
 from bana.segment.predict import Outputs, Segmenting
 from bana.segment.segmenter import PredictSettings
@@ -39,7 +44,7 @@ def predict(
     crf: bool | None = None,
     overlays: bool = False,
     probabilities: bool = False,
-    export: Literal["voc-server"] | None = None,
+    export: Literal["voc-server", "geo"] | None = None,
     min_score: float | None = None,
     device: str = "auto",
     workers: int | None = None,
@@ -62,7 +67,8 @@ def predict(
         crf: Refine with the fully connected CRF (default: yes; semantic only).
         overlays: Write colored pictures too.
         probabilities: Write the class probabilities too, as .npz (semantic only).
-        export: ``voc-server`` writes ``voc-server.tgz`` too, for VOC's evaluation server (semantic only).
+        export: ``voc-server`` writes ``voc-server.tgz`` too, for VOC's evaluation server (semantic only). ``geo``
+            writes GeoTIFF and GeoJSON of images that have a georeference.
         min_score: The least score of a Mask R-CNN's object (default: 0.05).
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
@@ -79,9 +85,12 @@ def predict(
     inputs, folder, device = as_list(images), Path(out), choose_device(device)
     if any(Path(each).resolve() == folder.resolve() for each in inputs):
         raise OutputError(f"{folder}: holds the images themselves; choose another output folder")
-    if export not in (None, "voc-server"):
-        raise SettingsError(f"export: {export!r} is not known; choose voc-server")
-    semantic = {"scales": scales, "flip": flip, "crf": crf, "probabilities": probabilities or None, "export": export}
+    if export not in (None, "voc-server", GEO):
+        raise SettingsError(f"export: {export!r} is not known; choose voc-server or {GEO}")
+    if export == GEO:
+        require_rasterio(f"--export {GEO}")
+    server = export if export == "voc-server" else None
+    semantic = {"scales": scales, "flip": flip, "crf": crf, "probabilities": probabilities or None, "export": server}
     job = _predictor(Path(run), _given(semantic), overlays, min_score, device)
     faults = FaultLog(on_error)
     named = [] if split is None else [Path(each) for each in inputs]
@@ -92,7 +101,12 @@ def predict(
     done = predict_pictures(job, pictures, folder, workers=processes, on_error=on_error, console=console)
     if isinstance(job, Detecting):
         write_results(folder, (picture.name for picture in pictures), datasets[0] if len(datasets) == 1 else None)
-    if export is not None:
+    if export == GEO:
+        write = write_objects if isinstance(job, Detecting) else write_regions
+        without = write(folder, pictures, ClassTable(tuple(job.facts["classes"])))
+        if without:
+            console.print(f"{without} pictures have no georeference: they are not in {folder / GEO}", highlight=False)
+    if server is not None:
         left_out = {each.image_id for each in done.rejected}
         write_voc_server(folder, (picture.name for picture in pictures if picture.name not in left_out))
     return replace(done, rejected=(*faults.rejected(), *done.rejected))

@@ -22,6 +22,9 @@ UPLOADS = "uploads"
 MAX_BYTES = 32 << 20
 """The largest file."""
 
+MAX_PIXELS = 2**26
+"""The most pixels of an upload: others wait while it is opened."""
+
 MAX_SIDE = 800
 """Pixels; a larger photograph is scaled down to it."""
 
@@ -67,6 +70,9 @@ def keep_upload(folder: Path, name: str, content: bytes, reserved: Callable[[str
         path = Path(scratch) / f"photograph{suffix}"
         path.write_bytes(content)
         try:
+            width, height = image_size(path)
+            if width * height > MAX_PIXELS:
+                raise DataError(f"{shown}: has too many pixels ({width}x{height}); scale it down")
             picture = Image.fromarray(open_image(path))
         except DataError as error:
             raise DataError(str(error).replace(str(path), shown)) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from threading import Lock, RLock
@@ -127,7 +128,8 @@ class Workbench:
             write_manifest(folder, dict(manifest))
         before = read_json_object(there)
         self._own = before.get("labeling") == self.labeling
-        check_data(before, manifest, folder, lambda: labels_any(folder, dataset, str(before.get("labeling"))))
+        digest = partial(input_digest, labeling=str(before.get("labeling")))
+        check_data(before, manifest, folder, lambda: labels_any(folder, dataset, digest))
         self._labels = LabelFolder(folder)
         self._labels.check_classes(dataset)
         self._opened: OrderedDict[str, Opened] = OrderedDict()

@@ -61,11 +61,11 @@ def _parsed(settings: Iterable[str]) -> dict[str, Any]:
 def export_names(text: str) -> list[str]:
     """The formats to write in a list joined by commas. Raises SettingsError if one is not known."""
     from bana.data.convert import writer
-    from bana.data.formats import format_name
+    from bana.data.formats import GEO, format_name
 
     names = split_names(text)
     for name in names:
-        if name != "png":
+        if name not in ("png", GEO):
             writer(format_name(name))
     return names
 

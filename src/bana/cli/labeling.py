@@ -23,6 +23,7 @@ def label(
     settings: o.Set = None,
     formats: o.LabelFormats = "png",
     images: o.FormatImages = "none",
+    tile: o.Tile = "auto",
     refine: o.Refine = None,
     u0: o.U0 = None,
     refinements: o.Refinements = None,

@@ -40,7 +40,7 @@ EngineName = Literal["local", "ray"]
 UnaryName = Literal["attention", "cam"]
 SearchName = Literal["grid", "random"]
 ImageModeName = Literal["copy", "link", "none"]
-ServerName = Literal["voc-server"]
+PredictionName = Literal["voc-server", "geo"]
 ExportName = Literal["onnx", "torchscript"]
 TableName = Literal["table1", "table2", "table3", "table4", "table5", "table6"]
 
@@ -171,10 +171,13 @@ Methods = Annotated[
     str, _option(f"Methods to compare, joined by commas: {', '.join(METHODS)}, fuse:A,B; all: those that can run here.")
 ]
 LabelFormats = Annotated[
-    str, _option("Formats to write, joined by commas: png (always), coco, yolo (or yolo-seg), labelme, voc.")
+    str, _option("Formats to write, joined by commas: png (always), coco, yolo (or yolo-seg), labelme, voc, geo.")
 ]
 FormatImages = Annotated[
     ImageModeName, _option("Copy or hard-link the images into the folders of --formats, or write annotations only.")
+]
+Tile = Annotated[
+    str, _option("Label in tiles: auto (images of more than 33 megapixels), none, or the side of a tile in pixels.")
 ]
 Refine = Annotated[
     bool | None,
@@ -247,7 +250,9 @@ Flip = Annotated[bool | None, _option("Average over mirrored images too (default
 Crf = Annotated[bool | None, _option("Refine with the fully connected CRF (default: yes).")]
 Overlays = Annotated[bool, _option("Write colored pictures too.", "--overlays")]
 Probabilities = Annotated[bool, _option("Write class probabilities too (.npz).", "--probabilities")]
-ServerExport = Annotated[ServerName | None, _option("Write an archive for VOC's evaluation server too.")]
+PredictionExport = Annotated[
+    PredictionName | None, _option("Write an archive for VOC's evaluation server, or GeoTIFF and GeoJSON, too.")
+]
 MinScore = Annotated[float | None, _option("Least score of a Mask R-CNN's object (default: 0.05).")]
 ExportFormat = Annotated[ExportName, _option("Format to write.")]
 

@@ -20,7 +20,7 @@ def predict(
     crf: o.Crf = None,
     overlays: o.Overlays = False,
     probabilities: o.Probabilities = False,
-    export: o.ServerExport = None,
+    export: o.PredictionExport = None,
     min_score: o.MinScore = None,
     device: o.Device = "auto",
     workers: o.Workers = None,

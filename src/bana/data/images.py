@@ -44,7 +44,7 @@ _FORMATS = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG
 
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = 1
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SAMPLES = 256, 257, 277
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -105,11 +105,18 @@ def open_image(path: Path, values: PixelValues = BY_TYPE) -> npt.NDArray[np.uint
         return values_to_rgb(_stored_values(path), values, str(path))
     try:
         with opened_image(path) as image:
-            return _upright_rgb(image)
+            if not lacks_bands(image):
+                return _upright_rgb(image)
     except DataError as error:
         if not _is_for_tifffile(path, error):
             raise
-        return values_to_rgb(_stored_values(path), values, str(path))
+    return values_to_rgb(_stored_values(path), values, str(path))
+
+
+def lacks_bands(image: Image.Image) -> bool:
+    """Whether Pillow takes a TIFF of several bands for gray, as it does where each band has a plane of its own."""
+    samples = getattr(image, "tag_v2", {}).get(_TIFF_SAMPLES, 1)
+    return samples > len(image.getbands()) == 1 and tiff.is_readable(Path(str(image.filename)))  # type: ignore[attr-defined]
 
 
 def _stored_values(path: Path) -> Values:
@@ -173,11 +180,11 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
 def _opened(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path, formats=_formats())
     except FileNotFoundError as error:
         raise DataError(f"{path}: image not found; restore the file or remove it from the list") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise DataError(f"{path}: image has too many pixels ({error}); scale it down") from error
     except DAMAGED as error:  # UnidentifiedImageError is an OSError
         raise DataError(f"{path}: not a readable image ({type(error).__name__}); replace the file") from error

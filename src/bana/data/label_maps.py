@@ -15,6 +15,9 @@ from bana.io.files import write_bytes
 
 LabelMap = npt.NDArray[np.uint8 | np.uint16]
 
+_STRIP = 1 << 22
+"""Pixels to convert at a time."""
+
 
 def voc_palette() -> npt.NDArray[np.uint8]:
     """VOC's colors of 256 labels, uint8 (256, 3): a label's bits, least first, fill the channels from the top."""
@@ -37,7 +40,11 @@ def label_map_png(labels: LabelMap) -> bytes:
 
 def gray_png(values: npt.NDArray[np.floating]) -> bytes:
     """Values (H, W) in 0..1 as an 8-bit grayscale PNG file."""
-    return png(Image.fromarray(np.rint(values * 255).astype(np.uint8)))
+    gray = np.empty(values.shape, dtype=np.uint8)
+    rows = max(1, _STRIP // values.shape[1])
+    for top in range(0, len(values), rows):  # or a large image's would be in memory several times
+        gray[top : top + rows] = np.rint(values[top : top + rows] * 255)
+    return png(Image.fromarray(gray))
 
 
 def read_gray(path: Path, width: int, height: int) -> npt.NDArray[np.float32]:

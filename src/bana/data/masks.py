@@ -32,6 +32,31 @@ def encode_mask(mask: BoolArray) -> dict[str, Any]:
     return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
+def encode_part(place: tuple[slice, slice], part: BoolArray, size: tuple[int, int]) -> dict[str, Any]:
+    """Compress a mask of which only a part is not empty, in time and memory of that part.
+
+    Args:
+        place: The part's rows and columns in the mask.
+        part: bool (h, w).
+        size: (H, W) of the mask, in pixels.
+
+    Returns:
+        What ``encode_mask`` gives for the whole mask.
+    """
+    height, width = size
+    rows, columns = place
+    edges = np.diff(np.pad(part.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)  # RLE goes down the columns
+    starts, ends = (
+        (np.arange(columns.start, columns.stop)[found] * height + rows.start + down)
+        for found, down in (np.nonzero(edges == sign) for sign in (1, -1))
+    )
+    first, last = np.ones((2, len(starts)), dtype=bool)
+    first[1:] = last[:-1] = starts[1:] != ends[:-1]  # a run may go on from the foot of a column to the head of the next
+    bounds = np.stack([starts[first], ends[last]], 1).ravel()
+    runs = np.diff(bounds, prepend=0, append=height * width).tolist()
+    return compressed_rle({"size": [height, width], "counts": runs if runs[-1] else runs[:-1]})
+
+
 def compressed_rle(rle: dict[str, Any]) -> dict[str, Any]:
     """An RLE with its list of run lengths as a string; one that is compressed already, or not sound, as it is."""
     size, runs = rle.get("size"), rle.get("counts")
@@ -51,12 +76,41 @@ def decode_mask(segmentation: Segmentation, height: int, width: int) -> BoolArra
     """The pixels of a checked segmentation, bool (height, width), as pycocotools draws them."""
     if segmentation == []:
         return np.zeros((height, width), dtype=bool)
+    runs = _runs_of(segmentation, height, width)
+    # pycocotools' own decode raises a DeprecationWarning from numpy 2 on.
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+
+
+def decode_part(segmentation: Segmentation, height: int, width: int) -> tuple[tuple[slice, slice], BoolArray]:
+    """The pixels of a checked segmentation where it has some, in time and memory of these.
+
+    Returns:
+        Rows and columns, and bool (h, w) of these, outside of which ``decode_mask`` has no pixel; none where the mask
+        is empty.
+    """
+    runs = [] if segmentation == [] else _runs_of(segmentation, height, width)
+    ends = np.cumsum(runs, dtype=np.int64)
+    if len(runs) < 2 or ends[-1] == runs[0]:
+        return (slice(0, 0), slice(0, 0)), np.zeros((0, 0), dtype=bool)
+    last_of_mask = ends[1::2][-1]
+    first, last = int(runs[0] // height), int(-(-last_of_mask // height))
+    inside = np.clip(np.concatenate([[0], ends]), first * height, last * height)
+    columns = np.repeat(np.arange(len(runs)) % 2 == 1, np.diff(inside)).reshape(last - first, height).T
+    rows = np.flatnonzero(columns.any(axis=1))
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    return (slice(top, bottom), slice(first, last)), columns[top:bottom]
+
+
+def mask_area(segmentation: Segmentation, height: int, width: int) -> int:
+    """The number of pixels that ``decode_mask`` has of a checked segmentation."""
+    return 0 if segmentation == [] else sum(_runs_of(segmentation, height, width)[1::2])
+
+
+def _runs_of(segmentation: Segmentation, height: int, width: int) -> list[int]:
     if isinstance(segmentation, list):
         segmentation = cast("dict[str, Any]", coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width)))
     counts = segmentation["counts"]
-    runs = _run_lengths(counts if isinstance(counts, bytes) else counts.encode())
-    # pycocotools' own decode raises a DeprecationWarning from numpy 2 on.
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+    return _run_lengths(counts if isinstance(counts, bytes) else counts.encode())
 
 
 def checked_segmentation(segmentation: Any, width: int, height: int, where: str) -> Segmentation | None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from bana.data.images import MAX_SIDE
 from bana.data.records import BoolArray, ImageRecord, Point
+from bana.data.rgb import most_pixels
 from bana.data.segmentations import PackedPolygons, Segmentation
 from bana.data.videos import TrackId, VideoFrame
 from bana.errors import DataError
@@ -171,8 +171,7 @@ def stated_size(width: float, height: float, where: str) -> tuple[int, int]:
     Raises:
         DataError: If a side is not positive, or there are more pixels than open_image accepts.
     """
-    most = Image.MAX_IMAGE_PIXELS or math.inf
-    if not (width >= 1 and height >= 1 and max(width, height) <= MAX_SIDE and width * height <= most):
+    if not (width >= 1 and height >= 1 and max(width, height) <= MAX_SIDE and width * height <= most_pixels()):
         raise DataError(f"{where}: size {width:g}x{height:g} is not one that an image can have; correct it")
     return int(width), int(height)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -15,6 +17,11 @@ _BOTTOM_UP = {3, 4, 6, 7}
 _RIGHT_TO_LEFT = {2, 3, 7, 8}
 _STRIP = 1 << 22
 """Pixels to convert at a time."""
+
+
+def most_pixels() -> float:
+    """The most pixels that an image may have: Pillow's own limit, twice the number from which it only warns."""
+    return math.inf if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS
 
 
 def upright(pixels: Values, orientation: int | None) -> Values:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from bana.data.pixel_values import Values
+from bana.data.rgb import most_pixels
 from bana.errors import DataError
 
 SUFFIXES = (".tif", ".tiff")
@@ -43,8 +43,7 @@ def tiff_values(path: Path) -> Values:
     """
     with _opened(path) as file:
         page = file.pages[0]
-        most = Image.MAX_IMAGE_PIXELS
-        if most is not None and page.imagewidth * page.imagelength > most:
+        if page.imagewidth * page.imagelength > most_pixels():
             raise DataError(f"{path}: image has too many pixels ({page.imagewidth}x{page.imagelength}); scale it down")
         if page.samplesperpixel > 1:
             values = page.asarray()
@@ -68,9 +67,15 @@ def _channels(file: Any) -> list[Any]:
 def _opened(path: Path) -> Iterator[Any]:
     import tifffile
 
+    with tiff_damage(path), tifffile.TiffFile(path) as file:
+        yield file
+
+
+@contextmanager
+def tiff_damage(path: Path) -> Iterator[None]:
+    """Turn what tifffile raises within the block for a damaged file to a DataError."""
     try:
-        with tifffile.TiffFile(path) as file:
-            yield file
+        yield
     except DataError:
         raise
     except Exception as error:  # a damaged file makes tifffile raise nearly anything

@@ -4,17 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
 from bana.data.label_maps import LabelMap, read_label_map
-from bana.data.masks import decode_mask
+from bana.data.masks import decode_mask, decode_part
 from bana.data.paths import FolderFiles
 from bana.data.records import BoolArray, ClassTable, ImageRecord, IntArray, paint_order, pixel_slices
 from bana.errors import DataError
 
+Place = tuple[slice, slice]
 
-def instance_truth(record: ImageRecord) -> list[BoolArray | None] | None:
+
+class ObjectMasks(Sequence[BoolArray | None]):
+    """The masks of an image's objects, each made when it is asked for: of a large image there may be thousands.
+
+    Args:
+        record: The image.
+        numbers: (H, W), the number of the object of every pixel, for objects without segmentations (default: none).
+    """
+
+    def __init__(self, record: ImageRecord, numbers: LabelMap | None = None) -> None:
+        self._record, self._numbers = record, numbers
+
+    def __len__(self) -> int:
+        return len(self._record)
+
+    @overload
+    def __getitem__(self, index: int) -> BoolArray | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[BoolArray | None]: ...
+    def __getitem__(self, index: int | slice) -> BoolArray | list[BoolArray | None] | None:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        if self._numbers is not None:
+            return np.asarray(self._numbers == number + 1)
+        segmentation = self._record.segmentations[number]
+        return None if segmentation is None else decode_mask(segmentation, self._record.height, self._record.width)
+
+    def part(self, index: int) -> tuple[Place, BoolArray] | None:
+        """A mask where it has pixels: rows and columns, and bool (h, w) of these."""
+        segmentation = None if self._numbers is not None else self._record.segmentations[index]
+        if segmentation is not None:
+            return decode_part(segmentation, self._record.height, self._record.width)
+        mask = self[index]
+        return None if mask is None else ((slice(0, mask.shape[0]), slice(0, mask.shape[1])), mask)
+
+    def area(self, index: int) -> int | None:
+        """The number of pixels of a mask; None where there is none."""
+        found = self.part(index)
+        return None if found is None else int(np.count_nonzero(found[1]))
+
+
+def instance_truth(record: ImageRecord) -> ObjectMasks | None:
     """The true mask of each object.
 
     Returns:
@@ -25,19 +69,22 @@ def instance_truth(record: ImageRecord) -> list[BoolArray | None] | None:
     """
     segmentations = record.segmentations
     if any(segmentation is not None for segmentation in segmentations):
-        return [
-            None if segmentation is None else decode_mask(segmentation, record.height, record.width)
-            for segmentation in segmentations
-        ]
+        return ObjectMasks(record)
     if record.instance_path is None or not len(record):
         return None
     numbers = read_label_map(record.instance_path, record.width, record.height)
-    return [numbers == number for number in range(1, len(record) + 1)]
+    return ObjectMasks(record, numbers)
 
 
-def object_masks(record: ImageRecord) -> list[BoolArray | None]:
+def object_masks(record: ImageRecord) -> Sequence[BoolArray | None]:
     """The true mask of each object as instance_truth gives it: K entries, all None where no object has one."""
     return instance_truth(record) or [None] * len(record)
+
+
+def object_areas(record: ImageRecord) -> list[int | None]:
+    """The number of pixels of each object's true mask; None where there is none."""
+    masks = instance_truth(record)
+    return [None if masks is None else masks.area(number) for number in range(len(record))]
 
 
 def semantic_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap | None:
@@ -59,7 +106,7 @@ def semantic_truth(record: ImageRecord, class_table: ClassTable) -> LabelMap | N
     masks = instance_truth(record)
     if masks is None and len(record):
         return None
-    return _painted(record, masks or [], record.class_ids, class_table.label_dtype)
+    return _painted(record, masks or ObjectMasks(record), record.class_ids, class_table.label_dtype)
 
 
 def mask_files(folder: Path) -> dict[str, Path]:
@@ -126,17 +173,18 @@ def instance_map(record: ImageRecord) -> LabelMap | None:
 
 
 def _painted(
-    record: ImageRecord, masks: Sequence[BoolArray | None], values: IntArray, dtype: type[np.uint8] | type[np.uint16]
+    record: ImageRecord, masks: ObjectMasks, values: IntArray, dtype: type[np.uint8] | type[np.uint16]
 ) -> LabelMap:
     void = np.iinfo(dtype).max
     painted = np.zeros((record.height, record.width), dtype=dtype)
-    for box, mask, crowd in zip(record.boxes, masks, record.crowd, strict=True):
-        if mask is None:
+    for index, box in enumerate(record.boxes):
+        found = masks.part(index)
+        if found is None:
             painted[pixel_slices(box)] = void
-        elif crowd:
-            painted[mask] = void
+        elif record.crowd[index]:
+            painted[found[0]][found[1]] = void
     for index in paint_order(record.boxes):
-        mask = masks[index]
-        if mask is not None and not record.crowd[index]:
-            painted[mask] = values[index]
+        found = None if record.crowd[index] else masks.part(index)
+        if found is not None:
+            painted[found[0]][found[1]] = values[index]
     return painted

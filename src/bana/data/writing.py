@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bana.data.formats import GEO
 from bana.data.images import check_size, image_size, is_upright, open_record_image
 from bana.data.masks import decode_mask, mask_bounds, mask_iou
 from bana.data.pixel_values import DATA_FILE
@@ -33,7 +34,10 @@ _SAVING: dict[str, dict[str, Any]] = {
 }
 
 
-FORMAT_NAMES = {"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "labelme", "dota": "DOTA"}
+FORMAT_NAMES = {
+    **{"voc": "VOC", "coco": "COCO", "yolo": "YOLO", "labelme": "labelme", "dota": "DOTA"},
+    GEO: "GeoTIFF and GeoJSON",
+}
 """The formats in sentences."""
 
 DIFFICULT = "difficult flags"
@@ -43,6 +47,7 @@ POINTS = "points set in boxes"
 TRACKS = "track ids"
 FRAMES = "frame numbers"
 LABEL_MAPS = "label maps of images without a mask for each object"
+PLACE = "images without a georeference"
 BOXES = "boxes that are not the bounds of their masks"
 
 _BOX_TOLERANCE = 0.5
@@ -78,18 +83,18 @@ class WriteReport:
     min_iou: float = 1.0
     inexact: list[tuple[str, int, float]] = field(default_factory=list)
 
-    def count(self, record: ImageRecord, masks: Sequence[BoolArray | None], *lost: str, crowd: str = "") -> None:
+    def count(self, record: ImageRecord, areas: Sequence[int | None], *lost: str, crowd: str = "") -> None:
         """Count one image that is written, its objects and what the format cannot hold of it.
 
         Args:
             record: The image.
-            masks: K masks of its objects, None for an object without one.
+            areas: K numbers of pixels of the objects' masks, None for an object without one.
             lost: Those of DIFFICULT, SCORES, POINTS, LABEL_MAPS, TRACKS and FRAMES that the format cannot hold.
             crowd: What becomes of crowd flags, if it cannot hold these.
         """
         self.images += 1
         self.objects += len(record)
-        found = sum(mask is not None for mask in masks)
+        found = sum(area is not None for area in areas)
         self.masks += found
         counts = {
             DIFFICULT: record.difficult.sum(),
@@ -102,7 +107,7 @@ class WriteReport:
         for what in lost:
             self.lose(what, counts[what])
         self.lose(crowd, record.crowd.sum() if crowd else 0)
-        self.empty += sum(mask is not None and not mask.any() for mask in masks)
+        self.empty += sum(area == 0 for area in areas)
 
     def lose(self, what: str, count: int = 1) -> None:
         """Note what the format cannot hold."""

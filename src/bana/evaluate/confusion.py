@@ -16,6 +16,9 @@ from bana.errors import DataError, SettingsError
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
+_AT_ONCE = 2**22
+"""Pixels to count at a time, since each takes several times 8 bytes."""
+
 
 class ConfusionMatrix:
     """Pixel counts of true class (rows) against predicted class (columns), summed over images.
@@ -62,6 +65,11 @@ class ConfusionMatrix:
             raise DataError(f"prediction has shape {prediction.shape} but truth has {truth.shape}; give the same size")
         self._check_labels(prediction, "prediction")
         self._check_labels(truth, "truth")
+        for first in range(0, truth.size, _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
+            self._count(prediction.reshape(-1)[part], truth.reshape(-1)[part])
+
+    def _count(self, prediction: npt.NDArray[Any], truth: npt.NDArray[Any]) -> None:
         valid = truth != self.ignore_index
         kept = valid & (prediction != self.ignore_index)
         cell = truth[kept].astype(np.int64) * self.num_classes + prediction[kept].astype(np.int64)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bana.data.label_maps import LabelMap
-from bana.data.masks import encode_mask
-from bana.data.records import BoolArray, ClassTable, ImageRecord, boxes_to_mask, overlapping_groups
-from bana.data.truth import instance_truth, required_truth
+from bana.data.masks import encode_part
+from bana.data.records import BoolArray, ClassTable, ImageRecord, overlapping_groups, pixel_slices
+from bana.data.truth import Place, instance_truth, required_truth
 from bana.evaluate.filling_rates import class_masks
 from bana.evaluate.instances import TrueMask
 
@@ -54,26 +55,35 @@ class TrueMasks:
         Raises:
             DataError: If the image has objects and no true mask at all, or a map is damaged or of another size.
         """
-        masks, void = instance_truth(record), None
-        if masks is None and len(record):
+        found, void = instance_truth(record), None
+        masks = [] if found is None else [found.part(number) for number in range(len(record))]
+        if found is None and len(record):
             labels = required_truth(record, self._table)
             masks, void = self._derived(record, labels), labels == self._table.ignore_index
         stated = record.areas if self._as_coco else None
         areas = np.full(len(record), np.nan) if stated is None else stated
-        objects = zip(masks or [], record.class_ids, record.crowd, record.boxes, areas, strict=True)
+        size = record.height, record.width
+        objects = zip(masks, record.class_ids, record.crowd, record.boxes, areas, strict=True)
         truth = [
-            TrueMask(int(class_id), encode_mask(mask), bool(crowd), None if np.isnan(area) else float(area))
-            if mask is not None and (mask.any() or self._as_coco)
-            else TrueMask(int(class_id), encode_mask(boxes_to_mask(box, record.height, record.width)), crowd=True)
+            TrueMask(int(class_id), encode_part(*mask, size), bool(crowd), None if np.isnan(area) else float(area))
+            if mask is not None and (mask[1].any() or self._as_coco)
+            else TrueMask(int(class_id), encode_part(*_filled(box), size), crowd=True)
             for mask, class_id, crowd, box, area in objects
         ]
         return ImageTruth(truth, void)
 
-    def _derived(self, record: ImageRecord, labels: LabelMap) -> list[BoolArray | None]:
-        masks: list[BoolArray | None] = list(class_masks(record, labels))
+    def _derived(self, record: ImageRecord, labels: LabelMap) -> list[tuple[Place, BoolArray] | None]:
+        everywhere = slice(0, record.height), slice(0, record.width)
+        masks: list[tuple[Place, BoolArray] | None] = [(everywhere, mask) for mask in class_masks(record, labels)]
         for group in overlapping_groups(record.boxes, record.class_ids):
             for number in group:
                 masks[number] = None
         self.unknown += sum(mask is None for mask in masks)
         self.derived += sum(mask is not None for mask in masks)
         return masks
+
+
+def _filled(box: npt.NDArray[np.floating]) -> tuple[Place, BoolArray]:
+    """A filled box (4,) xyxy: rows and columns, and bool (h, w)."""
+    rows, columns = pixel_slices(box)
+    return (rows, columns), np.ones((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)

@@ -66,10 +66,12 @@ class LabelingMethod(ABC):
     Attributes:
         class_table: The classes that ``class_ids`` refer to.
         values: How image files are read: for a loaded labeler, as those that it learned from.
+        looks_beyond_boxes: Whether labels come from the classes of the whole image, which cannot be cut into tiles.
     """
 
     class_table: ClassTable
     values = BY_TYPE
+    looks_beyond_boxes = False
 
     @property
     def uses_last(self) -> bool:
@@ -120,11 +122,11 @@ class LabelingMethod(ABC):
         """Label one image, RGB uint8 (H, W, 3), whose boxes are checked."""
 
 
-class BoxedImage:
-    """An image's boxes, checked, and the pixel regions that follow from them.
+class ImageBoxes:
+    """The boxes of an image, checked.
 
     Args:
-        image: RGB uint8 (H, W, 3).
+        size: (H, W), in pixels.
         boxes: (K, 4) xyxy in pixel-edge coordinates.
         class_ids: (K,), each in 1..L.
         crowd: bool (K,): boxes that are not labeled (default: none).
@@ -141,10 +143,9 @@ class BoxedImage:
         class_ids: int64 (K,).
         usable: bool (K,): not crowd, and with some area inside the image.
         places: K row and column slices: the pixels of every usable box, nothing for the others.
-        ignored: bool (H, W).
         oriented: K times the corners of a turned rectangle, or None.
+        ignored: bool (H, W).
         points: K times the points that were set in a box.
-        background_mask: bool (H, W): definite background.
         last: As given.
 
     Raises:
@@ -153,7 +154,7 @@ class BoxedImage:
 
     def __init__(
         self,
-        image: Image,
+        size: tuple[int, int],
         boxes: npt.ArrayLike,
         class_ids: npt.ArrayLike,
         crowd: npt.ArrayLike | None,
@@ -163,7 +164,7 @@ class BoxedImage:
         points: Points = (),
         last: Sequence[LastMask | None] = (),
     ) -> None:
-        self.size: tuple[int, int] = (image.shape[0], image.shape[1])
+        self.size = size
         self.boxes, self.class_ids = _checked_boxes(boxes, class_ids, classes)
         is_crowd = np.zeros(len(self.class_ids), bool) if crowd is None else np.asarray(crowd, dtype=bool)
         self.ignored = np.zeros(self.size, bool) if ignored is None else np.asarray(ignored, dtype=bool)
@@ -185,6 +186,55 @@ class BoxedImage:
         self.last = tuple(last)
         if self.last and len(self.last) != len(self.places):
             raise DataError(f"last: has {len(self.last)} masks for {len(self.places)} boxes; give one each, or None")
+
+    def inside_of(self, number: int) -> BoolArray:
+        """Where the object of a box may be: bool (h, w) of the box's pixels, False outside a turned rectangle."""
+        corners, place = self.oriented[number], self.places[number]
+        if corners is None:
+            return np.ones_like(self.ignored[place])
+        return turned_rectangle_mask(corners, place)
+
+    def empty_parts(self) -> list[BoolArray]:
+        """A mask without a pixel for each box, bool (h, w) of the box's pixels, to be filled."""
+        return [np.zeros_like(self.ignored[place]) for place in self.places]
+
+    def paint_order(self) -> list[int]:
+        """The usable boxes in painting order."""
+        return [number for number in paint_order(self.boxes) if self.usable[number]]
+
+
+class BoxedImage(ImageBoxes):
+    """An image's boxes, and the pixel regions that follow from them.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        boxes: As of ImageBoxes, and so are the others.
+        class_ids: (K,).
+        crowd: bool (K,).
+        ignored: bool (H, W).
+        classes: L.
+        oriented: K entries.
+        points: K entries.
+        last: K entries.
+
+    Attributes:
+        background_mask: bool (H, W): definite background.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        boxes: npt.ArrayLike,
+        class_ids: npt.ArrayLike,
+        crowd: npt.ArrayLike | None,
+        ignored: BoolArray | None,
+        classes: int,
+        oriented: Oriented = (),
+        points: Points = (),
+        last: Sequence[LastMask | None] = (),
+    ) -> None:
+        size = (image.shape[0], image.shape[1])
+        super().__init__(size, boxes, class_ids, crowd, ignored, classes, oriented, points, last)
         known = self.ignored.copy()
         for number, place in enumerate(self.places):
             known[place] |= self.inside_of(number)
@@ -196,13 +246,6 @@ class BoxedImage:
         ignored = crowd_pixels(record)
         rest = (record.oriented, record.points)
         return cls(image, record.boxes, record.class_ids, record.crowd, ignored, classes, *rest)
-
-    def inside_of(self, number: int) -> BoolArray:
-        """Where the object of a box may be: bool (h, w) of the box's pixels, False outside a turned rectangle."""
-        corners, place = self.oriented[number], self.places[number]
-        if corners is None:
-            return np.ones_like(self.ignored[place])
-        return turned_rectangle_mask(corners, place)
 
     def places_of(self, class_id: int) -> list[Place]:
         """The pixels of each usable box of one class."""
@@ -237,13 +280,12 @@ class BoxedImage:
         ]
         return BoxedImage(blank, corners, self.class_ids, ~self.usable, ignored, classes, oriented, points)
 
-    def empty_parts(self) -> list[BoolArray]:
-        """A mask without a pixel for each box, bool (h, w) of the box's pixels, to be filled."""
-        return [np.zeros_like(self.ignored[place]) for place in self.places]
 
-    def paint_order(self) -> list[int]:
-        """The usable boxes in painting order."""
-        return [number for number in paint_order(self.boxes) if self.usable[number]]
+def record_boxes(record: ImageRecord, classes: int) -> ImageBoxes:
+    """A record's boxes, checked, for ``classes`` classes."""
+    size, ignored = (record.height, record.width), crowd_pixels(record)
+    more = (record.oriented, record.points)
+    return ImageBoxes(size, record.boxes, record.class_ids, record.crowd, ignored, classes, *more)
 
 
 def crowd_pixels(record: ImageRecord) -> BoolArray:

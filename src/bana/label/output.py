@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from bana.data.label_folder import INSTANCES, LABELINGS, MANIFEST
 from bana.data.label_maps import gray_png, label_map_png
-from bana.data.masks import encode_mask
+from bana.data.masks import encode_part
 from bana.data.mirror import Images
 from bana.data.records import ClassTable, ImageRecord
 from bana.data.videos import TrackId, video_digest
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 CONFIDENCE = "confidence"
 """The folder of confidence maps."""
+
+_CHUNK = 2**20
+"""Bytes of an image's file to read at a time."""
 
 
 def labeling_digest(facts: Mapping[str, Any], classes: tuple[str, ...]) -> str:
@@ -101,7 +104,8 @@ def input_digest(record: ImageRecord, labeling: str) -> str:
         DataError: If the image cannot be read.
     """
     digest = hashlib.sha256(labeling.encode())
-    digest.update(_content(record))
+    for chunk in _content(record):
+        digest.update(chunk)
     for array in (record.boxes, record.class_ids, record.crowd, record.ignored):
         digest.update(np.ascontiguousarray(array).tobytes())
     if not record.values.is_default:
@@ -113,12 +117,15 @@ def input_digest(record: ImageRecord, labeling: str) -> str:
     return digest.hexdigest()
 
 
-def _content(record: ImageRecord) -> bytes:
-    """The bytes of the image file; of a frame of a video file, this file's digest and the frame's number."""
+def _content(record: ImageRecord) -> Iterator[bytes]:
+    """The bytes of the image file, by parts; of a frame of a video file, this file's digest and the frame's number."""
     if record.is_in_video and record.frame is not None:
-        return f"{video_digest(record.path)}#{record.frame.number}".encode()
+        yield f"{video_digest(record.path)}#{record.frame.number}".encode()
+        return
     try:
-        return record.path.read_bytes()
+        with record.path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
     except OSError as error:
         raise DataError(f"{record.path}: image cannot be read ({error.strerror}); restore the file") from error
 
@@ -129,19 +136,21 @@ def is_done(out: AnyPath, image_id: str, digest: str) -> bool:
     return are_written(out, _entry_path(image_id), digest, maps)
 
 
-def labels_any(out: AnyPath, records: Iterable[ImageRecord], labeling: str, images: Images = nullcontext) -> bool:
-    """Whether the folder has labels of one of the images, made by this labeling from the image as it is now.
+def labels_any(
+    out: AnyPath, records: Iterable[ImageRecord], digest: Callable[[ImageRecord], str], images: Images = nullcontext
+) -> bool:
+    """Whether the folder has labels of one of the images, made from the image as it is now.
 
     Args:
         out: The folder of labels.
         records: The images.
-        labeling: The digest of method, settings and classes.
+        digest: A digest of everything that an image's labels depend on.
         images: Fetches a record's image where records do not name files of this machine.
     """
     for record in records:
         if (out / _entry_path(record.image_id)).exists():
             with suppress(DataError), images(record) as here:  # an image that cannot be read tells nothing
-                if is_done(out, record.image_id, input_digest(here, labeling)):
+                if is_done(out, record.image_id, digest(here)):
                     return True
     return False
 
@@ -188,5 +197,5 @@ def _instance_entry(instance: Instance) -> dict[str, Any]:
         "expected_iou": None if expected is None else round(expected, 6),
         "predicted_class": instance.predicted_class,
         "tight_box": None if tight is None else tight.tolist(),
-        "segmentation": encode_mask(instance.mask),
+        "segmentation": encode_part(instance.place, instance.part, instance.size),
     }

@@ -27,6 +27,7 @@ from bana.label.formats import format_writers
 from bana.label.labeler import Labeler
 from bana.label.methods.choose import MethodChoice
 from bana.label.output import labels_any, manifest_of, write_manifest
+from bana.label.tiles import Tiling
 from bana.label.workers import Cost, LabelWorker, VideoWorker, chains_of, frame_results, require_tracks
 
 
@@ -73,6 +74,7 @@ def label_dataset(
     *,
     formats: Sequence[str] = (),
     format_images: ImageMode = "none",
+    tiling: Tiling = Tiling(),  # noqa: B008 - it cannot be changed
     workers: int,
     on_error: OnError = "stop",
     engine: str = "local",
@@ -86,8 +88,10 @@ def label_dataset(
         method: The labeling method.
         out: Gets ``labels.json``, one PNG per image in ``y_crf``, ``y_ret``, ``agreed`` and ``confidence``, and one
             JSON file per image in ``instances``. Images whose files are there and intact are skipped.
-        formats: ``coco``, ``yolo``, ``labelme``, ``voc``: further formats for the instances, each in its own folder.
+        formats: ``coco``, ``yolo``, ``labelme``, ``voc``, ``geo``: further formats for the instances, each in its own
+            folder.
         format_images: ``copy`` or ``link`` the images into these folders (default: annotations only).
+        tiling: Which images are cut into tiles.
         workers: Number of processes. With ``method.warm_start`` each takes a video at a time.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         engine: ``local`` for processes of this machine, ``ray`` for actors of a Ray cluster. The files are the same.
@@ -98,17 +102,18 @@ def label_dataset(
         DataError: If an image cannot be used (``stop``), or ``labels.json`` in ``out`` is damaged.
         CheckpointError: If a labeler or network is missing or damaged.
         OutputError: If ``out`` holds labels of another method, settings, classes or data set, or cannot be written.
-        SettingsError: If the method is not known, or needs a file or package that is not there.
+        SettingsError: If the method is not known, needs a file or package that is not there, or cannot label in tiles
+            an image that is cut.
     """
     run_worker = _engine(engine)
     local = images is nullcontext and isinstance(out, Path)
     exports = format_writers(formats, out, local, format_images)
     manifest = manifest_of(method.facts(), dataset.class_table, data_facts(dataset, images))
-    worker = LabelWorker(method, dataset.classes, manifest["labeling"], out, images)
+    worker = LabelWorker(method, dataset.classes, manifest["labeling"], out, images, tiling)
     opened = worker.method  # a faulty labeler is found before any process starts
     if method.warm_start:
         require_tracks(dataset, opened)
-    write_manifest(out, manifest, has_moved=lambda: labels_any(out, dataset, manifest["labeling"], images))
+    write_manifest(out, manifest, has_moved=lambda: labels_any(out, dataset, worker.digest, images))
     faults = FaultLog(on_error)
     began = time.monotonic()
     # Otherwise the workers look for labels that are there; so do those that go from frame to frame.

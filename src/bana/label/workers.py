@@ -14,14 +14,18 @@ from bana.data.images import open_record_image
 from bana.data.mirror import Images
 from bana.data.records import BoxDataset, ImageRecord
 from bana.data.tracks import videos_of
+from bana.data.windows import open_windows
 from bana.engine.memory import peak_memory, reset_peak
 from bana.engine.pool import Results, Worker
 from bana.errors import CheckpointError, DataError, SettingsError
 from bana.io.faults import OnError
 from bana.io.remote import AnyPath
-from bana.label.method import LabelingMethod, crowd_pixels
+from bana.label.method import BoxedImage, LabelingMethod, LastMask, crowd_pixels, record_boxes
 from bana.label.methods.choose import MethodChoice
 from bana.label.output import input_digest, is_done, labeling_digest, write_labels
+from bana.label.pseudo_labels import PseudoLabels
+from bana.label.tiled import label_in_tiles
+from bana.label.tiles import Tiling
 from bana.label.warm_start import LastFrame
 
 
@@ -50,6 +54,7 @@ class LabelWorker(Worker[ImageRecord, Cost | None]):
         labeling: The digest of both that the folder has.
         out: The folder of labels.
         images: Fetches a record's image where records do not name files of this machine.
+        tiling: Which images are cut into tiles.
     """
 
     choice: MethodChoice
@@ -57,6 +62,7 @@ class LabelWorker(Worker[ImageRecord, Cost | None]):
     labeling: str
     out: AnyPath
     images: Images
+    tiling: Tiling
 
     @cached_property
     def method(self) -> LabelingMethod:
@@ -83,7 +89,7 @@ class LabelWorker(Worker[ImageRecord, Cost | None]):
         method = self.method
         began = time.perf_counter()
         with self.images(record) as here:
-            digest = input_digest(here, self.labeling)
+            digest = self.digest(here)
             if last is not None and not last.shares_tracks(record):
                 last = None
             if last is not None:
@@ -91,26 +97,33 @@ class LabelWorker(Worker[ImageRecord, Cost | None]):
             this = LastFrame(self.out, record, digest)
             if is_done(self.out, here.image_id, digest):
                 return None, this
-            image = open_record_image(here)
-            ignored = crowd_pixels(here)
-            masks = [] if last is None else last.masks(record)
-            labels = method(
-                image,
-                here.boxes,
-                here.class_ids,
-                crowd=here.crowd,
-                ignored=ignored,
-                oriented=here.oriented,
-                points=here.points,
-                last=masks,
-            )
+            labels = self.labels(method, here, [] if last is None else last.masks(record))
             write_labels(self.out, here.image_id, labels, digest, here.track_ids)
         empty = sum(instance.status == "empty" for instance in labels.instances)
         return Cost(time.perf_counter() - began, peak_memory(), empty), this
 
+    def labels(self, method: LabelingMethod, record: ImageRecord, last: Sequence[LastMask | None]) -> PseudoLabels:
+        """Label a record, in tiles if it is large; ``last`` are the masks of the last frame, if there are any."""
+        classes, side = len(method.class_table), self._side(record)
+        if side is not None:
+            with open_windows(record) as windows:
+                return label_in_tiles(method, windows, record_boxes(record, classes), side)
+        image = open_record_image(record)
+        more = (crowd_pixels(record), classes, record.oriented, record.points, last)
+        return method.label_boxed(image, BoxedImage(image, record.boxes, record.class_ids, record.crowd, *more))
+
+    def digest(self, record: ImageRecord) -> str:
+        """A digest of everything that the record's labels depend on, the last frame left out."""
+        side = self._side(record)
+        return input_digest(record, self.labeling if side is None else f"{self.labeling} in tiles of {side}")
+
+    def _side(self, record: ImageRecord) -> int | None:
+        """The side of the tiles in which a record is labeled; None: as a whole, as frames of video files are."""
+        return None if record.is_in_video else self.tiling.side_for(record.width, record.height)
+
     def is_done(self, record: ImageRecord) -> bool:
         """Whether the record's labels are there, intact and made from this input."""
-        return is_done(self.out, record.image_id, input_digest(record, self.labeling))
+        return is_done(self.out, record.image_id, self.digest(record))
 
 
 FrameResult = Cost | DataError | None

@@ -23,7 +23,7 @@ from bana.nn.network import network_input, on_device
 from bana.nn.settings import Positive
 from bana.presets import Settings
 from bana.segment.model import SEGMENTER, SegmentationNetwork, upsampled
-from bana.segment.tiles import blended, zeros
+from bana.segment.tiles import Released, argmax, blended, release, strips, zeros
 
 _MIN_PROBABILITY = 0.01
 """A class that never reaches it in the image is left out of the CRF, whose time grows with the number of classes."""
@@ -147,7 +147,7 @@ class Segmenter:
         pixels = as_rgb(image, self.values)
         plain = self.probabilities(pixels)
         refined = plain if self._crf is None else self._refined(pixels, plain)
-        return Prediction(refined.argmax(0).astype(self.class_table.label_dtype), refined, plain)
+        return Prediction(argmax(refined, self.class_table.label_dtype), refined, plain)
 
     def probabilities(self, image: AnyImage) -> FloatArray:
         """The network's probabilities without the CRF, float32 (L + 1, H, W), of an image, RGB where it is an array.
@@ -168,17 +168,26 @@ class Segmenter:
 
     def _refined(self, image: npt.NDArray[np.uint8], probabilities: FloatArray) -> FloatArray:
         assert self._crf is not None
-        likely = np.flatnonzero([each.max() >= _MIN_PROBABILITY for each in probabilities])
-        present = np.union1d(likely, np.unique(probabilities.argmax(0)))  # of many classes the best may be below it
+        likely = np.zeros(len(probabilities), dtype=bool)
+        for place in strips(probabilities.shape):
+            part = np.array(probabilities[place])
+            release(probabilities)
+            likely |= part.max((1, 2)) >= _MIN_PROBABILITY
+            likely[np.unique(part.argmax(0))] = True  # of many classes the best may be below it
+        present = np.flatnonzero(likely)
         few, out = (zeros((len(present), *image.shape[:2])) for _ in range(2))
-        for row, channel in enumerate(present):
-            few[row] = probabilities[channel]
-        few /= few.sum(axis=0)
+        for _, rows in strips(few.shape):
+            part = probabilities[present, rows]
+            few[:, rows] = part / part.sum(axis=0)
+            release(probabilities)
+            release(few)
         with crf_errors():
-            self._crf.tiled(image, probabilities=few, out=out)
+            self._crf.tiled(image, probabilities=Released(few), out=Released(out))
         refined: FloatArray = zeros(probabilities.shape)
-        for row, channel in enumerate(present):
-            refined[channel] = out[row]
+        for _, rows in strips(refined.shape):
+            refined[present, rows] = out[:, rows]
+            release(out)
+            release(refined)
         return refined
 
 

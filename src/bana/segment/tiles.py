@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -10,10 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bana.data.label_maps import LabelMap
 from bana.data.records import FloatArray
 from bana.errors import SettingsError
 
-_IN_MEMORY = 2**31
+_AT_ONCE = 2**24
+"""Numbers of maps to look at together."""
+
+_IN_MEMORY = 2**28
 """Most bytes of a result in memory; a larger one is kept in a file that vanishes with it."""
 
 
@@ -47,7 +52,10 @@ def blended(
     total: FloatArray = zeros((channels, height, width))
     for (rows, down), (columns, across) in product(windows(height, tile, overlap), list(windows(width, tile, overlap))):
         part = predict(np.ascontiguousarray(image[rows, columns]))
-        total[:, rows, columns] += part * (down[:, None] * across)
+        weights = down[:, None] * across
+        for channel, values in enumerate(part):  # one by one, or there would be two more maps of all
+            total[channel, rows, columns] += values * weights
+        release(total)
     return total
 
 
@@ -85,3 +93,47 @@ def zeros(shape: tuple[int, ...]) -> Any:
         return np.zeros(shape, dtype=np.float32)
     with tempfile.TemporaryFile() as file:
         return np.memmap(file, dtype=np.float32, shape=shape, mode="w+")
+
+
+def release(array: Any) -> None:
+    """Let what is in memory of an array that ``zeros`` has put into a file go; it stays in the file."""
+    if isinstance(array, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+
+class Released:
+    """An array of ``zeros`` of which no more stays in memory than what is read or written at a time.
+
+    Args:
+        array: Of any shape.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.shape: tuple[int, ...] = array.shape
+        self.dtype = array.dtype
+
+    def __getitem__(self, place: Any) -> FloatArray:
+        part: FloatArray = np.array(self._array[place])
+        release(self._array)
+        return part
+
+    def __setitem__(self, place: Any, part: FloatArray) -> None:
+        self._array[place] = part
+        release(self._array)
+
+
+def strips(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """All channels of maps (C, H, W) and some rows at a time."""
+    rows = max(_AT_ONCE // (shape[0] * shape[2]), 1)
+    for top in range(0, shape[1], rows):
+        yield slice(None), slice(top, min(top + rows, shape[1]))
+
+
+def argmax(maps: FloatArray, dtype: type[np.uint8] | type[np.uint16]) -> LabelMap:
+    """The number of the greatest of maps (C, H, W) at each pixel: (H, W), in little more memory than that."""
+    labels: LabelMap = np.empty(maps.shape[1:], dtype=dtype)
+    for place in strips(maps.shape):
+        labels[place[1]] = maps[place].argmax(0)
+        release(maps)
+    return labels

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def label_lines(run: LabelRun, out: str, images: str, *, preview: bool = False) -> Iterator[str]:
     """The run in a few lines."""
+    from bana.data.formats import GEO
     from bana.data.writing import lost_sentence
 
     speed = f", {run.labeled / run.seconds:.2f} images/s" if run.labeled and run.seconds else ""
@@ -38,8 +39,9 @@ def label_lines(run: LabelRun, out: str, images: str, *, preview: bool = False) 
             yield lost_sentence(name, losses)
     if preview:
         yield f"{out}/preview: a video of each video's masks"
-    if run.lost and images == "none":
-        folders = ", ".join(f"{out}/{name}" for name in run.lost)
+    without = [name for name in run.lost if name != GEO]
+    if without and images == "none":
+        folders = ", ".join(f"{out}/{name}" for name in without)
         yield f"{folders}: annotations without images; to add them, run again with --images copy or --images link"
 
 

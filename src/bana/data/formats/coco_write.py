@@ -11,7 +11,7 @@ from bana.data.masks import encode_mask, polygons_of
 from bana.data.records import ClassTable, ImageRecord
 from bana.data.segmentations import Segmentation
 from bana.data.simplify import EXACT, Simplification
-from bana.data.truth import object_masks
+from bana.data.truth import object_areas, object_masks
 from bana.data.videos import VideoFrame
 from bana.data.writing import DIFFICULT, LABEL_MAPS, ImageMode, WriteReport, write_image
 from bana.io.files import atomic_file
@@ -95,13 +95,16 @@ def _annotations(
     record: ImageRecord, classes: ClassTable, polygons: Simplification | None, report: WriteReport
 ) -> Iterator[dict[str, Any]]:
     """The annotations of one image, with the object's own id or None, and without the image's."""
-    masks = object_masks(record)
-    report.count(record, masks, DIFFICULT, LABEL_MAPS)
-    for index, (mask, known) in enumerate(zip(masks, record.segmentations, strict=True)):
+    masks, areas = object_masks(record), object_areas(record)
+    report.count(record, areas, DIFFICULT, LABEL_MAPS)
+    for index, (area, known) in enumerate(zip(areas, record.segmentations, strict=True)):
         x0, y0, x1, y1 = (round(float(corner), 4) for corner in record.boxes[index])
         segmentation: Segmentation = []
-        if mask is not None and (polygons is None or record.crowd[index] or not mask.any()):
-            segmentation = known if isinstance(known, dict) else encode_mask(mask)
+        as_rle = polygons is None or record.crowd[index] or not area
+        if area is not None and as_rle and isinstance(known, dict):
+            segmentation = known
+        elif (mask := masks[index]) is not None and as_rle:
+            segmentation = encode_mask(mask)
         elif mask is not None:
             exact = polygons is not None and polygons.is_exact
             segmentation = known if isinstance(known, list) and exact else polygons_of(mask, polygons or EXACT)
@@ -110,7 +113,7 @@ def _annotations(
             "id": record.object_ids[index] if record.object_ids else None,
             "category_id": classes.source_ids[record.class_ids[index] - 1],
             "bbox": [x0, y0, round(x1 - x0, 4), round(y1 - y0, 4)],
-            "area": float((x1 - x0) * (y1 - y0) if mask is None else mask.sum()),
+            "area": float((x1 - x0) * (y1 - y0) if area is None else area),
             "iscrowd": int(record.crowd[index]),
             "segmentation": segmentation,
         }

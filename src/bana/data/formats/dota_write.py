@@ -8,7 +8,7 @@ from pathlib import Path
 from bana.data.classes import CLASS_FILE
 from bana.data.formats.dota import LABELS
 from bana.data.records import ClassTable, ImageRecord
-from bana.data.truth import object_masks
+from bana.data.truth import object_areas
 from bana.data.writing import FRAMES, LABEL_MAPS, MASKS, POINTS, SCORES, TRACKS, ImageMode, WriteReport, write_image
 from bana.io.files import write_lines
 
@@ -26,7 +26,7 @@ def write(
     for record in records:
         write_image(record, out / split / "images" / (record.image_id + record.suffix), images, report)
         write_lines(out / split / LABELS / f"{record.image_id}.txt", _lines(record, classes))
-        masks = sum(mask is not None for mask in object_masks(record))
+        masks = sum(area is not None for area in object_areas(record))
         report.lose(MASKS, masks)
         lost = (SCORES, POINTS, TRACKS, FRAMES, *(() if masks else (LABEL_MAPS,)))
         report.count(record, [None] * len(record), *lost, crowd="crowd flags, which become ordinary objects")

@@ -16,7 +16,7 @@ from bana.data.label_maps import png
 from bana.data.masks import mask_bounds
 from bana.data.outlines import trace
 from bana.data.records import BoolArray, ClassTable, ImageRecord, Point
-from bana.data.truth import object_masks
+from bana.data.truth import object_areas, object_masks
 from bana.data.writing import FRAMES, LABEL_MAPS, TRACKS, ImageMode, WriteReport, write_image
 from bana.io.files import write_json, write_lines
 
@@ -42,7 +42,7 @@ def write(
         image = out / split / (record.image_id + record.suffix)
         write_image(record, image, images, report)
         masks = object_masks(record)
-        report.count(record, masks, LABEL_MAPS, TRACKS, FRAMES)
+        report.count(record, object_areas(record), LABEL_MAPS, TRACKS, FRAMES)
         shapes = [shape for index, mask in enumerate(masks) for shape in _shapes(record, index, mask, classes, report)]
         content: dict[str, Any] = {
             "version": _VERSION,

@@ -11,7 +11,7 @@ import numpy as np
 from bana.data.classes import CLASS_FILE
 from bana.data.label_maps import write_label_map
 from bana.data.records import ClassTable, FloatArray, ImageRecord
-from bana.data.truth import instance_map, object_masks, semantic_truth
+from bana.data.truth import instance_map, instance_truth, object_areas, semantic_truth
 from bana.data.writing import FRAMES, POINTS, SCORES, TRACKS, ImageMode, WriteReport, write_image
 from bana.io.files import write_bytes, write_lines
 
@@ -82,14 +82,16 @@ def _write_maps(record: ImageRecord, classes: ClassTable, out: Path, report: Wri
     """Write the label maps of the classes and of the objects, as far as there are any; whether there are."""
     labels = semantic_truth(record, classes)
     numbers = instance_map(record)
-    masks = object_masks(record)
-    report.count(record, masks, SCORES, POINTS, TRACKS, FRAMES, crowd="crowd flags, which become difficult flags")
+    lost = (SCORES, POINTS, TRACKS, FRAMES)
+    report.count(record, object_areas(record), *lost, crowd="crowd flags, which become difficult flags")
     if labels is not None:
         write_label_map(out / "SegmentationClass" / f"{record.image_id}.png", labels)
-    if numbers is not None:
+    masks = instance_truth(record)
+    if numbers is not None and masks is not None:
         write_label_map(out / "SegmentationObject" / f"{record.image_id}.png", numbers)
-        for number, (mask, crowd) in enumerate(zip(masks, record.crowd, strict=True), start=1):
-            if mask is not None and not crowd and np.any(numbers[mask] != number):
+        for number, crowd in enumerate(record.crowd, start=1):
+            part = masks.part(number - 1)
+            if part is not None and not crowd and np.any(numbers[part[0]][part[1]] != number):
                 report.lose("parts of masks behind other masks")
     return labels is not None
 

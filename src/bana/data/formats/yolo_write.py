@@ -13,7 +13,7 @@ from bana.data.formats.yolo_index import read_index
 from bana.data.masks import single_polygon_of
 from bana.data.records import ClassTable, ImageRecord
 from bana.data.simplify import EXACT, Simplification
-from bana.data.truth import object_masks
+from bana.data.truth import object_areas, object_masks
 from bana.data.writing import DIFFICULT, FRAMES, LABEL_MAPS, POINTS, SCORES, TRACKS, ImageMode, WriteReport, write_image
 from bana.errors import DataError, OutputError
 from bana.io.files import write_lines, write_text
@@ -56,9 +56,9 @@ def write(
 
 
 def _lines(record: ImageRecord, simplify: Simplification, report: WriteReport) -> Iterator[str]:
-    masks = object_masks(record)
+    masks, areas = object_masks(record), object_areas(record)
     lost = (DIFFICULT, SCORES, POINTS, LABEL_MAPS, TRACKS, FRAMES)
-    report.count(record, masks, *lost, crowd="crowd flags, which become ordinary objects")
+    report.count(record, areas, *lost, crowd="crowd flags, which become ordinary objects")
     side = np.array([record.width, record.height])
     oriented = record.oriented or (None,) * len(record)
     rows = zip(record.boxes.astype(np.float64), record.class_ids, masks, oriented, strict=True)
@@ -68,7 +68,7 @@ def _lines(record: ImageRecord, simplify: Simplification, report: WriteReport) -
             report.compare(record, index, mask, [polygon])
             report.compare_box(box, mask)
             shares = (np.reshape(polygon, (-1, 2)) / side).clip(0, 1)
-        elif any(each is not None for each in masks):
+        elif any(each is not None for each in areas):
             report.lose("objects without a mask, which become rectangles")
             shares = box[[0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2) / side
         elif corners is not None:

@@ -43,6 +43,8 @@ class ImageLevel(LabelingMethod):
         SettingsError: If the model does not know a class.
     """
 
+    looks_beyond_boxes = True
+
     def __init__(
         self,
         model: BoxClassifier,

@@ -24,6 +24,7 @@ class Fusion(LabelingMethod):
 
     def __init__(self, first: LabelingMethod, second: LabelingMethod) -> None:
         self.class_table = first.class_table
+        self.looks_beyond_boxes = first.looks_beyond_boxes or second.looks_beyond_boxes
         self._first, self._second = first, second
 
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
@@ -51,6 +52,7 @@ class Partial(LabelingMethod):
 
     def __init__(self, method: LabelingMethod, part: Part) -> None:
         self.class_table = method.class_table
+        self.looks_beyond_boxes = method.looks_beyond_boxes
         self._method, self._part = method, part
 
     def label_boxed(self, image: Image, boxed: BoxedImage) -> PseudoLabels:
