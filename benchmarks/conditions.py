@@ -23,7 +23,7 @@ from bana.data.records import MIN_BACKGROUND, BoxDataset, FloatArray, ImageRecor
 from bana.data.sample import sample_dataset
 from bana.data.truth import instance_truth, required_truth
 from bana.evaluate import ConfusionMatrix, mean_iou
-from bana.label.method import crowd_pixels
+from bana.label.boxes import crowd_pixels
 from bana.label.pseudo_labels import PseudoLabels
 
 GROWN = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.4)

@@ -22,9 +22,9 @@ from bana.data.masks import encode_mask
 from bana.data.records import FloatArray, ImageRecord, paint_order
 from bana.data.sample import sample_dataset
 from bana.evaluate.folder import InstanceEvaluation
+from bana.label.boxes import BoxedImage, Image, crowd_pixels
 from bana.label.instances import cut_by_boxes, instance_masks
 from bana.label.labeler import Labeler
-from bana.label.method import BoxedImage, Image, crowd_pixels
 from bana.label.methods.choose import MethodChoice
 from bana.label.upsampled import UpsampledFeatures
 from densecrf import DenseCRF

@@ -20,7 +20,7 @@ from bana.data.images import open_record_image
 from bana.data.records import BoolArray, BoxDataset, ImageRecord
 from bana.data.sample import sample_dataset
 from bana.io.files import write_bytes
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 from bana.label.unaries import background_unary, object_unary
 from bana.label.upsampled import UpsampledFeatures
 from bana.report.panels import Picture, boxes_panel, confidence_panel, masks_panel, unreliable_panel

@@ -24,7 +24,7 @@ import bana
 from bana.data.images import open_record_image
 from bana.data.records import BoolArray, BoxDataset, ImageRecord
 from bana.data.truth import object_masks, required_truth
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 
 SIDE = 24
 """Least side of a box, in pixels."""

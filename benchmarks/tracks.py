@@ -29,7 +29,7 @@ from bana.data.masks import mask_bounds, mask_iou
 from bana.data.records import ImageRecord, overlapping_groups
 from bana.data.truth import semantic_truth
 from bana.label import warm_start
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 from bana.label.pseudo_labels import Instance
 
 FRAMES, SIZE = 6, (360, 270)

@@ -122,8 +122,8 @@ def tiny_labels(shapes_voc, tiny_run, tmp_path_factory) -> Path:
 def true_labels(tmp_path_factory) -> Path:
     """A label folder of the tiny data set in which everything is true: both label maps, and the boxes' masks."""
     from bana.data.records import ClassTable
+    from bana.label.boxes import BoxedImage
     from bana.label.instances import assemble
-    from bana.label.method import BoxedImage
 
     out = tmp_path_factory.mktemp("true") / "labels"
     for name, (size, shapes) in IMAGES.items():

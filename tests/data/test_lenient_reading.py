@@ -18,7 +18,7 @@ from bana.data.objects import AnnotatedObject, make_record
 from bana.data.reading import read_dataset
 from bana.data.records import ClassTable
 from bana.errors import DataError
-from bana.label.method import crowd_pixels
+from bana.label.boxes import crowd_pixels
 from data_samples import (
     SIZE,
     coco_content,

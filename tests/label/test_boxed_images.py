@@ -3,7 +3,7 @@ import pytest
 
 from bana.data.records import pixel_slices
 from bana.errors import DataError
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 
 IMAGE = np.zeros((20, 30, 3), np.uint8)
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from bana.data.records import overlapping_groups
+from bana.label.boxes import BoxedImage
 from bana.label.instances import _MIN_OWN, LIKENESS, NEARNESS, cut_by_boxes, divided_masks
-from bana.label.method import BoxedImage
 from bana.label.upsampled import UpsampledFeatures
 from densecrf import DenseCRF
 from reference import overlaps_loops

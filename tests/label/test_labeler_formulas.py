@@ -10,7 +10,7 @@ from bana import Labeler
 from bana.classify.model import BoxClassifier
 from bana.label import labeler as labeler_module
 from bana.label import view as view_module
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 from bana.label.settings import LabelSettings
 from bana.nn.backbones import Backbone, BackboneInfo
 from densecrf import DenseCRF, PreparedCRF

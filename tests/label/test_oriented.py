@@ -9,7 +9,7 @@ from bana.data.objects import is_turned_rectangle, turned_rectangle_mask
 from bana.data.reading import read_dataset
 from bana.data.sample import sample_dataset
 from bana.errors import DataError
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 from data_samples import SIZE, write_yolo
 
 

@@ -13,7 +13,7 @@ from bana.data.records import Point
 from bana.data.sample import sample_dataset
 from bana.errors import DataError
 from bana.label import points
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 from bana.label.output import input_digest
 from bana.label.points import corrected, corrected_boxes, kernel_weights, known_labels
 from data_samples import labelme_shape, write_labelme

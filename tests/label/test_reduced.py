@@ -9,7 +9,7 @@ from bana.data.masks import mask_iou
 from bana.data.records import pixel_slices
 from bana.data.sample import sample_dataset
 from bana.label import labeler as labeler_module
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 from bana.label.reduced import MOST_PIXELS, MOST_VALUES, ReducedMap, block_side, enlarged, enlarged_parts
 
 

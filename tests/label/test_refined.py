@@ -7,8 +7,8 @@ from bana.data.masks import encode_mask
 from bana.data.records import ClassTable, pixel_slices
 from bana.io.strict_json import read_json_object
 from bana.label import refined as refined_module
+from bana.label.boxes import BoxedImage
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage
 from bana.label.output import write_labels
 from bana.label.reduced import ReducedMap
 from bana.label.refined import (

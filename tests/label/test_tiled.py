@@ -11,7 +11,8 @@ from bad_data import refused
 from bana.data.masks import mask_iou
 from bana.data.windows import WholeImage
 from bana.errors import SettingsError
-from bana.label.method import BoxedImage, ImageBoxes, LabelingMethod
+from bana.label.boxes import BoxedImage, ImageBoxes
+from bana.label.method import LabelingMethod
 from bana.label.methods.choose import MethodChoice
 from bana.label.methods.masks import MaskMethod, box_masks
 from bana.label.tiled import label_in_tiles

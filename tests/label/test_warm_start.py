@@ -14,7 +14,7 @@ from bana.data.images import open_record_image
 from bana.data.masks import decode_mask
 from bana.data.records import pixel_slices
 from bana.errors import DataError, OutputError, SettingsError
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 from bana.label.warm_start import BONUS, WarmProbability, WrittenMask, moved_mask, warm_boxes

@@ -7,8 +7,8 @@ from bana.data.label_folder import LabelFolder
 from bana.data.objects import AnnotatedObject, make_record
 from bana.data.reading import read_dataset
 from bana.data.records import ClassTable
+from bana.label.boxes import BoxedImage
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage
 from bana.nn.crops import GRAY
 from bana.refine.samples import BoxWindows, Windows, collate, usable_boxes
 from bana.refine.settings import RefineSettings

@@ -11,8 +11,8 @@ from bana.data.objects import AnnotatedObject, make_record
 from bana.data.records import ClassTable
 from bana.data.videos import VideoFile, VideoFrame
 from bana.errors import DataError
+from bana.label.boxes import BoxedImage
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage
 from bana.report.preview import WITHOUT_TRACK, track_colors, track_pictures, write_previews
 from data_samples import SIZE, write_photo, write_voc
 from shapes_data import CLASSES, inside_of

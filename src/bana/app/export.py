@@ -17,8 +17,8 @@ from bana.data.masks import decode_mask
 from bana.data.records import FloatArray, ImageRecord, pixel_slices
 from bana.data.writing import WriteReport, staged_folder
 from bana.errors import DataError
+from bana.label.boxes import BoxedImage
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage
 from bana.label.output import input_digest, manifest_of, write_labels, write_manifest
 
 Which = Literal["accepted", "not_rejected"]

@@ -15,7 +15,7 @@ from bana.data.encoding import jpeg
 from bana.data.masks import encode_mask
 from bana.data.records import BoxDataset, ImageRecord
 from bana.errors import DataError
-from bana.label.method import Image
+from bana.label.boxes import Image
 
 _THUMBNAIL = 192
 """Pixels of its longest side."""

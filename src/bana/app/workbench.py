@@ -26,8 +26,8 @@ from bana.data.masks import decode_mask, encode_mask
 from bana.data.records import BoolArray, BoxDataset, FloatArray, ImageRecord, IntArray, boxes_to_mask
 from bana.errors import BanaError, DataError
 from bana.io.strict_json import read_json_object
+from bana.label.boxes import BoxedImage, Image, Points, crowd_pixels
 from bana.label.labeler import Labeler
-from bana.label.method import BoxedImage, Image, Points, crowd_pixels
 from bana.label.output import check_data, input_digest, is_done, labels_any, write_labels, write_manifest
 from bana.label.pseudo_labels import PseudoLabels
 

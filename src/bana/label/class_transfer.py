@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bana.classify.pooling import background_attention, background_aware_pool, background_queries, feature_boxes
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 
 
 def predicted_classes(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, ClassTable, FloatArray, overlapping_groups, paint_order
-from bana.label.method import BoxedImage, Image
+from bana.label.boxes import BoxedImage, Image
 from bana.label.pseudo_labels import Instance, PseudoLabels
 from bana.label.upsampled import UpsampledFeatures
 from densecrf import DenseCRF

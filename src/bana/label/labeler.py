@@ -18,9 +18,10 @@ from bana.data.class_names import matching_classes
 from bana.data.records import ClassTable, overlapping_groups
 from bana.data.reduction import block_means
 from bana.errors import SettingsError
+from bana.label.boxes import EVERYWHERE, BoxedImage, Image
 from bana.label.class_transfer import predicted_classes
 from bana.label.instances import assemble, instance_masks
-from bana.label.method import EVERYWHERE, BoxedImage, Image, LabelingMethod
+from bana.label.method import LabelingMethod
 from bana.label.points import corrected_boxes, known_labels
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.reduced import ReducedMap, block_side, enlarged, enlarged_parts

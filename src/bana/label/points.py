@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from bana.data.records import FloatArray, Point, box_sides, pixel_slices
-from bana.label.method import BoxedImage, Image, Place
+from bana.label.boxes import BoxedImage, Image, Place
 from bana.refine.refiner import BoxProbability
 
 KNOWN = 3.0

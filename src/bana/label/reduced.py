@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from bana.data.records import BoolArray, FloatArray
-from bana.label.method import BoxedImage, Place
+from bana.label.boxes import BoxedImage, Place
 
 MOST_PIXELS = 2**20
 """Of an image that the labeler sees as it is."""

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from bana.data.label_maps import LabelMap
 from bana.data.objects import turned_rectangle_mask
 from bana.data.records import BoolArray, ClassTable, FloatArray
+from bana.label.boxes import BoxedImage, Place
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage, Place
 from bana.label.points import log_odds
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.reduced import ReducedMap

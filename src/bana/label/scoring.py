@@ -19,8 +19,8 @@ from bana.engine.checkpoint import load_tensors, save_tensors
 from bana.engine.pool import Worker, map_in_order
 from bana.errors import CheckpointError, DataError
 from bana.evaluate.confusion import ConfusionMatrix, mean_iou
+from bana.label.boxes import BoxedImage
 from bana.label.labeler import Labeler
-from bana.label.method import BoxedImage
 from bana.label.output import input_digest
 from bana.label.settings import LabelSettings
 

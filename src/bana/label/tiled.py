@@ -18,7 +18,8 @@ from bana.data.label_maps import LabelMap
 from bana.data.records import BoolArray, ClassTable, Point, boxes_to_mask
 from bana.data.windows import ImageWindows, read_reduced
 from bana.errors import SettingsError
-from bana.label.method import BoxedImage, ImageBoxes, LabelingMethod, Place
+from bana.label.boxes import BoxedImage, ImageBoxes, Place
+from bana.label.method import LabelingMethod
 from bana.label.pseudo_labels import Instance, PseudoLabels
 from bana.label.reduced import enlarged_parts
 from bana.label.tiles import Tile, plan_tiles

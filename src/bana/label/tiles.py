@@ -14,7 +14,7 @@ import numpy as np
 
 from bana.data.records import BoolArray, FloatArray
 from bana.errors import SettingsError
-from bana.label.method import Place
+from bana.label.boxes import Place
 
 AUTO_SIDE = 1024
 """Pixels; the side of tiles where nobody says another."""

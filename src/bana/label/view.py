@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from bana.label.method import BoxedImage
+from bana.label.boxes import BoxedImage
 from bana.label.unaries import label_probabilities
 from bana.label.upsampled import UpsampledFeatures
 

@@ -23,7 +23,7 @@ from bana.data.videos import TrackId
 from bana.errors import DataError
 from bana.io.remote import AnyPath
 from bana.io.strict_json import read_json_object
-from bana.label.method import BoxedImage, LastMask, Place
+from bana.label.boxes import BoxedImage, LastMask, Place
 from bana.refine.refiner import BoxProbability
 
 BONUS = 1.0

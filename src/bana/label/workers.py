@@ -20,7 +20,8 @@ from bana.engine.pool import Results, Worker
 from bana.errors import CheckpointError, DataError, SettingsError
 from bana.io.faults import OnError
 from bana.io.remote import AnyPath
-from bana.label.method import BoxedImage, LabelingMethod, LastMask, crowd_pixels, record_boxes
+from bana.label.boxes import BoxedImage, LastMask, crowd_pixels, record_boxes
+from bana.label.method import LabelingMethod
 from bana.label.methods.choose import MethodChoice
 from bana.label.output import input_digest, is_done, labeling_digest, write_labels
 from bana.label.pseudo_labels import PseudoLabels

@@ -18,8 +18,8 @@ from bana.engine.pool import Worker, map_in_order
 from bana.engine.progress import StepProgress
 from bana.engine.seeds import seed_of
 from bana.io.files import file_digest
+from bana.label.boxes import BoxedImage, Image
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage, Image
 from bana.label.methods.masks import MaskMethod
 from bana.label.methods.mcg import BestSegment
 from bana.label.output import input_digest, is_done, manifest_of, write_labels, write_manifest

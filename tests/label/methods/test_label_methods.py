@@ -15,8 +15,8 @@ from bana.data.masks import mask_bounds
 from bana.data.records import boxes_to_mask
 from bana.data.sample import sample_dataset
 from bana.errors import CheckpointError, DataError, SettingsError
+from bana.label.boxes import BoxedImage
 from bana.label.labeler import Labeler
-from bana.label.method import BoxedImage
 from bana.label.methods.cam import image_level_scores
 from bana.label.methods.choose import NAMES, MethodChoice
 from bana.nn.initialization import pretrained_path

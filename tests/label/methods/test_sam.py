@@ -239,7 +239,7 @@ def test_a_real_pair():
 
 
 def scene_of(record, dataset):
-    from bana.label.method import BoxedImage
+    from bana.label.boxes import BoxedImage
 
     image = open_record_image(record)
     return image, BoxedImage(image, record.boxes, record.class_ids, None, None, len(dataset.classes))

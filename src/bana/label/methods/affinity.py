@@ -17,8 +17,8 @@ from bana.affinity.model import AffinityNetwork
 from bana.affinity.settings import AffinitySettings
 from bana.affinity.walk import random_walk, transition
 from bana.classify.model import BoxClassifier
+from bana.label.boxes import BoxedImage, Image
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage, Image
 from bana.label.methods.cam import ImageLevel, image_level_scores, normalized, present_classes, with_background
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.settings import LabelSettings

@@ -14,8 +14,9 @@ from bana.data.class_names import matching_classes
 from bana.data.label_maps import LabelMap
 from bana.data.records import ClassTable, FloatArray
 from bana.errors import SettingsError
+from bana.label.boxes import BoxedImage, Image
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage, Image, LabelingMethod
+from bana.label.method import LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
 from bana.label.settings import LabelSettings
 from bana.label.upsampled import UpsampledFeatures

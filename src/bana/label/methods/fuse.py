@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from bana.label.boxes import BoxedImage, Image
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage, Image, LabelingMethod
+from bana.label.method import LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
 
 Part = Literal["y_ret", "agreed"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from bana.data.records import BoolArray
 from bana.extras import needed
-from bana.label.method import BoxedImage, Image
+from bana.label.boxes import BoxedImage, Image
 
 ITERATIONS = 5
 """Rounds of color models and graph cut."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bana.data.records import BoolArray, ClassTable, FloatArray
+from bana.label.boxes import BoxedImage, Image
 from bana.label.instances import assemble
-from bana.label.method import BoxedImage, Image, LabelingMethod
+from bana.label.method import LabelingMethod
 from bana.label.pseudo_labels import PseudoLabels
 
 MaskMaker = Callable[[Image, BoxedImage], tuple[Sequence[BoolArray], FloatArray | None]]

@@ -12,7 +12,7 @@ from PIL import ImageFilter
 
 from bana.data.records import BoolArray, FloatArray, IntArray
 from bana.extras import needed
-from bana.label.method import BoxedImage, Image
+from bana.label.boxes import BoxedImage, Image
 
 BLURS = (1.0, 2.0)
 """Standard deviations, in pixels, of the Gaussians that images are smoothed with before colors are compared."""

@@ -28,7 +28,7 @@ from torch import Tensor
 from bana.data.records import BoolArray, FloatArray
 from bana.errors import CheckpointError
 from bana.extras import needed
-from bana.label.method import BoxedImage, Image
+from bana.label.boxes import BoxedImage, Image
 
 MEAN = (123.675, 116.28, 103.53)
 """ImageNet's mean of RGB in 0..255, which SAM's encoders were trained with."""
