@@ -43,6 +43,7 @@ function toggleMasks() {
 }
 
 export function toggleCompare() {
+  state.pointer = null; // it is of another scale then
   state.options.compare = !state.options.compare;
   ["options", "compare"].forEach(emit);
 }
