@@ -180,3 +180,30 @@ def test_a_tiff_is_labeled_as_the_png_of_its_pixels(run_cli, tmp_path):
 def test_methods_say_whether_they_can_label_tiles():
     assert not MethodChoice("box").open(CLASSES, 1).looks_beyond_boxes
     assert not MethodChoice("fuse:box,wssl").open(CLASSES, 1).looks_beyond_boxes
+
+
+def cleared_at_points(image, boxed):
+    """Masks of whole boxes, but for the pixels at their points."""
+    parts = [np.ones_like(boxed.ignored[place]) for place in boxed.places]
+    for part, place, points in zip(parts, boxed.places, boxed.points, strict=True):
+        for x, y, is_object in points:
+            if part.size:
+                part[int(y) - place[0].start, int(x) - place[1].start] = is_object
+    return parts, None
+
+
+def test_points_are_where_they_were_set():
+    image, (boxes, ids, _, _), _ = scene(2)
+    inside = np.clip(boxes, 0, [SIZE[1], SIZE[0]] * 2)
+    middles = (inside[:, :2] + inside[:, 2:]) / 2
+    points = [
+        [(*middle.tolist(), False)] if np.all(each[2:] - each[:2] > 4) else []
+        for middle, each in zip(middles, inside, strict=True)
+    ]
+    method = MaskMethod(CLASSES, cleared_at_points)
+    whole = method.label_boxed(image, BoxedImage(image, boxes, ids, None, None, len(CLASSES), (), points))
+    tiled = label_in_tiles(
+        method, WholeImage(image), ImageBoxes(SIZE, boxes, ids, None, None, len(CLASSES), (), points), 512
+    )
+    assert sum(not instance.part.all() for instance in whole.instances) > 40
+    assert all((one.mask == two.mask).all() for one, two in zip(tiled.instances, whole.instances, strict=True))

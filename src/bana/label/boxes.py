@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bana.data.masks import decode_mask
 from bana.data.objects import turned_rectangle_mask
+from bana.data.points import inside as points_inside
 from bana.data.records import (
     BoolArray,
     FloatArray,
@@ -76,7 +77,7 @@ class ImageBoxes:
         places: K row and column slices: the pixels of every usable box, nothing for the others.
         oriented: K times the corners of a turned rectangle, or None.
         ignored: bool (H, W).
-        points: K times the points that were set in a box.
+        points: K times the points that were set in a box, inside the image.
         last: As given.
 
     Raises:
@@ -113,7 +114,8 @@ class ImageBoxes:
         self.oriented = tuple(oriented) or (None,) * len(self.places)
         if len(self.oriented) != len(self.places):
             raise DataError(f"oriented: has {len(self.oriented)} entries for {len(self.places)} boxes; give one each")
-        self.points = _checked_points(points, self.boxes)
+        checked = _checked_points(points, self.boxes)
+        self.points = tuple(points_inside(each, box) for each, box in zip(checked, inside, strict=True))
         self.last = tuple(last)
         if self.last and len(self.last) != len(self.places):
             raise DataError(f"last: has {len(self.last)} masks for {len(self.places)} boxes; give one each, or None")
