@@ -21,8 +21,10 @@ from bana.io.terminal import print_line
 
 _SHOWN = ("torch", "torchvision", "timm", "numpy", "numba", "pillow")
 _FLAGS = {
-    "quiet": typer.Option(False, "--quiet", "-q", help="Say nothing on standard error but what is wrong."),
-    "verbose": typer.Option(False, "--verbose", "-v", help="Say what runs, and where an error comes from."),
+    "quiet": typer.Option(False, "--quiet", "-q", help="Print only errors and warnings on standard error."),
+    "verbose": typer.Option(
+        False, "--verbose", "-v", help="Print versions, the command, and where an error comes from."
+    ),
 }
 
 
