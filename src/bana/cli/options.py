@@ -1,7 +1,7 @@
 """Every option and argument of the command line, once: its type, its values and its help.
 
-A command names them in its signature; ``--help`` and completion come from here. The lists of values repeat those of
-the settings, which are not imported because torch would come with them.
+Commands name them in their signatures. ``--help`` and completion come from here. The lists of values repeat those of
+the settings: importing the settings would load torch, which is slow.
 """
 
 from __future__ import annotations
