@@ -1,9 +1,9 @@
 """Checks every request, and sets the security headers of every answer.
 
-The server listens on this machine only, but any page that is open in a browser there can send requests to it. So the
-Host has to be this server's (else a name that is made to lead here could read answers), what changes anything has to
-come from its own page (Origin), and so does what makes it compute (Sec-Fetch-Site). Bodies have a size that they may
-not exceed, and a time in which they have to arrive.
+The server listens on this machine only, but any page in a browser there can send requests to it. So three headers are
+checked. The Host has to be this server's, or else a name that resolves to this machine could read answers. Requests
+that change anything have to come from the server's own page (Origin). So do requests that cost computing time
+(Sec-Fetch-Site). The size of a body and the time in which it has to arrive are limited.
 """
 
 from __future__ import annotations

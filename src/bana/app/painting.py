@@ -1,7 +1,7 @@
-"""What a person paints into objects and erases from them, and the masks and label maps that come of it.
+"""Paint of a person in objects, and the masks and label maps that result.
 
-A painted pixel is its object's whatever the labels say, and no other object's. What was painted is kept apart from the
-labels, so that it stays when a box is changed and the image is labeled anew; it counts inside the object's box.
+A painted pixel belongs to its object alone, whatever the labels say. Paint is stored apart from the labels. So it stays
+when a box changes and the image is labeled again. It counts inside the object's box.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Saved reviews: one file for each image with its draft, and one for each step that led there.
 
-``review/<image>.json`` is the draft as it is and names the steps that led there; ``history/<image>/<revision>.json`` is
-the draft as an action left it, 0 being what was labeled. A step's file is written before the review that names it, and
-none that a review names is written anew. So an action counts once its review is written, and not before: whatever ends
-the process or fails, an image has its last answered action, and undo and redo reach the steps that they reached then.
+``review/<image>.json`` is the present draft and names the steps that led to it. ``history/<image>/<revision>.json`` is
+the draft after one action; revision 0 is the first labeling. A step's file is written before the review that names it,
+and never written again. So an action counts exactly when its review is written. If the process ends or fails, the
+image keeps its last answered action, and undo and redo reach the same steps as before.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The command line: parse, call one function of the API, print.
 
-A command has the parameters of the API's function of its name, which it passes on, and ``--json``. ``import bana``
-loads that function when the command runs, so ``bana --help`` answers at once.
+A command has the parameters of the API's function with the same name, and ``--json``. It passes them on. ``import
+bana`` loads that function when the command runs, so ``bana --help`` answers at once.
 
-Exit status: 0 done, 1 done but images were left out or faults found, 2 bad input or settings, 130 interrupted,
+Exit status: 0 done, 1 done but images were skipped or faults found, 2 bad input or settings, 130 interrupted,
 143 told to end (SIGTERM).
 """
 

@@ -1,4 +1,4 @@
-"""What the commands share: from options to arguments, how results are printed, exit statuses."""
+"""What the commands share: turning options into arguments, printing results, exit statuses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Result(Protocol):
 def arguments(options: dict[str, Any]) -> dict[str, Any]:
     """The arguments of the API's function that has a command's name, from the command's options and its --set.
 
-    A split that is not there is found here: the API's functions are slow to import.
+    A missing split is reported here, because the API's functions are slow to import.
     """
     data, format = options.get("data", options.get("images")), options.get("format")
     for split in (options.get("split"), options.get("val_split")):
@@ -59,7 +59,7 @@ def _parsed(settings: Iterable[str]) -> dict[str, Any]:
 
 
 def export_names(text: str) -> list[str]:
-    """The formats to write in a list joined by commas. Raises SettingsError if one is not known."""
+    """The formats to write, from a list joined by commas. Raises SettingsError if one is not known."""
     from bana.data.convert import writer
     from bana.data.formats import GEO, format_name
 
@@ -106,9 +106,9 @@ def split_names(text: str) -> list[str]:
 
 
 def show_training(file: Path, picture: Path | None = None) -> None:
-    """Print the file that a training has written and its picture, and tell of images that were left out.
+    """Print the file that a training run has written and its picture, and report skipped images.
 
-    Of processes that a launcher has started the first tells. None of them fails: it would be started again.
+    If a launcher has started several processes, only the first prints. None of them fails, since it would be restarted.
     """
     from bana.io.shards import Shard
 
@@ -131,7 +131,7 @@ def is_shard(shard: str | None) -> bool:
 
 
 def exit_if_rejected(count: int, file: Path) -> None:
-    """End with exit status 1 if images were left out, and say which file lists them."""
+    """End with exit status 1 if images were skipped, and say which file lists them."""
     if count:
         console.print(f"{count} images left out: see {file}", highlight=False, soft_wrap=True)
         raise typer.Exit(1)

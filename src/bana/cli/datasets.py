@@ -20,7 +20,7 @@ def check(
     follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
-    """Open every image and annotation, and show what a data set holds and its faults.
+    """Open every image and annotation, and show the contents and faults of a data set.
 
     The exit status is 1 if there are faults.
     """
@@ -62,8 +62,8 @@ def evaluate(
 ) -> None:
     """Score labels or predictions against true masks.
 
-    Labels get mIoU, boundary IoU, mask AP and box accuracy; segmentations mIoU and boundary IoU; results of instance
-    segmentation COCO's twelve numbers.
+    Labels get mIoU, boundary IoU, mask AP and box accuracy. Segmentations get mIoU and boundary IoU. Results of
+    instance segmentation get COCO's twelve numbers.
     """
     scores = bana.evaluate(**arguments(locals()))
     show(scores, as_json, lambda: score_tables(scores))

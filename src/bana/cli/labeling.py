@@ -67,7 +67,7 @@ def tune(
     follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
-    """Search the settings of the CRF and the threshold on images with true masks.
+    """Search for the best CRF settings and threshold on images with true masks.
 
     Interrupted? Run the same command again.
     """

@@ -1,7 +1,7 @@
 """Every option and argument of the command line, once: its type, its values and its help.
 
-A command names them in its signature; ``--help`` and completion come from here. The lists of values repeat those of
-the settings, which are not imported because torch would come with them.
+Commands name them in their signatures. ``--help`` and completion come from here. The lists of values repeat those of
+the settings: importing the settings would load torch, which is slow.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ Format = Annotated[FormatName | None, _option("Format of the data set (default: 
 SourceFormat = Annotated[FormatName | None, _option("Format of SRC (default: detected).", "--from", "--format")]
 Truth = Annotated[Path | None, _option("Folder of true masks, <image>.png (default: the data set's own).")]
 Masks = Annotated[
-    Path | None, _option("Folder of true masks, <image>.png; they take the place of an image's labels (default: none).")
+    Path | None, _option("Folder of true masks, <image>.png, used instead of an image's labels (default: none).")
 ]
 
 # Conversion
@@ -100,14 +100,16 @@ Polygons = Annotated[bool, _option("Write COCO masks as polygons instead of RLE.
 Tolerance = Annotated[
     float, _option("Pixels by which the outlines of YOLO, or COCO's polygons, may deviate from the masks.", min=0)
 ]
-MaxPoints = Annotated[int | None, _option("The most points of an object's outlines (default: no limit).", min=4)]
+MaxPoints = Annotated[
+    int | None, _option("Maximum number of points of an object's outlines (default: no limit).", min=4)
+]
 ImageMode = Annotated[ImageModeName, _option("Copy the images, hard-link them, or write annotations only.")]
 Overwrite = Annotated[bool, _option("Write into OUT even if it is not empty.", "--overwrite")]
 
 # Output
-RunFolder = Annotated[Path, _option("Folder of the run. Run the command again to go on with it.")]
+RunFolder = Annotated[Path, _option("Folder of the run. Run the command again to continue.")]
 LabelsOut = Annotated[str, _option("Folder for the labels, or an address (s3://...). Finished labels are kept.")]
-MergedOut = Annotated[Path, _option("Folder for all labels. Labels that are there already are kept.")]
+MergedOut = Annotated[Path, _option("Folder for all labels. Existing labels are kept.")]
 CompareOut = Annotated[Path, _option("Folder for the labels of all methods. Finished work is kept.")]
 TablesOut = Annotated[Path, _option("Folder of all runs. Finished work is kept.")]
 TuneOut = Annotated[Path, _option("Folder of the search. It then serves as --labeler.")]
@@ -133,10 +135,10 @@ Shards = Annotated[
 ]
 Labels = Annotated[Path | None, _option("Folder of bana label (default: none, learn true masks).")]
 AgreedLabels = Annotated[
-    Path | None, _option("Labels of these images; pixels where both labelings agree are learned too (default: none).")
+    Path | None, _option("Labels of these images, to learn the pixels where both labelings agree too (default: none).")
 ]
 CheckedLabels = Annotated[
-    Path | None, _option("Labels of these images, to list boxes that look wrong by them (default: none).", "--labels")
+    Path | None, _option("Labels of these images, to list boxes whose masks look wrong (default: none).", "--labels")
 ]
 RefineLabels = Annotated[Path, _option("Folder of bana label: the labels to learn from.")]
 AppLabels = Annotated[Path | None, _option("Folder of labels and reviews (default: DATA-labels beside DATA).")]
@@ -148,10 +150,11 @@ Labelers = Annotated[
     ),
 ]
 RefineLabeler = Annotated[
-    Path | None, _option("Labeler that the refiner is joined to, the one of the labels (default: bana's own labeler).")
+    Path | None,
+    _option("Labeler to combine with the refiner, the one that made the labels (default: bana's own labeler)."),
 ]
 ImageLabeler = Annotated[
-    Path, _option("Folder of bana classify --pooling image: the labeler whose class activations are learned from.")
+    Path, _option("Folder of bana classify --pooling image: the labeler whose class activations are learned.")
 ]
 StartLabeler = Annotated[
     Path | None, _option("Labeler to start from, if the preset starts from one (default: bana's own labeler).")
@@ -186,18 +189,18 @@ Refine = Annotated[
 U0 = Annotated[UnaryName | None, _option("Background unary (default: the labeler's).")]
 Refinements = Annotated[int | None, _option("Rounds of retrieval and CRF (default: the method's).")]
 WarmStart = Annotated[
-    bool, _option("Label the frames of a video in order, each from the masks of the last one.", "--warm-start")
+    bool, _option("Label the frames of a video in order. Each starts from the masks of the last one.", "--warm-start")
 ]
-Preview = Annotated[bool, _option("Write a video of the masks too, a color for each track.", "--preview")]
+Preview = Annotated[bool, _option("Also write a video of the masks, with one color per track.", "--preview")]
 ShardOption = Annotated[
     str | None,
     _option("NUMBER/COUNT, such as 3/8: label only this part (default: all; under torchrun, the rank's part)."),
 ]
 Engine = Annotated[EngineName, _option("Label with processes of this machine (local) or on a Ray cluster (ray).")]
 MaxImages = Annotated[int | None, _option("Compare on this many images, chosen at random (default: all).", min=1)]
-Trials = Annotated[int, _option("The most settings to try; the labeler's own come first.")]
+Trials = Annotated[int, _option("Maximum number of settings to try. The labeler's own come first.")]
 Search = Annotated[SearchName, _option("Vary one parameter after the other (grid) or all at once (random).")]
-TuneImages = Annotated[int, _option("Images to search on. As many others, if there are any, measure the gain.")]
+TuneImages = Annotated[int, _option("Number of images to search on. As many others, if available, measure the gain.")]
 
 # Training
 Preset = Annotated[
@@ -231,14 +234,14 @@ Set = Annotated[
     list[str] | None,
     _option("Change a setting, such as image_side=900; repeat for several.", "--set", metavar="KEY=VALUE"),
 ]
-Pooling = Annotated[PoolingName | None, _option("How features of a box are pooled (default: the preset's).")]
+Pooling = Annotated[PoolingName | None, _option("How to pool the features of a box (default: the preset's).")]
 Task = Annotated[TaskName, _option("Give every pixel a class (semantic) or train a Mask R-CNN (instance).")]
 Loss = Annotated[LossName | None, _option("Loss (default: the preset's).")]
 Epochs = Annotated[int | None, _option("Passes over the images (default: the preset's).")]
 NetworkEpochs = Annotated[int | None, _option("Epochs of the segmentation network (default: the preset's).")]
 Precision = Annotated[PrecisionName | None, _option("Number format of the computation (default: the preset's).")]
 Accumulate = Annotated[int, _option("Split each batch into this many parts, to save memory.", min=1)]
-CheckpointSeconds = Annotated[float, _option("Least time between two checkpoints, in seconds.", min=0)]
+CheckpointSeconds = Annotated[float, _option("Minimum time between two checkpoints, in seconds.", min=0)]
 Tensorboard = Annotated[bool, _option("Write a log for TensorBoard too.", "--tensorboard")]
 Pictures = Annotated[int, _option("Number of images whose confidence maps are drawn.", min=0)]
 StageLoadWorkers = Annotated[int, _option("Processes that load images; 0: the training process does.", min=0)]
@@ -253,32 +256,30 @@ Probabilities = Annotated[bool, _option("Write class probabilities too (.npz).",
 PredictionExport = Annotated[
     PredictionName | None, _option("Write an archive for VOC's evaluation server, or GeoTIFF and GeoJSON, too.")
 ]
-MinScore = Annotated[float | None, _option("Least score of a Mask R-CNN's object (default: 0.05).")]
+MinScore = Annotated[float | None, _option("Minimum score of a Mask R-CNN's object (default: 0.05).")]
 ExportFormat = Annotated[ExportName, _option("Format to write.")]
 
 # Scores, tables and pages
 Boundary = Annotated[bool, _option("Compute boundary IoU too.")]
 Table = Annotated[TableName, Argument(metavar="TABLE", help="Table of the paper: table1, table2, ... or table6.")]
 Rows = Annotated[str | None, _option("Rows of the table, joined by commas (default: all).")]
-Seeds = Annotated[int, _option("Number of seeds with which each network is trained.", min=1)]
+Seeds = Annotated[int, _option("Number of seeds to train each network with.", min=1)]
 MaskShare = Annotated[
     float | None,
-    _option("Share of the images whose true masks the row semi uses (default: the images of train).", min=0, max=1),
+    _option("Share of images whose true masks the row semi uses (default: the images of train).", min=0, max=1),
 ]
-GalleryImages = Annotated[int, _option("The most images in the gallery; all images are counted.", min=1)]
+GalleryImages = Annotated[int, _option("Maximum number of images in the gallery. The numbers count all images.", min=1)]
 ThumbnailSize = Annotated[int, _option("Longest side of the gallery's pictures, in pixels.", min=64, max=2048)]
-Port = Annotated[int, _option("Port, reached from this machine only; 0: a free one.", min=0, max=65535)]
+Port = Annotated[int, _option("Port, open to this machine only; 0: a free one.", min=0, max=65535)]
 Browser = Annotated[bool, _option("Open the page in a browser.", "--open/--no-open")]
 ReadOnly = Annotated[bool, _option("Show only: refuse every change, upload and export.", "--read-only")]
 
 # What all kinds of commands share
 Seed = Annotated[int, _option("Random seed.")]
-Device = Annotated[str, _option("cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is a GPU.")]
+Device = Annotated[str, _option("Device: cpu, cuda, cuda:1, mps, ...; auto: CUDA if there is a GPU.")]
 Workers = Annotated[
     int | None, _option("Number of worker processes (default: one per core, fewer where memory is short).", min=1)
 ]
-OnError = Annotated[OnErrorName, _option("At an image that cannot be used: stop, or skip it.")]
-Strict = Annotated[bool, _option("Take an object that is repaired or left out for a fault of its image.")]
-FollowLinks = Annotated[
-    bool, _option("Read images that symbolic links lead to outside the data set.", "--follow-links")
-]
+OnError = Annotated[OnErrorName, _option("What to do with an image that cannot be used: stop, or skip it.")]
+Strict = Annotated[bool, _option("Treat a repaired or skipped object as a fault of its image.")]
+FollowLinks = Annotated[bool, _option("Follow symbolic links to images outside the data set.", "--follow-links")]

@@ -60,7 +60,7 @@ def report(
     follow_links: o.FollowLinks = False,
     as_json: o.Json = False,
 ) -> None:
-    """Write one HTML page to look at: scores, training, confidence, and a gallery of images and their labels."""
+    """Write one HTML page: scores, training, confidence, and a gallery of images and their labels."""
     page = bana.report(**arguments(locals()))
     show(page, as_json, lambda: [f"{page.file} ({page.shown} of {page.images} images, {page.megabytes} MB)"])
 

@@ -1,4 +1,4 @@
-"""How much the commands say: ``--quiet`` and ``--verbose``, which every command takes."""
+"""How much the commands print: ``--quiet`` and ``--verbose``, which every command takes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from bana.io.terminal import print_line
 
 _SHOWN = ("torch", "torchvision", "timm", "numpy", "numba", "pillow")
 _FLAGS = {
-    "quiet": typer.Option(False, "--quiet", "-q", help="Say nothing on standard error but what is wrong."),
-    "verbose": typer.Option(False, "--verbose", "-v", help="Say what runs, and where an error comes from."),
+    "quiet": typer.Option(False, "--quiet", "-q", help="Print only errors and warnings on standard error."),
+    "verbose": typer.Option(
+        False, "--verbose", "-v", help="Print versions, the command, and where an error comes from."
+    ),
 }
 
 
@@ -59,15 +61,15 @@ def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class PrintedWarnings(logging.Handler):
-    """Shows what the package logs as lines of its own on standard error."""
+    """Prints the package's log messages on standard error, one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a record; what a terminal would take for commands is escaped."""
+        """Print a record. Terminal control characters are escaped."""
         print_line(f"bana: {record.getMessage()}", file=sys.stderr)
 
 
 def print_error(error: Exception) -> None:
-    """Print an error of a user's as one line; before it the traceback, where ``--verbose`` was given."""
+    """Print a user's error as one line. With ``--verbose``, print the traceback before it."""
     if Verbosity.verbose:
         print_line("".join(traceback.format_exception(error)), end="", file=sys.stderr)
     print_line(f"bana: error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What becomes of files that are not as they should be: the readers' rules, as the documentation lists them.
+"""How flawed files are handled: the readers' rules, as the documentation lists them.
 
-Nothing is lost without a word: ``bana check`` lists all that is not simply read.
+Nothing is lost without a word: ``bana check`` lists everything that is not simply read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Images read by windows, so that one that is too large for memory can be seen part by part.
 
-TIFF files of whole numbers are read so where tifffile is installed, unless they are packed with a loss: of strips or
-tiles, as they are or packed with LZW, Deflate, PackBits, LZMA or Zstandard, and without alpha. Nothing else can be: a
-PNG or JPEG can only be unpacked from its beginning. Of these the whole image is kept, 3 bytes a pixel.
+This works for TIFF files of whole numbers without alpha, where tifffile is installed. They may hold strips or tiles,
+unpacked or packed without loss (LZW, Deflate, PackBits, LZMA or Zstandard). A PNG or JPEG can only be unpacked from its
+beginning. So for all other files the whole image is kept, 3 bytes a pixel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keeping freed memory at hand, how much is in use at most, and how much there is."""
+"""Memory: keeping freed memory at hand, its peak use, and its size."""
 
 from __future__ import annotations
 

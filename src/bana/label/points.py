@@ -1,8 +1,8 @@
 """Points that a person sets beside a box correct its mask around them (beyond the paper).
 
-The log odds of a box's mask are taken for a Gaussian process whose mean is what the networks say. At a point they are
-known. How far that carries falls with distance and with difference of color, so that a point mends what looks like it
-and lies near it, and leaves the rest. Nothing is trained, and any labeler's masks can be corrected.
+The log odds of a box's mask are modeled as a Gaussian process whose mean is the networks' opinion. They are known at a
+point. A point's influence falls with distance and with difference of color. So it corrects similar pixels nearby and
+leaves the rest. Nothing is trained, and any labeler's masks can be corrected.
 """
 
 from __future__ import annotations

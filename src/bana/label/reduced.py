@@ -1,8 +1,8 @@
-"""Large images: the labeler sees them reduced, and what it finds is brought back to their pixels.
+"""Large images: the labeler sees them reduced, and its result is brought back to their pixels.
 
-A pixel of the reduced image is a block of the image's own. So memory and time are bounded whatever an image's size.
-Nothing is lost: the CRF's kernels were made for images of a fifth of a megapixel, and objects get their outlines from
-the refiner, which sees each box at the image's own resolution. Photographs enlarged fourfold got better labels so.
+A pixel of the reduced image is a block of the image's own. So memory and time are bounded for any size of image.
+Nothing is lost. The CRF's kernels were made for images of a fifth of a megapixel. Objects get their outlines from the
+refiner, which sees each box at the image's own resolution. Photographs enlarged fourfold got better labels this way.
 """
 
 from __future__ import annotations

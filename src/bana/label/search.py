@@ -1,4 +1,4 @@
-"""The search for the best settings of labeling: what it tries next follows from its seed and from what it found.
+"""The search for the best label settings. Its next trial follows from its seed and its results so far.
 
 The paper chooses the CRF's parameters on 100 images with true masks, and the threshold of A by a grid search.
 """

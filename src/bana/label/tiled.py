@@ -1,9 +1,8 @@
-"""Label a large image tile by tile, in the memory of one tile and of the maps that come out.
+"""Label a large image tile by tile, in the memory of one tile and of the resulting maps.
 
-A box's mask is that of the tile that the box belongs to. There are no seams, since no pixel's label depends on where
-tiles end: it is that of the object in front whose mask covers the pixel, whatever tile the object belongs to. Of a
-pixel that no mask covers, the second label and the confidence are those that the tile of the smallest box around it
-gives.
+A box's mask comes from the tile that the box belongs to. There are no seams, since no pixel's label depends on where
+tiles end. It is the label of the front object whose mask covers the pixel, whatever tile that object belongs to. If no
+mask covers a pixel, its second label and confidence come from the tile of the smallest box around it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Choose the settings of labeling on images with true masks, as the paper does, and measure the gain."""
+"""Choose the label settings on images with true masks, as the paper does, and measure the gain."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Warm start: what the last frame of a video knows of the objects of this one.
+"""Warm start: the masks of the last frame of a video help to label this one.
 
-The last mask of an object, moved and scaled from its box then to its box now, raises the log odds of the pixels that it
-covers and lowers those of the others. Frames differ, and boxes by some pixels: the moved mask is blurred, so that it
-says little near its outline, and it decides only where this frame alone is in doubt. ``benchmarks/tracks.py`` measures
-what it changes.
+The last mask of an object is moved and scaled from its old box to its new one. It raises the log odds of the pixels
+that it covers and lowers those of the others. Frames differ, and boxes are off by some pixels. So the moved mask is
+blurred: it says little near its outline, and decides only where this frame alone is in doubt. ``benchmarks/tracks.py``
+measures the effect.
 """
 
 from __future__ import annotations

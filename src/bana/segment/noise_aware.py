@@ -1,8 +1,8 @@
 """The part of the losses that is as large as the cosines: image by image, with one tensor for the gradient.
 
-Written out in plain torch, a loss on S and ~S copies the cosines at every step of the formula and adds up a gradient
-of full size for each of the two. What the formulas need of the cosines are a few numbers a pixel; here those are
-computed without the copies, and on the way back all of their gradients go into the same tensor.
+A loss on S and ~S in plain torch copies the cosines at every step of the formula. It also adds up two gradients of full
+size. But the formulas need only a few numbers per pixel. This module computes them without the copies. In the backward
+pass, all of their gradients go into the same tensor.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a person reads of the commands' results: tables and lines."""
+"""How the commands print their results for people: tables and lines."""

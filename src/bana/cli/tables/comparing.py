@@ -1,4 +1,4 @@
-"""What a person reads of a comparison of methods and of the paper's tables."""
+"""Tables of a comparison of methods, and of the paper's tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person reads of a check and of a conversion."""
+"""Tables and lines about a check and a conversion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person reads of labeling, of a search for its settings, and of prediction."""
+"""Tables and lines about labeling, tuning and prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person reads of the demonstration and of a run."""
+"""Tables about the demonstration and a run."""
 
 from __future__ import annotations
 

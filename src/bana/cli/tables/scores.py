@@ -1,4 +1,4 @@
-"""What a person reads of scores."""
+"""Tables of scores."""
 
 from __future__ import annotations
 

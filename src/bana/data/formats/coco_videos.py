@@ -1,8 +1,8 @@
-"""What COCO files say of videos, in the manner of COCO-VID.
+"""Videos in COCO files, in the manner of COCO-VID.
 
-``videos`` has the videos by ``id`` and ``name``, an image ``video_id`` and ``frame_id`` (from 0), an annotation
-``track_id`` or ``instance_id``. CVAT writes the track's id among an annotation's attributes. None of it is needed for
-an image to be used, so that what cannot be read is passed over.
+``videos`` lists the videos with ``id`` and ``name``. An image has ``video_id`` and ``frame_id`` (from 0), an annotation
+``track_id`` or ``instance_id``. CVAT writes the track's id among an annotation's attributes. No image needs any of
+this, so entries that cannot be read are skipped.
 """
 
 from __future__ import annotations

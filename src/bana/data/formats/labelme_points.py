@@ -1,8 +1,8 @@
-"""Points and strokes of a labelme file, and the objects that they are meant for.
+"""Points and strokes of a labelme file, and the objects that they belong to.
 
-A shape ``point``, ``line`` or ``linestrip`` with an object's label and ``group_id`` says what of its box is object;
-without a group it is meant for the smallest box of its label around it. One with the label ``_background_`` says what
-is no part of the object of its group, or without a group of any object whose box it lies in.
+A shape ``point``, ``line`` or ``linestrip`` with an object's label and ``group_id`` marks pixels of that object.
+Without a group, it belongs to the smallest box of its label around it. A shape with the label ``_background_`` marks
+pixels that are not part of its group's object. Without a group, it holds for every object whose box it lies in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""``affinity``: class activation maps that a random walk by learned affinities spreads, without boxes.
+"""``affinity``: class activation maps, spread by a random walk with learned affinities, without boxes.
 
-AffinityNet (Ahn and Kwak, CVPR 2018; Table 1), written from its description. Image-level labels give CAMs; where these
-are reliable, they teach an affinity network; at last a random walk carries the CAMs to where the network sees the same
+AffinityNet (Ahn and Kwak, CVPR 2018; Table 1), written from its description. Image-level labels give CAMs. Where these
+are reliable, they teach an affinity network. A random walk then carries the CAMs to where the network sees the same
 thing.
 """
 
