@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from bana.data.formats import GEO
 from bana.data.images import is_upright
+from bana.data.inputs import InputImage
 from bana.data.label_maps import LabelMap, voc_palette
 from bana.data.records import BoolArray
 from bana.extras import needed
@@ -69,6 +70,38 @@ def read_georeference(path: Path) -> Georeference | None:
         except rasterio.errors.RasterioIOError:  # Pillow reads more of some formats
             return None
     return None if found.crs is None or found.transform.is_identity else found
+
+
+def write_georeferenced(
+    pictures: Iterable[InputImage],
+    result: Callable[[InputImage], Path],
+    write: Callable[[InputImage, Path, Georeference], None],
+) -> int:
+    """Call ``write(picture, file, georeference)`` for every photograph that has a result and a georeference.
+
+    Args:
+        pictures: The pictures.
+        result: The file of a picture's result, which may not be there.
+        write: Writes what is wanted of it.
+
+    Returns:
+        The number of pictures that have a result and no georeference.
+
+    Raises:
+        DataError: If a picture cannot be read.
+        SettingsError: If rasterio is not installed.
+    """
+    without = 0
+    for picture in pictures:
+        file = result(picture)
+        if not file.is_file():
+            continue
+        georeference = read_georeference(picture.path) if picture.frame is None else None
+        if georeference is None:
+            without += 1
+        else:
+            write(picture, file, georeference)
+    return without
 
 
 def write_geotiff(path: Path, labels: LabelMap, georeference: Georeference, ignore_index: int) -> None:

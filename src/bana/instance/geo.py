@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bana.data.formats import GEO
-from bana.data.geo import Georeference, mask_geometry, read_georeference, write_geojson
+from bana.data.geo import Georeference, mask_geometry, write_geojson, write_georeferenced
 from bana.data.inputs import InputImage
 from bana.data.masks import decode_part
 from bana.data.records import ClassTable
@@ -31,18 +31,12 @@ def write_geo(out: Path, pictures: Iterable[InputImage], classes: ClassTable) ->
         OutputError: If a file cannot be written.
         SettingsError: If rasterio is not installed.
     """
-    without = 0
-    for picture in pictures:
-        file = out / entry_path(picture.name)
-        if not file.is_file():
-            continue
-        georeference = read_georeference(picture.path) if picture.frame is None else None
-        if georeference is None:
-            without += 1
-            continue
+
+    def write(picture: InputImage, file: Path, georeference: Georeference) -> None:
         features = _features(picture.name, read_json_object(file), classes, georeference)
         write_geojson(out / GEO / f"{picture.name}.geojson", features)
-    return without
+
+    return write_georeferenced(pictures, lambda picture: out / entry_path(picture.name), write)
 
 
 def _features(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bana.data.formats import GEO
-from bana.data.geo import Georeference, read_georeference, region_geometries, write_geojson, write_geotiff
+from bana.data.geo import Georeference, region_geometries, write_geojson, write_georeferenced, write_geotiff
 from bana.data.images import image_size
 from bana.data.inputs import InputImage
 from bana.data.label_maps import LabelMap, read_label_map
@@ -31,20 +31,14 @@ def write_geo(out: Path, pictures: Iterable[InputImage], classes: ClassTable) ->
         OutputError: If a file cannot be written.
         SettingsError: If rasterio is not installed.
     """
-    without = 0
-    for picture in pictures:
-        file = out / LABELS / f"{picture.name}.png"
-        if not file.is_file():
-            continue
-        georeference = read_georeference(picture.path) if picture.frame is None else None
-        if georeference is None:
-            without += 1
-            continue
+
+    def write(picture: InputImage, file: Path, georeference: Georeference) -> None:
         labels = read_label_map(file, *image_size(picture.path))
         write_geotiff(out / GEO / f"{picture.name}.tif", labels, georeference, classes.ignore_index)
         features = _features(picture.name, labels, classes, georeference)
         write_geojson(out / GEO / f"{picture.name}.geojson", features)
-    return without
+
+    return write_georeferenced(pictures, lambda picture: out / LABELS / f"{picture.name}.png", write)
 
 
 def _features(name: str, labels: LabelMap, classes: ClassTable, georeference: Georeference) -> Iterator[dict[str, Any]]:
