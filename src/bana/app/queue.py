@@ -82,12 +82,12 @@ class Queue:
 
     def note(self, image_id: str, draft: Draft, *, overwrite: bool = True) -> None:
         """Bring an image's row up to date; without ``overwrite`` only one that is not labeled yet."""
+        summary = Summary.of(draft)
         with self._lock:
             old = self._rows.get(image_id)
             number = len(self._rows) if old is None else old.number
-            row = Row(image_id, *Summary.of(draft), number, True)
             if overwrite or old is None or not old.labeled:
-                self._rows[image_id] = row
+                self._rows[image_id] = Row(image_id, *summary, number, True)
 
     def ahead(self, image_ids: Sequence[str]) -> None:
         """Open these images soon, the first of them first."""
