@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from bana.data.mirror import read_anywhere
 from bana.engine.ray_engine import ray_engine
 from bana.errors import OutputError
 from bana.io.remote import parse_path
+from bana.label.method import LabelingMethod
 from bana.label.methods.choose import MethodChoice
 from bana.label.run import label_dataset
 from pool_workers import Ends
@@ -95,18 +95,27 @@ class Killing:
     """
 
     killed: Path
+    warm_start = False
 
     def facts(self):
         return MethodChoice("box").facts()
 
     def open(self, classes, threads):
-        return partial(self.label, MethodChoice("box").open(classes, threads))
+        return Killer(MethodChoice("box").open(classes, threads), self.killed)
 
-    def label(self, method, image, *boxes, **flags):
-        if image.shape[1] == 64 and not self.killed.exists():
-            self.killed.write_text(str(os.getpid()))
+
+class Killer(LabelingMethod):
+    """What such a method opens."""
+
+    def __init__(self, method, killed):
+        self.class_table = method.class_table
+        self._method, self._killed = method, killed
+
+    def label_boxed(self, image, boxed):
+        if image.shape[1] == 64 and not self._killed.exists():
+            self._killed.write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGKILL)
-        return method(image, *boxes, **flags)
+        return self._method.label_boxed(image, boxed)
 
 
 def label_on_ray(data, method, out):
