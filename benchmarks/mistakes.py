@@ -1464,8 +1464,8 @@ _SEGMENT = [
         "tests/segment/test_segmenter.py",
         (
             "mirror-images-are-not-turned-back",
-            "cosine[1:].flip(3)",
-            "cosine[1:]",
+            "network(pixels.flip(3)).flip(3)",
+            "network(pixels.flip(3))",
             "test_cosines_are_the_mean_of_scales_and_mirror_images",
         ),
         (

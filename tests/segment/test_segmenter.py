@@ -119,13 +119,17 @@ def test_a_network_of_magnified_images_sees_images_magnified(image):
 
 def test_the_crf_and_tiles_count_in_pixels_of_magnified_images(image, monkeypatch):
     network = SegmentationNetwork(small_backbone(), None, 6, 3, magnification=2.0)
-    settings = PredictSettings(crf=CRFSettings(gaussian_sxy=3, bilateral_sxy=50), tile=64, overlap=32)
+    crf = CRFSettings(gaussian_sxy=3, bilateral_sxy=50)
+    settings = PredictSettings(crf=crf, tile=64, overlap=32, scales=(0.5, 1.5))
     seen, built = [], []
     monkeypatch.setattr(CRFSettings, "build", lambda crf, threads: built.append(crf))
     monkeypatch.setattr(segmenter_module, "blended", lambda *given, **sizes: seen.append(sizes))
     segmenter = Segmenter(network, ["a", "b"], 20.0, settings)
     segmenter.probabilities(image)
-    assert seen == [{"tile": 32, "overlap": 16}]
+    assert seen == [{"tile": 21, "overlap": 10}]  # at its greatest scale the network sees 3 times as many pixels a side
+    smaller = settings.model_copy(update={"scales": (0.5,)})
+    Segmenter(network, ["a", "b"], 20.0, smaller).probabilities(image)
+    assert seen[1] == {"tile": 32, "overlap": 16}
     assert (built[-1].gaussian_sxy, built[-1].bilateral_sxy) == (1.5, 25)
 
 
@@ -271,11 +275,11 @@ def steps_at_tiles(probabilities, whole, overlap):
 
 def test_a_large_image_is_predicted_in_tiles_without_seams(tiny_segment_run, scene):
     whole = load(tiny_segment_run, **ONE_PASS)(scene).probabilities
-    parts = load(tiny_segment_run, **ONE_PASS, tile=160, overlap=80)(scene).probabilities
+    parts = load(tiny_segment_run, **ONE_PASS, tile=round(160 * SCALE), overlap=round(80 * SCALE))(scene).probabilities
     assert np.allclose(parts.sum(0), 1, atol=1e-4)
     assert (parts.argmax(0) == whole.argmax(0)).mean() > 0.9
     assert steps_at_tiles(parts, whole, 80).max() < 2
-    hard = load(tiny_segment_run, **ONE_PASS, tile=160, overlap=0)(scene).probabilities
+    hard = load(tiny_segment_run, **ONE_PASS, tile=round(160 * SCALE), overlap=0)(scene).probabilities
     assert steps_at_tiles(hard, whole, 0).max() > 4  # without overlap there are seams, and the check sees them
 
 

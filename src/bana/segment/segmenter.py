@@ -36,8 +36,8 @@ class PredictSettings(Settings):
         scales: Factors on the image's size, magnified as in training; the cosines at all scales are averaged.
         flip: Whether the mirrored image is averaged in too.
         crf: The fully connected CRF, or None; its positions are in pixels of the magnified image.
-        tile: Longest side, in pixels of the magnified image, that the network sees at once; larger ones are cut into
-            tiles.
+        tile: Longest side, in pixels of the magnified image at its greatest scale (but not below 1), that the network
+            sees at once; larger ones are cut into tiles.
         overlap: Pixels that neighboring tiles share and blend over; at most half a tile.
     """
 
@@ -154,8 +154,10 @@ class Segmenter:
 
         If they are too large for memory they are in a temporary file, as np.memmap.
         """
-        settings, magnification, pixels = self.settings, self.network.magnification, as_rgb(image, self.values)
-        tile, overlap = (round(each / magnification) for each in (settings.tile, settings.overlap))
+        settings, pixels = self.settings, as_rgb(image, self.values)
+        enlarged = self.network.magnification * max(1.0, *settings.scales)  # memory grows with what the network sees
+        tile = round(settings.tile / enlarged)
+        overlap = min(round(settings.overlap / enlarged), tile // 2)
         if max(pixels.shape[:2]) <= tile:
             return self._tile(pixels)
         channels = len(self.class_table) + 1
@@ -204,8 +206,8 @@ def mean_cosine(
     for scale in scales:
         pixels = network_input(image, round(max(size) * scale * network.magnification), network.backbone.info.multiple)
         pixels = pixels.to(network.class_weights.device)
-        cosine = network(torch.cat([pixels, pixels.flip(3)]) if flip else pixels)
-        if flip:
-            cosine = (cosine[:1] + cosine[1:].flip(3)) / 2
+        cosine = network(pixels)
+        if flip:  # after it, not beside it: that would take twice the memory
+            cosine = (cosine + network(pixels.flip(3)).flip(3)) / 2
         total = total.to(cosine.device) + upsampled(cosine, size)
     return total / len(scales)
