@@ -45,6 +45,7 @@ NOT_RUN = {
     "bana demo": "labels 52 photographs; run on three by tests/report/test_demo_command.py",
     "bana run demo --out *": "takes minutes; tests/pipeline/test_run_command.py runs the same on a tiny data set",
     "bana reproduce *": "trains many networks; run by tests/pipeline/test_reproduce_command.py",
+    "bana predict network big.jpg *": "takes an image of 100 megapixels",
     "bana predict v1/nal-0 *": "needs a network of a table; --export is run by tests/segment/test_predict_command.py",
     "torchrun *": "several processes; run by tests/engine/test_distributed.py and tests/label/test_merge.py",
     "bana label * --engine ray *": "needs a cluster or a minute to start one; run by tests/engine/test_ray_engine.py",
