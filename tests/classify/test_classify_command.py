@@ -108,6 +108,17 @@ def test_a_finished_run_whose_file_is_lost_or_damaged_gets_it_back(classify, sha
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_finished_run_whose_settings_are_damaged_gets_them_back(classify, shapes_voc, tmp_path, monkeypatch, left):
+    classify(shapes_voc, tmp_path / "run")
+    file = tmp_path / "run" / "settings.json"
+    before = file.read_bytes()
+    file.write_bytes(before[:left])
+    monkeypatch.setattr(train_module, "training_loop", None)  # a second training would fail
+    assert classify(shapes_voc, tmp_path / "run").status == 0
+    assert file.read_bytes() == before
+
+
 def test_a_folder_of_another_run_is_refused_and_not_changed(classify, shapes_voc, tmp_path):
     classify(shapes_voc, tmp_path / "run")
     before = files(tmp_path / "run")

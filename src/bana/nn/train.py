@@ -13,7 +13,7 @@ from bana.engine.loop import CHECKPOINT, training_loop
 from bana.engine.memory import keep_freed_memory
 from bana.engine.options import RunOptions
 from bana.engine.plan import LoopConfig, Samples
-from bana.engine.run_folder import versions, write_settings
+from bana.engine.run_folder import restore_settings, versions, write_settings
 from bana.engine.seeds import seed_of, shuffled
 from bana.errors import CheckpointError, DataError
 from bana.io.faults import REJECTED, write_rejected
@@ -62,8 +62,11 @@ def train(task: Task[Any, Any], data: BoxDataset, out: Path, run: RunOptions = D
         task.settings = settings = settings.for_images(task.records)
         task.seed = run.seed
         identity = _identity(task)
+        stated = identity | ({"label": task.label_settings} if task.label_settings else {})
         check_same_run(out / CHECKPOINT, identity)
         if _is_finished(task, file, identity):
+            if context.is_main:
+                restore_settings(out, stated)
             return file
         replaced = settings.start == "labeler" and settings.train_backbone == "all"  # the labeler has all tensors
         weights = "random" if replaced else None
@@ -73,7 +76,7 @@ def train(task: Task[Any, Any], data: BoxDataset, out: Path, run: RunOptions = D
         if not task.records:
             raise DataError(f"{data.root}: no image with {task.needs} is left to train on; see {out / REJECTED}")
         if context.is_main:
-            write_settings(out, identity | ({"label": task.label_settings} if task.label_settings else {}))
+            write_settings(out, stated)
         keep_freed_memory()
         samples = task.samples()
         if settings.sampling == "balanced":
