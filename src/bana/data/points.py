@@ -1,4 +1,4 @@
-"""Points set in boxes: strokes become points, and each point goes to the box that it is meant for."""
+"""Points set in boxes, as annotation files have them: strokes, flat lists, and points outside their box."""
 
 from __future__ import annotations
 

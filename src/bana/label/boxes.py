@@ -174,10 +174,12 @@ class BoxedImage(ImageBoxes):
         self.background_mask: Tensor = torch.from_numpy(~known)
 
     @classmethod
-    def of_record(cls, image: Image, record: ImageRecord, classes: int) -> BoxedImage:
-        """A record's boxes, on its photograph."""
+    def of_record(
+        cls, image: Image, record: ImageRecord, classes: int, last: Sequence[LastMask | None] = ()
+    ) -> BoxedImage:
+        """A record's boxes, on its photograph, with the masks of the last frame if there are any."""
         ignored = crowd_pixels(record)
-        rest = (record.oriented, record.points)
+        rest = (record.oriented, record.points, last)
         return cls(image, record.boxes, record.class_ids, record.crowd, ignored, classes, *rest)
 
     def places_of(self, class_id: int) -> list[Place]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from bana.data.points import inside as points_inside
 from bana.data.records import FloatArray, Point, box_sides, pixel_slices
 from bana.label.boxes import BoxedImage, Image, Place
 from bana.refine.refiner import BoxProbability
@@ -125,27 +126,30 @@ def corrected_boxes(boxed: BoxedImage, image: Image, boxes: Sequence[BoxProbabil
     on_objects = [(number, point) for number in numbers for point in boxed.points[number] if point.is_object]
     found = []
     for number, box in zip(numbers, boxes, strict=True):
-        inside = boxed.inside[number]
-        others = [point for other, point in on_objects if other != number and _is_inside(point, inside)]
+        own = boxed.inside[number]
+        others = points_inside([point for other, point in on_objects if other != number], own)
         points = [*boxed.points[number], *(point._replace(is_object=False) for point in others)]
-        found.append(corrected(box, image, points, float(box_sides(inside[None])[0])))
+        found.append(corrected(box, image, points, float(box_sides(own[None])[0])))
     return found
 
 
-def known_labels(boxed: BoxedImage, labels: Sequence[int]) -> Tensor:
+def known_labels(boxed: BoxedImage, labels: Sequence[int]) -> Tensor | None:
     """What points say of the pixels right around them, as indices into ``labels``: int64 (H, W), -1 where nothing.
 
-    A point beside an object is background where no other box holds it.
+    None where no box has points, as in nearly all images. A point beside an object is background where no other box
+    holds it.
 
     Args:
         boxed: The image's boxes.
         labels: Class ids in the image, the background's 0 first.
     """
+    if not any(boxed.points):
+        return None
     known = torch.full(boxed.size, -1)
     for number in np.flatnonzero(boxed.usable).tolist():
         radius = _DISC * float(box_sides(boxed.inside[number][None])[0])
         for point in boxed.points[number]:
-            holders = sum(_is_inside(point, box) for box in boxed.inside[boxed.usable])
+            holders = sum(bool(points_inside([point], box)) for box in boxed.inside[boxed.usable].tolist())
             if point.is_object or holders == 1:
                 label = list(labels).index(int(boxed.class_ids[number])) if point.is_object else 0
                 place, disc = _disc(point, radius, boxed.places[number])
@@ -176,10 +180,6 @@ def _seen(image: Image, point: Point, reach: float) -> list[float]:
     row, column = _pixel(image.shape, point)
     around = image[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
     return [point.x / reach, point.y / reach, *(around.mean((0, 1)) / COLOR_REACH).tolist()]
-
-
-def _is_inside(point: Point, box: FloatArray) -> bool:
-    return bool(box[0] <= point.x <= box[2] and box[1] <= point.y <= box[3])
 
 
 def _disc(point: Point, radius: float, place: Place) -> tuple[Place, Tensor]:

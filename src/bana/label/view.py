@@ -26,7 +26,7 @@ class View:
         labels: V class ids, the background's 0 first.
         allowed: bool (V, H, W), where each label may be.
         attention: A: (H, W).
-        known: int64 (H, W), what points say, as indices into ``labels``; -1 elsewhere.
+        known: int64 (H, W), what points say, as indices into ``labels``, -1 elsewhere; None without points.
     """
 
     boxed: BoxedImage
@@ -36,16 +36,19 @@ class View:
     labels: list[int]
     allowed: Tensor
     attention: Tensor
-    known: Tensor
+    known: Tensor | None
 
     @property
     def fixed(self) -> Tensor:
         """The pixels whose label is known: background outside all boxes, and what points say; bool (H, W)."""
-        return self.boxed.background_mask | (self.known >= 0)
+        background = self.boxed.background_mask
+        return background if self.known is None else background | (self.known >= 0)
 
     def probabilities(self, unaries: Tensor) -> Tensor:
         """Probabilities of the labels, from their unaries (V, H, W), and from what is known: (V, H, W)."""
         probabilities = label_probabilities(unaries, self.boxed.background_mask)
+        if self.known is None:
+            return probabilities
         at_points = self.known >= 0
         known = F.one_hot(self.known[at_points], len(self.labels))
         probabilities[:, at_points] = known.T.to(probabilities)

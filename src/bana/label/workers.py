@@ -20,7 +20,7 @@ from bana.engine.pool import Results, Worker
 from bana.errors import CheckpointError, DataError, SettingsError
 from bana.io.faults import OnError
 from bana.io.remote import AnyPath
-from bana.label.boxes import BoxedImage, LastMask, crowd_pixels, record_boxes
+from bana.label.boxes import BoxedImage, LastMask, record_boxes
 from bana.label.method import LabelingMethod
 from bana.label.methods.choose import MethodChoice
 from bana.label.output import input_digest, is_done, labeling_digest, write_labels
@@ -110,8 +110,7 @@ class LabelWorker(Worker[ImageRecord, Cost | None]):
             with open_windows(record) as windows:
                 return label_in_tiles(method, windows, record_boxes(record, classes), side)
         image = open_record_image(record)
-        more = (crowd_pixels(record), classes, record.oriented, record.points, last)
-        return method.label_boxed(image, BoxedImage(image, record.boxes, record.class_ids, record.crowd, *more))
+        return method.label_boxed(image, BoxedImage.of_record(image, record, classes, last))
 
     def digest(self, record: ImageRecord) -> str:
         """A digest of everything that the record's labels depend on, the last frame left out."""

@@ -28,21 +28,21 @@ def points_of(
     found: list[list[Point]] = [[] for _ in objects]
     for stroke in strokes:
         with faults.catch_object(image_id):
-            numbers = _meant(stroke, objects, boxes)
+            held = [_points(stroke, box) for box in boxes]
+            numbers = _meant(stroke, objects, boxes, [number for number, points in enumerate(held) if points])
             if not numbers:
                 raise DataError(
                     f"{stroke.where}: shape_type {stroke.entry['shape_type']!r:.40} has no area, and lies in no box of "
                     f"{stroke.label!r:.40}; remove it, or give it the label and group_id of an object"
                 )
             for number in numbers:
-                found[number] += _points(stroke, boxes[number])
-    return [inside(points, box) for points, box in zip(found, boxes, strict=True)]
+                found[number] += held[number]
+    return [tuple(points) for points in found]
 
 
-def _meant(stroke: LabelmeShape, objects: Objects, boxes: Sequence[Box]) -> list[int]:
-    """The numbers of the objects that a stroke is meant for."""
+def _meant(stroke: LabelmeShape, objects: Objects, boxes: Sequence[Box], holding: list[int]) -> list[int]:
+    """Those of the objects whose boxes hold a stroke, by their numbers, that it is meant for."""
     is_object = stroke.label not in NOT_OBJECTS
-    holding = [number for number, box in enumerate(boxes) if _points(stroke, box)]
     if is_object:
         holding = [number for number in holding if objects[number][0].label == stroke.label]
     group = stroke.entry.get("group_id")
