@@ -177,6 +177,13 @@ def mask_iou(first: BoolArray, second: BoolArray) -> float:
     return np.count_nonzero(first & second) / union if union else 1.0
 
 
+def box_iou(first: FloatArray, second: FloatArray) -> float:
+    """Intersection over union of two xyxy boxes that are not empty."""
+    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    return shared / (sum(float(np.prod(box[2:] - box[:2])) for box in (first, second)) - shared)
+
+
 def _flat(ring: Ring) -> list[float]:
     return [float(value) for value in ring.ravel()]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from bana.data.label_folder import LabelFolder
-from bana.data.masks import decode_mask, mask_bounds
+from bana.data.masks import box_iou, decode_mask, mask_bounds
 from bana.data.records import FloatArray, ImageRecord
 
 MIN_TIGHT_IOU = 0.6
@@ -61,7 +59,7 @@ def suspects(records: Iterable[ImageRecord], folder: LabelFolder) -> Iterator[Su
 def _reason(box: FloatArray, tight: FloatArray | None, expected_iou: float | None) -> str | None:
     if tight is None:
         return "no object was found in it"
-    if (iou := _box_iou(box, tight)) < MIN_TIGHT_IOU:
+    if (iou := box_iou(box, tight)) < MIN_TIGHT_IOU:
         return f"its object fills {iou:.0%} of it; perhaps it should be {_corners(tight)}"
     if expected_iou is not None and expected_iou < MIN_EXPECTED_IOU:
         return f"its mask is expected to have an IoU of {expected_iou:.2f}; look at it"
@@ -70,9 +68,3 @@ def _reason(box: FloatArray, tight: FloatArray | None, expected_iou: float | Non
 
 def _corners(box: FloatArray) -> str:
     return "({:.0f}, {:.0f}, {:.0f}, {:.0f})".format(*box)
-
-
-def _box_iou(box: FloatArray, other: FloatArray) -> float:
-    low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])
-    shared = float(np.prod(np.clip(high - low, 0, None)))
-    return shared / float(np.prod(box[2:] - box[:2]) + np.prod(other[2:] - other[:2]) - shared)

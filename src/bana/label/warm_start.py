@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from bana.data.label_folder import INSTANCES
-from bana.data.masks import decode_mask
+from bana.data.masks import box_iou, decode_mask
 from bana.data.records import BoolArray, FloatArray, ImageRecord, pixel_slices
 from bana.data.videos import TrackId
 from bana.errors import DataError
@@ -96,10 +96,7 @@ def moved_mask(part: BoolArray, place: Place) -> npt.NDArray[np.uint8]:
 
 def _is_near(mask: LastMask, box: FloatArray) -> bool:
     """Whether the object is where it was, and its mask says anything."""
-    low, high = np.maximum(mask.box[:2], box[:2]), np.minimum(mask.box[2:], box[2:])
-    shared = float(np.prod(np.maximum(high - low, 0)))
-    areas = sum(float(np.prod(each[2:] - each[:2])) for each in (mask.box, box))
-    return bool(shared >= MIN_IOU * (areas - shared) and mask.part.any())
+    return bool(mask.part.any()) and box_iou(mask.box, box) >= MIN_IOU
 
 
 @dataclass(frozen=True)

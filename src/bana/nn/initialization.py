@@ -18,7 +18,7 @@ from bana.nn.settings import TrainingSettings, Width
 from bana.nn.weights import digest
 from bana.presets import parse_settings
 
-LABELER_KIND = NetworkKind("labeler", ("refine", "classify"), "bana classify")
+LABELER_KIND = NetworkKind("labeler", ("labeler", "refine", "classify"), "bana classify")
 
 
 class _LabelerSettings(TrainingSettings):

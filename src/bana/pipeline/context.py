@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,10 +124,15 @@ class PipelineContext:
         """The labels that a labeler gives by the recipe."""
         return MethodChoice(labelers={"": labeler}, options=self.recipe.label.model_dump(mode="json"))
 
-    def label(self, name: str, dataset: BoxDataset, method: MethodChoice) -> Path:
-        """Label the images in the folder ``name``; returns that folder."""
+    def label(self, name: str, dataset: BoxDataset, method: MethodChoice, *, known: Path | None = None) -> Path:
+        """Label the images in the folder ``name``; returns that folder.
+
+        Labels of the same method for some of the images, in the folder ``known``, are taken over.
+        """
 
         def work(folder: Path) -> dict[str, Any]:
+            if known is not None:
+                shutil.copytree(known, folder, dirs_exist_ok=True)
             run = label_dataset(
                 dataset, method, folder, workers=self.workers, on_error=self.on_error, console=self.console
             )

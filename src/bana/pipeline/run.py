@@ -16,6 +16,7 @@ from bana.engine.run_folder import versions
 from bana.io.faults import OnError
 from bana.io.files import file_digest, write_bytes
 from bana.io.locking import exclusive
+from bana.pipeline.choice import LabelerChoice, choose_labeler
 from bana.pipeline.context import PipelineContext, has_truth
 from bana.pipeline.picture import run_picture
 from bana.pipeline.recipe import Recipe
@@ -24,6 +25,9 @@ from bana.segment.model import SEGMENTER
 from bana.segment.validation import check_truth
 
 PICTURE = "run.png"
+
+FOLDERS = ("classify", "untrained", "unrefined", "refine", "trained", "labeler", "labels", "segment")
+"""The folders of the steps."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class PipelineRun:
         rejected: Number of images that could not be used.
         skipped: Names of the steps that were unchanged.
         seconds: Seconds of every step, in the call that finished it.
+        choice: The labeler that was kept; None where the recipe has no refiner.
         labels: Scores of the labels as plain values; None where not every image has a true mask.
         network: Scores of the network as plain values, under ``plain`` and ``crf``; None as before.
         scored: The images that the network was scored on: ``validation``, ``training`` or None.
@@ -46,6 +51,7 @@ class PipelineRun:
     rejected: int
     skipped: frozenset[str]
     seconds: dict[str, float]
+    choice: LabelerChoice | None
     labels: dict[str, Any] | None
     network: dict[str, Any] | None
     scored: str | None
@@ -57,6 +63,7 @@ class PipelineRun:
             "rejected": self.rejected,
             "skipped": sorted(self.skipped),
             "seconds": self.seconds,
+            "labeler": None if self.choice is None else self.choice.as_dict(),
             "labels": self.labels,
             "network": self.network,
             "scored_on": self.scored,
@@ -78,7 +85,7 @@ def run_pipeline(
     on_error: OnError = "stop",
     console: Console,
 ) -> PipelineRun:
-    """Classify, label, refine, segment and evaluate, each only where its inputs or settings have changed.
+    """Classify, refine, label, segment and evaluate, each only where its inputs or settings have changed.
 
     Args:
         dataset: Images with boxes.
@@ -101,15 +108,14 @@ def run_pipeline(
     if validation is not None:
         check_truth(validation, dataset)
     facts = {"settings": recipe.model_dump(mode="json"), "seed": seed, "versions": versions(), "data": _facts(dataset)}
-    steps = Steps(out, facts, ("classify", "unrefined", "refine", "labels", "segment"), console)
+    steps = Steps(out, facts, FOLDERS, console)
     context = PipelineContext(steps, recipe, seed, runtime, workers, on_error, console)
-    labeler = context.classify(dataset)
-    if recipe.label.refine:
-        unrefined = context.label("unrefined", dataset, context.recipe_labels(labeler))
-        labeler = context.refine(labeled_part(dataset, LabelFolder(unrefined)), unrefined, labeler)
-    labels = context.label("labels", dataset, context.recipe_labels(labeler))
+    classifier = context.classify(dataset)
+    choice = choose_labeler(context, dataset, classifier) if recipe.label.refine else None
+    method = context.recipe_labels(choice.labeler if choice else classifier)
+    labels = context.label("labels", dataset, method, known=choice.labels if choice else None)
     labeled = labeled_part(dataset, LabelFolder(labels))  # all, or with skip those that could be used
-    network = context.segment("segment", recipe.segment, labeled, labels, labeler, validation=validation)
+    network = context.segment("segment", recipe.segment, labeled, labels, classifier, validation=validation)
     label_scores = context.score_labels("evaluate labels", labels, labeled) if has_truth(labeled) else None
     scored = validation or (labeled if label_scores is not None else None)
     network_scores = None if scored is None else context.score("evaluate", network, scored)
@@ -123,7 +129,7 @@ def run_pipeline(
     where = None if scored is None else "training" if validation is None else "validation"
     rejected = len(dataset) + len(dataset.rejected) - len(labeled)
     return PipelineRun(
-        out, labeled, rejected, frozenset(steps.skipped), steps.seconds, label_scores, network_scores, where
+        out, labeled, rejected, frozenset(steps.skipped), steps.seconds, choice, label_scores, network_scores, where
     )
 
 

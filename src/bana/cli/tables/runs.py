@@ -11,6 +11,7 @@ from bana.cli.tables.table import Column, FittedTable
 from bana.report.numbers import shown
 
 if TYPE_CHECKING:
+    from bana.pipeline.choice import LabelerChoice
     from bana.pipeline.run import PipelineRun
     from bana.report.demo import Demo
 
@@ -19,6 +20,11 @@ _CLASSES = 12
 
 _STEPS = {
     "classify": "box classifier trained",
+    "untrained": "images labeled without training",
+    "unrefined": "images labeled by the classifier",
+    "refine": "refiner trained",
+    "trained": "images labeled after training",
+    "compare labelers": "labelers compared",
     "labels": "pixels labeled",
     "segment": "network trained on the labels",
     "evaluate labels": "labels scored",
@@ -87,10 +93,18 @@ def run_tables(run: PipelineRun) -> Iterator[RenderableType]:
         yield _scores(run, run.network)
     else:
         yield "No scores: not every image has a true mask; name a split that has them with --val-split"
+    if run.choice is not None:
+        yield _kept(run.choice)
     files = run.as_dict()
     yield f"Network: {files['network_file']}"
     yield f"Picture: {files['picture']}"
     yield f"A page of all images and scores: bana report {run.out}"
+
+
+def _kept(choice: LabelerChoice) -> str:
+    trained, untrained = choice.fits["trained"], choice.fits["untrained"]
+    which = "the trained labeler's" if choice.name == "trained" else "those of bana's own labeler"
+    return f"Labels: {which}, which fit images and boxes better (trained {trained:.2f}, untrained {untrained:.2f})"
 
 
 def _scores(run: PipelineRun, network: dict[str, Any]) -> FittedTable:
