@@ -119,7 +119,8 @@ def run_pipeline(
     label_scores = context.score_labels("evaluate labels", labels, labeled) if has_truth(labeled) else None
     scored = validation or (labeled if label_scores is not None else None)
     network_scores = None if scored is None else context.score("evaluate", network, scored)
-    steps.note(metrics={"labels": label_scores, "network": network_scores})
+    kept = None if choice is None else choice.as_dict()
+    steps.note(metrics={"labels": label_scores, "network": network_scores}, labeler=kept)
     steps.do(
         "picture",
         [file_digest(network / SEGMENTER.file_name), facts["data"], recipe.predict.model_dump(mode="json")],
