@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bana.api.labeling import label, merge, tune
     from bana.api.predicting import export, predict
     from bana.api.runs import app, demo, report, run
-    from bana.api.training import affinity, classify, segment
+    from bana.api.training import affinity, classify, refine, segment
     from bana.data.images import open_image
     from bana.data.reading import read_dataset
     from bana.data.records import BoxDataset, ImageRecord

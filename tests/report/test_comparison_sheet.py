@@ -1,4 +1,4 @@
-"""Ways to label side by side, and the violins of their filling rates."""
+"""Labeling methods side by side, and the violins of their filling rates."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The fully connected CRF, usable on its own: ``from densecrf import DenseCRF``."""
+"""The fully connected CRF for image segmentation: ``from densecrf import DenseCRF``."""
 
 from densecrf.dense import DenseCRF
 from densecrf.errors import DenseCRFError

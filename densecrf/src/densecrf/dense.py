@@ -25,24 +25,24 @@ class DenseCRF(Parameters):
 
         Q <- softmax(-unary + gaussian_weight * K_g Q + bilateral_weight * K_b Q),   Q_0 = softmax(-unary),
 
-    where each kernel matrix is normalized symmetrically, D^-1/2 K D^-1/2, includes every pixel's own term, and is
-    applied through a permutohedral lattice, which approximates the Gaussian to some percent.
+    Each kernel matrix is normalized symmetrically, D^-1/2 K D^-1/2, and includes every pixel's own term. It is applied
+    through a permutohedral lattice, which approximates the Gaussian to some percent.
 
-    An instance can be called from several threads at once, pickled, and used after a fork. The result has the same
-    bits whatever the number of threads. The first call in a fresh installation compiles for some seconds.
+    Several threads can call an instance at once. It can be pickled, and used after a fork. Any number of threads gives
+    the same bits. The first call in a fresh installation compiles for some seconds.
 
     Args:
         gaussian_weight: Weight of the spatial kernel, exp(-|dp|^2 / (2 gaussian_sxy^2)); 0 switches it off.
-        gaussian_sxy: Its standard deviation in pixels.
+        gaussian_sxy: Standard deviation of the spatial kernel, in pixels.
         bilateral_weight: Weight of the kernel exp(-|dp|^2 / (2 bilateral_sxy^2) - |dI|^2 / (2 bilateral_srgb^2)); 0
             switches it off.
-        bilateral_sxy: Its standard deviation in pixels.
-        bilateral_srgb: Its standard deviation in the image's values, 0..255.
+        bilateral_sxy: Standard deviation of the bilateral kernel, in pixels.
+        bilateral_srgb: Standard deviation of the bilateral kernel in the image's values, 0..255.
         iterations: Number of updates; 0 gives softmax(-unary).
-        kernels: Other kernels, instead of the two that the arguments before describe.
-        tolerance: Updates end earlier when no difference of a class's marginal to the first class's changes by more;
-            0: never.
-        threads: Number of threads; None: NUMBA_NUM_THREADS, which is all cores unless the environment says otherwise.
+        kernels: Kernels to use instead of these two (default: these two).
+        tolerance: Stop early once an update changes each class's marginal, minus the first class's, by less than this;
+            0 never stops early.
+        threads: Number of threads (default: NUMBA_NUM_THREADS, which is all cores unless the environment sets it).
 
     Raises:
         DenseCRFError: If an argument is not a number or out of its range.
@@ -89,20 +89,22 @@ class DenseCRF(Parameters):
         *,
         ignore: npt.ArrayLike | None = None,
     ) -> Any:
-        """Marginals of one image; exactly one of ``unary`` and ``probabilities`` is given.
+        """Compute the marginals of one image.
 
-        Everything may be numpy arrays or torch tensors.
+        Give exactly one of ``unary`` and ``probabilities``. Arrays may be numpy arrays or torch tensors.
 
         Args:
-            image: (H, W, 3) RGB of uint8; or any real numbers, (H, W) or (H, W, channels), or (L,), (L, channels),
-                (D, H, W), (D, H, W, channels), as the unary has it. None if no kernel looks at it.
+            image: uint8 (H, W, 3) RGB, or real numbers of shape (H, W) or (H, W, channels). If the unary has one or
+                three axes of pixels, so has the image: (L,), (L, channels), (D, H, W) or (D, H, W, channels). None if
+                no kernel uses the image.
             unary: (C, H, W), -log of each class's probability, up to a constant per pixel. C >= 1.
-            probabilities: (C, H, W) in 0..1. Those below PROBABILITY_FLOOR are raised to it.
-            fixed: bool (H, W), True on pixels that keep softmax(-unary): others see them, they never change.
-            ignore: bool (H, W), True on pixels that take no part: they keep softmax(-unary), and nobody sees them.
+            probabilities: (C, H, W) in 0..1. Values below PROBABILITY_FLOOR are raised to it.
+            fixed: bool (H, W), True on pixels that keep softmax(-unary). Other pixels see them (default: none).
+            ignore: bool (H, W), True on pixels that take no part. They keep softmax(-unary), and no other pixel sees
+                them (default: none).
 
         Returns:
-            float32 (C, H, W), sums to 1 over C; a tensor on the device of the unary if that is a tensor.
+            float32 (C, H, W), which sums to 1 over C. If the unary is a tensor, a tensor on its device.
 
         Raises:
             DenseCRFError: If an array has the wrong shape, type or values, or the image is too large.
@@ -126,12 +128,15 @@ class DenseCRF(Parameters):
         *,
         ignore: npt.ArrayLike | None = None,
     ) -> PreparedCRF:
-        """The CRF of one image, for several unaries: what depends on the image alone is done once.
+        """Prepare one image for several unaries. What depends on the image alone is computed once.
 
         Args:
             image: (H, W) or (H, W, channels).
-            fixed: As of a call.
-            ignore: As of a call.
+            fixed: As in a call.
+            ignore: As in a call.
+
+        Raises:
+            DenseCRFError: If an array has the wrong shape, type or values, or the image is too large.
         """
         arrays = Arrays()
         with self.workspace(arrays) as work:
@@ -146,7 +151,10 @@ class DenseCRF(Parameters):
         *,
         ignore: npt.ArrayLike | None = None,
     ) -> MeanField:
-        """As a call, with energy and entropy before and after every update; some times slower."""
+        """Compute marginals, and their energy and entropy before and after each update.
+
+        Arguments and errors are those of a call. It is several times slower than a call.
+        """
         costs, grid = checked_unary(unary, probabilities)
         with self.workspace() as work:
             prepared = PreparedCRF(self, checked_guide(image, grid), fixed, ignore, work)
@@ -161,13 +169,19 @@ class DenseCRF(Parameters):
         probabilities: Sequence[npt.ArrayLike] | None = None,
         fixed: Sequence[npt.ArrayLike | None] | None = None,
     ) -> list[Any]:
-        """Marginals of many images, of any sizes, one image a thread; in the order of the images.
+        """Compute the marginals of many images of any sizes, one image per thread.
 
         Args:
-            images: As of a call.
-            unaries: One for each image.
-            probabilities: One for each image, instead.
-            fixed: One for each image.
+            images: The images, each as in a call.
+            unaries: One unary per image.
+            probabilities: One array of probabilities per image, in place of ``unaries``.
+            fixed: One mask or None per image (default: none).
+
+        Returns:
+            The marginals, in the order of the images.
+
+        Raises:
+            DenseCRFError: As in a call; also if there are more or fewer arrays than images.
         """
         for name, column in {"unaries": unaries, "probabilities": probabilities, "fixed": fixed}.items():
             if column is not None and len(column) != len(images):
@@ -192,18 +206,18 @@ class DenseCRF(Parameters):
         out: Any = None,
         progress: bool = False,
     ) -> Any:
-        """Marginals of a large image of two axes, computed tile by tile in the memory of one tile.
+        """Compute the marginals of a large image with two axes, tile by tile, in the memory of one tile.
 
-        Arrays may be of any kind that has a shape and takes slices, such as np.memmap or a dataset of HDF5. No more
-        than a tile of them is read at a time.
+        Arrays may be of any kind that has a shape and takes slices, such as np.memmap or an HDF5 dataset. At most one
+        tile of them is read at a time.
 
         Args:
-            image: Real numbers (H, W) or (H, W, channels); None if no kernel looks at it.
-            unary: (C, H, W), as of a call.
-            probabilities: (C, H, W), as of a call.
-            fixed: As of a call.
-            ignore: As of a call.
-            tile: Side of a tile in pixels, overlap included. An axis that is no longer has one tile.
+            image: Real numbers (H, W) or (H, W, channels); None if no kernel uses the image.
+            unary: (C, H, W), as in a call.
+            probabilities: (C, H, W), as in a call.
+            fixed: As in a call.
+            ignore: As in a call.
+            tile: Side of a tile in pixels, overlap included. An axis of at most this length is not cut.
             overlap: Pixels that a tile sees on each side of the part that is kept (default: four times the largest
                 sxy). With ``densecrf.tiling.exact_overlap(crf)`` the result is that of a call, up to float rounding.
             out: Array (C, H, W) of float32 that takes assignments to slices, for the marginals (default: a new one).
@@ -214,7 +228,7 @@ class DenseCRF(Parameters):
             ``out``. ``densecrf.tiling`` says how far it is from the result of a call.
 
         Raises:
-            DenseCRFError: As of a call; also if the tile is no larger than twice the overlap.
+            DenseCRFError: As in a call; also if the tile is no larger than twice the overlap.
         """
         given = image, unary, probabilities, fixed
         return tiling.tiled(self, *given, ignore=ignore, tile=tile, overlap=overlap, out=out, progress=progress)

@@ -1,5 +1,5 @@
-"""What goes wrong on purpose."""
+"""The error that densecrf raises."""
 
 
 class DenseCRFError(ValueError):
-    """An argument is not allowed: one line that names it, says what it is and what is allowed instead."""
+    """An argument is not allowed. The message is one line: the argument, its value, and what is allowed."""

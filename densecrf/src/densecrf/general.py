@@ -30,16 +30,16 @@ class Coupling:
 
 @dataclass(frozen=True, eq=False)
 class MeanField:
-    """Marginals, and what they cost after each update; item 0 is before the first.
+    """Marginals, and their energy and entropy after each update. Item 0 of these is before the first update.
 
-    The mean field minimises KL(Q || P) = energy - entropy + log Z, whose last term nobody knows. Energies are
-    expectations under Q, over all pixels; a pair of pixels counts once.
+    Mean field minimizes KL(Q || P) = energy - entropy + log Z, where log Z is not known. Energies are expectations
+    under Q, summed over all pixels. Each pair of pixels counts once.
 
     Attributes:
         marginals: float32 (C, *grid).
-        unary_energy: Of the unary.
-        pairwise_energy: Of all kernels, with every pixel's own term, which the updates have too.
-        entropy: Of Q, in nats.
+        unary_energy: Expected unary energy.
+        pairwise_energy: Expected energy of all kernels. Like the updates, it has every pixel's own term.
+        entropy: Entropy of Q, in nats.
     """
 
     marginals: FloatArray
@@ -49,12 +49,12 @@ class MeanField:
 
     @property
     def updates(self) -> int:
-        """How many there were."""
+        """Number of updates."""
         return len(self.entropy) - 1
 
     @property
     def energy(self) -> tuple[float, ...]:
-        """Expected energy."""
+        """Expected energy: unary plus pairwise."""
         return tuple(one + other for one, other in zip(self.unary_energy, self.pairwise_energy, strict=True))
 
     @property

@@ -26,19 +26,21 @@ _MAX_SIGMA = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Kernel:
-    """exp(-|dp|^2 / (2 sxy^2) - |dI|^2 / (2 srgb^2)) between any two pixels, dp apart and dI different in the image.
+    """A Gaussian kernel between all pairs of pixels, exp(-|dp|^2 / (2 sxy^2) - |dI|^2 / (2 srgb^2)).
 
-    The energy of a pair with labels a and b is ``weight * compatibility[a, b]`` times the normalized kernel.
+    dp is the difference of two pixels' places, dI that of their values. The energy of a pair with labels a and b is
+    ``weight * compatibility[a, b]`` times the normalized kernel.
 
     Attributes:
-        weight: 0 (off) to MAX_WEIGHT.
-        sxy: Standard deviation in pixels; or one for each axis, in the order of the image's axes.
-        srgb: Standard deviation in the values of the image; or one for each channel; None: only places count.
-        compatibility: Symmetric (C, C); or (C,), short for the negative of that diagonal: what equal labels gain. None:
-            Potts, 1 for different labels and 0 for equal ones.
-        normalization: With the diagonal matrix D of the row sums of the kernel matrix K: ``symmetric`` D^-1/2 K D^-1/2,
-            ``before`` K D^-1, ``after`` D^-1 K, ``none`` K itself, whose sums are those of many pixels: it wants a
-            small weight.
+        weight: 0 to MAX_WEIGHT; 0 switches the kernel off.
+        sxy: Standard deviation in pixels: one number, or one per axis in the order of the image's axes.
+        srgb: Standard deviation in the image's values: one number, or one per channel (default: None, only places
+            count).
+        compatibility: Symmetric (C, C), what two labels cost; or (C,), what equal labels gain (default: Potts, 1 for
+            different labels and 0 for equal ones).
+        normalization: How the kernel matrix K is normalized. D is the diagonal matrix of its row sums. ``symmetric`` is
+            D^-1/2 K D^-1/2, ``before`` K D^-1, ``after`` D^-1 K, and ``none`` K itself. ``none`` sums over many pixels
+            and needs a small weight.
 
     Raises:
         DenseCRFError: If a value is not a number or out of its range.
@@ -63,7 +65,7 @@ class Kernel:
         self.matrix()
 
     def matrix(self) -> FloatArray | None:
-        """The compatibility times the weight, float32 (C, C); None for Potts.
+        """Compute the compatibility times the weight, float32 (C, C); None for Potts.
 
         Raises:
             DenseCRFError: If it is not square and symmetric, or not finite.
@@ -87,12 +89,12 @@ class Kernel:
     def features(
         self, grid: tuple[int, ...], image: npt.NDArray[np.generic] | None, origin: tuple[int, ...] | None = None
     ) -> FloatArray:
-        """Places, last axis first, and values of every pixel, each divided by its sigma in float32.
+        """Compute every pixel's place, last axis first, and values, each divided by its sigma in float32.
 
         Args:
             grid: Shape of the image without channels.
             image: (*grid, channels); None if there is none.
-            origin: Place of the first pixel, as of a tile of a larger image; None: zeros.
+            origin: Place of the first pixel, such as that of a tile in a larger image (default: zeros).
 
         Returns:
             float32 (len(grid) + channels, number of pixels), or without channels if ``srgb`` is None.

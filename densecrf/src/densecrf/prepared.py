@@ -25,7 +25,7 @@ _CACHED_PIXELS = 2**20  # of a spatial filter that is kept: 50 MB
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """What a CRF is, whatever the image; see ``DenseCRF``."""
+    """The parameters of a CRF, which ``DenseCRF`` describes."""
 
     kernels: tuple[Kernel, ...]
     iterations: int
@@ -38,9 +38,10 @@ class Parameters:
 
 
 class PreparedCRF:
-    """A CRF and an image, as ``DenseCRF.prepare`` gives it: called with unaries, it gives their marginals.
+    """A CRF prepared for one image by ``DenseCRF.prepare``. Call it with a unary to get the marginals.
 
-    As a context manager it hands its memory on to later calls, which saves time; afterwards it cannot be called.
+    Used as a context manager, it hands its memory on to later calls, which saves time. After the block it cannot be
+    called.
     """
 
     def __init__(
@@ -86,7 +87,16 @@ class PreparedCRF:
         *,
         iterations: int | None = None,
     ) -> Any:
-        """Marginals, as of a call of DenseCRF; ``iterations`` is the number of updates (None: the CRF's)."""
+        """Compute marginals as a call of ``DenseCRF`` does.
+
+        Args:
+            unary: (C, H, W), as in that call.
+            probabilities: (C, H, W), as in that call.
+            iterations: Number of updates (default: the CRF's).
+
+        Raises:
+            DenseCRFError: If an array has the wrong shape, type or values, or the ``with`` block has ended.
+        """
         if self._ended:
             raise DenseCRFError("prepared image: its memory has gone to other calls; call it inside its with block")
         costs, grid = checked_unary(unary, probabilities)
@@ -97,7 +107,7 @@ class PreparedCRF:
             return like(unary if unary is not None else probabilities, marginals.reshape(-1, *grid))
 
     def marginals(self, costs: FloatArray, work: Workspace, iterations: int | None = None) -> FloatArray:
-        """Marginals float32 (C, P) of costs (C, P)."""
+        """Compute marginals, float32 (C, P), from costs (C, P)."""
         crf, updates = self._crf, self._updates(iterations)
         if len(costs) == 1:
             return np.ones_like(costs)
@@ -109,7 +119,7 @@ class PreparedCRF:
         return self._crf.iterations if iterations is None else count("iterations", iterations, least=0)
 
     def mean_field(self, costs: FloatArray, work: Workspace, iterations: int | None = None) -> MeanField:
-        """Marginals and what they cost."""
+        """Compute marginals, with energy and entropy, from costs (C, P)."""
         couplings = [*([Coupling(self._potts, None)] if self._potts else []), *self._others]
         for coupling in couplings:
             matrix = coupling.compatibility

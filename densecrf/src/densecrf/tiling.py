@@ -118,7 +118,7 @@ def tiled(
 
 
 def exact_overlap(crf: Parameters) -> int:
-    """Pixels of overlap with which tiles give the result of a single call: (iterations + 1) reaches."""
+    """The overlap, in pixels, with which tiles give the result of a single call: (iterations + 1) reaches."""
     largest = max(SMALLEST_SIGMA, _largest_sigma(crf))
     return (crf.iterations + 1) * (math.floor(max(REACH) * largest) + 1) if crf.iterations else 0
 

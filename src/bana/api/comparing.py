@@ -1,4 +1,4 @@
-"""Functions that measure: compare methods on your own data, reproduce the paper's tables."""
+"""Functions that measure: compare labeling methods on your own data, reproduce the paper's tables."""
 
 from __future__ import annotations
 
@@ -50,33 +50,36 @@ def compare(
     quiet: bool = False,
     **settings: Any,
 ) -> Comparison:
-    """Compare methods of labeling on a data set with true masks, as the paper's Table 1 does.
+    """Compare labeling methods on a data set with true masks, as the paper's Table 1 does.
 
     Args:
-        data: Images with boxes and true masks, which are used for scoring only.
-        out: The folder for the labels of all methods; what is there and unchanged is kept.
+        data: Images with boxes and true masks. The masks are used for scoring only.
+        out: The folder for the labels of all methods. Labels that are there and unchanged are kept.
         split: The split to label (default: the only one).
-        methods: The methods to compare, among them ``fuse:A,B`` (default: all that can run here).
+        methods: The methods to compare, such as ``grabcut`` or ``fuse:A,B`` (default: all that can run here).
         truth: A folder of true masks, ``<image>.png`` (default: the data set's own).
         labeler: A run of ``classify`` or a labeler file; ``METHOD=RUN`` names one for a single method (default: bana's
             own labeler).
-        sam_encoder: The encoder's ONNX file, for the method ``sam``.
-        sam_decoder: The decoder's ONNX file, for the method ``sam``.
+        sam_encoder: ONNX file of SAM's encoder, for the method ``sam``.
+        sam_decoder: ONNX file of SAM's decoder, for the method ``sam``.
         preset: A preset's name or a YAML file whose label settings labelers use (default: their own settings). Settings
             that define a method stay as they are.
-        max_images: Compare on this many images, chosen at random (default: all).
-        seed: Random seed of that choice.
+        max_images: Number of images to compare on, chosen at random (default: all).
+        seed: Random seed for this choice.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         device: The device of labelers' networks: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
-        **settings: Settings of labeling to change in every method that has a labeler, such as ``image_side=900``.
+        **settings: Label settings to change in every method that has a labeler, such as ``image_side=900``.
+
+    Returns:
+        The scores of each method, and why others could not run. ``as_dict()`` is the result for JSON.
 
     Raises:
         DataError: If an image has no true mask or cannot be used.
         CheckpointError: If a labeler or network is missing or damaged.
-        OutputError: If ``out`` holds other folders or cannot be written.
+        OutputError: If ``out`` holds folders of something else or cannot be written.
         SettingsError: If a method is not known, or a file or package that it needs is missing.
     """
     dataset = read_dataset(data, split, format, follow_links=follow_links)
@@ -110,20 +113,20 @@ def reproduce(
     follow_links: bool = False,
     quiet: bool = False,
 ) -> Reproduction:
-    """Train and score what a table of the paper compares, for its figures beside ours.
+    """Reproduce a table of the paper: train and score its rows, and show our figures beside the paper's.
 
     Call it again to go on with an interrupted run.
 
     Args:
         table: ``table1``, ``table2``, ``table3``, ``table4``, ``table5`` or ``table6``.
         data: PASCAL VOC 2012, MS-COCO, or another data set with true masks.
-        out: The folder of all runs; what is there and unchanged is kept.
+        out: The folder of all runs. Runs that are there and unchanged are kept.
         labeler: A labeler trained on other data, for tables 2 and 6 (default: bana's own labeler).
         preset: A preset's name or a YAML file (default: the table's own recipe).
         split: The split to learn from (default: ``train_aug`` for tables 1 and 3 to 5, else the only one).
         val_split: The split to score on (default: ``val`` for tables 1 and 3 to 5; table 1 scores ``train`` too).
         rows: The rows of the table to make (default: all).
-        seeds: Number of seeds with which each network is trained.
+        seeds: Number of seeds to train each network with.
         mask_share: Share of the images whose true masks the row ``semi`` uses (default: the images of ``train``).
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         precision: ``float32``, ``bfloat16`` or ``float16`` in all trainings (default: the preset's).
@@ -132,11 +135,14 @@ def reproduce(
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
+    Returns:
+        The scores of each row, and why others could not be made. ``as_dict()`` is the result for JSON.
+
     Raises:
         DataError: If an image has no true mask or cannot be used.
         CheckpointError: If the labeler is missing or damaged.
         OutputError: If ``out`` holds runs with other settings or images, or cannot be written.
-        SettingsError: If an argument has a value that is not allowed, or is not for this table.
+        SettingsError: If an argument has a value that is not allowed, or this table does not take it.
     """
     of_objects = table in OBJECT_TABLES
     _check_table(table, mask_share, labeler, val_split)

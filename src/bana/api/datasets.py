@@ -30,14 +30,14 @@ def check(
     follow_links: bool = False,
     quiet: bool = False,
 ) -> CheckReport:
-    """Open every image and annotation of a data set, count what it holds and list its faults.
+    """Open every image and annotation of a data set, count its contents and list its faults.
 
     Args:
         data: A folder, COCO JSON file or YOLO data.yaml.
         split: The split to check (default: the only one).
-        labels: The folder that ``label`` wrote, to list boxes that look wrong by it (default: none).
+        labels: A folder that ``label`` wrote. Boxes that look wrong by its labels are listed too (default: none).
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
-        strict: Whether an object that is repaired or left out is a fault of its image.
+        strict: Treat an object that is repaired or left out as a fault of its image.
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
@@ -66,7 +66,7 @@ def convert(
     follow_links: bool = False,
     quiet: bool = False,
 ) -> Conversion:
-    """Convert a data set to another format and count what that format cannot hold.
+    """Convert a data set to another format, and count what that format cannot hold.
 
     Args:
         source: A folder, COCO JSON file or YOLO data.yaml.
@@ -75,12 +75,12 @@ def convert(
         format: The format of ``source`` (default: detected).
         splits: The splits to convert (default: all).
         polygons: Write COCO masks as polygons instead of RLE.
-        tolerance: Pixels by which the outlines of YOLO, or COCO's polygons, may deviate from the masks.
-        max_points: The most points of an object there (default: no limit).
-        images: ``copy`` or ``link`` the images, or write ``none``.
+        tolerance: How far outlines in YOLO and COCO polygons may deviate from the masks, in pixels.
+        max_points: Maximum number of points in an object's outline (default: no limit).
+        images: ``copy`` or ``link`` the images, or write ``none`` of them.
         overwrite: Write into ``out`` even if it is not empty.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
-        strict: Whether an object that is repaired or left out is a fault of its image.
+        strict: Treat an object that is repaired or left out as a fault of its image.
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
@@ -119,16 +119,17 @@ def evaluate(
     """Score labels or predictions against true masks.
 
     Args:
-        results: A folder of labels or of predictions, or a COCO file of results or annotations with masks.
+        results: A folder that ``label`` or ``predict`` wrote, or a COCO file of results or annotations with masks.
         data: A data set with true masks.
         split: The split to score on (default: the only one).
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
-        boundary: Compute the boundary IoU too.
+        boundary: Also compute the boundary IoU.
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
     Returns:
-        The scores of labels, of a segmentation network's predictions, or of detections, by what ``results`` holds.
+        The scores of labels, of a segmentation network's predictions, or of detections, depending on ``results``.
+        ``as_dict()`` is the result for JSON, with mIoU, IoU and AP in 0..100.
 
     Raises:
         DataError: If a file is missing or damaged, or an image has no true mask.

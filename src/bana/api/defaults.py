@@ -23,8 +23,8 @@ def cores() -> int:
 def worker_count(wanted: int | None, device: str = "cpu") -> int:
     """How many worker processes to use: ``wanted``, else one per core, or a single one if a GPU does the work.
 
-    There are fewer where memory would not do for as many. Processes that a launcher such as torchrun has started on
-    this machine share its cores and memory.
+    There are fewer if memory is short. Processes that a launcher such as torchrun has started on this machine share its
+    cores and memory.
     """
     if wanted or device != "cpu":
         return wanted or 1

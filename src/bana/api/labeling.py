@@ -57,34 +57,37 @@ def label(
 ) -> LabelRun:
     """Label every pixel of every image from its boxes.
 
-    Labels that are in ``out`` already and intact are kept.
+    Labels that are already in ``out`` and intact are kept.
 
     Args:
         data: Images with boxes: a folder, COCO JSON file, YOLO data.yaml, or an address such as ``s3://bucket/data``.
         out: The folder for the labels, or an address.
         split: The split to label (default: the only one).
-        method: The method to label with, or ``fuse:A,B`` for the pixels on which two methods agree.
+        method: The labeling method, or ``fuse:A,B`` for the pixels on which two methods agree.
         labeler: A run of ``classify`` or a labeler file; ``METHOD=RUN`` names one for a single method (default: bana's
             own labeler).
-        sam_encoder: The encoder's ONNX file, for the method ``sam``.
-        sam_decoder: The decoder's ONNX file, for the method ``sam``.
+        sam_encoder: ONNX file of SAM's encoder, for the method ``sam``.
+        sam_decoder: ONNX file of SAM's decoder, for the method ``sam``.
         preset: A preset's name or a YAML file whose label settings are used (default: the labeler's own settings).
-        formats: Write the masks in these formats too: ``coco``, ``yolo``, ``labelme``, ``voc``, ``geo``.
-        images: ``copy`` or ``link`` the images into the folders of these formats, or write ``none``.
-        tile: ``auto`` labels images of more than 33 megapixels in tiles, ``none`` no image. A number is the side of the
-            tiles, in pixels, of every image that has more pixels than one.
+        formats: Also write the masks in these formats: ``coco``, ``yolo``, ``labelme``, ``voc``, ``geo``.
+        images: ``copy`` or ``link`` the images into the folders of these formats, or write ``none`` of them.
+        tile: ``auto`` labels images of more than 33 megapixels in tiles, ``none`` labels every image whole. A number is
+            the side of a tile in pixels; every image that has more pixels than one tile is labeled in tiles.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
-        warm_start: Label the frames of a video in their order, each from the masks of the last one.
-        preview: Write ``preview/<video>.mp4`` too: the frames with their masks, each track in a color of its own.
-        shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, in a folder of its own inside ``out``.
+        warm_start: Label the frames of a video in order, each starting from the masks of the one before.
+        preview: Also write ``preview/<video>.mp4``: the frames with their masks, each track in its own color.
+        shard: ``NUMBER/COUNT``, such as ``3/8``: label only this part, into its own folder inside ``out``.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         engine: ``local`` uses processes of this machine, ``ray`` a Ray cluster.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
-        strict: Whether an object that is repaired or left out is a fault of its image.
+        strict: Treat an object that is repaired or left out as a fault of its image.
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
-        **settings: Settings of labeling that differ from the preset's or the labeler's own, such as ``refinements=2``.
+        **settings: Label settings that differ from the preset's or the labeler's own, such as ``refinements=2``.
+
+    Returns:
+        What was labeled and how fast. ``as_dict()`` is the result for JSON.
 
     Raises:
         DataError: If an image cannot be used.
@@ -102,7 +105,7 @@ def label(
             raise SettingsError(f"formats: a shard cannot be written as {exported[0]}; merge all shards first")
         if warm_start or preview:
             option = "warm_start" if warm_start else "preview"
-            raise SettingsError(f"{option}: needs all frames of a video, of which a shard has some; leave one out")
+            raise SettingsError(f"{option}: needs all frames of a video, but a shard has only some; leave one out")
         dataset, folder = dataset.shard(part), folder / part.folder
     chosen = choose_method(method, labeler, sam_encoder, sam_decoder, preset, settings, choose_device(device))
     chosen = replace(chosen, warm_start=warm_start)
@@ -147,11 +150,11 @@ def choose_method(
 
 @dataclass(frozen=True)
 class MergeRun:
-    """What a merge gave.
+    """Result of ``merge``.
 
     Attributes:
-        images: Images with labels from these shards.
-        rejected: Images that the shards could not label.
+        images: Number of images with labels from these shards.
+        rejected: Number of images that the shards could not label.
     """
 
     images: int
@@ -167,11 +170,11 @@ def merge(shards: AnyPath | Sequence[AnyPath], out: AnyPath, *, quiet: bool = Fa
 
     Args:
         shards: The ``out`` of ``label`` with ``shard``, or the folders of the shards.
-        out: The folder for all labels; labels that are there already are kept.
+        out: The folder for all labels. Labels that are already there are kept.
         quiet: Show no progress.
 
     Raises:
-        DataError: If a shard is missing, or shards were labeled in different ways.
+        DataError: If a shard is missing, or shards were labeled with different methods, settings or classes.
         OutputError: If ``out`` cannot be written.
     """
     images = merge_labels([Path(shard) for shard in as_list(shards)], Path(out), console=progress_console(quiet))
@@ -193,7 +196,7 @@ def tune(
     follow_links: bool = False,
     quiet: bool = False,
 ) -> TuneRun:
-    """Search the settings of the CRF and the threshold with which a labeler labels best.
+    """Search for the CRF settings and the threshold that give a labeler its best labels.
 
     Call it again to go on with an interrupted search.
 
@@ -202,14 +205,17 @@ def tune(
         out: The folder of the search, which also holds the tuned labeler.
         split: The split to search on (default: the only one).
         labeler: A run of ``classify`` or a labeler file (default: bana's own labeler).
-        images: How many images to search on. As many others, if there are any, measure the gain.
-        trials: The most settings to try.
-        search: ``grid`` varies one parameter after the other, ``random`` all at once.
+        images: Number of images to search on. As many other images, if there are any, measure the gain.
+        trials: Maximum number of settings to try.
+        search: ``grid`` varies one setting after the other, ``random`` all at once.
         seed: Random seed.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
+
+    Returns:
+        The best settings and the gain. ``as_dict()`` is the result for JSON.
 
     Raises:
         DataError: If there are fewer than two images, or an image or its true mask cannot be used.

@@ -52,35 +52,38 @@ def predict(
     follow_links: bool = False,
     quiet: bool = False,
 ) -> PredictRun:
-    """Segment images that have no boxes, or find their objects, with a trained network.
+    """Segment images, or find their objects, with a trained network. No boxes are needed.
 
-    Predictions that are in ``out`` already and intact are kept.
+    Predictions that are already in ``out`` and intact are kept.
 
     Args:
         run: A run of ``segment`` or ``run``, or its network's file.
         images: Images, folders, patterns, lists (.txt) or videos; with ``split``, data sets.
         out: The folder for label maps or objects.
-        split: Predict on this split of the data sets that ``images`` names (default: ``images`` are files).
+        split: The split to predict on, if ``images`` are data sets (default: ``images`` are files).
         format: The format of these data sets (default: detected).
-        scales: Image scales to average over (default: 0.5, 0.75, 1, 1.5; semantic only).
-        flip: Average over mirrored images too (default: yes; semantic only).
-        crf: Refine with the fully connected CRF (default: yes; semantic only).
-        overlays: Write colored pictures too.
-        probabilities: Write the class probabilities too, as .npz (semantic only).
-        export: ``voc-server`` writes ``voc-server.tgz`` too, for VOC's evaluation server (semantic only). ``geo``
-            writes GeoTIFF and GeoJSON of images that have a georeference.
-        min_score: The least score of a Mask R-CNN's object (default: 0.05).
+        scales: Image scales to average over, semantic only (default: 0.5, 0.75, 1, 1.5).
+        flip: Also average over mirrored images, semantic only (default: True).
+        crf: Refine with the fully connected CRF, semantic only (default: True).
+        overlays: Also write colored pictures.
+        probabilities: Also write the class probabilities as .npz, semantic only.
+        export: ``voc-server`` also writes ``voc-server.tgz`` for VOC's evaluation server, semantic only. ``geo`` also
+            writes GeoTIFF and GeoJSON of images that have a georeference (default: none).
+        min_score: Minimum score of an object, Mask R-CNN only (default: 0.05).
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
         workers: Number of worker processes (default: one per core, fewer where memory is short).
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         follow_links: Read images that symbolic links lead to outside the data set.
         quiet: Show no progress.
 
+    Returns:
+        What was predicted and how fast. ``as_dict()`` is the result for JSON.
+
     Raises:
         DataError: If an image cannot be used, or two have the same name.
         CheckpointError: If the network's file is missing or damaged.
         OutputError: If ``out`` holds the images or other predictions, or cannot be written.
-        SettingsError: If an argument has a value that is not allowed, or is not for this network.
+        SettingsError: If an argument has a value that is not allowed, or this network does not take it.
     """
     inputs, folder, device = as_list(images), Path(out), choose_device(device)
     if any(Path(each).resolve() == folder.resolve() for each in inputs):
@@ -133,12 +136,15 @@ def _given(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def export(run: AnyPath, to: Literal["onnx", "torchscript"], out: AnyPath | None = None) -> ExportReport:
-    """Write a segmentation network for other programs, and check that it computes the same there.
+    """Export a segmentation network to ONNX or TorchScript, and check that it computes the same there.
 
     Args:
         run: A run of ``segment`` or ``run``, or its network's file.
         to: ``onnx`` or ``torchscript``.
         out: The file to write (default: beside the network's file).
+
+    Returns:
+        The file and how far its results differ. ``as_dict()`` is the result for JSON.
 
     Raises:
         CheckpointError: If the network's file is missing or damaged.

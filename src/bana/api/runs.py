@@ -1,4 +1,4 @@
-"""Functions that do several things in one go: demo, run, report, app."""
+"""Functions that do several stages at once, or show their results: demo, run, report, app."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run(
     follow_links: bool = False,
     quiet: bool = False,
 ) -> PipelineRun:
-    """Classify, label, segment and evaluate: from boxes to a trained network.
+    """Run all stages, from boxes to a trained network: classify, refine, label, segment, evaluate.
 
     Call it again to go on with an interrupted run. Finished stages are skipped.
 
@@ -83,7 +83,7 @@ def run(
 
     Raises:
         DataError: If an image cannot be used, or a validation image has no true mask.
-        OutputError: If ``out`` holds other folders or cannot be written.
+        OutputError: If ``out`` holds folders of something else or cannot be written.
         SettingsError: If a setting is not known or not allowed.
     """
     from bana.engine.distributed import RuntimeConfig
@@ -120,14 +120,14 @@ def report(
     follow_links: bool = False,
     quiet: bool = False,
 ) -> ReportRun:
-    """Write one HTML page to look at: scores, training, confidence, and a gallery of images and their labels.
+    """Write a run or a label folder as one HTML page: scores, training, confidence, and a gallery of images.
 
     Args:
         run: The folder of ``run``, or of ``label`` together with ``data``.
         out: The HTML file (default: ``report.html`` in ``run``).
         data: The labeled data set (default: the one that the run names).
         split: The split that was labeled (default: the one that the run names).
-        images: The most images in the gallery. All images are counted.
+        images: Maximum number of images in the gallery. The figures count all images.
         thumbnail_size: Longest side of the gallery's pictures, in pixels.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         workers: Number of worker processes (default: one per core, fewer where memory is short).
@@ -159,22 +159,22 @@ def app(
     on_error: OnError = "stop",
     quiet: bool = False,
 ) -> None:
-    """Serve a page on which labels are looked at, corrected, accepted or rejected, and exported.
+    """Open the workbench, a page to look at labels, correct, accept or reject them, and export them.
 
-    Runs until it is interrupted. Only this machine reaches the page.
+    It runs until it is interrupted. Only this machine can reach the page.
 
     Args:
         data: Images with boxes: a folder, COCO JSON file or YOLO data.yaml; ``demo`` is the sample data set.
         split: The split to work on (default: the only one).
         labels: The folder of labels and reviews (default: ``<data>-labels`` beside ``data``).
         labeler: A run of ``classify`` or a labeler file (default: bana's own labeler).
-        port: The port; 0 takes a free one.
+        port: The port, or 0 for any free one.
         browser: Open the page in a browser.
-        read_only: Show only: refuse every change, upload and export.
+        read_only: Refuse every change, upload and export.
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         device: The device of the labeler's network: ``cpu``, ``cuda``, ``mps``, ... or ``auto``.
         on_error: ``skip`` leaves out images that cannot be used.
-        quiet: Print the address only.
+        quiet: Print only the address.
 
     Raises:
         DataError: If the data set or the labels cannot be used.

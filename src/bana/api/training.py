@@ -57,13 +57,13 @@ def classify(
         out: The folder of the run.
         split: The split to learn from (default: the only one).
         preset: A preset's name or a YAML file.
-        labels: Labels of these images, whose agreed pixels are learned as well (default: none).
+        labels: A folder that ``label`` wrote for these images. Its agreed pixels are learned too (default: none).
         labeler: A labeler to start from, if the preset starts from one (default: bana's own labeler).
         format: ``voc``, ``coco``, ``yolo``, ``labelme``, ``cvat``, ``dota`` or ``mot`` (default: detected).
         seed: Random seed.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, ...; ``auto`` takes a GPU if there is one.
-        accumulate: Number of parts in which a batch is computed, to save memory.
-        checkpoint_seconds: Least time between two checkpoints.
+        accumulate: Number of parts to compute a batch in, to save memory.
+        checkpoint_seconds: Minimum time between two checkpoints, in seconds.
         workers: Number of processes that load images; 0 loads them in the training process.
         on_error: ``skip`` leaves out images that cannot be used and lists them in ``rejected.jsonl``.
         follow_links: Read images that symbolic links lead to outside the data set.
@@ -111,16 +111,15 @@ def refine(  # noqa: D417 - the other arguments are those of classify
 ) -> Path:
     """Train a refiner (stage 2b), which gives each box a mask of its own, and join it to the labeler.
 
-    Call it again to go on with an interrupted run. Errors, and arguments that are not described, are those of
-    ``classify``.
+    Call it again to go on with an interrupted run. ``classify`` describes the other arguments and the errors.
 
     Args:
         data: Images with boxes: a folder, COCO JSON file or YOLO data.yaml.
         labels: The folder that ``label`` wrote.
         out: The folder of the run, which then serves as a labeler.
-        labeler: The labeler that the refiner is joined to: the one that made the labels (default: bana's own labeler).
-            If the preset starts from a refiner, it is this labeler's, or bana's own where this one has none. A finished
-            run that is called again with another labeler is joined to that one.
+        labeler: The labeler that made the labels; the refiner is joined to it (default: bana's own labeler). If the
+            preset starts from a refiner, that is this labeler's refiner, or bana's own if it has none. Call a finished
+            run again with another labeler to join the refiner to that one.
         **settings: Settings that differ from the preset's, such as ``epochs=3`` or ``looseness=0.2``.
 
     Returns:
@@ -154,14 +153,14 @@ def affinity(  # noqa: D417 - the other arguments are those of classify
     quiet: bool = False,
     **settings: Any,
 ) -> Path:
-    """Train an affinity network (AffinityNet), and join it to the labeler, for the method ``affinity``.
+    """Train an affinity network (AffinityNet) for the method ``affinity``, and join it to the labeler.
 
     First the labeler's class activations label the images, in the folder ``labels`` of the run. Then the network learns
-    from the pixels on which these labels are reliable. Call it again to go on with an interrupted run. Errors, and
-    arguments that are not described, are those of ``classify``.
+    from the pixels on which these labels are reliable. Call it again to go on with an interrupted run. ``classify``
+    describes the other arguments and the errors.
 
     Args:
-        data: Images with boxes, which only say what classes an image holds.
+        data: Images with boxes. Only the classes of the boxes are used.
         labeler: A run of ``classify`` with ``pooling="image"``, or its labeler file.
         out: The folder of the run, which then serves as a labeler.
         workers: Number of processes that label and then load images; 0 does both in the training process.
@@ -204,21 +203,20 @@ def segment(  # noqa: D417 - the other arguments are those of classify
 ) -> Path:
     """Train a segmentation network on labels (stage 3), which then needs no boxes.
 
-    Call it again to go on with an interrupted run. Errors, and arguments that are not described, are those of
-    ``classify``.
+    Call it again to go on with an interrupted run. ``classify`` describes the other arguments and the errors.
 
     Args:
         data: Images with boxes: a folder, COCO JSON file or YOLO data.yaml.
         out: The folder of the run.
-        labels: The folder that ``label`` wrote (default: none; the true masks of ``masks`` or ``data`` are learned).
+        labels: A folder that ``label`` wrote (default: none; the true masks of ``masks`` or ``data`` are learned).
         split: The split to learn from (default: the only one).
-        task: ``semantic`` gives every pixel a class, ``instance`` trains a Mask R-CNN.
+        task: ``semantic`` trains a network that gives every pixel a class, ``instance`` a Mask R-CNN.
         preset: A preset's name or a YAML file.
-        masks: A folder of true masks, ``<image>.png``, which take the place of labels (semantic only).
+        masks: A folder of true masks, ``<image>.png``, to learn in place of labels, semantic only (default: none).
         labeler: A labeler to start from, if the preset starts from one (default: bana's own labeler).
-        val_split: A split with true masks to score after every epoch (semantic only; default: none).
-        pictures: Number of images whose confidence maps are drawn (semantic only).
-        tensorboard: Write a log for TensorBoard too (semantic only).
+        val_split: A split with true masks to score after every epoch, semantic only (default: none).
+        pictures: Number of images whose confidence maps are drawn, semantic only.
+        tensorboard: Also write a log for TensorBoard, semantic only.
         **settings: Settings that differ from the preset's, such as ``epochs=3`` or ``loss="nal"``.
 
     Returns:

@@ -80,10 +80,10 @@ class PredictRun:
     """The result of a run.
 
     Attributes:
-        images: InputImages with predictions in the folder.
-        predicted: Those predicted by this run; the others were there already.
-        nearly_empty: Those of all with objects on less than NEARLY_EMPTY of their pixels.
-        rejected: InputImages left out.
+        images: Number of images with predictions in the folder.
+        predicted: Number of images predicted by this run; the others were there already.
+        nearly_empty: Number of all images with objects on less than NEARLY_EMPTY of their pixels.
+        rejected: Images that were left out.
         seconds: Wall time.
     """
 

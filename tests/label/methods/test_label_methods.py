@@ -1,5 +1,4 @@
-"""Every way to label against a fact that does not come from bana.nn.initialization import pretrained_path
-from bana."""
+"""Every labeling method against a fact that does not come from bana."""
 
 import json
 import sys

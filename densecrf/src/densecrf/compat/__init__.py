@@ -1,8 +1,8 @@
 """pydensecrf's names: ``import densecrf.compat as dcrf``.
 
-It has what ``pydensecrf.densecrf`` and ``pydensecrf.utils`` have; the latter is ``densecrf.compat.utils`` as well.
-Energies, kernels and updates are the original's. Matrices that the original wraps in classes of its own are plain numpy
-arrays, and every error is a ``DenseCRFError``, which is a ``ValueError``.
+It has the names of ``pydensecrf.densecrf`` and ``pydensecrf.utils``; ``densecrf.compat.utils`` has the latter too.
+Energies, kernels and updates are the original's. Where the original has classes of its own for
+matrices, these are plain numpy arrays. Every error is a ``DenseCRFError``, which is a ``ValueError``.
 """
 
 from densecrf.compat import utils

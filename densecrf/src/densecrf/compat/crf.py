@@ -1,4 +1,4 @@
-"""Dense CRFs with the methods of the original's."""
+"""Fully connected CRFs with pydensecrf's methods."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DenseCRF:
     Args:
         nvar: Number of points.
         nlabels: Number of labels.
-        threads: As of ``densecrf.DenseCRF``.
+        threads: Number of threads, as in ``densecrf.DenseCRF``.
 
     Raises:
         DenseCRFError: If an argument is not a number or out of its range.
@@ -46,7 +46,7 @@ class DenseCRF:
         """Set what each label of each point costs.
 
         Args:
-            u: ConstUnary or LogisticUnary, of shape (nlabels, points).
+            u: ConstUnary or LogisticUnary, with costs of shape (nlabels, points).
 
         Raises:
             DenseCRFError: If it is something else.
@@ -81,10 +81,10 @@ class DenseCRF:
 
         Args:
             features: (d, points), already divided by their standard deviations.
-            compat: A number: what equal labels gain; (nlabels,): what equal labels cost; (nlabels, nlabels): what two
-                labels cost, of which the symmetric part counts.
-            kernel: Any of the constants: they differ in learning only, which the original does not offer either.
-            normalization: One of the constants.
+            compat: A number is what equal labels gain, (nlabels,) what equal labels cost, and (nlabels, nlabels) what
+                two labels cost. Of a matrix, only the symmetric part counts.
+            kernel: A KernelType. They differ only in learning, which the original does not offer either.
+            normalization: A NormalizationType.
 
         Raises:
             DenseCRFError: If the features are not finite numbers of that shape.
@@ -96,11 +96,11 @@ class DenseCRF:
         self._add(np.array(values, dtype=np.float32, order="C"), compat, kernel, normalization)
 
     def inference(self, n_iterations: int) -> FloatArray:
-        """Marginals after so many updates, float32 (nlabels, points); they sum to 1 over the labels.
+        """Compute marginals after ``n_iterations`` updates, float32 (nlabels, points); they sum to 1 over the labels.
 
         Raises:
             DenseCRFError: If no unary has been set.
-            DenseCRFError: If the number is not a whole number of at least 0.
+            DenseCRFError: If ``n_iterations`` is not a whole number of at least 0.
         """
         iterations, unary = count("n_iterations", n_iterations, 0), self._costs()
         everything = np.arange(self._points, dtype=np.uint32)
@@ -115,7 +115,7 @@ class DenseCRF:
             return general_mean_field(unary, pairs, everything, everything, iterations, 0.0, work).marginals
 
     def startInference(self) -> tuple[FloatArray, FloatArray, FloatArray]:  # noqa: N802
-        """Marginals before the first update, and two empty arrays, for ``stepInference``.
+        """Return the marginals before the first update, and two empty arrays, for ``stepInference``.
 
         Raises:
             DenseCRFError: If no unary has been set.
@@ -126,9 +126,9 @@ class DenseCRF:
         """Update marginals in place.
 
         Args:
-            Q: float32 (nlabels, points), as ``startInference`` gave it.
-            tmp1: Is not used.
-            tmp2: Is not used.
+            Q: float32 (nlabels, points), from ``startInference``.
+            tmp1: Not used.
+            tmp2: Not used.
 
         Raises:
             DenseCRFError: If ``Q`` is something else, or no unary has been set.
@@ -142,11 +142,11 @@ class DenseCRF:
         np.divide(powers, powers.sum(axis=0), out=Q)
 
     def klDivergence(self, Q: npt.ArrayLike) -> float:  # noqa: N802
-        """The original's measure of how far marginals are from the CRF.
+        """Compute the original's measure of how far marginals are from the CRF.
 
-        It is the unary energy minus the entropy, plus, with every pair counted twice, the pairwise energy; where
-        ``compat`` is a number, that is minus what equal labels gain. ``densecrf.DenseCRF.infer`` has the KL divergence
-        up to log Z, which the mean field minimises and in which a pair counts once.
+        It is the unary energy, minus the entropy, plus the pairwise energy with every pair counted twice. Where
+        ``compat`` is a number, the pairwise energy is minus what equal labels gain. ``densecrf.DenseCRF.infer`` gives
+        the KL divergence up to log Z, which mean field minimizes and in which each pair counts once.
 
         Args:
             Q: (nlabels, points).
@@ -197,10 +197,10 @@ class DenseCRF2D(DenseCRF):
     """A fully connected CRF over the pixels of an image; pixel (x, y) is point y * width + x.
 
     Args:
-        width: Of the image.
-        height: Of the image.
+        width: Width of the image.
+        height: Height of the image.
         nlabels: Number of labels.
-        threads: As of ``densecrf.DenseCRF``.
+        threads: Number of threads, as in ``densecrf.DenseCRF``.
 
     Raises:
         DenseCRFError: If an argument is not a number or out of its range.
@@ -217,13 +217,13 @@ class DenseCRF2D(DenseCRF):
         kernel: int = KernelType.DIAG_KERNEL,
         normalization: int = NormalizationType.NORMALIZE_SYMMETRIC,
     ) -> None:
-        """Add a kernel of the places.
+        """Add a Gaussian kernel of the places.
 
         Args:
-            sxy: Standard deviation in pixels, or the two along x and y.
-            compat: As of ``addPairwiseEnergy``.
-            kernel: As of ``addPairwiseEnergy``.
-            normalization: As of ``addPairwiseEnergy``.
+            sxy: Standard deviation in pixels: one number, or one for x and one for y.
+            compat: As in ``addPairwiseEnergy``.
+            kernel: As in ``addPairwiseEnergy``.
+            normalization: As in ``addPairwiseEnergy``.
 
         Raises:
             DenseCRFError: If an argument is not allowed.
@@ -240,15 +240,15 @@ class DenseCRF2D(DenseCRF):
         kernel: int = KernelType.DIAG_KERNEL,
         normalization: int = NormalizationType.NORMALIZE_SYMMETRIC,
     ) -> None:
-        """Add a kernel of the places and colors.
+        """Add a Gaussian kernel of the places and colors.
 
         Args:
-            sxy: Standard deviation in pixels, or the two along x and y.
-            srgb: Standard deviation in the colors, or the three of red, green and blue.
+            sxy: Standard deviation in pixels: one number, or one for x and one for y.
+            srgb: Standard deviation in the colors: one number, or one each for red, green and blue.
             rgbim: uint8 (height, width, 3), of any memory order.
-            compat: As of ``addPairwiseEnergy``.
-            kernel: As of ``addPairwiseEnergy``.
-            normalization: As of ``addPairwiseEnergy``.
+            compat: As in ``addPairwiseEnergy``.
+            kernel: As in ``addPairwiseEnergy``.
+            normalization: As in ``addPairwiseEnergy``.
 
         Raises:
             DenseCRFError: If the image is something else.

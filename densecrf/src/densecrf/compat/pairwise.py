@@ -18,7 +18,7 @@ from densecrf.workspace import Workspace
 
 
 class KernelType(IntEnum):
-    """How many parameters a kernel would have for learning; all mean the same in inference."""
+    """The number of parameters that a kernel has for learning. In inference all are the same."""
 
     CONST_KERNEL = 0
     DIAG_KERNEL = 1
@@ -26,7 +26,7 @@ class KernelType(IntEnum):
 
 
 class NormalizationType(IntEnum):
-    """What becomes of a kernel matrix K with the diagonal matrix D of its row sums."""
+    """How a kernel matrix K is normalized, with the diagonal matrix D of its row sums."""
 
     NO_NORMALIZATION = 0
     """K as it is."""
@@ -57,7 +57,7 @@ class Pairwise:
         features: float32 (d, N), already divided by their standard deviations.
         weight: What equal labels gain; None if ``matrix`` says more.
         matrix: float32 (nlabels, nlabels), symmetric: what labels a and b of a pair cost; None if ``weight`` says it.
-        normalization: Of the kernel.
+        normalization: The kernel's normalization.
     """
 
     features: FloatArray
@@ -86,9 +86,9 @@ def compatibility(compat: npt.ArrayLike, labels: int) -> tuple[float | None, Flo
     """Weight or matrix of a ``compat``.
 
     Args:
-        compat: A number: what equal labels gain; (labels,): what equal labels cost; (labels, labels): what two labels
-            cost, of which the symmetric part counts.
-        labels: How many there are.
+        compat: A number is what equal labels gain, (labels,) what equal labels cost, and (labels, labels) what two
+            labels cost. Of a matrix, only the symmetric part counts.
+        labels: Number of labels.
 
     Raises:
         DenseCRFError: If it is something else.

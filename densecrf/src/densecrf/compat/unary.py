@@ -22,7 +22,7 @@ class Unary:
 
 
 class ConstUnary(Unary):
-    """Costs as they are given.
+    """Costs that are given directly.
 
     Args:
         u: (nlabels, points), -log of each label's probability. Infinite costs are allowed.

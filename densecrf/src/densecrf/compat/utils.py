@@ -19,13 +19,13 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def unary_from_labels(labels: npt.ArrayLike, n_labels: int, gt_prob: float, zero_unsure: bool = True) -> FloatArray:
-    """Costs of labels of which each is right with the same probability.
+    """Compute the costs of labels, each of which is right with the same probability.
 
     Args:
         labels: Whole numbers, any shape.
-        n_labels: Number of labels, without the 0 that says nothing.
+        n_labels: Number of labels, not counting the 0 for unsure.
         gt_prob: Probability that a label is right; the others share the rest.
-        zero_unsure: 0 says nothing, and label c > 0 is row c - 1. False: label c is row c.
+        zero_unsure: If True, 0 is unsure and label c > 0 is row c - 1. If False, label c is row c.
 
     Returns:
         float32 (n_labels, points).
@@ -52,18 +52,18 @@ def unary_from_labels(labels: npt.ArrayLike, n_labels: int, gt_prob: float, zero
 
 
 def unary_from_softmax(sm: npt.ArrayLike, scale: float | None = None, clip: float | None = 1e-5) -> FloatArray:
-    """Costs of probabilities: -log of them.
+    """Compute the costs of probabilities, -log of each.
 
     Args:
         sm: Probabilities (n_labels, *any shape).
-        scale: How far they are believed, above 0 to 1: they become ``scale * sm + (1 - scale) / n_labels``.
-        clip: Least probability; greater ones are cut at 1. None: they stay, and probability 0 costs infinity.
+        scale: Trust in them, above 0 to 1: they become ``scale * sm + (1 - scale) / n_labels`` (default: 1).
+        clip: Minimum probability; the maximum is 1. With None nothing is clipped, and probability 0 costs infinity.
 
     Returns:
         float32 (n_labels, points).
 
     Raises:
-        DenseCRFError: If they are no numbers, NaN, or below 0 and not clipped.
+        DenseCRFError: If ``sm`` is not numbers, has NaN, or has negative numbers that are not clipped.
         DenseCRFError: If another argument is out of its range.
     """
     values = array("sm", sm)
@@ -84,23 +84,23 @@ def unary_from_softmax(sm: npt.ArrayLike, scale: float | None = None, clip: floa
 
 
 def compute_unary(labels: npt.ArrayLike, M: int, GT_PROB: float = 0.5) -> FloatArray:
-    """The older name of ``unary_from_labels``, with 0 for unsure."""
+    """Call ``unary_from_labels`` with 0 for unsure, under its older name (deprecated)."""
     warnings.warn("compute_unary is deprecated; use unary_from_labels", DeprecationWarning, stacklevel=2)
     return unary_from_labels(labels, M, GT_PROB)
 
 
 def softmax_to_unary(sm: npt.ArrayLike, GT_PROB: float = 1) -> FloatArray:
-    """The older name of ``unary_from_softmax``, without ``clip``; ``GT_PROB`` is its ``scale``."""
+    """Call ``unary_from_softmax`` without ``clip``, under its older name (deprecated); ``GT_PROB`` is ``scale``."""
     warnings.warn("softmax_to_unary is deprecated; use unary_from_softmax", DeprecationWarning, stacklevel=2)
     return unary_from_softmax(sm, scale=None if GT_PROB == 1 else GT_PROB, clip=None)
 
 
 def create_pairwise_gaussian(sdims: Sequence[float], shape: Sequence[int]) -> FloatArray:
-    """Places in a grid, divided by their standard deviations.
+    """Compute the places in a grid, divided by their standard deviations.
 
     Args:
-        sdims: One for each axis, in the order of ``shape``: for an image of (height, width) that of y comes first.
-        shape: Of the grid, of any number of axes.
+        sdims: One standard deviation per axis, in the order of ``shape``: for (height, width), y comes first.
+        shape: Shape of the grid, with any number of axes.
 
     Returns:
         float32 (axes, points), the first axis first.
@@ -117,19 +117,19 @@ def create_pairwise_gaussian(sdims: Sequence[float], shape: Sequence[int]) -> Fl
 def create_pairwise_bilateral(
     sdims: Sequence[float], schan: float | Sequence[float], img: npt.ArrayLike, chdim: int = -1
 ) -> FloatArray:
-    """Places in an image and its values, divided by their standard deviations.
+    """Compute the places in an image and its values, divided by their standard deviations.
 
     Args:
-        sdims: One for each axis of the image without that of the channels.
-        schan: One for all channels, or one for each.
-        img: Numbers, of any number of axes.
-        chdim: Which axis is that of the channels; -1: none, there is one channel.
+        sdims: One standard deviation per axis of the image, without the channels' axis.
+        schan: Standard deviation in the image's values: one number, or one per channel.
+        img: Numbers, with any number of axes.
+        chdim: The axis of the channels (default: -1, no such axis and one channel).
 
     Returns:
         float32 (axes + channels, points).
 
     Raises:
-        DenseCRFError: If the image is not of finite numbers, or has no such axis.
+        DenseCRFError: If the image has values that are not finite numbers, or no such axis.
         DenseCRFError: If another argument is out of its range, or lengths differ.
     """
     image = array("img", img)
