@@ -19,6 +19,9 @@ from bana.pipeline.steps import content_digest
 MAX_IMAGES = 100
 """The most images on which two labelers are compared."""
 
+MIN_GAIN = 1.01
+"""The trained labeler is kept if its masks fit better by this factor; smaller differences say nothing."""
+
 
 @dataclass(frozen=True)
 class LabelerChoice:
@@ -64,7 +67,7 @@ def choose_labeler(context: PipelineContext, dataset: BoxDataset, classifier: Pa
     fits = _fits(context, {"untrained": untrained, "trained": trained}, sample)
     choice = (
         LabelerChoice("trained", refined, trained, fits)
-        if fits["trained"] > fits["untrained"]
+        if fits["trained"] > MIN_GAIN * fits["untrained"]
         else LabelerChoice("untrained", pretrained_path(), untrained, fits)
     )
     _keep(context, choice.labeler)

@@ -103,8 +103,10 @@ def run_tables(run: PipelineRun) -> Iterator[RenderableType]:
 
 def _kept(choice: LabelerChoice) -> str:
     trained, untrained = choice.fits["trained"], choice.fits["untrained"]
-    which = "the trained labeler's" if choice.name == "trained" else "those of bana's own labeler"
-    return f"Labels: {which}, which fit images and boxes better (trained {trained:.2f}, untrained {untrained:.2f})"
+    fits = f"fit to images and boxes: trained {trained:.2f}, untrained {untrained:.2f}"
+    if choice.name == "trained":
+        return f"Labels: by the trained labeler ({fits})"
+    return f"Labels: by bana's own labeler; the trained one was no better ({fits})"
 
 
 def _scores(run: PipelineRun, network: dict[str, Any]) -> FittedTable:
