@@ -51,7 +51,7 @@ def array(name: str, value: Any) -> npt.NDArray[Any]:
 
 
 def checked_guide(image: Any, grid: tuple[int, ...] | None) -> Guide:
-    """The image, of one channel if it has no more axes than ``grid``; None: the grid is its first two axes."""
+    """The image, of one channel if it has no more axes than ``grid`` (default: its first two axes)."""
     if image is None:
         if grid is None:
             raise DenseCRFError("image: None is not allowed here; give an array, which says how many pixels there are")

@@ -89,7 +89,7 @@ class Workspace:
 
     Args:
         threads: Number of threads; with 1 everything runs in the calling thread.
-        arrays: Where the arrays of the call are made; None: they end with the block.
+        arrays: Where the arrays of the call are made. Without it, they end with the block.
     """
 
     def __init__(self, threads: int, arrays: Arrays | None = None) -> None:

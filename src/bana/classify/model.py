@@ -19,7 +19,7 @@ class BoxClassifier(Network):
     Args:
         backbone: Its parameters are trained where they have ``requires_grad``; batch statistics stay frozen.
         classes: L.
-        width: Channels of a FusingHead on the backbone's maps; None: f is the backbone's last map itself.
+        width: Channels of a FusingHead on the backbone's maps. Without it, f is the backbone's last map.
     """
 
     def __init__(self, backbone: Backbone, classes: int, width: int | None) -> None:

@@ -72,7 +72,7 @@ class BoxCrops(RandomCrops[Sample]):
         records: The images.
         settings: Crop size, scale range and color jitter.
         seed: Random seed of the run.
-        labels: Labels of these images, of which the agreed pixels are learned too; None: boxes alone.
+        labels: Labels of these images, whose agreed pixels are learned too (default: boxes alone).
     """
 
     def __init__(

@@ -14,7 +14,7 @@ class ClassifySettings(SizedTrainingSettings):
     """How a box classifier is built and trained: SizedTrainingSettings, and these.
 
     Attributes:
-        head_width: Channels of a head that fuses the backbone's maps; None: features are the backbone's last map.
+        head_width: Channels of a head that fuses the backbone's maps. Without it, features are the backbone's last map.
         pooling: ``bap`` (Eq. 4), ``gap`` (Table 1's ablation: A = 0), or ``image``: whole images are classified, boxes
             only say which classes there are (for the method ``cam``).
         grid_size: N, background queries in each direction (Eq. 1).

@@ -21,7 +21,7 @@ class Simplification:
     Attributes:
         tolerance: Pixels by which an outline may deviate. Parts and holes of a smaller area than its square are left
             out, but for the largest part.
-        max_points: The most points of an object; to keep it the tolerance is raised. None: no limit.
+        max_points: Maximum points of an object. The tolerance is raised to keep it (default: no limit).
 
     Raises:
         SettingsError: If the tolerance is negative, or the limit is below 4, which a rectangle has.

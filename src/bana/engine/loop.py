@@ -42,7 +42,7 @@ class Validated:
 
     Attributes:
         metrics: Numbers to log.
-        score: The best weights are those of the greatest score; None: nothing was scored.
+        score: The best weights are those with the greatest score. None if nothing was scored.
     """
 
     metrics: dict[str, float]

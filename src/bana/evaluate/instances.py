@@ -27,7 +27,7 @@ _NO_LIMIT = 10**9
 class TrueMask:
     """One true object: its class (1..L), mask, and whether it is a crowd region, which is neither right nor wrong.
 
-    ``area`` (pixels) decides whether it is small, medium or large; None: that of the mask.
+    ``area`` (pixels) decides whether it is small, medium or large (default: the mask's).
     """
 
     class_id: int

@@ -36,7 +36,7 @@ class ObjectTargets:
 
     Attributes:
         table: The classes.
-        labels: A folder that ``bana label`` wrote; None: the data set's own true masks.
+        labels: A folder that ``bana label`` wrote (default: the data set's true masks).
     """
 
     table: ClassTable

@@ -26,7 +26,7 @@ class InstanceTask(Task[InstanceNetwork, InstanceSettings]):
 
     Args:
         settings: How the network is built and trained.
-        labels: A folder that ``bana label`` wrote; None: the true masks of the data set are learned.
+        labels: A folder that ``bana label`` wrote (default: learn the data set's true masks).
         labeler: A labeler file or run whose backbone it starts from, where the settings ask for one (default: bana's
             own).
     """

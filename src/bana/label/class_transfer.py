@@ -24,7 +24,8 @@ def predicted_classes(
         features: (1, C, h, w) of the image; channels beyond those of the weights do not count.
         weights: (L' + 1, C), those of the background and of the classes that the classifier was trained for.
         roi_bins: R, as it was trained.
-        trained_ids: L ids among the trained classes, 1..L', of the classes that are labeled; None: it does not know it.
+        trained_ids: L ids among the trained classes, 1..L', of the classes that are labeled; None for a
+            class that it does not know.
     """
     if not len(boxed.boxes):
         return []

@@ -38,8 +38,7 @@ class Instance:
         agreement: Share of the box's pixels on which Y_crf and Y_ret agree, 0..1.
         filling_rate: Share of the box's pixels that the mask covers, 0..1.
         predicted_class: The class that the classifier gives the box, 1..L (0: background, None: it has no say).
-        expected_iou: The IoU that the mask is expected to have with the true one, 0..1 (None: nothing is expected, as
-            by methods without a refiner).
+        expected_iou: The IoU that the mask is expected to have with the true one, 0..1; None without a refiner.
     """
 
     box: npt.NDArray[np.float32]

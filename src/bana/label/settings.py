@@ -21,7 +21,7 @@ class LabelSettings(Settings):
         cam_norm: A CAM is divided by its maximum inside each ``box``, or over the image (``class``).
         similarity_at: Cosines are taken at ``image`` resolution (as if features were upsampled) or at ``feature``
             resolution and then upsampled.
-        image_side: Longer side, in pixels, to which images are scaled for the network; None: as they are.
+        image_side: Longer side, in pixels, to which images are scaled for the network (None: not scaled).
         low_level: Weight of the backbone's finest map beside f wherever features are compared (``concat_low_level``); 1
             counts as much as f, 0 is the paper's way.
         precision: Number type in which the networks compute (``bana.nn.inference``); ``float32`` gives the same labels

@@ -43,7 +43,7 @@ class Tiling:
     """Which images are cut into tiles, and how large these are.
 
     Attributes:
-        side: Of a tile, in pixels, with what it shares with its neighbors. None: no image is cut.
+        side: Side of a tile, in pixels, overlaps included (None: no image is cut).
         most: The most pixels of an image that is not cut.
     """
 

@@ -79,7 +79,7 @@ class LabelWorker(Worker[ImageRecord, Cost | None]):
         return self.labeled(record, None)[0]
 
     def labeled(self, record: ImageRecord, last: LastFrame | None) -> tuple[Cost | None, LastFrame]:
-        """Label a frame from the masks of the last one (None: it is the first), unless the files are there.
+        """Label a frame from the masks of the last one (None for the first frame), unless the files are there.
 
         Returns:
             What it cost, or None; and the frame, for the next.
@@ -118,7 +118,7 @@ class LabelWorker(Worker[ImageRecord, Cost | None]):
         return input_digest(record, self.labeling if side is None else f"{self.labeling} in tiles of {side}")
 
     def _side(self, record: ImageRecord) -> int | None:
-        """The side of the tiles in which a record is labeled; None: as a whole, as frames of video files are."""
+        """Side of the tiles in which a record is labeled; None if it is labeled as a whole, as video frames are."""
         return None if record.is_in_video else self.tiling.side_for(record.width, record.height)
 
     def is_done(self, record: ImageRecord) -> bool:

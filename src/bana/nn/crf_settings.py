@@ -43,5 +43,5 @@ class CRFSettings(Settings):
         )
 
     def build(self, threads: int | None) -> DenseCRF:
-        """Make the CRF. ``threads`` is the number of threads (None: all cores)."""
+        """Make the CRF. ``threads`` is the number of threads (default: all cores)."""
         return DenseCRF(**self.model_dump(), threads=threads)

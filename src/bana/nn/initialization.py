@@ -38,7 +38,7 @@ def initialization_digest(settings: TrainingSettings, labeler: Path | None) -> s
 
     Args:
         settings: Of the training.
-        labeler: A labeler file or run folder; None: bana's own.
+        labeler: A labeler file or run folder (default: bana's own).
 
     Raises:
         DataError: If the file cannot be read.
@@ -56,7 +56,7 @@ def start_from_labeler(
         network: Its backbone is set; so are its head and its ``class_weights``, if it has such.
         classes: The L names of its classes.
         settings: The settings it was built from.
-        labeler: A labeler file or run folder; None: bana's own.
+        labeler: A labeler file or run folder (default: bana's own).
 
     Raises:
         CheckpointError: If the labeler is missing or damaged.

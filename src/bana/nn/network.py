@@ -24,7 +24,7 @@ class Network(nn.Module):
 
     Args:
         backbone: Its parameters are trained where they have ``requires_grad``; batch statistics stay frozen.
-        head: Makes one map of features of the backbone's maps; None: features are the backbone's last map.
+        head: Fuses the backbone's maps into one map of features. Without it, features are the backbone's last map.
 
     Attributes:
         backbone: The backbone.
@@ -132,7 +132,7 @@ def network_input(image: npt.NDArray[np.uint8], side: int | None, multiple: int)
 
     Args:
         image: RGB uint8 (H, W, 3).
-        side: What the longer side shall be, in pixels, to the nearest allowed size; None: as it is.
+        side: Target length of the longer side, in pixels, rounded to an allowed size (None: as it is).
         multiple: Of which the sides less 1 are multiples.
 
     Returns:

@@ -114,7 +114,7 @@ class SizedTrainingSettings(TrainingSettings):
     """TrainingSettings of a network that sees images at one size.
 
     Attributes:
-        image_side: Longer side, in pixels, that images are scaled to before random scaling; None: they stay as is.
+        image_side: Longer side, in pixels, that images are scaled to before random scaling (None: not scaled).
     """
 
     image_side: Annotated[int, Field(ge=33, le=8192)] | None = None

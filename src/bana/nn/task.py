@@ -27,8 +27,8 @@ class Task(ABC, Generic[AnyNetwork, NetworkSettings]):
 
     Args:
         settings: How the network is built and trained.
-        labels: A folder that ``bana label`` wrote; None: there are none.
-        labeler: A labeler file or run to start from, where the settings ask for one; None: bana's own.
+        labels: A folder that ``bana label`` wrote, if any.
+        labeler: A labeler file or run to start from, where the settings ask for one (default: bana's own).
 
     Attributes:
         network_file: How the stage's networks are built, saved and loaded.

@@ -25,7 +25,7 @@ class ObjectRow:
         title: What the table calls it.
         method: The labels' ``bana label --method``; None stands for true masks.
         labeler: Which one the method uses.
-        mask_loss: What the network's mask head learns; None: what the recipe says.
+        mask_loss: What the network's mask head learns (default: the recipe's).
         paper: Its figures; None where it has none.
     """
 

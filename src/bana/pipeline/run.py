@@ -89,7 +89,7 @@ def run_pipeline(
 
     Args:
         dataset: Images with boxes.
-        validation: Images with true masks to score the network on; None: those of ``dataset``, if all have masks.
+        validation: Images with true masks to score the network on (default: those of ``dataset``, if all have masks).
         recipe: Settings of all stages.
         out: The run folder: ``run.json`` (settings, versions, seed, data, metrics), ``timings.json``, ``run.png``, and
             a folder for every stage.

@@ -72,7 +72,7 @@ def masks_panel(
         labels: (H, W) class ids; those without a color (background, ignored) are left as they are.
         colors: Colors by class id.
         scale: Pixels to a unit of line width.
-        unreliable: bool (H, W), where dark stripes go over all but the rims; None: nowhere.
+        unreliable: bool (H, W), where dark stripes go over all but the rims (default: nowhere).
     """
     picture = backdrop(image)
     shade = 0.62 + 0.45 * _lightness(image)  # keeps an object's own light and shadow under its color

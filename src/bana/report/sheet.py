@@ -149,7 +149,7 @@ def legend_of(
         class_ids: The classes of the boxes, each in 1..L.
         classes: L names; ``classes[i]`` is class id ``i + 1``.
         colors: Colors of these classes and of those in ``labels``.
-        labels: (H, W), such as a prediction, whose classes need not be those of the boxes; None: no more.
+        labels: (H, W), such as a prediction, whose classes need not be those of the boxes.
     """
     boxes = Counter(class_ids)
     more = [] if labels is None else [each for each in present(labels, len(classes)) if each not in boxes]

@@ -20,7 +20,7 @@ class SegmentationNetwork(Network):
 
     Args:
         backbone: Its parameters are trained where they have ``requires_grad``; batch statistics stay frozen.
-        head: Makes the features phi of the backbone's maps; None: phi is the backbone's last map.
+        head: Fuses the backbone's maps into the features phi. Without it, phi is the backbone's last map.
         width: Channels of phi.
         classes: L.
         branch: Whether one more map is predicted for each of the L classes (default: no).

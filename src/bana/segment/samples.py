@@ -45,7 +45,7 @@ class Targets:
 
     Attributes:
         class_table: The data set's classes.
-        labels: A folder that ``bana label`` wrote; None: every image has a true mask.
+        labels: A folder that ``bana label`` wrote (None if every image has a true mask).
         masks: True masks by image id; they stand in the place of labels.
     """
 

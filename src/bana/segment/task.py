@@ -46,10 +46,10 @@ class SegmentTask(Task[SegmentationNetwork, SegmentSettings]):
 
     Args:
         settings: How the network is built and trained.
-        labels: A folder that ``bana label`` wrote; None: only images with a true mask are learned.
+        labels: A folder that ``bana label`` wrote (default: learn only images with a true mask).
         masks: True masks by image id; an image that has one is learned from it alone.
         labeler: A labeler file or run to start from, where the settings ask for one (default: bana's own).
-        validation: Images with true masks to score after every epoch; None: none.
+        validation: Images with true masks to score after every epoch.
         pictures: How many images get confidence maps, before the first epoch and at every quarter of the run (Fig. 5).
     """
 

@@ -67,7 +67,7 @@ class RandomWalk(ImageLevel):
         known: The names of the model's classes.
         classes: The L names that class ids refer to.
         settings: Image size of the CAMs, and CRF.
-        threads: CRF threads (None: all cores).
+        threads: CRF threads (default: all cores).
 
     Raises:
         SettingsError: If the model does not know a class.

@@ -38,7 +38,7 @@ class ImageLevel(LabelingMethod):
         known: The names of the model's classes.
         classes: The L names that class ids refer to; the model knows them all.
         settings: Image size and CRF.
-        threads: CRF threads (None: all cores).
+        threads: CRF threads (default: all cores).
 
     Raises:
         SettingsError: If the model does not know a class.

@@ -158,7 +158,7 @@ class MethodChoice:
 
         Args:
             classes: The L class names that class ids refer to.
-            threads: Threads of the CRF and of the ONNX runtime (None: all cores).
+            threads: Threads of the CRF and the ONNX runtime (default: all cores).
 
         Raises:
             CheckpointError, SettingsError: As ``facts`` does; and if a package is not installed.

@@ -56,7 +56,7 @@ class PromptableSegmenter:
     Args:
         encoder: ONNX file.
         decoder: ONNX file.
-        threads: Threads of the runtime (None: all cores).
+        threads: Threads of the runtime (default: all cores).
 
     Raises:
         CheckpointError: If a file is missing or damaged, or has an unknown input.

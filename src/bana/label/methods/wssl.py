@@ -25,7 +25,7 @@ class BoxSegmentation(LabelingMethod):
     Args:
         classes: The L class names.
         crf: The CRF's parameters, which WSSL chooses on images with true masks (``bana tune``).
-        threads: CRF threads (None: all cores).
+        threads: CRF threads (default: all cores).
     """
 
     def __init__(self, classes: Sequence[str], crf: CRFSettings, threads: int | None) -> None:

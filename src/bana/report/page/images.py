@@ -93,7 +93,7 @@ class LookJob(Worker[ImageRecord, tuple[ImageLook, Totals]]):
     Attributes:
         dataset: The data set, for its classes.
         labels: Its label folder.
-        network: A segmenter file or run folder; None: no network is shown.
+        network: A segmenter file or run folder, to show its masks too.
         shown: Ids of the images of the gallery.
         colors: Colors by class id.
         side: Longest side, in pixels, of pictures in the gallery.
