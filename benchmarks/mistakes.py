@@ -914,8 +914,8 @@ _LABEL = [
         ),
         (
             "last-mask-counts-wherever-the-box-is",
-            "shared >= MIN_IOU * (areas - shared)",
-            "shared > 0",
+            "box_iou(mask.box, box) >= MIN_IOU",
+            "box_iou(mask.box, box) > 0",
             "test_a_mask_counts_where_the_object_is_where_it_was",
         ),
         (
@@ -1745,6 +1745,44 @@ _EVALUATE = [
             "if mask is not None and not crowd:",
             "if mask is not None:",
             "test_crowds_have_no_rate",
+        ),
+    ),
+    *_in(
+        "src/bana/evaluate/without_truth.py",
+        "tests/evaluate/test_without_truth.py",
+        (
+            "contrast-of-any-outline",
+            "gradient[outline].mean() / max(gradient.mean(), 1e-6)",
+            "gradient[outline].mean() / max(gradient[outline].mean(), 1e-6)",
+            "test_the_true_mask_fits_best",
+        ),
+        (
+            "fit-ignores-the-box",
+            " * box_iou(mask_bounds(mask), box)",
+            "",
+            "test_a_mask_on_edges_that_leaves_sides_of_its_box_empty_fits_less",
+        ),
+        (
+            "gradient-down-alone",
+            "for axis in (0, 1):\n        if",
+            "for axis in (0,):\n        if",
+            "test_an_image_of_one_row_has_a_gradient",
+        ),
+    ),
+    *_in(
+        "src/bana/pipeline/choice.py",
+        "tests/pipeline/test_labeler_choice.py",
+        (
+            "any-gain-keeps-the-trained-labeler",
+            "> MIN_GAIN * fits",
+            "> fits",
+            "test_some_images_are_compared_and_all_are_labeled",
+        ),
+        (
+            "first-images-are-compared",
+            "dataset[number * len(dataset) // count]",
+            "dataset[number]",
+            "test_spaced_images_are_spread_evenly",
         ),
     ),
     *_in(
