@@ -52,6 +52,8 @@ def _write_data(root: Path, shapes_voc: Path) -> None:
     for split in ("val", "train_aug", "all", "learn", "train2017", "val2017"):
         shutil.copy(lists / "train.txt", lists / f"{split}.txt")
     convert(data, root / "COCO", "coco", splits=("train2017", "val2017"))
+    convert(data, root / "nuclei", "coco", splits=("train", "val"))
+    shutil.copytree(root / "nuclei/val", root / "nuclei/images/val")
     convert(data, root / "export", "coco", splits=("train",))
     convert(data, root / "corrected", "coco", splits=("train",))
     convert(data, root / "YOLO", "yolo", splits=("train", "val"))

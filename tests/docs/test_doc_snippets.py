@@ -62,6 +62,7 @@ def loss_arguments() -> dict[str, object]:
 GIVEN = {
     "README.md": shape_and_boxes,
     "docs/index.md": shape_and_boxes,
+    "docs/tutorial.md": shape_and_boxes,
     "docs/howto/video.md": shape_and_boxes,
     "docs/howto/own-data.md": lambda: {"image": np.full((300, 500, 3), 128, dtype=np.uint8)},
     "docs/howto/points.md": lambda: {"image": np.full((300, 500, 3), 128, dtype=np.uint8)},

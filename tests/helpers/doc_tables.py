@@ -35,7 +35,7 @@ OBJECT_PAGES = ("docs/instances.md", "docs/howto/coco.md")
 SPLITS = ("--split", "--val-split")
 """Options whose value does not make a command another one; nor does that of ``--out``."""
 
-DATASETS = ("DATA", "COCO", "YOLO", "parts", "export", "street")
+DATASETS = ("DATA", "COCO", "nuclei", "YOLO", "parts", "export", "street")
 SLOW = ("classify", "refine", "segment", "run", "compare", "tune")
 """Commands that train or compare: the same one on another data set is not run again."""
 
