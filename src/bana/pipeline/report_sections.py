@@ -242,7 +242,8 @@ def _confusion(title: str, matrix: ConfusionMatrix, names: Sequence[str]) -> Con
 
 def details_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     """What a run was: settings, versions and seed, and how long its steps took."""
-    parts = {name: manifest[name] for name in ("seed", "versions", "settings") if name in manifest}
+    names = ("seed", "versions", "labeler", "settings")
+    parts = {name: manifest[name] for name in names if manifest.get(name) is not None}
     if (folder / TIMINGS).is_file():
         parts["seconds of each step"] = read_json_object(folder / TIMINGS)
     return {name: json.dumps(value, indent=2, ensure_ascii=False) for name, value in parts.items()}
