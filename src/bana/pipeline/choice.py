@@ -47,8 +47,8 @@ class LabelerChoice:
 def choose_labeler(context: PipelineContext, dataset: BoxDataset, classifier: Path) -> LabelerChoice:
     """Train a refiner; then keep the trained labeler if its masks fit images and boxes better than bana's own do.
 
-    A refiner that starts from bana's own learns from the labels of bana's own labeler, which are better than those of a
-    classifier of few images. One that starts from its backbone learns from the classifier's.
+    A refiner that starts from bana's own learns from the labels of bana's own labeler and is joined to it: a classifier
+    that was trained on few images makes worse labels. One that starts from its backbone does so with the classifier.
 
     Args:
         context: The run. Its folder gets ``untrained``, ``trained``, ``refine``, ``labeler`` and, where the refiner
@@ -56,13 +56,16 @@ def choose_labeler(context: PipelineContext, dataset: BoxDataset, classifier: Pa
         dataset: The images.
         classifier: The trained box classifier's folder.
     """
-    own, sample = context.recipe_labels(pretrained_path()), spaced(dataset, MAX_IMAGES)
+    sample = spaced(dataset, MAX_IMAGES)
+    own = context.recipe_labels(pretrained_path())
     if context.recipe.refine.start == "labeler":
+        base = pretrained_path()
         untrained = teacher = context.label("untrained", dataset, own)
     else:
+        base = classifier
         untrained = context.label("untrained", sample, own)
         teacher = context.label("unrefined", dataset, context.recipe_labels(classifier))
-    refined = context.refine(labeled_part(dataset, LabelFolder(teacher)), teacher, classifier)
+    refined = context.refine(labeled_part(dataset, LabelFolder(teacher)), teacher, base)
     trained = context.label("trained", sample, context.recipe_labels(refined))
     fits = _fits(context, {"untrained": untrained, "trained": trained}, sample)
     choice = (
