@@ -60,12 +60,13 @@ def main() -> None:
     parser.add_argument("--split")
     arguments = parser.parse_args()
     ious, said = measured(arguments.labels, arguments.data, arguments.split)
-    table = Table("of each mask", "Spearman", title=f"{len(ious)} objects, mean IoU {100 * ious.mean():.1f}")
+    expected = said["expected_iou"]
+    title = f"{len(ious)} objects, mean IoU {ious.mean():.3f}, mean expected IoU {expected.mean():.3f}"
+    table = Table("of each mask", "Spearman", title=title)
     for name, values in said.items():
         if not np.isnan(values).any():
             table.add_row(name, f"{spearman(values, ious):.3f}")
-    Console().print(table)
-    expected = said["expected_iou"]
+    Console(width=100).print(table)
     if not np.isnan(expected).any():
         bins = Table("objects", "expected IoU", "true IoU")
         for part in np.array_split(np.argsort(expected), BINS):
