@@ -22,7 +22,7 @@ SMALL = {
         "lr_backbone": 0.0001,
         "lr_head": 0.001,
         "schedule": "poly",
-        "epochs": 15,
+        "epochs": 5,
     },
     "label": {
         "image_side": 705,
@@ -37,7 +37,7 @@ SMALL = {
         "start": "labeler",
         "lr_backbone": 0.0002,
         "lr_head": 0.0005,
-        "epochs": 8,
+        "epochs": 4,
         "min_side": 8,
     },
     "affinity": {"image_side": 500},

@@ -50,7 +50,8 @@ class Steps:
         self.console = console
         self._manifest, self._states = read_manifest(out / MANIFEST)
         self._timings = read_json_object(out / TIMINGS) if (out / TIMINGS).exists() else {}
-        self._manifest.pop("metrics", None)  # they are of the settings before
+        for name in ("metrics", "labeler"):  # they are of the settings before
+            self._manifest.pop(name, None)
         self._manifest |= facts
         self._visited: list[str] = []
         self.skipped: set[str] = set()
