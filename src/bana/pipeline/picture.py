@@ -52,7 +52,7 @@ def run_picture(dataset: BoxDataset, labels: Path, network: Path, settings: Pred
         [_row(record, scores, folder, segmenter) for record in chosen],
         dataset.classes,
         title="Boxes in, a network out",
-        subtitle=f"{len(chosen)} of {len(dataset)} photographs that it learned from, the most doubtful labels last",
+        subtitle=f"{len(chosen)} of {len(dataset)} images that it learned from, the most doubtful labels last",
         footer="Labels are made from the boxes. The network sees the photograph alone. "
         "Score: the mean expected IoU of the masks of the boxes, or their confidence without refiner.",
     )
