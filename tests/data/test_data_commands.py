@@ -182,6 +182,16 @@ def test_check_prints_a_table(tmp_path, run):
     assert "1/8" in out
 
 
+def test_check_names_classes_without_boxes_below_its_table(tmp_path, run):
+    status, out, _ = run("check", write_voc(tmp_path, {"a": voc_xml(voc_object("cat"))}))
+    assert status == 0
+    table, below = out.split("Classes without boxes: ")
+    assert "cat" in table
+    assert "aeroplane" not in table
+    assert below.splitlines()[0].startswith("aeroplane, bicycle")
+    assert "cat" not in below.splitlines()[0].split(", ")
+
+
 def test_check_prints_its_faults(tmp_path, run):
     write_voc(tmp_path, {"a": voc_xml(voc_object(box=(9, 9, 2, 20))), "b": voc_xml(voc_object())})
     status, out, _ = run("check", tmp_path, "--strict")

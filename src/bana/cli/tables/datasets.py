@@ -53,8 +53,11 @@ def check_tables(report: CheckReport) -> Iterator[RenderableType]:
     yield contents
     classes = FittedTable("Classes", (Column("class", text=True), Column("boxes"), Column("images")))
     for count in report.classes:
-        classes.add_row(count.name, str(count.boxes), str(count.images))
+        if count.boxes:
+            classes.add_row(count.name, str(count.boxes), str(count.images))
     yield classes
+    if empty := [count.name for count in report.classes if not count.boxes]:
+        yield f"Classes without boxes: {', '.join(empty)}"
     if report.advice is not None:
         yield from _advice_lines(report.advice)
     if report.suspects:
