@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from bana.engine import memory
 from bana.engine.memory import available_memory
 
 SCRIPT = """
@@ -64,3 +65,32 @@ def test_a_system_may_not_say(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux says")
 def test_this_machine_has_memory_left():
     assert available_memory() > 50_000_000
+
+
+KEPT_AND_RETURNED = """
+from pathlib import Path
+from bana.engine.memory import keep_freed_memory, return_freed_memory
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+keep_freed_memory()
+blocks = [bytearray(400_000) for _ in range(1000)]
+last = bytearray(400_000)  # so that the rest is not at the end of the heap
+del blocks
+print(resident())
+return_freed_memory()
+print(resident())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what a process holds is read from /proc")
+def test_freed_memory_is_kept_at_hand_and_returned_when_asked():
+    output = subprocess.run([sys.executable, "-c", KEPT_AND_RETURNED], stdout=subprocess.PIPE, text=True, check=True)
+    kept, returned = map(int, output.stdout.split())
+    assert kept > 400_000_000
+    assert returned < kept - 300_000_000
+
+
+def test_other_c_libraries_are_left_as_they_are(monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
+    memory.keep_freed_memory()
+    memory.return_freed_memory()

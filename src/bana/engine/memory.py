@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST = 2**31 - 1
@@ -18,12 +20,29 @@ def keep_freed_memory() -> None:
     A step of training on a CPU frees and allocates the same hundreds of megabytes again; fetching every page anew from
     the system takes a third of the time. Other C libraries are left as they are.
     """
+    mallopt = _function_of_c("mallopt")
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _GIBIBYTE)
+        mallopt(_M_TRIM_THRESHOLD, _LARGEST)
+
+
+def return_freed_memory() -> None:
+    """Return freed memory that was kept at hand to the system, where the C library can: after a training.
+
+    Otherwise a process that goes on to label or score holds gigabytes that its workers need.
+    """
+    gc.collect()
+    malloc_trim = _function_of_c("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _function_of_c(name: str) -> Any:
+    """A function of the C library; None where it has no such function."""
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        return getattr(ctypes.CDLL(None), name)
     except (OSError, AttributeError, TypeError):
-        return
-    mallopt(_M_MMAP_THRESHOLD, _GIBIBYTE)
-    mallopt(_M_TRIM_THRESHOLD, _LARGEST)
+        return None
 
 
 def available_memory(root: Path = Path("/")) -> int | None:

@@ -10,7 +10,7 @@ from bana.data.records import BoxDataset
 from bana.engine.checkpoint import check_same_run
 from bana.engine.distributed import dist_context
 from bana.engine.loop import CHECKPOINT, training_loop
-from bana.engine.memory import keep_freed_memory
+from bana.engine.memory import keep_freed_memory, return_freed_memory
 from bana.engine.options import RunOptions
 from bana.engine.plan import LoopConfig, Samples
 from bana.engine.run_folder import restore_settings, versions, write_settings
@@ -95,6 +95,7 @@ def train(task: Task[Any, Any], data: BoxDataset, out: Path, run: RunOptions = D
 
         training_loop(task, samples, config, out, identity, run.console, keep_best=lambda: save(BEST))
         save(network_file.file_name)
+    return_freed_memory()
     return file
 
 
