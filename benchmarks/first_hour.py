@@ -21,7 +21,7 @@ from typing import Any
 
 import bana
 from bana.data.convert import writer
-from bana.data.records import BoxDataset, ImageRecord
+from bana.pipeline.choice import spaced
 
 
 def main() -> None:
@@ -41,16 +41,11 @@ def main() -> None:
         train = bana.read_dataset(arguments.data, arguments.split)
         val = bana.read_dataset(arguments.val, arguments.val_split)
         write = writer(train.format)
-        write(spaced(train, arguments.images), train.class_table, folder / "data", "train")
-        write(spaced(val, arguments.val_images), train.class_table, folder / "data", "val")
+        write(spaced(train, arguments.images).records, train.class_table, folder / "data", "train")
+        write(spaced(val, arguments.val_images).records, train.class_table, folder / "data", "val")
         rows = walk(folder, arguments.preset)
     for cells in (("step", "seconds", "mIoU", "AP / AP50 / AP75"), ("---", "---:", "---:", "---:"), *rows):
         print(f"| {' | '.join(cells)} |")
-
-
-def spaced(dataset: BoxDataset, count: int) -> list[ImageRecord]:
-    """Evenly spaced images of a data set."""
-    return [dataset[number * len(dataset) // count] for number in range(min(count, len(dataset)))]
 
 
 def walk(folder: Path, preset: str) -> list[tuple[str, ...]]:

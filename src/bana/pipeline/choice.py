@@ -30,7 +30,7 @@ class LabelerChoice:
     Attributes:
         name: ``untrained`` (bana's own) or ``trained``.
         labeler: Its file or run folder.
-        labels: Its labels of the images that it was compared on.
+        labels: Its labels of the images that it was compared on, or of more.
         fits: The mean fit of the masks by each of the two labelers (``bana.evaluate.without_truth``).
     """
 
