@@ -1146,6 +1146,12 @@ _REFINE = [
             "(seen + turned) / 2",
             "test_a_mirrored_image_has_mirrored_probabilities",
         ),
+        (
+            "windows-are-cut-for-boxes-as-given",
+            "LOOSER * self.settings.context",
+            "self.settings.context",
+            "test_windows_are_cut_for_boxes_a_little_larger",
+        ),
     ),
     *_in(
         "src/bana/refine/occlusion.py",
@@ -1155,6 +1161,48 @@ _REFINE = [
             "np.where(hidden, np.uint8(0), boxed.target.target)",
             "boxed.target.target",
             "test_what_is_pasted_is_seen_and_surely_not_the_object",
+        ),
+    ),
+    *_in(
+        "src/bana/refine/synthetic.py",
+        "tests/refine/test_synthetic.py",
+        (
+            "slivers-are-pasted",
+            "< _LEAST_SIDE",
+            "< 1",
+            "test_an_object_of_which_too_little_is_seen_is_not_pasted",
+        ),
+        (
+            "made-up-objects-are-not-turned-or-squeezed",
+            "@ points",
+            "@ np.ones_like(points)",
+            "test_made_up_objects_are_tight_and_of_many_shapes",
+        ),
+    ),
+    *_in(
+        "src/bana/refine/targets.py",
+        "tests/refine/test_targets.py",
+        (
+            "boxes-shrink-to-masks-that-lack-parts",
+            "bounds if box_iou(bounds, box) >= _LEAST_COVER else box",
+            "bounds",
+            "test_the_tight_box_is_that_of_the_mask_unless_the_mask_lacks_a_part",
+        ),
+    ),
+    *_in(
+        "src/bana/refine/samples.py",
+        "tests/refine/test_refine_samples.py",
+        (
+            "small-boxes-are-loosened-too",
+            "{False: 0.5, True: 0.1}",
+            "{False: 0.5, True: 0.5}",
+            "test_few_boxes_of_shrunk_windows_are_loosened",
+        ),
+        (
+            "no-synthetic-objects",
+            "boxed = self._synthetic(image, cutout) or boxed",
+            "pass",
+            "test_synthetic_objects_take_the_place_of_boxes",
         ),
     ),
 ]

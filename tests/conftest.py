@@ -152,6 +152,8 @@ def tiny_refine_settings():
         context=1.5,
         min_side=8,
         looseness=0.125,
+        occlusion=0,
+        synthetic=0,
         scale_range=(0.12, 0.7),
         color_jitter=0.2,
         reach_weight=0.2,

@@ -16,7 +16,15 @@ from shapes_data import CLASSES, COLORS, IMAGES
 
 SIDE = 65
 SETTINGS = RefineSettings(
-    backbone="lite0", crop_size=SIDE, min_side=8, color_jitter=0, scale_range=(1, 1), looseness=0, context=1.5
+    backbone="lite0",
+    crop_size=SIDE,
+    min_side=8,
+    color_jitter=0,
+    scale_range=(1, 1),
+    looseness=0,
+    occlusion=0,
+    synthetic=0,
+    context=1.5,
 )
 PARTS = ("images", "targets", "weights", "boxes")
 MIDDLE = [SIDE / 6, SIDE / 6, SIDE * 5 / 6, SIDE * 5 / 6]
@@ -262,3 +270,30 @@ def test_objects_of_other_images_come_in_front_of_objects(windows_of):
             for target, box in zip(second.targets.numpy(), second.boxes.tolist(), strict=True):
                 assert bounds(target > 127) == pytest.approx(box, abs=1.6)
     assert changed_targets > 4
+
+
+def test_few_boxes_of_shrunk_windows_are_loosened(windows_of):
+    plain = windows_of(changed(looseness=0.4))
+    shrunk = windows_of(changed(looseness=0.4, scale_range=(0.3, 0.3)))
+    loosened = {False: [], True: []}
+    for epoch in range(120):
+        first, second = plain[(epoch, 0)], shrunk[(epoch, 0)]
+        is_shrunk = not torch.equal(first.images, second.images)
+        loosened[is_shrunk].append(float((first.boxes - torch.tensor(MIDDLE)).abs().max()) > 1e-3)
+    assert np.mean(loosened[False]) == pytest.approx(0.5, abs=0.15)
+    assert np.mean(loosened[True]) == pytest.approx(0.1, abs=0.1)
+
+
+def test_synthetic_objects_take_the_place_of_boxes(windows_of):
+    settings = changed(synthetic=1.0)
+    windows, taken = windows_of(settings), 0
+    for epoch in range(6):
+        for index in range(len(IMAGES)):
+            plain, sample = windows_of()[(epoch, index)], windows[(epoch, index)]
+            assert same(sample, windows_of(settings)[(epoch, index)])
+            taken += not torch.equal(plain.targets, sample.targets)
+            for target, weight, box in zip(sample.targets.numpy(), sample.weights, sample.boxes.tolist(), strict=True):
+                assert bounds(target > 127) == pytest.approx(box, abs=1.6)
+                x0, y0, x1, y1 = (round(value) for value in box)
+                assert (weight[y0 + 1 : y1 - 1, x0 + 1 : x1 - 1] == 255).all()
+    assert taken > 30

@@ -54,6 +54,12 @@ def test_the_windows_of_very_many_boxes_are_not_mirrored(refiner, monkeypatch):
         assert 0 < np.abs(first.probability - second.probability).mean() < 0.1
 
 
+def test_windows_are_cut_for_boxes_a_little_larger(refiner):
+    (found,) = refiner(photo("a")[0], [(10, 20, 50, 40)])
+    np.testing.assert_allclose(found.window, (30 - 30.9, 30 - 15.45, 30 + 30.9, 30 + 15.45))
+    assert found.place == pixel_slices((10, 20, 50, 40))
+
+
 def test_an_image_without_boxes_has_no_probabilities(refiner):
     assert refiner(photo("a")[0], np.zeros((0, 4), np.float32)) == []
 
@@ -95,7 +101,7 @@ def test_what_the_image_shows_beyond_the_window_does_not_matter(refiner):
     image, _ = photo("e")
     box = (5, 20, 35, 50)
     other = image.copy()
-    other[:, 45:] = 0  # the window ends at column 42.5
+    other[:, 45:] = 0  # the window ends at column 43.2
     first, second = (refiner(each, [box])[0].probability for each in (image, other))
     np.testing.assert_array_equal(first, second)
 

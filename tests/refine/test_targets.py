@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bana.refine.targets import CONTESTED, SURE, box_target
+from bana.refine.targets import CONTESTED, SURE, box_target, tight_box
 from reference import refine_loops
 from shapes_data import CLASSES, IMAGES, inside_of, true_mask
 
@@ -78,3 +78,18 @@ def test_true_labels_are_known_everywhere(name):
         target, weight = box_target(inside_of(kind, box, size) & (truth == class_id), truth, box, class_id, IGNORED)
         assert (weight == SURE).all()
         np.testing.assert_array_equal(target == 255, truth == class_id)
+
+
+@pytest.mark.parametrize(
+    ("object_pixels", "expected"),
+    [
+        (np.s_[2:9, 3:11], BOX),
+        (np.s_[3:8, 4:11], (4, 3, 11, 8)),  # 35 of 56 pixels: an IoU of 0.63
+        (np.s_[3:8, 4:10], BOX),  # 30 of 56: 0.54
+        (np.s_[2:9, 3:10], (3, 2, 10, 9)),
+        (np.s_[2:9, 3:5], BOX),  # a label that lacks most of the object
+    ],
+)
+def test_the_tight_box_is_that_of_the_mask_unless_the_mask_lacks_a_part(object_pixels, expected):
+    mask, _ = case(object_pixels)
+    assert tight_box(mask, np.array(BOX, np.float32)).tolist() == list(expected)

@@ -18,7 +18,7 @@ from bana.refine.targets import SURE, BoxTarget
 _LEAST_VISIBLE = 0.5
 """An object that would keep a smaller share of its pixels stays as it is."""
 
-_HIDDEN = 127
+HIDDEN = 127
 """What lies under a pixel of greater opacity (0..255) is hidden."""
 
 Picture = npt.NDArray[np.uint8]
@@ -69,8 +69,8 @@ def occluded(boxed: BoxedObject, cutout: Cutout, side: int, center: tuple[int, i
         side: Its longer side, in pixels of the image.
         center: Row and column of its center.
     """
-    front, opacity = _placed(cutout, side, center, boxed.image.shape[:2])
-    hidden = np.asarray(opacity) > _HIDDEN
+    front, opacity = placed(cutout, side, center, boxed.image.shape[:2])
+    hidden = np.asarray(opacity) > HIDDEN
     before = boxed.target.target > 0
     after: BoolArray = before & ~hidden
     if after.sum() < max(_LEAST_VISIBLE * before.sum(), 1):
@@ -84,10 +84,10 @@ def occluded(boxed: BoxedObject, cutout: Cutout, side: int, center: tuple[int, i
     return BoxedObject(image, BoxTarget(target, weight), boxed.box + (seen - mask_bounds(before)))
 
 
-def _placed(
+def placed(
     cutout: Cutout, side: int, center: tuple[int, int], size: tuple[int, ...]
 ) -> tuple[Image.Image, Image.Image]:
-    """A cutout and how opaque it is, each on a canvas of the image's size (H, W)."""
+    """A cutout of a longer side and center, and how opaque it is, each on a canvas of the image's size (H, W)."""
     height, width = (max(round(length * side / max(cutout.mask.shape)), 1) for length in cutout.mask.shape)
     corner = (center[1] - width // 2, center[0] - height // 2)
     canvases = []

@@ -19,9 +19,10 @@ from bana.data.records import ClassTable, FloatArray, ImageRecord
 from bana.engine.plan import SampleKey
 from bana.engine.seeds import seed_of
 from bana.nn.crops import GRAY
-from bana.refine.occlusion import BoxedObject, Cutout, cut_out, occluded
+from bana.refine.occlusion import BoxedObject, Cutout, Picture, cut_out, occluded
 from bana.refine.settings import RefineSettings
-from bana.refine.targets import box_target
+from bana.refine.synthetic import made_up_object, pasted
+from bana.refine.targets import box_target, tight_box
 from bana.refine.windows import cut_window, windows_of
 
 _TIGHTER = 0.25
@@ -30,8 +31,18 @@ _TIGHTER = 0.25
 _GRAYSCALE = 0.1
 """The share of images shown without color."""
 
+_LOOSENED = {False: 0.5, True: 0.1}
+"""The share of boxes that are loosened, of those that are not shrunk and of those that are. People draw tight boxes
+around small objects, and of a few pixels none may be lost."""
+
 _CUTOUT_SIDES = (0.3, 1.0)
 """Longer side of what is pasted in front of an object, in longer sides of its box."""
+
+_SYNTHETIC_SIDES = (0.15, 0.9)
+"""Longer side of a synthetic object, in shorter sides of the image."""
+
+_LEAST_SYNTHETIC = 24
+"""Least longer side of a synthetic object, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +95,28 @@ class BoxWindows:
         image = open_record_image(record)
         agreed = self._labels.label_map("agreed", record)
         boxes, ignore_index = inside_image(record), ClassTable(self._labels.classes).ignore_index
-        cutout = self._cutout() if self._settings.occlusion else None
+        others = self._settings.occlusion or self._settings.synthetic
+        cutout = self._cutout() if others else None
         windows = []
         for number in drawn:
             mask = decode_mask(labeled[number].mask, record.height, record.width)
             target = box_target(mask, agreed, boxes[number], int(record.class_ids[number]), ignore_index)
-            boxed = BoxedObject(image, target, boxes[number])
+            boxed = BoxedObject(image, target, tight_box(mask, boxes[number]))
+            if cutout is not None and _chance(self._settings.synthetic):
+                boxed = self._synthetic(image, cutout) or boxed
             if cutout is not None and _chance(self._settings.occlusion):
                 boxed = _occluded(boxed, cutout)
             windows.append(self._window(boxed))
         return collate(windows)
+
+    def _synthetic(self, image: Picture, cutout: Cutout) -> BoxedObject | None:
+        """An object pasted into an image: the cutout or a made-up one."""
+        height, width = image.shape[:2]
+        side = max(round(_uniform(*_SYNTHETIC_SIDES) * min(height, width)), _LEAST_SYNTHETIC)
+        if _chance(0.5):
+            photograph = open_record_image(self._records[_whole(len(self._records))])
+            cutout = made_up_object(np.random.default_rng(_whole(2**31)), side, photograph)
+        return pasted(image, cutout, side, (_whole(height), _whole(width)))
 
     def _cutout(self) -> Cutout:
         """An object of any image."""
@@ -107,14 +130,15 @@ class BoxWindows:
         """The window of a box, at random loosened, shrunk, recolored and flipped."""
         image, target, box = boxed
         settings, side = self._settings, self._settings.crop_size
-        given = self._loosened(box, image.shape[1], image.shape[0]) if _chance(0.5) else box
+        shrunk = _chance(0.5)
+        given = self._loosened(box, image.shape[1], image.shape[0]) if _chance(_LOOSENED[shrunk]) else box
         window = windows_of(given, settings.context)[0]
         picture = cut_window(image, window, side, GRAY)
         weight = cut_window(target.weight, window, side, 0)
         known = (target.target.astype(np.uint16) * target.weight // 255).astype(np.uint8)
         share = cut_window(known, window, side, 0) / np.maximum(weight, 1)
         tight = (np.tile(-window[:2], 2) + box) * (side / np.tile(window[2:] - window[:2], 2))
-        if _chance(0.5):
+        if shrunk:
             picture = _shrunk(picture, _uniform(*settings.scale_range))
         sample = Windows(
             self._color(torch.from_numpy(picture.copy()).permute(2, 0, 1))[None],

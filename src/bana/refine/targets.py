@@ -8,13 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from bana.data.label_maps import LabelMap
-from bana.data.records import BoolArray, pixel_slices
+from bana.data.masks import box_iou, mask_bounds
+from bana.data.records import BoolArray, FloatArray, pixel_slices
 
 SURE = 255
 """The weight of a pixel whose label is taken at its word."""
 
 CONTESTED = 128
 """The weight of a pixel that labels give to another object of the same class: where one ends is the least sure."""
+
+
+_LEAST_COVER = 0.6
+"""IoU of a box with that of its label's mask from which the label's is taken for the tight box."""
 
 
 class BoxTarget(NamedTuple):
@@ -47,3 +52,16 @@ def box_target(mask: BoolArray, agreed: LabelMap, box: npt.ArrayLike, class_id: 
     inside = agreed[place]
     weight[place] = np.where(inside == ignore_index, 0, np.where((inside == class_id) & ~mask[place], CONTESTED, SURE))
     return BoxTarget(mask.astype(np.uint8) * np.uint8(255), weight)
+
+
+def tight_box(mask: BoolArray, box: FloatArray) -> FloatArray:
+    """The tight box of a label's mask, or the given box where the mask may lack a part of the object.
+
+    People draw boxes some pixels too large or too small. A network that is to fill tight boxes must see tight ones.
+
+    Args:
+        mask: bool (H, W), the box's object by the labels, with some pixel.
+        box: (4,) xyxy in pixel-edge coordinates, as given.
+    """
+    bounds = mask_bounds(mask)
+    return bounds if box_iou(bounds, box) >= _LEAST_COVER else box
