@@ -21,9 +21,11 @@ PLACEHOLDERS = {
     "round1.yaml": "TINY",
     "round2.yaml": "TINY",
     "round3.yaml": "TINY",
+    "round4.yaml": "TINY",
     "labels1": "labels",
     "labels2": "labels",
     "labels3": "labels",
+    "labels4": "labels",
     "RUN": "run",
     "trained": "run",
 }
