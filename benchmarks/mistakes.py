@@ -1200,7 +1200,7 @@ _REFINE = [
         ),
         (
             "no-synthetic-objects",
-            "boxed = self._synthetic(image, cutout) or boxed",
+            "boxed = self._synthetic(image, cutout)",
             "pass",
             "test_synthetic_objects_take_the_place_of_boxes",
         ),

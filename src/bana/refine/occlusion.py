@@ -18,7 +18,7 @@ from bana.refine.targets import SURE, BoxTarget
 _LEAST_VISIBLE = 0.5
 """An object that would keep a smaller share of its pixels stays as it is."""
 
-HIDDEN = 127
+_HIDDEN = 127
 """What lies under a pixel of greater opacity (0..255) is hidden."""
 
 Picture = npt.NDArray[np.uint8]
@@ -69,8 +69,7 @@ def occluded(boxed: BoxedObject, cutout: Cutout, side: int, center: tuple[int, i
         side: Its longer side, in pixels of the image.
         center: Row and column of its center.
     """
-    front, opacity = placed(cutout, side, center, boxed.image.shape[:2])
-    hidden = np.asarray(opacity) > HIDDEN
+    image, hidden = with_cutout(boxed.image, cutout, side, center)
     before = boxed.target.target > 0
     after: BoolArray = before & ~hidden
     if after.sum() < max(_LEAST_VISIBLE * before.sum(), 1):
@@ -78,25 +77,30 @@ def occluded(boxed: BoxedObject, cutout: Cutout, side: int, center: tuple[int, i
     seen = mask_bounds(after)
     if _is_torn(before, after, seen):
         return boxed
-    image = np.asarray(Image.composite(front, Image.fromarray(boxed.image), opacity))
     target = np.where(hidden, np.uint8(0), boxed.target.target)
     weight = np.where(hidden, np.uint8(SURE), boxed.target.weight)
     return BoxedObject(image, BoxTarget(target, weight), boxed.box + (seen - mask_bounds(before)))
 
 
-def placed(
-    cutout: Cutout, side: int, center: tuple[int, int], size: tuple[int, ...]
-) -> tuple[Image.Image, Image.Image]:
-    """A cutout of a longer side and center, and how opaque it is, each on a canvas of the image's size (H, W)."""
+def with_cutout(image: Picture, cutout: Cutout, side: int, center: tuple[int, int]) -> tuple[Picture, BoolArray]:
+    """An image with a cutout in it, and which pixels the cutout hides, bool (H, W).
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        cutout: What is pasted.
+        side: Its longer side, in pixels of the image.
+        center: Row and column of its center.
+    """
     height, width = (max(round(length * side / max(cutout.mask.shape)), 1) for length in cutout.mask.shape)
     corner = (center[1] - width // 2, center[0] - height // 2)
     canvases = []
     for part in (cutout.picture, cutout.mask.astype(np.uint8) * np.uint8(255)):
         layer = Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR)
-        canvas = Image.new(layer.mode, (size[1], size[0]))
+        canvas = Image.new(layer.mode, (image.shape[1], image.shape[0]))
         canvas.paste(layer, corner)
         canvases.append(canvas)
-    return canvases[0], canvases[1]
+    front, opacity = canvases
+    return np.asarray(Image.composite(front, Image.fromarray(image), opacity)), np.asarray(opacity) > _HIDDEN
 
 
 def _is_torn(before: BoolArray, after: BoolArray, seen: FloatArray) -> bool:

@@ -99,11 +99,13 @@ class BoxWindows:
         cutout = self._cutout() if others else None
         windows = []
         for number in drawn:
-            mask = decode_mask(labeled[number].mask, record.height, record.width)
-            target = box_target(mask, agreed, boxes[number], int(record.class_ids[number]), ignore_index)
-            boxed = BoxedObject(image, target, tight_box(mask, boxes[number]))
+            boxed = None
             if cutout is not None and _chance(self._settings.synthetic):
-                boxed = self._synthetic(image, cutout) or boxed
+                boxed = self._synthetic(image, cutout)
+            if boxed is None:
+                mask = decode_mask(labeled[number].mask, record.height, record.width)
+                target = box_target(mask, agreed, boxes[number], int(record.class_ids[number]), ignore_index)
+                boxed = BoxedObject(image, target, tight_box(mask, boxes[number]))
             if cutout is not None and _chance(self._settings.occlusion):
                 boxed = _occluded(boxed, cutout)
             windows.append(self._window(boxed))

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from bana.data.masks import mask_bounds
 from bana.data.records import BoolArray
-from bana.refine.occlusion import HIDDEN, BoxedObject, Cutout, Picture, cut_out, placed
+from bana.refine.occlusion import BoxedObject, Cutout, Picture, cut_out, with_cutout
 from bana.refine.targets import SURE, BoxTarget
 
 _OUTLINE = 256
@@ -46,11 +46,9 @@ def pasted(image: Picture, cutout: Cutout, side: int, center: tuple[int, int]) -
     Returns:
         The box, whose target is the mask of what is pasted, known everywhere; None if too little of it is in the image.
     """
-    front, opacity = placed(cutout, side, center, (image.shape[0], image.shape[1]))
-    mask: BoolArray = np.asarray(opacity) > HIDDEN
+    composed, mask = with_cutout(image, cutout, side, center)
     if min(mask.any(0).sum(), mask.any(1).sum()) < _LEAST_SIDE:
         return None
-    composed = np.asarray(Image.composite(front, Image.fromarray(image), opacity))
     target = BoxTarget(mask.astype(np.uint8) * np.uint8(255), np.full(mask.shape, SURE, dtype=np.uint8))
     return BoxedObject(composed, target, mask_bounds(mask))
 
@@ -86,7 +84,7 @@ def _shape(generator: np.random.Generator, side: int) -> BoolArray:
     corners = [(each - each.min()) / max(float(np.ptp(each)), 1e-6) * (side - 1) for each in (x, y)]
     canvas = Image.new("L", (side, side))
     ImageDraw.Draw(canvas).polygon([*zip(*(each.tolist() for each in corners), strict=True)], fill=255)
-    shape: BoolArray = np.asarray(canvas) > HIDDEN
+    shape: BoolArray = np.asarray(canvas) > 0
     if generator.random() < _CUT:
         kept = shape[: max(int(side * generator.uniform(0.4, 1)), 1)]
         kept = kept if generator.random() < 0.5 else kept.T
